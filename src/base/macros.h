@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* The few compiler extensions we use, all in one place. */
+#pragma once
+
+#include <stddef.h>
+
+/* Calls fn(&variable) when the variable leaves its scope; fn takes a T ** and accepts NULL in it. */
+#define AUTO(fn) __attribute__((cleanup(fn)))
+
+/* The owner of an embedded member. */
+#define container_of(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+
+#define countof(array) (sizeof(array) / sizeof((array)[0]))
+
+#define PRINTF_LIKE(format, first) __attribute__((format(printf, format, first)))
