@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Logging in as asynchronous steps. One struct auth per worker offers mechanisms and runs attempts; where accounts are
+ * kept is a source: storage, or the sm of the domain asked over link. Only salts, rounds and derived keys are kept
+ * (RFC 5802, 7677, strings of RFC 5803), never a password. PBKDF2 runs on the hashing driver, never on a loop.
+ * Unknown users look like known ones: a stable salt of their own, the same work, the same failure.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/buf.h"
+
+struct auth;
+struct auth_login; /* one attempt */
+struct jid;
+struct mio;
+struct mio_driver;
+struct mio_host;
+struct storage;
+
+enum auth_hash { AUTH_SHA1, AUTH_SHA256, AUTH_SHA512, AUTH_HASHES };
+
+/* SCRAM keys of one hash. */
+struct auth_key {
+	bool present;
+	uint32_t rounds;
+	uint8_t salt[32], stored[64], server[64];
+	uint8_t salt_len;
+};
+
+struct auth_account {
+	bool disabled;
+	struct auth_key keys[AUTH_HASHES];
+};
+
+size_t auth_hash_size(enum auth_hash hash);             /* 20, 32, 64 */
+const char *auth_hash_mechanism(enum auth_hash hash);   /* "SCRAM-SHA-256" */
+void auth_key_print(enum auth_hash hash, const struct auth_key *key, struct buf *out); /* RFC 5803 */
+bool auth_key_parse(struct slice text, enum auth_hash *hash, struct auth_key *key);
+void auth_account_wipe(struct auth_account *account);
+
+/* -- sources -------------------------------------------------------------------------------------- */
+
+enum { AUTH_OK, AUTH_EXISTS = 1, AUTH_UNKNOWN, AUTH_REFUSED }; /* outcomes; faults are negative */
+
+/* Answers a source's request, on the loop of the request's auth, on a later turn. account is lent; NULL unless a lookup's. */
+void auth_source_answer(struct auth *auth, uint64_t token, int result, const struct auth_account *account);
+
+struct auth_source {
+	const char *name;
+	/* Each ends in auth_source_answer(auth, token, ...). user is a bare JID, lent. */
+	void (*lookup)(void *state, struct auth *auth, struct jid *user, uint64_t token);
+	void (*create)(void *state, struct auth *auth, struct jid *user, const struct auth_account *account, uint64_t token);
+	void (*change)(void *state, struct auth *auth, struct jid *user, const struct auth_account *account, uint64_t token);
+	void (*remove)(void *state, struct auth *auth, struct jid *user, uint64_t token);
+};
+
+extern const struct auth_source auth_source_storage; /* its state is a struct storage * */
+
+/* How accounts become rows, for who writes them in a transaction of its own (import). */
+struct store_txn;
+void auth_account_rows(struct store_txn *txn, struct jid *user, const struct auth_account *account, bool fresh);
+
+/* -- the engine ------------------------------------------------------------------------------------ */
+
+struct auth_options {
+	const char *const *mechanisms; /* of the file, best first, NULL-terminated */
+	bool plain_insecure;           /* PLAIN without TLS: tls.required = false */
+	uint32_t rounds;               /* of new keys; 0: 10,000 */
+	uint8_t secret[32];            /* of the installation: makes unknown users' salts */
+};
+
+/* The driver for hashing: half the cores, at least one; shared by the workers. */
+struct mio_driver *auth_hashing_new(struct mio_host *host);
+struct auth *auth_new(struct mio *mio, struct mio_driver *hashing, const struct auth_options *options);
+void auth_free(struct auth **auth);
+
+bool auth_offers(const struct auth *auth, const char *mechanism, bool secure);
+/* Calls offer() for each mechanism usable now. */
+void auth_mechanisms(const struct auth *auth, bool secure, void (*offer)(void *to, const char *name), void *to);
+
+enum auth_outcome { AUTH_CHALLENGE, AUTH_SUCCESS, AUTH_FAILURE };
+enum auth_failure {
+	AUTH_NOT_AUTHORIZED, AUTH_ACCOUNT_DISABLED, AUTH_INVALID_AUTHZID, AUTH_INVALID_MECHANISM, AUTH_MALFORMED_REQUEST,
+	AUTH_MECHANISM_TOO_WEAK, AUTH_ENCRYPTION_REQUIRED, AUTH_TEMPORARY_FAILURE
+};
+
+struct auth_answer {
+	enum auth_outcome outcome;
+	enum auth_failure failure;
+	bool has_data;
+	struct slice data; /* lent for the call */
+	struct jid *user;  /* on success, bare; lent for the call */
+};
+
+/* Calls back with what auth_begin() was given; on a later turn or from within auth_step(). */
+typedef void auth_answer_fn(void *arg, uint64_t token, const struct auth_answer *answer);
+
+/* An attempt at a domain with a source (state is the source's). Returns NULL when the mechanism is not offered. */
+struct auth_login *auth_begin(struct auth *auth, const char *mechanism, bool secure, struct slice domain,
+			      const struct auth_source *source, void *state, auth_answer_fn *answer, void *arg,
+			      uint64_t token);
+void auth_step(struct auth_login *login, struct slice message);
+void auth_end(struct auth_login **login); /* at any time, an answer under way is forgotten; NULL is fine */
+const char *auth_how(const struct auth_login *login); /* "SASL/SCRAM-SHA-256": constant */
+
+/*
+ * Makes all keys of a password on the hashing driver: made(arg, token, account) on a later turn, account NULL when the
+ * queue is full or the password is not allowed (SASLprep, empty). The password is copied and wiped.
+ */
+typedef void auth_made_fn(void *arg, uint64_t token, const struct auth_account *account);
+void auth_make_account(struct auth *auth, struct slice password, auth_made_fn *made, void *arg, uint64_t token);
+
+/* A request to a source made for somebody else than a login: done(arg, token, result, account). */
+typedef void auth_asked_fn(void *arg, uint64_t token, int result, const struct auth_account *account);
+enum auth_verb { AUTH_LOOKUP, AUTH_CREATE, AUTH_CHANGE, AUTH_REMOVE };
+void auth_ask(struct auth *auth, enum auth_verb verb, const struct auth_source *source, void *state, struct jid *user,
+	      const struct auth_account *account, auth_asked_fn *done, void *arg, uint64_t token);
+
+/* -- DIGEST-MD5 towards components only (RFC 2831): pure steps through libgsasl, no source ---------- */
+
+struct auth_digest;
+/* password(arg, user) gives the secret of a user or NULL. realm and service are "jabberd-router". */
+struct auth_digest *auth_digest_new(const char *service, const char *realm, const char *host_name,
+				    const char *(*password)(void *arg, const char *user), void *arg);
+void auth_digest_free(struct auth_digest **digest);
+/* One message in (empty at first), *answer is lent until the next call. AUTH_SUCCESS: user() is proven. */
+enum auth_outcome auth_digest_step(struct auth_digest *digest, struct slice message, struct slice *answer, const char **text);
+const char *auth_digest_user(const struct auth_digest *digest);

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A stream on a socket: reads into a buffer of the worker, feeds sx, writes once per turn. Deadlines, rates and the
+ * bound on unsent bytes are here, once, for clients, components and links alike.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "mio/mio.h"
+#include "sx/sx.h"
+
+struct conn;
+
+/* What a worker's connections share. */
+struct conn_env;
+struct conn_env *conn_env_new(struct mio *mio);
+void conn_env_free(struct conn_env **env); /* after its connections */
+struct mio *conn_env_mio(const struct conn_env *env);
+struct sx_env *conn_env_sx(struct conn_env *env);
+
+enum conn_end {
+	CONN_END_PEER,    /* closed by the peer, with or without </stream:stream> */
+	CONN_END_ERROR,   /* a stream error: sx_end_error() */
+	CONN_END_FAULT,   /* the socket failed; conn_fault() */
+	CONN_END_TIMEOUT, /* login or close took too long */
+};
+
+/* Everything sx tells its owner, passed on, and the end. All run on the connection's loop. */
+struct conn_handler {
+	void (*header)(void *owner, struct conn *conn);
+	void (*stream)(void *owner, struct conn *conn);
+	void (*open)(void *owner, struct conn *conn);
+	void (*packet)(void *owner, struct conn *conn, struct nad **nad);
+	void (*drained)(void *owner, struct conn *conn); /* unsent bytes fell below out_low after conn_is_full() was true */
+	/* Nothing follows. The connection is freed at the end of the turn; the owner forgets it now. */
+	void (*closed)(void *owner, struct conn *conn, enum conn_end end);
+};
+
+struct conn_options {
+	struct sx_options stream;
+	const struct conn_handler *handler;
+	int64_t login_ms;      /* from accept or connect to OPEN; 0: no limit */
+	int64_t rate, burst;   /* bytes a second read from the peer, and at once; 0: no limit */
+	size_t out_full;       /* unsent bytes at which conn_is_full() is true; 0: 16 KB */
+	size_t out_max;        /* unsent bytes at which the connection is ended; 0: 4 MB */
+	uint8_t sock_flags;    /* MIO_ENTRY */
+};
+
+/* options is borrowed for the connection's life. A socket number from mio_accept(). */
+struct conn *conn_accept(struct conn_env *env, int given, const struct conn_options *options, void *owner);
+/* NULL and *fault when the address is bad or refused at once; later failures come by closed(). */
+struct conn *conn_connect(struct conn_env *env, const char *address, const struct conn_options *options, void *owner,
+			  int *fault);
+
+struct sx *conn_sx(struct conn *conn);
+struct conn *conn_of(struct sx *sx);    /* the connection that owns the stream */
+void *conn_owner(const struct conn *conn);
+void conn_set_owner(struct conn *conn, void *owner);
+struct conn_env *conn_env_of(const struct conn *conn);
+const char *conn_peer(struct conn *conn); /* "127.0.0.1:41532" */
+int conn_fault(const struct conn *conn);
+
+size_t conn_unsent(const struct conn *conn);
+bool conn_is_full(const struct conn *conn);
+void conn_pause(struct conn *conn, bool paused); /* reads nothing more from this peer for now */
+
+/* Closes with </stream:stream> (and error, unless SX_ERROR_NONE), waits a few seconds for the peer, then ends. */
+void conn_close(struct conn *conn, enum sx_error error, const char *text);
+/* Ends at once: what is unsent is lost, closed() is not called. NULL is fine. */
+void conn_kill(struct conn **conn);
+/* Tries to write what is unsent, then closes the socket without stream end or error: sessions that resume. */
+void conn_drop(struct conn **conn);
+
+/*
+ * Moves the connection to another worker's loop, at a moment when nothing is under way (behind SASL success, before
+ * the next byte is parsed). *conn is gone at once; arrived(conn, arg) runs on the other loop with the connection built
+ * anew, to be given its owner there before it returns. env_of(arg, to) finds the other worker's env, called there.
+ */
+void conn_move(struct conn **conn, struct mio *to, struct conn_env *to_env,
+	       void (*arrived)(struct conn *conn, void *arg), void *arg);

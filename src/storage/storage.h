@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Storage: transactions of operations over typed stores, run by a driver on threads of its own, answered on the
+ * caller's loop, always on a later turn. Each transaction is whole or not at all. What is queued together is
+ * committed together with one sync, without a timer; one bad transaction fails alone. A transaction of an owner
+ * sees that owner's earlier ones. After a failed sync the database is opened again, what was in that batch is
+ * answered with a fault, and nothing of it was promised.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/buf.h"
+
+struct mio;
+struct mio_host;
+struct storage;
+struct store_txn;
+
+/* Keyed stores hold (owner, item) -> value; log stores hold values of an owner in order of their sequence numbers. */
+enum store {
+	STORE_ACCOUNT, /* keyed: owner a bare JID; "SCRAM-SHA-1" ...: RFC 5803 strings; "disabled"; "created" */
+	STORE_ROSTER,  /* keyed: owner a bare JID, item the contact's bare JID, value an <item/> */
+	STORE_USER,    /* keyed: owner a bare JID; small facts of sm: "active", "roster-version" */
+	STORE_REQUEST, /* keyed: subscription requests not answered yet; item the contact, value the stanza */
+	STORE_OFFLINE, /* log: messages for who is away, each a whole stanza */
+	STORE_SERVER,  /* keyed: owner ""; "shard-key", "fast-key" ... */
+	STORES
+};
+
+enum durability { DURABILITY_FULL, DURABILITY_PROCESS };
+
+struct storage_options {
+	const char *url;  /* "sqlite:jackdaw.db" (relative to dir), "memory:" */
+	const char *dir;
+	enum durability durability;
+};
+
+/*
+ * Opens, takes the database's own lock, upgrades an older schema in a transaction. Blocks: before the loops run.
+ * Returns 0 or a fault with one line in *why (owned by the caller's buffer): -EBUSY locked by another process, -EPROTO
+ * a newer schema, -EINVAL bad url, or the system's.
+ */
+int storage_open(struct mio_host *host, const struct storage_options *options, struct storage **storage,
+		 struct buf *why);
+void storage_close(struct storage **storage); /* runs what is queued, syncs, closes; after the loops stopped */
+
+/* How a transaction ends. */
+enum {
+	STORE_EXISTS = 1, /* a store_add() found its row there: nothing was done */
+	STORE_ABSENT,     /* a store_need() found no row: nothing was done */
+};
+
+/* -- building one: slices are copied ------------------------------------------------------------- */
+
+struct store_txn *store_txn_new(void);
+void store_txn_free(struct store_txn **txn); /* NULL is fine */
+
+/* Reading. Each returns the number of its operation, for store_rows(). */
+unsigned store_get(struct store_txn *txn, enum store store, struct slice owner, struct slice item);
+unsigned store_list(struct store_txn *txn, enum store store, struct slice owner);   /* all rows, by item or sequence */
+unsigned store_owners(struct store_txn *txn, enum store store, struct slice after, unsigned max); /* by name */
+
+/* Writing. */
+void store_put(struct store_txn *txn, enum store store, struct slice owner, struct slice item, struct slice value);
+void store_add(struct store_txn *txn, enum store store, struct slice owner, struct slice item, struct slice value);
+void store_need(struct store_txn *txn, enum store store, struct slice owner, struct slice item); /* only a check */
+void store_del(struct store_txn *txn, enum store store, struct slice owner, struct slice item); /* absent is fine */
+void store_clear(struct store_txn *txn, enum store store, struct slice owner); /* all rows of the owner */
+/* To a log; session and count are the stanza's origin, 0: none. stamp_ms is its time. */
+unsigned store_append(struct store_txn *txn, enum store store, struct slice owner, int64_t stamp_ms, uint64_t session,
+		      uint32_t count, struct slice value);
+void store_trim(struct store_txn *txn, enum store store, struct slice owner, uint64_t up_to); /* a log's rows <= up_to */
+unsigned store_count(struct store_txn *txn, enum store store, struct slice owner); /* rows[0].seq is the count */
+
+/* -- running it ----------------------------------------------------------------------------------- */
+
+/*
+ * txn is taken. done(arg, token, txn, result) is called on mio's loop on a later turn; txn is lent for the call. result:
+ * 0, STORE_EXISTS, STORE_ABSENT, or a fault (-ENOSPC, -EIO: the caller answers "wait"). What waits is kept by token,
+ * an id, never a pointer; arg is the part, which outlives its requests.
+ */
+typedef void storage_done_fn(void *arg, uint64_t token, const struct store_txn *txn, int result);
+void storage_run(struct storage *storage, struct mio *mio, struct store_txn **txn, storage_done_fn *done, void *arg,
+		 uint64_t token);
+
+struct store_row {
+	struct slice item, value; /* lent as long as the transaction is */
+	uint64_t seq;             /* a log's, or the answer of store_append() and store_count() */
+	int64_t stamp_ms;
+};
+
+/* The rows that operation number op read; *count of them. */
+const struct store_row *store_rows(const struct store_txn *txn, unsigned op, size_t *count);
+unsigned storage_waiting(const struct storage *storage); /* transactions queued; any thread */
+const char *storage_name(const struct storage *storage); /* "sqlite", "memory" */

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* The stream plugins and what their owners give them (plugin_conf). */
+#pragma once
+
+#include "sx/sx.h"
+
+/* -- STARTTLS and direct TLS on OpenSSL, through a BIO of our own on the stream's buffers -- */
+
+struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
+
+struct sx_tls_conf {
+	/* The server's context for a name (SNI, else the header's to; "" when neither), borrowed; NULL: none for it. Client
+	 * side: called with the name we connect to. */
+	struct ssl_ctx_st *(*context)(void *arg, const char *name);
+	void *arg;
+	bool offer, require; /* server: offered; withholds SASL until done. Client: use it if offered; insist on it */
+	bool direct;         /* TLS from the first byte */
+	/* Told of each live SSL object (for the simulator's foreign handles); may be NULL. */
+	void (*made)(void *arg, void *ssl);
+	void (*gone)(void *arg, void *ssl);
+};
+
+extern const struct sx_plugin sx_tls;
+
+/* -- SASL, server side: the exchange is the plugin's, the mechanisms are the owner's -- */
+
+enum sx_sasl_outcome { SX_SASL_CHALLENGE, SX_SASL_SUCCESS, SX_SASL_FAILURE };
+
+/* RFC 6120 section 6.5 */
+enum sx_sasl_failure {
+	SX_SASL_ABORTED, SX_SASL_ACCOUNT_DISABLED, SX_SASL_CREDENTIALS_EXPIRED, SX_SASL_ENCRYPTION_REQUIRED,
+	SX_SASL_INCORRECT_ENCODING, SX_SASL_INVALID_AUTHZID, SX_SASL_INVALID_MECHANISM, SX_SASL_MALFORMED_REQUEST,
+	SX_SASL_MECHANISM_TOO_WEAK, SX_SASL_NOT_AUTHORIZED, SX_SASL_TEMPORARY_AUTH_FAILURE, SX_SASL_FAILURES
+};
+
+const char *sx_sasl_failure_name(enum sx_sasl_failure failure); /* "not-authorized" */
+
+struct sx_sasl_server_conf {
+	/* Calls offer(mechanism, to) for each mechanism that this stream may use now, best first. */
+	void (*mechanisms)(void *owner, struct sx *sx, void (*offer)(void *to, const char *name), void *to);
+	/*
+	 * A message of the peer: the first with the mechanism's name (initial: an initial response came, empty or not), later
+	 * ones with mechanism NULL. Answer with sx_sasl_answer(), from within or on a later turn; until then the stream
+	 * waits. owner is the stream's.
+	 */
+	void (*step)(void *owner, struct sx *sx, const char *mechanism, bool initial, struct slice message);
+	void (*dropped)(void *owner, struct sx *sx); /* the exchange ended early: abort, a second auth, the stream's end */
+	unsigned attempts; /* failures before the stream is closed with policy-violation; 0: no limit */
+};
+
+extern const struct sx_plugin sx_sasl_server;
+
+/*
+ * The answer to a step. CHALLENGE: data. SUCCESS: data may be NULL (none); identity is set, the stream restarts when the
+ * peer has sent its header; how as in sx_set_identity(). FAILURE: the condition and an optional text.
+ */
+struct sx_sasl_answer {
+	enum sx_sasl_outcome outcome;
+	const struct slice *data;
+	struct jid *identity;
+	const char *how;
+	enum sx_sasl_failure failure;
+	const char *text;
+};
+
+void sx_sasl_answer(struct sx *sx, const struct sx_sasl_answer *answer);
+bool sx_sasl_busy(const struct sx *sx); /* an exchange is under way */
+
+/* -- SASL, client side, through libgsasl: the seed flow's sx_sasl_auth() -- */
+
+extern const struct sx_plugin sx_sasl_client;
+
+/* From STREAM state: starts the mechanism ("DIGEST-MD5" with service "jabberd-router", "PLAIN", "SCRAM-SHA-1" with
+ * service "xmpp"); on success the stream restarts by itself. Returns 0 or -EINVAL when gsasl has no such mechanism. */
+int sx_sasl_auth(struct sx *sx, const char *service, const char *mechanism, const char *user, const char *password);
+/* Called on <failure/>, a wrong rspauth or a mechanism's fault: text says which; set before sx_start(). */
+void sx_sasl_on_failure(struct sx *sx, void (*failed)(void *owner, struct sx *sx, const char *text));
+
+/* -- ack: jabberd2's c2s declares this namespace in its header to the router, and nothing else -- */
+
+#define NS_ACK "http://www.xmpp.org/extensions/xep-0198.html#ns"
+extern const struct sx_plugin sx_ack;
