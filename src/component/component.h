@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a component is: a part with a state on each worker of its process, started, drained and stopped in one order for
+ * all of them. A struct process holds what the workers share, frozen before the loops run; a struct worker is what one
+ * loop has. Components meet in link and never call each other.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "auth/auth.h"
+#include "base/log.h"
+#include "component/settings.h"
+#include "conn/conn.h"
+#include "link/link.h"
+#include "mio/mio.h"
+#include "storage/storage.h"
+
+struct ctl;
+struct process;
+struct worker;
+
+/* One table of relaxed atomics for all workers: what `status` shows. */
+enum metric {
+	METRIC_CONNECTIONS, METRIC_SESSIONS, METRIC_STANZAS_IN, METRIC_STANZAS_OUT, METRIC_MESSAGES_ROUTED,
+	METRIC_OFFLINE_STORED, METRIC_LOGINS, METRIC_LOGIN_FAILURES, METRIC_STREAM_ERRORS, METRIC_USERS_LOADED,
+	METRIC_PEERS, METRIC_REGISTRATIONS, METRICS
+};
+const char *metric_name(enum metric metric);
+
+struct component {
+	const char *name;
+	size_t size; /* of the state: zeroed, one per worker */
+	bool uses_storage; /* this part opens the database */
+	/* Before the loops run, for each worker in order; attaches to worker->link. A fault with a line in why ends the start. */
+	int (*start)(void *state, struct worker *worker, struct buf *why);
+	/* SIGTERM: stop accepting, stop reading clients, tell them, end sessions. */
+	void (*drain)(void *state);
+	bool (*drained)(void *state); /* nothing is left to wait for; NULL: at once */
+	void (*stop)(void *state);    /* after the loops stopped (real) or at an orderly end: free everything */
+	/* True when this part can do its work (c2s: router and sm are there); NULL: from the start. */
+	bool (*ready)(void *state);
+	void (*commands)(struct ctl *ctl, struct process *process); /* adds its verbs to the control socket; may be NULL */
+};
+
+struct worker {
+	struct process *process;
+	struct mio *mio;
+	struct conn_env *conns;
+	struct link *link;
+	struct auth *auth;
+	struct log_ring *ring;
+	struct log log; /* the process's own lines */
+	void **states;  /* of the components, in their order */
+	struct mio_mail drain_mail;
+	struct mio_timer drain_timer;
+};
+
+struct process {
+	const char *name; /* at the router and of its lock: "c2s"; "run" */
+	struct mio_host *host;
+	const struct settings *settings;
+	const struct component *const *components; /* NULL-terminated */
+	struct log_writer *logs;
+	struct storage *storage;      /* NULL: another process has it, and is asked over link */
+	struct mio_driver *hashing;
+	struct link **links;
+	struct worker **workers;
+	unsigned worker_count;
+	struct hash_key shard_key;
+	uint32_t epoch; /* of this start: random */
+	void *tls;      /* the certificates of this process, component/tls.h; NULL: none */
+	struct ctl *ctl;
+	int64_t started_ms;
+	_Atomic uint64_t metrics[METRICS];
+	_Atomic unsigned draining, ready;
+	void (*on_ready)(struct process *process, void *arg); /* once, on worker 0 */
+	void *on_ready_arg;
+};
+
+struct process_options {
+	const char *name;
+	struct mio_host *host;
+	const struct settings *settings;
+	const struct component *const *components;
+	struct log_writer *logs; /* borrowed */
+	bool uplink;             /* connects to settings->router.connect, its parts' names are bound there */
+	unsigned workers;
+};
+
+/*
+ * Opens what the components need and starts them on every worker. On a fault everything is closed again, nothing was
+ * half-started, *why has the one line to print. Runs with the real and the simulated host alike.
+ */
+int process_start(const struct process_options *options, struct process **process, struct buf *why);
+void process_drain(struct process *process); /* any worker's thread; the host stops when all parts are drained, at most 3 s */
+void process_free(struct process **process); /* after the loops stopped */
+
+static inline void metric_add(struct process *process, enum metric metric, int64_t change)
+{
+	atomic_fetch_add_explicit(&process->metrics[metric], (uint64_t)change, memory_order_relaxed);
+}
+
+/* Tells the process that a part's readiness may have changed. */
+void worker_ready_changed(struct worker *worker);
+/* The state of a component on this worker, or NULL when this process has it not. */
+void *worker_state(const struct worker *worker, const struct component *component);
+int64_t process_metric(const struct process *process, enum metric metric);
+
+/* The account source that asks the sm of a domain over link; its state is a struct account_asker of the worker's part. */
+struct account_asker {
+	struct link *link;
+	struct str *from; /* name of the asking part */
+	const struct settings *settings;
+};
+extern const struct auth_source auth_source_link;
+/* The asker's part hands it the PACKET_ACCOUNT answers. */
+void account_answered(struct auth *auth, const struct packet *packet);
+/* The other side, in sm: answers a request from this process's storage. The packet is taken. */
+void account_serve(struct worker *worker, struct packet **packet);
+
+/* A part that connects to a router: keeps the stream up, with the seed flow, and reconnects (component/uplink.c). */
+struct uplink;
+struct uplink *uplink_new(struct worker *worker, const char *plugins_for);
+void uplink_free(struct uplink **uplink);
+bool uplink_is_bound(const struct uplink *uplink);

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Commands of administrators: one registry that the control socket, the command line on a stopped server and (later) other
+ * front ends share. A command is given its words and, for secrets, lines of input; it prints text or JSON, may go on for long
+ * with progress, and ends with an exit code. Runs on worker 0.
+ *
+ * On the socket (Unix, mode 0600) a request is one JSON line {"command": ["user", "add", "a@b"], "json": false, "input": "..."},
+ * the answer JSON lines {"out": "..."}, {"err": "..."}, {"progress": "..."}, and at last {"exit": 0}.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/buf.h"
+
+struct ctl;
+struct ctl_call; /* one command under way; may be gone: keep its id */
+struct json_t;
+struct mio;
+struct mio_host;
+
+enum { CTL_OK = 0, CTL_PROBLEM = 1, CTL_USAGE = 2 };
+
+struct ctl_command {
+	const char *name;    /* "user add" */
+	const char *args;    /* "JID" for the usage line */
+	const char *text;    /* one sentence */
+	const char *example; /* a whole command line */
+	bool input;          /* reads a password or a file's content from the caller */
+	void (*run)(void *arg, struct ctl_call *call);
+};
+
+struct ctl *ctl_new(struct mio *mio);
+void ctl_free(struct ctl **ctl);
+void ctl_add(struct ctl *ctl, const struct ctl_command *commands, void *arg); /* the table ends with a NULL name; borrowed */
+const struct ctl_command *ctl_find(const struct ctl *ctl, const char *const *words, size_t count, size_t *used);
+
+/* Serves a Unix socket. Returns 0 or a fault. */
+int ctl_listen(struct ctl *ctl, const char *path);
+
+/* Runs a command here: output goes to print(), ended() is called once. */
+struct ctl_sink {
+	void (*print)(void *arg, bool error, struct slice text);
+	void (*progress)(void *arg, struct slice text);
+	void (*ended)(void *arg, int code);
+	void *arg;
+};
+/* input is copied and wiped at the end. Unknown commands end with CTL_USAGE and a line. */
+void ctl_run(struct ctl *ctl, const char *const *words, size_t count, bool json, struct slice input,
+	     const struct ctl_sink *sink);
+
+/* For commands. */
+uint64_t ctl_id(const struct ctl_call *call);
+struct ctl_call *ctl_call(struct ctl *ctl, uint64_t id); /* NULL: the caller went away */
+struct ctl *ctl_of(const struct ctl_call *call);
+size_t ctl_args(const struct ctl_call *call);            /* behind the command's name */
+const char *ctl_arg(const struct ctl_call *call, size_t at); /* NULL beyond the end */
+struct slice ctl_input(const struct ctl_call *call);
+bool ctl_wants_json(const struct ctl_call *call);
+void ctl_print(struct ctl_call *call, const char *format, ...) PRINTF_LIKE(2, 3);
+void ctl_error(struct ctl_call *call, const char *format, ...) PRINTF_LIKE(2, 3);
+void ctl_progress(struct ctl_call *call, const char *format, ...) PRINTF_LIKE(2, 3);
+void ctl_end(struct ctl_call *call, int code); /* call is gone */

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What parts say to each other: one typed packet. Parts never see a route element; link turns packets into the form
+ * that the way needs (a pointer within a process, route XML with jabberd2's session attributes between processes).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "auth/auth.h"
+#include "mio/mio.h"
+
+struct jid;
+struct nad;
+struct stanza;
+struct str;
+
+#define NS_COMPONENT "http://jabberd.jabberstudio.org/ns/component/1.0"
+#define NS_LINK_SESSION "http://jabberd.jabberstudio.org/ns/session/1.0"
+#define NS_JACKDAW "urn:jackdaw:link:0"
+
+/* The id of a session at one of its two parts. Ours are a slot's id as text; a jabberd2 part's is opaque. */
+enum { SESSION_ID_MAX = 43 };
+struct session_id {
+	uint8_t len; /* 0: none */
+	char text[SESSION_ID_MAX];
+};
+
+void session_id_set(struct session_id *id, uint64_t slot);             /* "worker.slot.generation" */
+bool session_id_take(struct session_id *id, struct slice text);        /* false when too long */
+uint64_t session_id_slot(const struct session_id *id);                 /* 0 when it is none of ours */
+struct slice session_id_slice(const struct session_id *id);
+
+enum packet_kind {
+	PACKET_STANZA,   /* with the ids of a session, or without: from or to the world outside */
+	PACKET_SESSION,  /* a session action */
+	PACKET_ACCOUNT,  /* between our own c2s and sm: a request to accounts, or its answer */
+	PACKET_SETTLED,  /* between our own: all stanzas of a session up to a count are settled */
+	PACKET_ROUTE,    /* undecoded, on its way from one peer to another; no part ever sees it */
+};
+
+/* session-protocol.md section 2; HELLO is ours (design.md 5, Ends). */
+enum session_action {
+	SESSION_START, SESSION_STARTED, SESSION_END, SESSION_ENDED, SESSION_CREATE, SESSION_CREATED, SESSION_DELETE,
+	SESSION_DELETED, SESSION_REPLACED, SESSION_HELLO, SESSION_ACTIONS
+};
+
+struct packet {
+	struct mio_mail mail; /* link's */
+	enum packet_kind kind;
+	struct str *from, *to; /* owned: names of parts, or domains */
+	uint16_t error;        /* a routing error: this is our own packet, come back (400, 401, 404, ...) */
+	bool failed;           /* session: the request failed. stanza: the session is unknown */
+	bool ours;             /* speak our own attributes: the other end is known to be ours */
+	bool relayed;          /* came from another process */
+	struct session_id c2s, sm;
+	struct stanza *stanza; /* owned; PACKET_STANZA */
+	struct nad *route;     /* owned; PACKET_ROUTE: the route element */
+	struct {
+		enum session_action action;
+		struct jid *target;     /* owned */
+		struct str *id;         /* owned: of the request */
+		struct str *end;        /* owned; HELLO's answer: "name/worker/epoch" of our own sm */
+	} session;
+	struct {
+		enum auth_verb verb;
+		bool answer;
+		int result;             /* of an answer: AUTH_OK ..., or a fault */
+		struct jid *user;       /* owned */
+		uint64_t token;         /* the asker's */
+		struct auth_account *account; /* owned; NULL: none */
+	} account;
+	uint32_t settled;      /* PACKET_SETTLED: modulo 2^32 */
+};
+
+/* from and to are referenced. */
+struct packet *packet_new(enum packet_kind kind, struct str *from, struct str *to);
+struct packet *packet_stanza(struct str *from, struct str *to, struct stanza **stanza);
+struct packet *packet_session(struct str *from, struct str *to, enum session_action action);
+void packet_free(struct packet **packet);
+void packet_freeze(struct packet *packet); /* before it crosses to another worker */
+size_t packet_weight(const struct packet *packet);
+/* A new packet to where this one came from, ids (and a session's target and id) as they were. */
+struct packet *packet_answer(const struct packet *packet, enum packet_kind kind);
