@@ -12,4 +12,4 @@
 
 #define countof(array) (sizeof(array) / sizeof((array)[0]))
 
-#define PRINTF_LIKE(format, first) __attribute__((format(printf, format, first)))
+#define PRINTF_LIKE(at, first) __attribute__((format(printf, at, first)))

@@ -73,6 +73,7 @@ struct process {
 	void *tls;      /* the certificates of this process, component/tls.h; NULL: none */
 	struct ctl *ctl;
 	int64_t started_ms;
+	struct buf listening; /* for the ready line: "client 127.0.0.1:5222, "; components append in start() */
 	_Atomic uint64_t metrics[METRICS];
 	_Atomic unsigned draining, ready;
 	void (*on_ready)(struct process *process, void *arg); /* once, on worker 0 */
@@ -85,6 +86,7 @@ struct process_options {
 	const struct settings *settings;
 	const struct component *const *components;
 	struct log_writer *logs; /* borrowed */
+	bool open_storage;       /* even when no component uses it (account verbs on a stopped server) */
 	bool uplink;             /* connects to settings->router.connect, its parts' names are bound there */
 	unsigned workers;
 };

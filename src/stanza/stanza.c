@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/* Stanza headers: reading, copying, answering. */
+#include "stanza/stanza.h"
+
+#include <stdio.h>
+#include "base/mem.h"
+#include "jid/jid.h"
+#include "stanza/names.h"
+#include "xml/nad.h"
+
+static enum stanza_kind kind_of(const struct nad *nad)
+{
+	if (nad_is(nad, 0, NS_CLIENT, "message"))
+		return STANZA_MESSAGE;
+	if (nad_is(nad, 0, NS_CLIENT, "presence"))
+		return STANZA_PRESENCE;
+	if (nad_is(nad, 0, NS_CLIENT, "iq"))
+		return STANZA_IQ;
+	return STANZA_ANY;
+}
+
+/* An address attribute; false when it is there and is none. */
+static bool address_of(const struct nad *nad, const char *name, struct jid **jid)
+{
+	struct slice text;
+
+	if (!nad_attr(nad, 0, NULL, name, &text))
+		return true;
+	*jid = jid_parse(text);
+	return *jid != NULL;
+}
+
+int stanza_from_nad(struct nad **nad, struct stanza **stanza)
+{
+	enum stanza_kind kind = kind_of(*nad);
+	struct stanza *made;
+	int rc = 0;
+
+	*stanza = NULL;
+	if (kind == STANZA_ANY) {
+		nad_free(nad);
+		return STANZA_NOT_ONE;
+	}
+	made = mem_zalloc(MEM_STANZA, sizeof(*made));
+	made->kind = kind;
+	made->payload = *nad;
+	*nad = NULL;
+	made->type = stanza_type_of(kind, nad_attr_value(made->payload, 0, "type"));
+	made->id = nad_attr_value(made->payload, 0, "id");
+	nad_attr(made->payload, 0, NS_XML, "lang", &made->lang);
+	if (!address_of(made->payload, "from", &made->from))
+		rc = STANZA_BAD_FROM;
+	if (!address_of(made->payload, "to", &made->to))
+		rc = STANZA_BAD_TO;
+	*stanza = made;
+	return rc;
+}
+
+/* A header with room behind it for texts that no payload holds. */
+static struct stanza *header_new(enum stanza_kind kind, enum stanza_type type, struct slice id, struct slice lang)
+{
+	struct stanza *stanza = mem_zalloc(MEM_STANZA, sizeof(*stanza) + id.len + lang.len);
+	char *room = (char *)(stanza + 1);
+
+	stanza->kind = kind;
+	stanza->type = type;
+	if (id.len)
+		memcpy(room, id.data, id.len);
+	stanza->id = (struct slice){room, id.len};
+	if (lang.len)
+		memcpy(room + id.len, lang.data, lang.len);
+	stanza->lang = (struct slice){room + id.len, lang.len};
+	return stanza;
+}
+
+struct stanza *stanza_new(enum stanza_kind kind, enum stanza_type type, struct slice id)
+{
+	struct stanza *stanza = header_new(kind, type, id, (struct slice){NULL, 0});
+
+	stanza->payload = nad_new();
+	nad_append(stanza->payload, NS_CLIENT, stanza_kind_name(kind), 0);
+	return stanza;
+}
+
+struct stanza *stanza_copy(const struct stanza *stanza)
+{
+	struct stanza *copy = header_new(stanza->kind, stanza->type, stanza->id, stanza->lang);
+
+	copy->from = jid_ref(stanza->from);
+	copy->to = jid_ref(stanza->to);
+	copy->origin = stanza->origin;
+	copy->payload = nad_ref(stanza->payload);
+	copy->delay_ms = stanza->delay_ms;
+	return copy;
+}
+
+void stanza_free(struct stanza **stanza)
+{
+	if (!*stanza)
+		return;
+	jid_free(&(*stanza)->from);
+	jid_free(&(*stanza)->to);
+	nad_free(&(*stanza)->payload);
+	mem_free(*stanza);
+	*stanza = NULL;
+}
+
+static void set_jid(struct jid **field, struct jid *jid)
+{
+	struct jid *old = *field;
+
+	*field = jid_ref(jid);
+	jid_free(&old);
+}
+
+void stanza_set_from(struct stanza *stanza, struct jid *from)
+{
+	set_jid(&stanza->from, from);
+}
+
+void stanza_set_to(struct stanza *stanza, struct jid *to)
+{
+	set_jid(&stanza->to, to);
+}
+
+struct stanza *stanza_result(const struct stanza *request)
+{
+	struct stanza *result = stanza_new(STANZA_IQ, STANZA_RESULT, request->id);
+
+	result->from = jid_ref(request->to);
+	result->to = jid_ref(request->from);
+	result->origin = request->origin;
+	return result;
+}
+
+/* Errors are never answered, nor what asks for no answer (RFC 6120 8.3.1, RFC 6121 8.5). */
+static bool may_answer(const struct stanza *stanza)
+{
+	switch (stanza->type) {
+	case STANZA_ERROR:
+	case STANZA_RESULT:
+	case STANZA_UNAVAILABLE:
+	case STANZA_PROBE:
+		return false;
+	default:
+		return true;
+	}
+}
+
+struct stanza *stanza_error_new(const struct stanza *stanza, enum stanza_error error, const char *text)
+{
+	struct stanza *answer;
+	struct nad *nad;
+	char code[8];
+	int elem, child;
+
+	if (!may_answer(stanza))
+		return NULL;
+	answer = stanza_new(stanza->kind, STANZA_ERROR, stanza->id);
+	answer->from = jid_ref(stanza->to);
+	answer->to = jid_ref(stanza->from);
+	answer->origin = stanza->origin;
+	nad = answer->payload;
+	elem = nad_append(nad, NS_CLIENT, "error", 1);
+	snprintf(code, sizeof(code), "%d", stanza_error_code(error));
+	nad_set_attr(nad, elem, NULL, "type", stanza_error_class(error));
+	nad_set_attr(nad, elem, NULL, "code", code);
+	nad_append(nad, NS_STANZA_ERROR, stanza_error_name(error), 2);
+	if (text)
+		nad_append_text(nad, NS_STANZA_ERROR, "text", 2, slice_of(text));
+	child = nad_first_child(stanza->payload, 0);
+	for (; child >= 0; child = nad_next_sibling(stanza->payload, child))
+		nad_append_tree(nad, stanza->payload, child, 1);
+	return answer;
+}
+
+int stanza_child(const struct stanza *stanza)
+{
+	return nad_first_child(stanza->payload, 0);
+}
+
+int stanza_find(const struct stanza *stanza, const char *ns, const char *name)
+{
+	return nad_find_child(stanza->payload, 0, ns, name);
+}
+
+static bool kind_matches(const struct stanza *stanza, enum stanza_kind kind)
+{
+	switch (kind) {
+	case STANZA_ANY:
+		return true;
+	case STANZA_IQ_GET:
+		return stanza->kind == STANZA_IQ && stanza->type == STANZA_GET;
+	case STANZA_IQ_SET:
+		return stanza->kind == STANZA_IQ && stanza->type == STANZA_SET;
+	default:
+		return stanza->kind == kind;
+	}
+}
+
+bool stanza_matches(const struct stanza *stanza, enum stanza_kind kind, const char *ns, const char *name)
+{
+	if (!kind_matches(stanza, kind))
+		return false;
+	return !ns || stanza_find(stanza, ns, name) >= 0;
+}
+
+void stanza_freeze(struct stanza *stanza)
+{
+	nad_freeze(stanza->payload);
+}
+
+size_t stanza_weight(const struct stanza *stanza)
+{
+	return sizeof(*stanza) + stanza->id.len + nad_weight(stanza->payload);
+}
