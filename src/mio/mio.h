@@ -72,9 +72,12 @@ const int64_t *mio_wall_clock(const struct mio *mio); /* where the loop keeps it
 void mio_random(struct mio *mio, void *bytes, size_t len); /* unguessable (in the simulator: the seed's) */
 struct hash_key mio_hash_key(struct mio *mio);
 
-/* Runs once at the end of this turn, or of the next when called outside one. Deferring twice is once. */
+/*
+ * Runs once at the end of this turn, or of the next when called outside one or by a task. Deferring twice
+ * is once.
+ */
 struct mio_task {
-	struct mio_task *next;
+	struct mio_task *next, **back; /* the loop's own */
 	void (*run)(struct mio_task *task);
 	bool queued;
 };
