@@ -86,11 +86,12 @@ void storage_run(struct storage *storage, struct mio *mio, struct store_txn **tx
 
 struct store_row {
 	struct slice item, value; /* lent as long as the transaction is */
-	uint64_t seq;             /* a log's, or the answer of store_append() and store_count() */
+	uint64_t seq;             /* a log's: grows, is never used again; or the answer of store_append() and store_count() */
 	int64_t stamp_ms;
 };
 
 /* The rows that operation number op read; *count of them. */
 const struct store_row *store_rows(const struct store_txn *txn, unsigned op, size_t *count);
 unsigned storage_waiting(const struct storage *storage); /* transactions queued; any thread */
+uint64_t storage_batches(const struct storage *storage); /* batches run so far, each with one commit; any thread */
 const char *storage_name(const struct storage *storage); /* "sqlite", "memory" */

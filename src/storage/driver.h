@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a storage driver is, and the inside of a transaction, which it reads and answers.
+ *
+ * All functions of a driver run on the storage thread, except the first open() and the last close().
+ */
+#pragma once
+
+#include "base/list.h"
+#include "mio/mio.h"
+#include "storage/storage.h"
+
+enum store_verb {
+	VERB_GET, VERB_LIST, VERB_OWNERS, VERB_COUNT,                                   /* read */
+	VERB_PUT, VERB_ADD, VERB_NEED, VERB_DEL, VERB_CLEAR, VERB_APPEND, VERB_TRIM, /* write */
+	VERBS
+};
+
+struct store_op {
+	struct store_op *next;
+	enum store_verb verb;
+	enum store store;
+	struct slice owner, item, value;
+	uint64_t number;       /* the most owners; the last sequence number to trim */
+	int64_t stamp_ms;      /* of an append, and the two below */
+	uint64_t session;
+	uint32_t count;
+	size_t first_row, rows; /* the answer: within the rows of the transaction */
+};
+
+struct store_chunk;
+
+struct store_txn {
+	struct mio_job job;
+	struct list link; /* of what is under way */
+	struct storage *storage;
+	storage_done_fn *done;
+	void *arg;
+	uint64_t token;
+
+	struct store_txn *next; /* in its batch */
+	struct store_op *ops, **last_op;
+	unsigned op_count, writes, appends;
+
+	int result; /* the driver's answer: 0, STORE_EXISTS, STORE_ABSENT or a fault */
+	struct store_row *rows;
+	size_t row_count, row_cap;
+
+	struct store_chunk *chunks; /* the arena of operations, slices and answers */
+	char *room;
+	size_t room_left;
+};
+
+bool store_is_log(enum store store);
+
+/* Adds a row, copied, to the answer of an operation. */
+void store_answer(struct store_txn *txn, struct store_op *op, const struct store_row *row);
+void store_forget(struct store_txn *txn); /* all answers */
+
+struct storage_place {
+	struct mio_host *host;
+	const char *path; /* what follows the colon of the url, within the data directory */
+	enum durability durability;
+	bool again; /* after a fault: what was there must still be there */
+};
+
+struct storage_driver {
+	const char *name;
+	size_t size;
+	/* Returns 0 or a fault with a line in *why; nothing is open then. */
+	int (*open)(void *db, const struct storage_place *place, struct buf *why);
+	void (*close)(void *db); /* closed is fine */
+	/*
+	 * Runs a batch, linked by next, and commits it; each transaction is whole or not at all, its result is set.
+	 * A fault is the batch's: nothing of it is promised, and the database must be opened again.
+	 */
+	int (*run)(void *db, struct store_txn *batch);
+};
+
+extern const struct storage_driver storage_sqlite, storage_memory;

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* The SQLite driver at work: a batch is one transaction, each of its transactions a savepoint in
+ * it. */
+#include "storage/drivers/sqlite.h"
+
+#include <errno.h>
+
+enum {
+	SEQ_RESERVE = 1000
+}; /* at least so many are reserved at once: the counter is seldom written */
+
+/* ?1 store, ?2 owner, ?3 item, ?4 value, ?5 number, ?6 stamp, ?7 session, ?8 count; a row is item,
+ * value, seq, stamp. */
+#define ROWS_OF(table) " FROM " table " WHERE store=?1 AND owner=?2"
+#define OWNERS_OF(table)                                                                           \
+	"SELECT DISTINCT owner, NULL, 0, 0 FROM " table                                            \
+	" WHERE store=?1 AND owner>?2 ORDER BY owner LIMIT ?5"
+
+static const char *const verbs[2][VERBS] = {
+	{
+		[VERB_GET] = "SELECT item, value, 0, 0" ROWS_OF("keyed") " AND item=?3",
+		[VERB_LIST] = "SELECT item, value, 0, 0" ROWS_OF("keyed") " ORDER BY item",
+		[VERB_OWNERS] = OWNERS_OF("keyed"),
+		[VERB_COUNT] = "SELECT NULL, NULL, count(*), 0" ROWS_OF("keyed"),
+		[VERB_PUT] = "INSERT OR REPLACE INTO keyed VALUES (?1, ?2, ?3, ?4)",
+		[VERB_ADD] = "INSERT OR IGNORE INTO keyed VALUES (?1, ?2, ?3, ?4)",
+		[VERB_NEED] = "SELECT NULL, NULL, 0, 0" ROWS_OF("keyed") " AND item=?3",
+		[VERB_DEL] = "DELETE" ROWS_OF("keyed") " AND item=?3",
+		[VERB_CLEAR] = "DELETE" ROWS_OF("keyed"),
+	},
+	{
+		[VERB_LIST] = "SELECT NULL, value, seq, stamp" ROWS_OF("log") " ORDER BY seq",
+		[VERB_OWNERS] = OWNERS_OF("log"),
+		[VERB_COUNT] = "SELECT NULL, NULL, count(*), 0" ROWS_OF("log"),
+		[VERB_CLEAR] = "DELETE" ROWS_OF("log"),
+		[VERB_APPEND] = "INSERT INTO log VALUES (?1, ?2, ?5, ?6, ?7, ?8, ?4)",
+		[VERB_TRIM] = "DELETE" ROWS_OF("log") " AND seq<=?5",
+	},
+};
+
+static const char *const controls[CONTROLS] = {
+	[CONTROL_BEGIN] = "BEGIN IMMEDIATE",   [CONTROL_BEGIN_READING] = "BEGIN",
+	[CONTROL_COMMIT] = "COMMIT",	       [CONTROL_ROLLBACK] = "ROLLBACK",
+	[CONTROL_SAVEPOINT] = "SAVEPOINT txn", [CONTROL_RELEASE] = "RELEASE txn",
+	[CONTROL_UNDO] = "ROLLBACK TO txn",    [CONTROL_RESERVE] = "UPDATE sequence SET next=?1",
+};
+
+static int prepared(struct sqlite_db *db, sqlite3_stmt **cached, const char *sql)
+{
+	return *cached ? SQLITE_OK
+		       : sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, cached,
+					    NULL);
+}
+
+static int control(struct sqlite_db *db, enum sqlite_control which)
+{
+	int code = prepared(db, &db->controls[which], controls[which]);
+
+	if (code != SQLITE_OK)
+		return code;
+	sqlite3_step(db->controls[which]);
+	return sqlite3_reset(db->controls[which]);
+}
+
+/* A sequence number is used only when a commit has put the counter past it; what a crash leaves out
+ * is a gap. */
+static int reserve(struct sqlite_db *db, unsigned appends)
+{
+	sqlite3_stmt **statement = &db->controls[CONTROL_RESERVE];
+	int code;
+
+	if (db->next_seq + appends <= db->reserved_seq)
+		return SQLITE_OK;
+	code = prepared(db, statement, controls[CONTROL_RESERVE]);
+	if (code != SQLITE_OK)
+		return code;
+	db->reserved_seq = db->next_seq + appends + SEQ_RESERVE;
+	sqlite3_bind_int64(*statement, 1, (int64_t)db->reserved_seq);
+	return control(db, CONTROL_RESERVE);
+}
+
+static int bind_slice(sqlite3_stmt *statement, int at, struct slice slice)
+{
+	return sqlite3_bind_blob64(statement, at, slice.data ? slice.data : "", slice.len,
+				   SQLITE_STATIC);
+}
+
+static int bind(sqlite3_stmt *statement, const struct store_op *op)
+{
+	int count = sqlite3_bind_parameter_count(statement);
+	int code = sqlite3_bind_int(statement, 1, (int)op->store);
+
+	if (code == SQLITE_OK)
+		code = bind_slice(statement, 2, op->owner);
+	if (code == SQLITE_OK && count >= 3)
+		code = bind_slice(statement, 3, op->item);
+	if (code == SQLITE_OK && count >= 4)
+		code = bind_slice(statement, 4, op->value);
+	if (code == SQLITE_OK && count >= 5)
+		code = sqlite3_bind_int64(statement, 5, (int64_t)op->number);
+	if (code == SQLITE_OK && count >= 8) {
+		sqlite3_bind_int64(statement, 6, op->stamp_ms);
+		sqlite3_bind_int64(statement, 7, (int64_t)op->session);
+		sqlite3_bind_int64(statement, 8, op->count);
+	}
+	return code;
+}
+
+static struct slice column_slice(sqlite3_stmt *statement, int at)
+{
+	const char *bytes = sqlite3_column_blob(statement, at);
+
+	return (struct slice){bytes, bytes ? (size_t)sqlite3_column_bytes(statement, at) : 0};
+}
+
+static void answer_row(struct store_txn *txn, struct store_op *op, sqlite3_stmt *statement)
+{
+	struct store_row row = {
+		.item = column_slice(statement, 0),
+		.value = column_slice(statement, 1),
+		.seq = (uint64_t)sqlite3_column_int64(statement, 2),
+		.stamp_ms = sqlite3_column_int64(statement, 3),
+	};
+
+	store_answer(txn, op, &row);
+}
+
+/* Returns an SQLite code; *outcome is what the transaction ends with because of this operation. */
+static int run_op(struct sqlite_db *db, struct store_txn *txn, struct store_op *op, int *outcome)
+{
+	bool is_log = store_is_log(op->store), found = false;
+	sqlite3_stmt **statement = &db->verbs[is_log][op->verb];
+	int code = prepared(db, statement, verbs[is_log][op->verb]);
+
+	if (op->verb == VERB_APPEND)
+		op->number = db->next_seq++;
+	if (code == SQLITE_OK)
+		code = bind(*statement, op);
+	if (code != SQLITE_OK)
+		return code;
+	while (sqlite3_step(*statement) == SQLITE_ROW) {
+		found = true;
+		if (op->verb != VERB_NEED)
+			answer_row(txn, op, *statement);
+	}
+	code = sqlite3_reset(*statement);
+	if (code != SQLITE_OK)
+		return code;
+	if (op->verb == VERB_ADD && sqlite3_changes(db->handle) == 0)
+		*outcome = STORE_EXISTS;
+	if (op->verb == VERB_NEED && !found)
+		*outcome = STORE_ABSENT;
+	if (op->verb == VERB_APPEND)
+		store_answer(txn, op,
+			     &(struct store_row){.seq = op->number, .stamp_ms = op->stamp_ms});
+	return SQLITE_OK;
+}
+
+/* What concerns one statement only; after anything else the whole batch is in doubt. */
+static bool fails_alone(int code)
+{
+	return (code & 0xff) == SQLITE_TOOBIG || (code & 0xff) == SQLITE_CONSTRAINT;
+}
+
+/* Returns an SQLite code when the batch is lost. */
+static int run_txn(struct sqlite_db *db, struct store_txn *txn)
+{
+	bool may_undo = txn->writes > 0 && txn->op_count > 1; /* one write undoes itself */
+	int outcome = 0, code = may_undo ? control(db, CONTROL_SAVEPOINT) : SQLITE_OK;
+
+	if (code != SQLITE_OK)
+		return code;
+	for (struct store_op *op = txn->ops; op && !outcome; op = op->next) {
+		code = run_op(db, txn, op, &outcome);
+		if (fails_alone(code))
+			outcome = sqlite_fault(db->handle, code);
+		else if (code != SQLITE_OK)
+			return code;
+	}
+	txn->result = outcome;
+	code = may_undo && outcome ? control(db, CONTROL_UNDO) : SQLITE_OK;
+	if (code == SQLITE_OK && may_undo)
+		code = control(db, CONTROL_RELEASE);
+	return code;
+}
+
+static int run_all(struct sqlite_db *db, struct store_txn *batch)
+{
+	unsigned writes = 0, appends = 0;
+	int code;
+
+	for (struct store_txn *txn = batch; txn; txn = txn->next) {
+		writes += txn->writes;
+		appends += txn->appends;
+	}
+	code = control(db, writes ? CONTROL_BEGIN : CONTROL_BEGIN_READING);
+	if (code == SQLITE_OK)
+		code = reserve(db, appends);
+	for (struct store_txn *txn = batch; txn && code == SQLITE_OK; txn = txn->next)
+		code = run_txn(db, txn);
+	return code == SQLITE_OK ? control(db, CONTROL_COMMIT) : code;
+}
+
+int sqlite_run(void *state, struct store_txn *batch)
+{
+	struct sqlite_db *db = state;
+	int code = run_all(db, batch), rc;
+
+	if (code == SQLITE_OK)
+		return 0;
+	rc = sqlite_fault(db->handle, code);
+	if (!sqlite3_get_autocommit(db->handle))
+		control(db, CONTROL_ROLLBACK);
+	return rc;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/* The storage thread: takes all that is queued, has the driver commit it once, answers. */
+#include "storage/storage.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include "base/list.h"
+#include "base/mem.h"
+#include "mio/mio.h"
+#include "storage/driver.h"
+
+enum { BATCH_MAX = 1024 };
+
+struct storage {
+	const struct storage_driver *driver;
+	struct storage_place place;
+	struct buf path;
+	struct mio_driver *thread;
+	bool broken; /* the storage thread's: closed after a fault, to be opened again */
+	atomic_uint_fast64_t batches;
+
+	pthread_mutex_t lock;
+	struct list under_way; /* under the lock: transactions that are not answered yet */
+	void *db;
+};
+
+static const struct storage_driver *const drivers[] = {&storage_sqlite, &storage_memory};
+
+/* "sqlite:jackdaw.db" is the driver "sqlite" and the rest. */
+static const struct storage_driver *find_driver(const char *url, const char **rest)
+{
+	for (size_t i = 0; i < countof(drivers); i++) {
+		size_t len = strlen(drivers[i]->name);
+
+		if (strncmp(url, drivers[i]->name, len) == 0 && url[len] == ':') {
+			*rest = url + len + 1;
+			return drivers[i];
+		}
+	}
+	return NULL;
+}
+
+static int reopen(struct storage *storage)
+{
+	AUTO(buf_fini) struct buf why = {0};
+	int rc = storage->driver->open(storage->db, &storage->place, &why);
+
+	storage->broken = rc != 0;
+	return rc;
+}
+
+static int run_chain(struct storage *storage, struct store_txn *batch)
+{
+	int rc = storage->broken ? reopen(storage) : 0;
+
+	if (rc)
+		return rc;
+	rc = storage->driver->run(storage->db, batch);
+	if (rc) {
+		storage->driver->close(storage->db);
+		storage->broken = true;
+		return rc;
+	}
+	atomic_fetch_add_explicit(&storage->batches, 1, memory_order_relaxed);
+	return 0;
+}
+
+static void run_batch(void *state, struct mio_job *jobs)
+{
+	struct store_txn *batch = NULL, **last = &batch;
+	int rc;
+
+	for (struct mio_job *job = jobs; job; job = job->next) {
+		struct store_txn *txn = container_of(job, struct store_txn, job);
+
+		*last = txn;
+		last = &txn->next;
+	}
+	*last = NULL;
+	rc = run_chain(state, batch);
+	for (struct store_txn *txn = batch; txn; txn = txn->next) {
+		if (rc)
+			txn->result = rc;
+		if (txn->result)
+			store_forget(txn);
+	}
+}
+
+/* Opens the database before the thread exists, so that what is wrong is said early. */
+static int open_first(struct storage *storage, struct buf *why)
+{
+	int rc = storage->driver->open(storage->db, &storage->place, why);
+
+	storage->broken = rc != 0;
+	storage->place.again = true;
+	return rc;
+}
+
+int storage_open(struct mio_host *host, const struct storage_options *options, struct storage **out,
+		 struct buf *why)
+{
+	const char *rest = NULL;
+	const struct storage_driver *driver = find_driver(options->url, &rest);
+	struct storage *storage;
+	int rc;
+
+	if (!driver) {
+		buf_printf(why, "%s: no such storage, \"sqlite:FILE\" or \"memory:\" is wanted",
+			   options->url);
+		return -EINVAL;
+	}
+	storage = mem_zalloc(MEM_STORAGE, sizeof(*storage));
+	storage->driver = driver;
+	storage->db = mem_zalloc(MEM_STORAGE, driver->size);
+	pthread_mutex_init(&storage->lock, NULL);
+	list_init(&storage->under_way);
+	if (*rest && *rest != '/' && options->dir && *options->dir)
+		buf_printf(&storage->path, "%s/", options->dir);
+	buf_append_text(&storage->path, rest);
+	storage->place = (struct storage_place){
+		.host = host, .path = buf_text(&storage->path), .durability = options->durability};
+	rc = open_first(storage, why);
+	if (rc) {
+		storage_close(&storage);
+		return rc;
+	}
+	storage->thread = mio_driver_new(host, "storage", 1, BATCH_MAX, run_batch, storage);
+	*out = storage;
+	return 0;
+}
+
+void storage_close(struct storage **taken)
+{
+	struct storage *storage = *taken;
+	struct list *link;
+
+	*taken = NULL;
+	if (!storage)
+		return;
+	mio_driver_free(&storage->thread);
+	storage->driver->close(storage->db);
+	while ((link = list_shift(&storage->under_way))) {
+		struct store_txn *txn = container_of(link, struct store_txn, link);
+
+		store_txn_free(&txn);
+	}
+	pthread_mutex_destroy(&storage->lock);
+	buf_fini(&storage->path);
+	mem_free(storage->db);
+	mem_free(storage);
+}
+
+static void answer(struct mio_job *job)
+{
+	struct store_txn *txn = container_of(job, struct store_txn, job);
+	struct storage *storage = txn->storage;
+
+	pthread_mutex_lock(&storage->lock);
+	list_remove(&txn->link);
+	pthread_mutex_unlock(&storage->lock);
+	txn->done(txn->arg, txn->token, txn, txn->result);
+	store_txn_free(&txn);
+}
+
+void storage_run(struct storage *storage, struct mio *mio, struct store_txn **taken,
+		 storage_done_fn *done, void *arg, uint64_t token)
+{
+	struct store_txn *txn = *taken;
+
+	*taken = NULL;
+	txn->storage = storage;
+	txn->done = done;
+	txn->arg = arg;
+	txn->token = token;
+	txn->job.done = answer;
+	pthread_mutex_lock(&storage->lock);
+	list_append(&storage->under_way, &txn->link);
+	pthread_mutex_unlock(&storage->lock);
+	mio_submit(mio, storage->thread, &txn->job);
+}
+
+unsigned storage_waiting(const struct storage *storage)
+{
+	return mio_driver_queued(storage->thread);
+}
+
+uint64_t storage_batches(const struct storage *storage)
+{
+	return atomic_load_explicit(&storage->batches, memory_order_relaxed);
+}
+
+const char *storage_name(const struct storage *storage)
+{
+	return storage->driver->name;
+}

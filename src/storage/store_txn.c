@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/* Transactions: a list of operations and later their answers, all in one arena. */
+#include "storage/storage.h"
+
+#include <assert.h>
+#include "base/mem.h"
+#include "storage/driver.h"
+
+enum {
+	FIRST_ROOM = 512, /* behind the transaction itself: enough for most */
+	CHUNK_MIN = 2048,
+	CHUNK_MAX = 64 * 1024, /* larger only for what is larger by itself */
+	ALIGN = 8,
+};
+
+struct store_chunk {
+	struct store_chunk *next;
+	size_t size;
+	char bytes[];
+};
+
+struct store_txn *store_txn_new(void)
+{
+	struct store_txn *txn = mem_alloc(MEM_STORAGE, sizeof(*txn) + FIRST_ROOM);
+
+	*txn = (struct store_txn){.room = (char *)(txn + 1), .room_left = FIRST_ROOM};
+	txn->last_op = &txn->ops;
+	list_init(&txn->link);
+	return txn;
+}
+
+void store_txn_free(struct store_txn **taken)
+{
+	struct store_txn *txn = *taken;
+	struct store_chunk *next;
+
+	*taken = NULL;
+	if (!txn)
+		return;
+	for (struct store_chunk *chunk = txn->chunks; chunk; chunk = next) {
+		next = chunk->next;
+		mem_free(chunk);
+	}
+	mem_free(txn->rows);
+	mem_free(txn);
+}
+
+static void add_chunk(struct store_txn *txn, size_t wanted)
+{
+	size_t size = txn->chunks ? txn->chunks->size * 2 : CHUNK_MIN;
+	struct store_chunk *chunk;
+
+	if (size > CHUNK_MAX)
+		size = CHUNK_MAX;
+	if (size < wanted)
+		size = wanted;
+	chunk = mem_alloc(MEM_STORAGE, sizeof(*chunk) + size);
+	chunk->size = size;
+	chunk->next = txn->chunks;
+	txn->chunks = chunk;
+	txn->room = chunk->bytes;
+	txn->room_left = size;
+}
+
+static void *take(struct store_txn *txn, size_t size)
+{
+	void *taken;
+
+	size = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+	if (size > txn->room_left)
+		add_chunk(txn, size);
+	taken = txn->room;
+	txn->room += size;
+	txn->room_left -= size;
+	return taken;
+}
+
+static struct slice copy(struct store_txn *txn, struct slice slice)
+{
+	char *bytes;
+
+	if (slice.len == 0)
+		return SLICE("");
+	bytes = take(txn, slice.len);
+	memcpy(bytes, slice.data, slice.len);
+	return (struct slice){bytes, slice.len};
+}
+
+bool store_is_log(enum store store)
+{
+	return store == STORE_OFFLINE;
+}
+
+static struct store_op *add_op(struct store_txn *txn, enum store_verb verb, enum store store,
+			       struct slice owner)
+{
+	struct store_op *op = take(txn, sizeof(*op));
+
+	assert((unsigned)store < STORES);
+	*op = (struct store_op){.verb = verb, .store = store, .owner = copy(txn, owner)};
+	*txn->last_op = op;
+	txn->last_op = &op->next;
+	txn->op_count++;
+	txn->writes += verb >= VERB_PUT && verb != VERB_NEED;
+	txn->appends += verb == VERB_APPEND;
+	return op;
+}
+
+static struct store_op *add_keyed(struct store_txn *txn, enum store_verb verb, enum store store,
+				  struct slice owner, struct slice item)
+{
+	struct store_op *op = add_op(txn, verb, store, owner);
+
+	assert(!store_is_log(store));
+	op->item = copy(txn, item);
+	return op;
+}
+
+unsigned store_get(struct store_txn *txn, enum store store, struct slice owner, struct slice item)
+{
+	add_keyed(txn, VERB_GET, store, owner, item);
+	return txn->op_count - 1;
+}
+
+unsigned store_list(struct store_txn *txn, enum store store, struct slice owner)
+{
+	add_op(txn, VERB_LIST, store, owner);
+	return txn->op_count - 1;
+}
+
+unsigned store_owners(struct store_txn *txn, enum store store, struct slice after, unsigned max)
+{
+	add_op(txn, VERB_OWNERS, store, after)->number = max;
+	return txn->op_count - 1;
+}
+
+unsigned store_count(struct store_txn *txn, enum store store, struct slice owner)
+{
+	add_op(txn, VERB_COUNT, store, owner);
+	return txn->op_count - 1;
+}
+
+void store_put(struct store_txn *txn, enum store store, struct slice owner, struct slice item,
+	       struct slice value)
+{
+	add_keyed(txn, VERB_PUT, store, owner, item)->value = copy(txn, value);
+}
+
+void store_add(struct store_txn *txn, enum store store, struct slice owner, struct slice item,
+	       struct slice value)
+{
+	add_keyed(txn, VERB_ADD, store, owner, item)->value = copy(txn, value);
+}
+
+void store_need(struct store_txn *txn, enum store store, struct slice owner, struct slice item)
+{
+	add_keyed(txn, VERB_NEED, store, owner, item);
+}
+
+void store_del(struct store_txn *txn, enum store store, struct slice owner, struct slice item)
+{
+	add_keyed(txn, VERB_DEL, store, owner, item);
+}
+
+void store_clear(struct store_txn *txn, enum store store, struct slice owner)
+{
+	add_op(txn, VERB_CLEAR, store, owner);
+}
+
+unsigned store_append(struct store_txn *txn, enum store store, struct slice owner, int64_t stamp_ms,
+		      uint64_t session, uint32_t count, struct slice value)
+{
+	struct store_op *op = add_op(txn, VERB_APPEND, store, owner);
+
+	assert(store_is_log(store));
+	op->stamp_ms = stamp_ms;
+	op->session = session;
+	op->count = count;
+	op->value = copy(txn, value);
+	return txn->op_count - 1;
+}
+
+void store_trim(struct store_txn *txn, enum store store, struct slice owner, uint64_t up_to)
+{
+	assert(store_is_log(store));
+	add_op(txn, VERB_TRIM, store, owner)->number = up_to;
+}
+
+void store_answer(struct store_txn *txn, struct store_op *op, const struct store_row *row)
+{
+	if (txn->row_count == txn->row_cap) {
+		txn->row_cap = txn->row_cap ? txn->row_cap * 2 : 8;
+		txn->rows = mem_realloc(MEM_STORAGE, txn->rows, txn->row_cap * sizeof(*txn->rows));
+	}
+	if (op->rows == 0)
+		op->first_row = txn->row_count;
+	txn->rows[txn->row_count] = *row;
+	txn->rows[txn->row_count].item = copy(txn, row->item);
+	txn->rows[txn->row_count].value = copy(txn, row->value);
+	txn->row_count++;
+	op->rows++;
+}
+
+void store_forget(struct store_txn *txn)
+{
+	for (struct store_op *op = txn->ops; op; op = op->next)
+		op->rows = 0;
+	txn->row_count = 0;
+}
+
+const struct store_row *store_rows(const struct store_txn *txn, unsigned number, size_t *count)
+{
+	const struct store_op *op = txn->ops;
+
+	for (unsigned i = 0; op && i < number; i++)
+		op = op->next;
+	*count = op ? op->rows : 0;
+	return *count ? txn->rows + op->first_row : NULL;
+}
