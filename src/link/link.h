@@ -37,6 +37,7 @@ struct link_options {
 	struct hash_key shard_key;     /* which worker a user lives on */
 	struct link **all;             /* of the process, one per worker; filled before the loops run */
 	unsigned workers;
+	bool uplink;                   /* domains may have other servers too: reached through the router, also our own */
 };
 
 struct link *link_new(struct mio *mio, const struct link_options *options);

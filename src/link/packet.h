@@ -7,10 +7,11 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "auth/auth.h"
+#include "base/buf.h"
 #include "mio/mio.h"
 
 struct jid;
+struct link;
 struct nad;
 struct stanza;
 struct str;
@@ -46,7 +47,9 @@ enum session_action {
 };
 
 struct packet {
-	struct mio_mail mail; /* link's */
+	struct mio_mail mail; /* link's, as are the next two */
+	struct packet *next;
+	struct link *at;
 	enum packet_kind kind;
 	struct str *from, *to; /* owned: names of parts, or domains */
 	uint16_t error;        /* a routing error: this is our own packet, come back (400, 401, 404, ...) */
@@ -63,12 +66,12 @@ struct packet {
 		struct str *end;        /* owned; HELLO's answer: "name/worker/epoch" of our own sm */
 	} session;
 	struct {
-		enum auth_verb verb;
+		unsigned verb;          /* an enum auth_verb; link only carries it */
 		bool answer;
-		int result;             /* of an answer: AUTH_OK ..., or a fault */
+		int result;             /* of an answer: an outcome or a fault */
 		struct jid *user;       /* owned */
-		uint64_t token;         /* the asker's */
-		struct auth_account *account; /* owned; NULL: none */
+		uint64_t token;         /* the asker's, with its worker in the top byte */
+		struct buf keys;        /* RFC 5803 strings, one a line; wiped when freed */
 	} account;
 	uint32_t settled;      /* PACKET_SETTLED: modulo 2^32 */
 };

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* Packets as route XML, session-protocol.md: session attributes of jabberd2, and ours between our own. */
+#include <stdio.h>
+#include "base/mem.h"
+#include "jid/jid.h"
+#include "link/table.h"
+#include "stanza/stanza.h"
+#include "xml/nad.h"
+
+static const char *const action_names[SESSION_ACTIONS] = {
+	"start", "started", "end", "ended", "create", "created", "delete", "deleted", "replaced", "jackdaw-hello",
+};
+
+#define ACTION_ACCOUNT "jackdaw-account"
+#define ACTION_SETTLED "jackdaw-settled"
+
+/* -- printing -------------------------------------------------------------------------------------- */
+
+static void attr(struct buf *out, const char *name, struct slice value)
+{
+	buf_append_char(out, ' ');
+	buf_append_text(out, name);
+	buf_append_text(out, "='");
+	buf_append_xml(out, value);
+	buf_append_char(out, '\'');
+}
+
+static void print_ids(const struct packet *packet, struct buf *out)
+{
+	if (packet->failed)
+		attr(out, "sc:failed", SLICE("1"));
+	if (packet->sm.len)
+		attr(out, "sc:sm", session_id_slice(&packet->sm));
+	if (packet->c2s.len)
+		attr(out, "sc:c2s", session_id_slice(&packet->c2s));
+}
+
+static void print_stanza(const struct packet *packet, struct buf *out)
+{
+	AUTO(buf_fini) struct buf extra = {0};
+
+	if (packet->c2s.len || packet->sm.len) {
+		buf_append_text(&extra, " xmlns:sc='" NS_LINK_SESSION "'");
+		print_ids(packet, &extra);
+	}
+	if (packet->ours && packet->stanza->origin.count)
+		buf_printf(&extra, " xmlns:jd='" NS_JACKDAW "' jd:n='%u'", packet->stanza->origin.count);
+	stanza_print_route(packet->stanza, buf_slice(&extra), out);
+}
+
+static void open_session(const struct packet *packet, const char *action, struct buf *out)
+{
+	buf_append_text(out, "<sc:session xmlns:sc='" NS_LINK_SESSION "'");
+	if (packet->session.id)
+		attr(out, "id", str_slice(packet->session.id));
+	if (packet->session.target)
+		attr(out, "target", jid_full(packet->session.target));
+	attr(out, "action", slice_of(action));
+	print_ids(packet, out);
+	if (packet->ours)
+		buf_append_text(out, " xmlns:jd='" NS_JACKDAW "' jd:ours='1'");
+}
+
+static void print_session(const struct packet *packet, struct buf *out)
+{
+	open_session(packet, action_names[packet->session.action], out);
+	if (packet->session.end)
+		attr(out, packet->ours ? "jd:end" : "xmlns:jd='" NS_JACKDAW "' jd:end", str_slice(packet->session.end));
+	buf_append_text(out, "></sc:session>");
+}
+
+static void print_account(const struct packet *packet, struct buf *out)
+{
+	open_session(packet, ACTION_ACCOUNT, out);
+	buf_printf(out, " verb='%u'", packet->account.verb);
+	attr(out, "user", jid_full(packet->account.user));
+	buf_printf(out, " token='%llu'", (unsigned long long)packet->account.token);
+	if (packet->account.answer)
+		buf_printf(out, " result='%d'", packet->account.result);
+	buf_append_char(out, '>');
+	buf_append_xml(out, buf_slice(&packet->account.keys));
+	buf_append_text(out, "</sc:session>");
+}
+
+static void print_settled(const struct packet *packet, struct buf *out)
+{
+	open_session(packet, ACTION_SETTLED, out);
+	buf_printf(out, " count='%u'></sc:session>", packet->settled);
+}
+
+void codec_print(const struct packet *packet, struct buf *out)
+{
+	buf_append_text(out, "<route xmlns='" NS_COMPONENT "'");
+	attr(out, "from", str_slice(packet->from));
+	attr(out, "to", str_slice(packet->to));
+	if (packet->error)
+		buf_printf(out, " error='%u'", packet->error);
+	buf_append_char(out, '>');
+	switch (packet->kind) {
+	case PACKET_STANZA:
+		print_stanza(packet, out);
+		break;
+	case PACKET_SESSION:
+		print_session(packet, out);
+		break;
+	case PACKET_ACCOUNT:
+		print_account(packet, out);
+		break;
+	case PACKET_SETTLED:
+		print_settled(packet, out);
+		break;
+	case PACKET_ROUTE:
+		nad_print_inside(packet->route, 0, out);
+		break;
+	}
+	buf_append_text(out, "</route>");
+}
+
+/* -- reading --------------------------------------------------------------------------------------- */
+
+static bool read_id(const struct nad *nad, int elem, const char *name, struct session_id *id)
+{
+	struct slice text;
+
+	return !nad_attr(nad, elem, NS_LINK_SESSION, name, &text) || session_id_take(id, text);
+}
+
+static bool read_ids(const struct nad *nad, int elem, struct packet *packet)
+{
+	struct slice text;
+
+	/* jabberd2's sm forgets the namespace of "failed" on stanzas (section 6.3); both forms say the same. */
+	packet->failed = nad_attr(nad, elem, NS_LINK_SESSION, "failed", &text) || nad_attr(nad, elem, NULL, "failed", &text);
+	packet->ours = nad_attr(nad, elem, NS_JACKDAW, "ours", &text) || nad_attr(nad, elem, NS_JACKDAW, "n", &text);
+	return read_id(nad, elem, "c2s", &packet->c2s) && read_id(nad, elem, "sm", &packet->sm);
+}
+
+static bool read_stanza(const struct nad *nad, int elem, struct packet *packet)
+{
+	struct nad *copy = nad_copy(nad, elem);
+	struct slice text;
+	uint64_t count;
+
+	if (stanza_from_nad(&copy, &packet->stanza) == STANZA_NOT_ONE)
+		return false;
+	if (nad_attr(nad, elem, NS_JACKDAW, "n", &text) && slice_to_u64(text, &count) && count <= UINT32_MAX)
+		packet->stanza->origin = (struct origin){session_id_slot(&packet->c2s), (uint32_t)count};
+	return true;
+}
+
+static bool read_account(const struct nad *nad, int elem, struct packet *packet)
+{
+	struct slice result;
+	uint64_t verb;
+
+	packet->kind = PACKET_ACCOUNT;
+	packet->account.user = jid_parse(nad_attr_value(nad, elem, "user"));
+	if (!packet->account.user || !slice_to_u64(nad_attr_value(nad, elem, "token"), &packet->account.token) ||
+	    !slice_to_u64(nad_attr_value(nad, elem, "verb"), &verb) || verb > 255)
+		return false;
+	packet->account.verb = (unsigned)verb;
+	if (nad_attr(nad, elem, NULL, "result", &result)) {
+		bool fault = result.len && result.data[0] == '-';
+		uint64_t number;
+
+		result = fault ? (struct slice){result.data + 1, result.len - 1} : result;
+		if (!slice_to_u64(result, &number) || number > 4095)
+			return false;
+		packet->account.answer = true;
+		packet->account.result = fault ? -(int)number : (int)number;
+	}
+	buf_append_slice(&packet->account.keys, nad_cdata(nad, elem));
+	return true;
+}
+
+static bool read_settled(const struct nad *nad, int elem, struct packet *packet)
+{
+	uint64_t count;
+
+	packet->kind = PACKET_SETTLED;
+	if (!slice_to_u64(nad_attr_value(nad, elem, "count"), &count) || count > UINT32_MAX)
+		return false;
+	packet->settled = (uint32_t)count;
+	return true;
+}
+
+static bool read_action(const struct nad *nad, int elem, struct packet *packet)
+{
+	struct slice action = nad_attr_value(nad, elem, "action"), text;
+
+	packet->kind = PACKET_SESSION;
+	if (nad_attr(nad, elem, NULL, "target", &text))
+		packet->session.target = jid_parse(text);
+	if (nad_attr(nad, elem, NULL, "id", &text))
+		packet->session.id = str_new(text);
+	if (nad_attr(nad, elem, NS_JACKDAW, "end", &text))
+		packet->session.end = str_new(text);
+	/* What jabberd2's sm makes of an action that it does not know (section 5, row 6). */
+	if (slice_is(nad_attr_value(nad, elem, "type"), "error"))
+		packet->failed = true;
+	for (unsigned at = 0; at < SESSION_ACTIONS; at++) {
+		packet->session.action = at;
+		if (slice_is(action, action_names[at]))
+			return true;
+	}
+	return false;
+}
+
+static bool read_session(const struct nad *nad, int elem, struct packet *packet)
+{
+	struct slice action = nad_attr_value(nad, elem, "action");
+
+	if (slice_is(action, ACTION_ACCOUNT))
+		return read_account(nad, elem, packet);
+	if (slice_is(action, ACTION_SETTLED))
+		return read_settled(nad, elem, packet);
+	return read_action(nad, elem, packet);
+}
+
+struct packet *codec_read(struct link *link, const struct nad *route)
+{
+	int elem = nad_first_child(route, 0);
+	struct packet *packet;
+	uint64_t error = 0;
+	bool ok;
+
+	if (elem < 0)
+		return NULL;
+	packet = packet_new(PACKET_STANZA, NULL, NULL);
+	packet->from = link_name(link, nad_attr_value(route, 0, "from"));
+	packet->to = link_name(link, nad_attr_value(route, 0, "to"));
+	packet->relayed = true;
+	slice_to_u64(nad_attr_value(route, 0, "error"), &error);
+	packet->error = (uint16_t)(error < 1000 ? error : 500);
+	ok = read_ids(route, elem, packet);
+	if (ok && nad_is(route, elem, NS_LINK_SESSION, "session"))
+		ok = read_session(route, elem, packet);
+	else if (ok)
+		ok = read_stanza(route, elem, packet);
+	if (!ok)
+		packet_free(&packet);
+	return packet;
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/* Delivery: a packet finds its part on the right worker, or worker 0 and a peer. */
+#include "link/link.h"
+
+#include "base/mem.h"
+#include "jid/jid.h"
+#include "link/table.h"
+#include "stanza/stanza.h"
+#include "xml/nad.h"
+
+static void drain(struct mio_task *task);
+
+static struct slice route_key(const void *entry)
+{
+	return str_slice(((const struct route *)entry)->name);
+}
+
+struct link *link_new(struct mio *mio, const struct link_options *options)
+{
+	struct link *link = mem_zalloc(MEM_LINK, sizeof(*link));
+
+	link->mio = mio;
+	link->options = *options;
+	link->last = &link->first;
+	link->task.run = drain;
+	list_init(&link->peers);
+	table_init(&link->routes, route_key, mio_hash_key(mio));
+	return link;
+}
+
+void link_free(struct link **taken)
+{
+	struct link *link = *taken;
+	struct packet *packet;
+	struct route *route;
+
+	*taken = NULL;
+	if (!link)
+		return;
+	mio_undefer(link->mio, &link->task);
+	while ((packet = link->first)) {
+		link->first = packet->next;
+		packet_free(&packet);
+	}
+	for (uint32_t at = 0; (route = table_next(&link->routes, &at));) {
+		str_free(&route->name);
+		mem_free(route->peers);
+		mem_free(route);
+	}
+	table_fini(&link->routes);
+	buf_fini(&link->scratch);
+	mem_free(link);
+}
+
+void link_attach(struct link *link, const struct link_part *part)
+{
+	route_make(link, slice_of(part->name))->part = part;
+	for (const char *const *domain = part->domains; domain && *domain; domain++) {
+		struct route *route = route_make(link, slice_of(*domain));
+
+		route->part = part;
+		route->shared = true;
+	}
+	link->parts[link->part_count++] = part;
+}
+
+unsigned link_worker_of(const struct link *link, const struct jid *user)
+{
+	return (unsigned)(hash_bytes(link->options.shard_key, jid_user(user)) % 1024 % link->options.workers);
+}
+
+bool link_serves(const struct link *link, struct slice name)
+{
+	struct route *route = route_get(link, name);
+
+	return route && route->part;
+}
+
+struct str *link_name(struct link *link, struct slice name)
+{
+	struct route *route = route_get(link, name);
+
+	return route ? str_ref(route->name) : str_new(name);
+}
+
+/* Whom a packet is about: the user whose worker it belongs to; one that comes back belongs to its sender. */
+static const struct jid *subject(const struct packet *packet)
+{
+	switch (packet->kind) {
+	case PACKET_STANZA:
+		return packet->error ? packet->stanza->from : packet->stanza->to;
+	case PACKET_ACCOUNT:
+		return packet->account.user;
+	default:
+		return packet->session.target;
+	}
+}
+
+struct slice link_subject(const struct packet *packet)
+{
+	const struct jid *user = subject(packet);
+
+	return user ? jid_full(user) : (struct slice){NULL, 0};
+}
+
+static unsigned worker_for(const struct link *link, const struct link_part *part, const struct packet *packet)
+{
+	const struct session_id *id = part->belongs == LINK_BY_C2S ? &packet->c2s : &packet->sm;
+	const struct jid *user = subject(packet);
+	uint64_t slot = id->len ? session_id_slot(id) : 0;
+	unsigned worker;
+
+	if (slot)
+		worker = slot_worker(slot);
+	else if (part->belongs == LINK_BY_C2S && packet->kind == PACKET_ACCOUNT)
+		worker = slot_worker(packet->account.token);
+	else if (part->belongs == LINK_BY_SM && user && jid_local(user).len)
+		return link_worker_of(link, user);
+	else
+		worker = mio_worker(link->mio);
+	return worker < link->options.workers ? worker : 0;
+}
+
+static void arrived_for_part(struct mio *mio, struct mio_mail *mail);
+static void arrived_for_peers(struct mio *mio, struct mio_mail *mail);
+
+static void cross(struct link *link, unsigned worker, struct packet **taken,
+		  void (*run)(struct mio *mio, struct mio_mail *mail))
+{
+	struct packet *packet = *taken;
+	enum mio_lane lane = packet->kind == PACKET_SETTLED ? MIO_CONTROL : MIO_DATA;
+
+	*taken = NULL;
+	packet_freeze(packet);
+	packet->at = link->options.all[worker];
+	packet->mail.run = run;
+	packet->mail.bytes = packet_weight(packet);
+	mio_post(link->mio, packet->at->mio, lane, &packet->mail);
+}
+
+void link_to_part(struct link *link, const struct link_part *part, struct packet **packet)
+{
+	unsigned worker = worker_for(link, part, *packet);
+
+	if (worker == mio_worker(link->mio))
+		part->packet(part->part, packet);
+	else
+		cross(link, worker, packet, arrived_for_part);
+}
+
+/* The part that a packet is for, here; NULL when it is for somebody else. */
+static const struct link_part *local_part(const struct link *link, const struct packet *packet)
+{
+	struct str *name = packet->error ? packet->from : packet->to;
+	struct route *route = route_get(link, str_slice(name));
+
+	if (!route || !route->part)
+		return NULL;
+	/* A domain may have other servers behind the router: it chooses, unless it just did or is away. */
+	if (route->shared && link->options.uplink && !packet->relayed && !packet->error &&
+	    (mio_worker(link->mio) || (link->up && link->up->bound)))
+		return NULL;
+	return route->part;
+}
+
+static void deliver(struct link *link, struct packet **packet)
+{
+	const struct link_part *part = local_part(link, *packet);
+
+	if (part)
+		link_to_part(link, part, packet);
+	else if (mio_worker(link->mio))
+		cross(link, 0, packet, arrived_for_peers);
+	else if ((*packet)->error)
+		packet_free(packet); /* its sender is gone */
+	else
+		link_to_peers(link, packet);
+}
+
+static void arrived_for_part(struct mio *mio, struct mio_mail *mail)
+{
+	struct packet *packet = container_of(mail, struct packet, mail);
+	struct str *name = packet->error ? packet->from : packet->to;
+	struct route *route = route_get(packet->at, str_slice(name));
+
+	if (route && route->part)
+		route->part->packet(route->part->part, &packet);
+	packet_free(&packet);
+}
+
+static void arrived_for_peers(struct mio *mio, struct mio_mail *mail)
+{
+	struct packet *packet = container_of(mail, struct packet, mail);
+
+	deliver(packet->at, &packet);
+}
+
+void link_send(struct link *link, struct packet **taken)
+{
+	struct packet *packet = *taken;
+
+	*taken = NULL;
+	packet->next = NULL;
+	*link->last = packet;
+	link->last = &packet->next;
+	mio_defer(link->mio, &link->task);
+}
+
+static void drain(struct mio_task *task)
+{
+	struct link *link = container_of(task, struct link, task);
+	struct packet *packet;
+
+	while ((packet = link->first)) {
+		link->first = packet->next;
+		if (!link->first)
+			link->last = &link->first;
+		deliver(link, &packet);
+	}
+}
+
+void link_bounce(struct link *link, struct packet **packet, unsigned error)
+{
+	if ((*packet)->error || (*packet)->relayed) {
+		packet_free(packet);
+		return;
+	}
+	(*packet)->error = (uint16_t)error;
+	deliver(link, packet);
+}
+
+struct advert {
+	struct mio_mail mail;
+	struct link *at;
+	struct str *name;
+	bool available;
+};
+
+static void tell_here(struct link *link, struct slice name, bool available)
+{
+	for (unsigned at = 0; at < link->part_count; at++) {
+		if (link->parts[at]->name_changed)
+			link->parts[at]->name_changed(link->parts[at]->part, name, available);
+	}
+}
+
+static void advert_arrived(struct mio *mio, struct mio_mail *mail)
+{
+	struct advert *advert = container_of(mail, struct advert, mail);
+
+	tell_here(advert->at, str_slice(advert->name), advert->available);
+	str_free(&advert->name);
+	mem_free(advert);
+}
+
+void link_tell_parts(struct link *link, struct slice name, bool available)
+{
+	for (unsigned worker = 1; worker < link->options.workers; worker++) {
+		struct advert *advert = mem_zalloc(MEM_LINK, sizeof(*advert));
+
+		advert->name = str_new(name);
+		advert->available = available;
+		advert->at = link->options.all[worker];
+		advert->mail.run = advert_arrived;
+		mio_post(link->mio, advert->at->mio, MIO_CONTROL, &advert->mail);
+	}
+	tell_here(link, name, available);
+}

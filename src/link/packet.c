@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* Packets: making, owning, answering; the ids of sessions. */
+#include "link/packet.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/mem.h"
+#include "jid/jid.h"
+#include "stanza/stanza.h"
+#include "xml/nad.h"
+
+void session_id_set(struct session_id *id, uint64_t slot)
+{
+	id->len = (uint8_t)snprintf(id->text, sizeof(id->text), "%x.%x.%x", (unsigned)(slot >> 56),
+				    (unsigned)(slot >> 32) & 0xffffff, (unsigned)slot);
+}
+
+bool session_id_take(struct session_id *id, struct slice text)
+{
+	if (text.len > SESSION_ID_MAX)
+		return false;
+	if (text.len)
+		memcpy(id->text, text.data, text.len);
+	id->len = (uint8_t)text.len;
+	return true;
+}
+
+/* One hexadecimal field up to its end sign; -1 when it is none or larger than max. */
+static int64_t field(const char **at, const char *end, char stop, uint64_t max)
+{
+	uint64_t value = 0;
+	const char *from = *at;
+
+	for (; *at < end && **at != stop; (*at)++) {
+		char c = **at;
+		int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+
+		if (digit < 0)
+			return -1;
+		value = value << 4 | (unsigned)digit;
+		if (value > max)
+			return -1;
+	}
+	if (*at == from || (stop && *at == end))
+		return -1;
+	if (stop)
+		(*at)++;
+	return (int64_t)value;
+}
+
+uint64_t session_id_slot(const struct session_id *id)
+{
+	const char *at = id->text, *end = id->text + id->len;
+	int64_t worker = field(&at, end, '.', 0xff);
+	int64_t slot = worker < 0 ? -1 : field(&at, end, '.', 0xffffff);
+	int64_t generation = slot < 0 ? -1 : field(&at, end, 0, 0xffffffff);
+
+	if (generation < 0)
+		return 0;
+	return (uint64_t)worker << 56 | (uint64_t)slot << 32 | (uint64_t)generation;
+}
+
+struct slice session_id_slice(const struct session_id *id)
+{
+	return (struct slice){id->text, id->len};
+}
+
+struct packet *packet_new(enum packet_kind kind, struct str *from, struct str *to)
+{
+	struct packet *packet = mem_zalloc(MEM_PACKET, sizeof(*packet));
+
+	packet->kind = kind;
+	packet->from = str_ref(from);
+	packet->to = str_ref(to);
+	return packet;
+}
+
+struct packet *packet_stanza(struct str *from, struct str *to, struct stanza **stanza)
+{
+	struct packet *packet = packet_new(PACKET_STANZA, from, to);
+
+	packet->stanza = *stanza;
+	*stanza = NULL;
+	return packet;
+}
+
+struct packet *packet_session(struct str *from, struct str *to, enum session_action action)
+{
+	struct packet *packet = packet_new(PACKET_SESSION, from, to);
+
+	packet->session.action = action;
+	return packet;
+}
+
+void packet_free(struct packet **taken)
+{
+	struct packet *packet = *taken;
+
+	*taken = NULL;
+	if (!packet)
+		return;
+	str_free(&packet->from);
+	str_free(&packet->to);
+	stanza_free(&packet->stanza);
+	nad_free(&packet->route);
+	jid_free(&packet->session.target);
+	str_free(&packet->session.id);
+	str_free(&packet->session.end);
+	jid_free(&packet->account.user);
+	buf_wipe(&packet->account.keys);
+	mem_free(packet);
+}
+
+void packet_freeze(struct packet *packet)
+{
+	if (packet->stanza)
+		stanza_freeze(packet->stanza);
+	if (packet->route)
+		nad_freeze(packet->route);
+}
+
+size_t packet_weight(const struct packet *packet)
+{
+	size_t weight = sizeof(*packet);
+
+	if (packet->stanza)
+		weight += stanza_weight(packet->stanza);
+	if (packet->route)
+		weight += nad_weight(packet->route);
+	return weight;
+}
+
+struct packet *packet_answer(const struct packet *packet, enum packet_kind kind)
+{
+	struct packet *answer = packet_new(kind, packet->to, packet->from);
+
+	answer->c2s = packet->c2s;
+	answer->sm = packet->sm;
+	answer->ours = packet->ours;
+	answer->session.action = packet->session.action;
+	answer->session.target = jid_ref(packet->session.target);
+	answer->session.id = str_ref(packet->session.id);
+	answer->account.verb = packet->account.verb;
+	answer->account.user = jid_ref(packet->account.user);
+	answer->account.token = packet->account.token;
+	answer->account.answer = kind == PACKET_ACCOUNT;
+	return answer;
+}

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Peers: streams to other processes, on worker 0. What a component may bind and send as is decided here
+ * (component-protocol.md section 4); what it may bind at all is asked of the router part.
+ */
+#include <stdio.h>
+#include "base/mem.h"
+#include "conn/conn.h"
+#include "jid/jid.h"
+#include "link/table.h"
+#include "xml/nad.h"
+
+static void send_nad(struct link_peer *peer, struct nad **nad)
+{
+	sx_send(conn_sx(peer->conn), nad);
+}
+
+static void send_text(struct link_peer *peer)
+{
+	struct slice part = buf_slice(&peer->link->scratch);
+
+	sx_send_parts(conn_sx(peer->conn), &part, 1, SX_OTHER);
+}
+
+static void send_advert(struct link_peer *peer, struct slice name, bool available)
+{
+	struct buf *out = &peer->link->scratch;
+
+	buf_clear(out);
+	buf_append_text(out, "<presence xmlns='" NS_COMPONENT "'");
+	buf_append_text(out, available ? " from='" : " type='unavailable' from='");
+	buf_append_xml(out, name);
+	buf_append_text(out, "'></presence>");
+	send_text(peer);
+}
+
+/* To everybody but the peer that caused it. */
+static void advertise(struct link *link, struct slice name, bool available, const struct link_peer *but)
+{
+	for (struct list *at = link->peers.next; at != &link->peers; at = at->next) {
+		struct link_peer *peer = container_of(at, struct link_peer, link_entry);
+
+		if (peer != but && peer->options.role == LINK_DOWN)
+			send_advert(peer, name, available);
+	}
+	link_tell_parts(link, name, available);
+}
+
+/* -- as a component of a router --------------------------------------------------------------------- */
+
+/* The part's own name first: its answer decides. Then the domains, which others may serve too. */
+static void bind_parts(struct link_peer *peer)
+{
+	struct link *link = peer->link;
+
+	for (unsigned at = 0; at < link->part_count; at++) {
+		const struct link_part *part = link->parts[at];
+		struct buf *out = &link->scratch;
+
+		buf_clear(out);
+		buf_append_text(out, "<bind xmlns='" NS_COMPONENT "' name='");
+		buf_append_xml(out, slice_of(part->name));
+		buf_append_text(out, "'></bind>");
+		send_text(peer);
+		for (const char *const *domain = part->domains; domain && *domain; domain++) {
+			buf_clear(out);
+			buf_append_text(out, "<bind xmlns='" NS_COMPONENT "' multi='to' name='");
+			buf_append_xml(out, slice_of(*domain));
+			buf_append_text(out, "'></bind>");
+			send_text(peer);
+		}
+	}
+}
+
+static void receive_bound(struct link_peer *peer, const struct nad *nad)
+{
+	uint64_t error = 0;
+	struct slice text;
+
+	if (peer->bound)
+		return;
+	if (nad_attr(nad, 0, NULL, "error", &text) && !slice_to_u64(text, &error))
+		error = 500;
+	peer->bound = !error;
+	if (peer->options.bound)
+		peer->options.bound(peer->options.arg, peer, (unsigned)error);
+}
+
+static void receive_advert(struct link_peer *peer, const struct nad *nad)
+{
+	struct slice name = nad_attr_value(nad, 0, "from");
+
+	if (peer->bound && name.len)
+		link_tell_parts(peer->link, name, !slice_is(nad_attr_value(nad, 0, "type"), "unavailable"));
+}
+
+/* -- as the router ----------------------------------------------------------------------------------- */
+
+static bool permits(struct link_peer *peer, enum link_permit what, struct slice name)
+{
+	return !peer->options.permits || peer->options.permits(peer->options.arg, peer, what, name);
+}
+
+/* The checks of section 4.1 in their order; nothing is changed before all have passed. */
+static unsigned check_bind(struct link_peer *peer, const struct nad *nad, struct slice name)
+{
+	struct link *link = peer->link;
+	struct route *route = route_get(link, name);
+	struct slice multi;
+
+	if (!permits(peer, LINK_PERMIT_BIND, name))
+		return 403;
+	if (route && (!nad_attr(nad, 0, NULL, "multi", &multi) || route->part || route_has_peer(route, peer)))
+		return 409;
+	if (table_count(&link->routes) >= LINK_NAMES_MAX)
+		return 409;
+	if (nad_find_child(nad, 0, NS_COMPONENT, "default") >= 0) {
+		if (!permits(peer, LINK_PERMIT_DEFAULT_ROUTE, name))
+			return 403;
+		if (link->default_route)
+			return 409;
+	}
+	if (nad_find_child(nad, 0, NS_COMPONENT, "log") >= 0 && !permits(peer, LINK_PERMIT_LOG, name))
+		return 403;
+	return 0;
+}
+
+static void tell_names(struct link_peer *peer)
+{
+	struct route *route;
+
+	for (uint32_t at = 0; (route = table_next(&peer->link->routes, &at));) {
+		if (!route_has_peer(route, peer))
+			send_advert(peer, str_slice(route->name), true);
+	}
+}
+
+static void reply(struct link_peer *peer, struct nad **nad, unsigned error, bool keep_name)
+{
+	char code[8];
+
+	if (!keep_name)
+		nad_set_attr(*nad, 0, NULL, "name", NULL);
+	snprintf(code, sizeof(code), "%u", error);
+	if (error)
+		nad_set_attr(*nad, 0, NULL, "error", code);
+	send_nad(peer, nad);
+}
+
+static void receive_bind(struct link_peer *peer, struct nad **nad)
+{
+	AUTO(jid_free) struct jid *jid = jid_parse(nad_attr_value(*nad, 0, "name"));
+	bool is_default = nad_find_child(*nad, 0, NS_COMPONENT, "default") >= 0;
+	struct route *route;
+	unsigned error;
+
+	if (!jid) {
+		reply(peer, nad, 400, true);
+		return;
+	}
+	error = check_bind(peer, *nad, jid_domain(jid));
+	if (error) {
+		reply(peer, nad, error, false);
+		return;
+	}
+	route = route_make(peer->link, jid_domain(jid));
+	route->shared = nad_attr_value(*nad, 0, "multi").len > 0;
+	route_add_peer(route, peer);
+	if (is_default)
+		peer->link->default_route = route;
+	reply(peer, nad, 0, false);
+	advertise(peer->link, jid_domain(jid), true, peer);
+	tell_names(peer);
+}
+
+static void withdraw(struct link_peer *peer, struct route *route)
+{
+	AUTO(str_free) struct str *name = str_ref(route->name);
+	struct link *link = peer->link;
+
+	if (!route_del_peer(route, peer))
+		return;
+	if (link->default_route == route && !route->count)
+		link->default_route = NULL;
+	if (!route->count && !route->part) {
+		route_drop(link, route);
+		advertise(link, str_slice(name), false, peer);
+	}
+}
+
+static void receive_unbind(struct link_peer *peer, struct nad **nad)
+{
+	AUTO(jid_free) struct jid *jid = jid_parse(nad_attr_value(*nad, 0, "name"));
+	struct route *route = jid ? route_get(peer->link, jid_domain(jid)) : NULL;
+
+	if (!jid) {
+		reply(peer, nad, 400, true);
+	} else if (!route || !route_has_peer(route, peer)) {
+		reply(peer, nad, 404, false);
+	} else {
+		reply(peer, nad, 0, false);
+		withdraw(peer, route);
+	}
+}
+
+/* -- routes ------------------------------------------------------------------------------------------ */
+
+/* The whole route back, addresses not swapped (section 4.4). */
+static void bounce(struct link_peer *peer, struct nad **nad, unsigned error)
+{
+	char code[8];
+
+	snprintf(code, sizeof(code), "%u", error);
+	nad_set_attr(*nad, 0, NULL, "error", code);
+	send_nad(peer, nad);
+}
+
+static unsigned check_sender(struct link_peer *peer, const struct nad *nad)
+{
+	AUTO(jid_free) struct jid *to = jid_parse(nad_attr_value(nad, 0, "to"));
+	AUTO(jid_free) struct jid *from = jid_parse(nad_attr_value(nad, 0, "from"));
+	struct route *route;
+
+	if (!to || !from)
+		return 400;
+	if (peer->options.role == LINK_UP)
+		return 0;
+	route = route_get(peer->link, jid_domain(from));
+	return route && route_has_peer(route, peer) ? 0 : 401;
+}
+
+/* The address that chooses among several: the payload's to, else a session action's target. */
+static struct slice payload_address(const struct nad *route)
+{
+	int elem = nad_first_child(route, 0);
+	struct slice address = {NULL, 0};
+
+	if (elem >= 0 && !nad_attr(route, elem, NULL, "to", &address))
+		nad_attr(route, elem, NULL, "target", &address);
+	return address;
+}
+
+static void hand_to_part(struct link_peer *peer, const struct link_part *part, const struct nad *nad)
+{
+	struct packet *packet = codec_read(peer->link, nad);
+
+	if (packet)
+		link_to_part(peer->link, part, &packet);
+}
+
+static void forward(struct link_peer *peer, struct nad **nad)
+{
+	struct link *link = peer->link;
+	struct route *route = route_find(link, nad_attr_value(*nad, 0, "to"));
+	struct link_peer *to;
+
+	if (!route) {
+		struct route *from = route_find(link, nad_attr_value(*nad, 0, "from"));
+
+		route = from == link->default_route ? NULL : link->default_route;
+	}
+	if (route && route->part) {
+		hand_to_part(peer, route->part, *nad);
+		return;
+	}
+	to = route ? route_choose(link, route, payload_address(*nad)) : NULL;
+	if (to)
+		send_nad(to, nad);
+	else
+		bounce(peer, nad, 404);
+}
+
+static void broadcast(struct link_peer *peer, const struct nad *nad)
+{
+	struct link *link = peer->link;
+
+	for (struct list *at = link->peers.next; at != &link->peers; at = at->next) {
+		struct link_peer *other = container_of(at, struct link_peer, link_entry);
+		struct nad *copy;
+
+		if (other == peer || other->options.role == LINK_UP)
+			continue;
+		copy = nad_copy(nad, 0);
+		send_nad(other, &copy);
+	}
+}
+
+static void receive_from_component(struct link_peer *peer, struct nad **nad)
+{
+	struct slice text;
+	unsigned error;
+
+	if (nad_attr(*nad, 0, NULL, "error", &text))
+		return;
+	if (nad_attr(*nad, 0, NULL, "type", &text)) {
+		if (slice_is(text, "broadcast"))
+			broadcast(peer, *nad);
+		return;
+	}
+	error = check_sender(peer, *nad);
+	if (error)
+		bounce(peer, nad, error);
+	else
+		forward(peer, nad);
+}
+
+static void receive_from_router(struct link_peer *peer, struct nad **nad)
+{
+	struct slice text;
+	bool back = nad_attr(*nad, 0, NULL, "error", &text);
+	struct route *route;
+
+	if (!peer->bound || nad_attr(*nad, 0, NULL, "type", &text) || check_sender(peer, *nad))
+		return;
+	route = route_find(peer->link, nad_attr_value(*nad, 0, back ? "from" : "to"));
+	if (route && route->part)
+		hand_to_part(peer, route->part, *nad);
+}
+
+static void receive(struct link_peer *peer, struct nad **nad)
+{
+	bool down = peer->options.role == LINK_DOWN;
+
+	if (nad_is(*nad, 0, NS_COMPONENT, "route")) {
+		if (down)
+			receive_from_component(peer, nad);
+		else
+			receive_from_router(peer, nad);
+	} else if (nad_is(*nad, 0, NS_COMPONENT, "bind")) {
+		if (down)
+			receive_bind(peer, nad);
+		else
+			receive_bound(peer, *nad);
+	} else if (nad_is(*nad, 0, NS_COMPONENT, "unbind") && down) {
+		receive_unbind(peer, nad);
+	} else if (nad_is(*nad, 0, NS_COMPONENT, "presence") && !down) {
+		receive_advert(peer, *nad);
+	}
+}
+
+void link_peer_receive(struct link_peer *peer, struct nad **nad)
+{
+	receive(peer, nad);
+	nad_free(nad);
+}
+
+void link_to_peers(struct link *link, struct packet **packet)
+{
+	struct route *route = route_get(link, str_slice((*packet)->to));
+	struct link_peer *to = NULL;
+	struct slice part;
+
+	if (link->options.uplink)
+		to = link->up && link->up->bound ? link->up : NULL;
+	else if (route || link->default_route)
+		to = route_choose(link, route ? route : link->default_route, link_subject(*packet));
+	if (!to) {
+		link_bounce(link, packet, 404);
+		return;
+	}
+	buf_clear(&link->scratch);
+	codec_print(*packet, &link->scratch);
+	part = buf_slice(&link->scratch);
+	sx_send_parts(conn_sx(to->conn), &part, 1, SX_OTHER);
+	packet_free(packet);
+}
+
+struct link_peer *link_peer_new(struct link *link, struct conn *conn, const struct link_peer_options *options)
+{
+	struct link_peer *peer = mem_zalloc(MEM_LINK, sizeof(*peer));
+
+	peer->link = link;
+	peer->conn = conn;
+	peer->options = *options;
+	list_append(&link->peers, &peer->link_entry);
+	if (options->role == LINK_UP) {
+		link->up = peer;
+		bind_parts(peer);
+	}
+	return peer;
+}
+
+void link_peer_free(struct link_peer **taken)
+{
+	struct link_peer *peer = *taken;
+	struct route *route;
+
+	*taken = NULL;
+	if (!peer)
+		return;
+	list_remove(&peer->link_entry);
+	if (peer->link->up == peer)
+		peer->link->up = NULL;
+	for (uint32_t at = 0; (route = table_next(&peer->link->routes, &at));) {
+		if (route_has_peer(route, peer))
+			withdraw(peer, route);
+	}
+	mem_free(peer);
+}
+
+unsigned link_peers(const struct link *link)
+{
+	unsigned count = 0;
+
+	for (struct list *at = link->peers.next; at != &link->peers; at = at->next)
+		count++;
+	return count;
+}

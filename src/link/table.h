@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* Private to link: the table of names, and what peers and the dispatcher share. */
+#pragma once
+
+#include "base/list.h"
+#include "link/link.h"
+
+enum { LINK_PARTS_MAX = 8, LINK_NAMES_MAX = 4096 };
+
+/* Who serves a name: a part of this process, or peers, in the order of their binds. */
+struct route {
+	struct str *name;
+	const struct link_part *part;
+	struct link_peer **peers;
+	unsigned count;
+	bool shared; /* bound with multi: others may join */
+};
+
+struct link {
+	struct mio *mio;
+	struct link_options options;
+	struct table routes;
+	const struct link_part *parts[LINK_PARTS_MAX];
+	unsigned part_count;
+	struct packet *first, **last; /* to be delivered at the end of this turn */
+	struct mio_task task;
+	struct list peers;            /* worker 0 */
+	struct link_peer *up;         /* the router we are bound at */
+	struct route *default_route;
+	struct buf scratch;           /* printing */
+};
+
+struct link_peer {
+	struct list link_entry;
+	struct link *link;
+	struct conn *conn;
+	struct link_peer_options options;
+	bool bound; /* UP: the router took our name */
+};
+
+struct route *route_get(const struct link *link, struct slice name);
+/* The same by the domain of an address, prepared; NULL when it is no address or nobody serves it. */
+struct route *route_find(const struct link *link, struct slice address);
+struct route *route_make(struct link *link, struct slice name);
+void route_drop(struct link *link, struct route *route); /* when nobody serves it any more */
+bool route_add_peer(struct route *route, struct link_peer *peer);
+bool route_del_peer(struct route *route, struct link_peer *peer); /* false: it was not among them */
+bool route_has_peer(const struct route *route, const struct link_peer *peer);
+/* jabberd2's choice among several by the bare address, component-protocol.md section 6. */
+struct link_peer *route_choose(struct link *link, const struct route *route, struct slice address);
+
+/* Tells the parts of every worker of this process. Worker 0. */
+void link_tell_parts(struct link *link, struct slice name, bool available);
+/* To a part of this process, on the worker that the packet belongs to. Taken. */
+void link_to_part(struct link *link, const struct link_part *part, struct packet **packet);
+/* Back to whoever sent it, with an error; what is an error already is dropped. Taken. */
+void link_bounce(struct link *link, struct packet **packet, unsigned error);
+/* Worker 0: to a peer, decoded or not. Taken. */
+void link_to_peers(struct link *link, struct packet **packet);
+
+/* The address that a packet belongs to; empty when it is about nobody in particular. */
+struct slice link_subject(const struct packet *packet);
+
+/* The codec: packets as route elements. */
+void codec_print(const struct packet *packet, struct buf *out);
+/* What a route carries; NULL when it is nothing that parts understand. The nad stays the caller's. */
+struct packet *codec_read(struct link *link, const struct nad *route);
