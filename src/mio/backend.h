@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,6 +35,9 @@ struct mio_host {
 	unsigned workers;  /* made so far */
 	struct mio **loops;
 	size_t mark;       /* of data lanes */
+	pthread_mutex_t lock;
+	struct heap **heaps; /* see mio_host_heap(); under the lock */
+	unsigned heap_count;
 };
 
 /* A loop. It lives in its heap, which is named PART/WORKER. */
@@ -121,8 +125,13 @@ struct mio_backend {
 
 /* mio.c: what both hosts need. part is copied. */
 void mio_host_init(struct mio_host *host, const struct mio_backend *backend, const char *part);
-/* Ends the loops and drops their heaps, without calling code of the part; host_fini() is not called. */
+/* Ends the loops and drops all heaps, without calling code of the part; host_fini() is not called. */
 void mio_host_fini(struct mio_host *host);
+/*
+ * A heap named PART/NAME, for a driver's thread. What a driver made may outlive it, so the heap goes with
+ * the host, in mio_host_fini(). Any thread.
+ */
+struct heap *mio_host_heap(struct mio_host *host, const char *name);
 
 /* A turn's end: the timers that are due by mio->now_ms, then the tasks deferred so far. */
 void mio_turn_end(struct mio *mio);

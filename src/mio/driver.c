@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* Drivers: the queue of jobs and the way their answers take home; the threads are the back end's. */
+#include "mio/backend.h"
+
+struct mio_driver *mio_driver_new(struct mio_host *host, const char *name, unsigned threads, unsigned batch_max,
+				  void (*run)(void *state, struct mio_job *jobs), void *state)
+{
+	return host->backend->driver_new(host, name, threads, batch_max, run, state);
+}
+
+void mio_driver_free(struct mio_driver **driver)
+{
+	if (*driver)
+		(*driver)->host->backend->driver_free(*driver);
+	*driver = NULL;
+}
+
+void mio_submit(struct mio *mio, struct mio_driver *driver, struct mio_job *job)
+{
+	job->home = mio;
+	driver->host->backend->submit(driver, job);
+}
+
+unsigned mio_driver_queued(const struct mio_driver *driver)
+{
+	return atomic_load(&driver->queued);
+}
+
+void mio_driver_init(struct mio_driver *driver, struct mio_host *host, unsigned threads, unsigned batch_max,
+		     void (*run)(void *state, struct mio_job *jobs), void *state)
+{
+	driver->host = host;
+	driver->run = run;
+	driver->state = state;
+	driver->first = NULL;
+	driver->last = &driver->first;
+	driver->threads = threads ? threads : 1;
+	driver->batch_max = batch_max ? batch_max : 1;
+	atomic_init(&driver->queued, 0);
+}
+
+void mio_driver_put(struct mio_driver *driver, struct mio_job *job)
+{
+	job->next = NULL;
+	*driver->last = job;
+	driver->last = &job->next;
+	atomic_fetch_add(&driver->queued, 1);
+}
+
+struct mio_job *mio_driver_take(struct mio_driver *driver)
+{
+	struct mio_job *batch = driver->first, **end = &driver->first;
+	unsigned count = 0;
+
+	while (*end && count < driver->batch_max) {
+		end = &(*end)->next;
+		count++;
+	}
+	if (count == 0)
+		return NULL;
+	driver->first = *end;
+	*end = NULL;
+	if (!driver->first)
+		driver->last = &driver->first;
+	atomic_fetch_sub(&driver->queued, count);
+	return batch;
+}
+
+static void job_home(struct mio *mio, struct mio_mail *mail)
+{
+	struct mio_job *job = container_of(mail, struct mio_job, mail);
+
+	job->done(job);
+}
+
+/* One push for each home. */
+void mio_jobs_done(struct mio_job *jobs)
+{
+	while (jobs) {
+		struct mio *home = jobs->home;
+		struct mio_job *job, **link = &jobs;
+		struct mio_mail *newest = NULL, *oldest = &jobs->mail;
+
+		while ((job = *link)) {
+			if (job->home != home) {
+				link = &job->next;
+				continue;
+			}
+			*link = job->next;
+			job->mail.run = job_home;
+			job->mail.bytes = 0;
+			job->mail.from = home->worker;
+			job->mail.next = newest;
+			newest = &job->mail;
+		}
+		mio_mail_push(home, MIO_CONTROL, newest, oldest);
+	}
+}
