@@ -19,6 +19,7 @@
 
 struct ctl;
 struct process;
+struct uplink;
 struct worker;
 
 /* One table of relaxed atomics for all workers: what `status` shows. */
@@ -32,7 +33,9 @@ const char *metric_name(enum metric metric);
 struct component {
 	const char *name;
 	size_t size; /* of the state: zeroed, one per worker */
-	bool uses_storage; /* this part opens the database */
+	bool uses_storage;  /* this part opens the database */
+	bool uses_accounts; /* it hashes passwords */
+	bool declares_ack;  /* its header to the router has the ack namespace, as jabberd2's c2s */
 	/* Before the loops run, for each worker in order; attaches to worker->link. A fault with a line in why ends the start. */
 	int (*start)(void *state, struct worker *worker, struct buf *why);
 	/* SIGTERM: stop accepting, stop reading clients, tell them, end sessions. */
@@ -53,8 +56,12 @@ struct worker {
 	struct log_ring *ring;
 	struct log log; /* the process's own lines */
 	void **states;  /* of the components, in their order */
-	struct mio_mail drain_mail;
+	struct slots asked; /* account requests that we serve for another process */
+	struct uplink *uplink; /* worker 0 of a process that has one */
+	struct mio_mail drain_mail, ready_mail;
 	struct mio_timer drain_timer;
+	int64_t drain_until_ms;
+	bool is_ready;
 };
 
 struct process {
@@ -66,6 +73,7 @@ struct process {
 	struct storage *storage;      /* NULL: another process has it, and is asked over link */
 	struct mio_driver *hashing;
 	struct link **links;
+	struct auth_options auth;
 	struct worker **workers;
 	unsigned worker_count;
 	struct hash_key shard_key;
@@ -87,6 +95,8 @@ struct process_options {
 	const struct component *const *components;
 	struct log_writer *logs; /* borrowed */
 	bool open_storage;       /* even when no component uses it (account verbs on a stopped server) */
+	void *tls;               /* borrowed, component/tls.h; NULL: no TLS */
+	const uint8_t *secret;   /* 32 bytes of the installation; NULL: random */
 	bool uplink;             /* connects to settings->router.connect, its parts' names are bound there */
 	unsigned workers;
 };
@@ -96,6 +106,8 @@ struct process_options {
  * half-started, *why has the one line to print. Runs with the real and the simulated host alike.
  */
 int process_start(const struct process_options *options, struct process **process, struct buf *why);
+/* For a part that finds out later that it needs storage of its own (c2s beside jabberd2's sm). Worker 0. */
+int process_open_storage(struct process *process, struct buf *why);
 void process_drain(struct process *process); /* any worker's thread; the host stops when all parts are drained, at most 3 s */
 void process_free(struct process **process); /* after the loops stopped */
 
@@ -122,8 +134,7 @@ void account_answered(struct auth *auth, const struct packet *packet);
 /* The other side, in sm: answers a request from this process's storage. The packet is taken. */
 void account_serve(struct worker *worker, struct packet **packet);
 
-/* A part that connects to a router: keeps the stream up, with the seed flow, and reconnects (component/uplink.c). */
-struct uplink;
-struct uplink *uplink_new(struct worker *worker, const char *plugins_for);
+/* A process that connects to a router: keeps the stream up, with the seed flow, and reconnects. Worker 0. */
+struct uplink *uplink_new(struct worker *worker, bool declares_ack);
 void uplink_free(struct uplink **uplink);
 bool uplink_is_bound(const struct uplink *uplink);

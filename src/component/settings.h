@@ -67,6 +67,13 @@ struct settings {
 
 enum { REGISTRATION_CLOSED, REGISTRATION_INVITE, REGISTRATION_OPEN };
 
+enum { SETTINGS_WORKERS_MAX = 64, SETTINGS_FILE_MAX = 1 << 20 };
+
 extern const struct conf_option settings_options[];
+
+/* conf_parse() and conf_load() over the table, and what a table cannot check. */
+int settings_parse(const char *name, struct slice text, struct settings *settings, struct conf **conf,
+		   struct conf_error *error);
+int settings_load(const char *path, struct settings *settings, struct conf **conf, struct conf_error *error);
 
 bool settings_serves(const struct settings *settings, struct slice domain);

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* Accounts over link: a c2s asks the sm of the domain, sm answers from its storage. */
+#include <errno.h>
+#include "base/mem.h"
+#include "component/component.h"
+#include "jid/jid.h"
+
+static void print_account(const struct auth_account *account, struct buf *out)
+{
+	for (unsigned hash = 0; hash < AUTH_HASHES; hash++) {
+		if (!account->keys[hash].present)
+			continue;
+		auth_key_print(hash, &account->keys[hash], out);
+		buf_append_char(out, '\n');
+	}
+	if (account->disabled)
+		buf_append_text(out, "disabled\n");
+}
+
+static void read_account(struct slice text, struct auth_account *account)
+{
+	while (text.len) {
+		const char *end = memchr(text.data, '\n', text.len);
+		struct slice line = {text.data, end ? (size_t)(end - text.data) : text.len};
+		struct auth_key key = {0};
+		enum auth_hash hash;
+
+		text.data += line.len + (end ? 1 : 0);
+		text.len -= line.len + (end ? 1 : 0);
+		if (slice_is(line, "disabled"))
+			account->disabled = true;
+		else if (auth_key_parse(line, &hash, &key))
+			account->keys[hash] = key;
+		mem_wipe(&key, sizeof(key));
+	}
+}
+
+/* -- the asker ------------------------------------------------------------------------------------- */
+
+static void ask(const struct account_asker *asker, enum auth_verb verb, struct jid *user,
+		const struct auth_account *account, uint64_t token)
+{
+	AUTO(str_free) struct str *to = link_name(asker->link, jid_domain(user));
+	struct packet *packet = packet_new(PACKET_ACCOUNT, asker->from, to);
+
+	packet->ours = true;
+	packet->account.verb = verb;
+	packet->account.user = jid_ref(user);
+	packet->account.token = token;
+	if (account)
+		print_account(account, &packet->account.keys);
+	link_send(asker->link, &packet);
+}
+
+static void lookup(void *state, struct auth *auth, struct jid *user, uint64_t token)
+{
+	ask(state, AUTH_LOOKUP, user, NULL, token);
+}
+
+static void create(void *state, struct auth *auth, struct jid *user, const struct auth_account *account, uint64_t token)
+{
+	ask(state, AUTH_CREATE, user, account, token);
+}
+
+static void change(void *state, struct auth *auth, struct jid *user, const struct auth_account *account, uint64_t token)
+{
+	ask(state, AUTH_CHANGE, user, account, token);
+}
+
+static void remove_account(void *state, struct auth *auth, struct jid *user, uint64_t token)
+{
+	ask(state, AUTH_REMOVE, user, NULL, token);
+}
+
+const struct auth_source auth_source_link = {
+	.name = "link",
+	.lookup = lookup,
+	.create = create,
+	.change = change,
+	.remove = remove_account,
+};
+
+void account_answered(struct auth *auth, const struct packet *packet)
+{
+	struct auth_account account = {0};
+	bool lookup_answer = packet->account.verb == AUTH_LOOKUP && !packet->error && packet->account.result == AUTH_OK;
+
+	read_account(buf_slice(&packet->account.keys), &account);
+	auth_source_answer(auth, packet->account.token, packet->error ? -EHOSTUNREACH : packet->account.result,
+			   lookup_answer ? &account : NULL);
+	auth_account_wipe(&account);
+}
+
+/* -- the one who knows ------------------------------------------------------------------------------ */
+
+static void known(void *arg, uint64_t token, int result, const struct auth_account *account)
+{
+	struct worker *worker = arg;
+	struct packet *request = slots_del(&worker->asked, token), *answer;
+
+	if (!request)
+		return;
+	answer = packet_answer(request, PACKET_ACCOUNT);
+	answer->account.result = result;
+	if (account)
+		print_account(account, &answer->account.keys);
+	packet_free(&request);
+	link_send(worker->link, &answer);
+}
+
+void account_serve(struct worker *worker, struct packet **taken)
+{
+	struct packet *packet = *taken;
+	struct auth_account account = {0};
+	enum auth_verb verb = packet->account.verb;
+	bool carries = verb == AUTH_CREATE || verb == AUTH_CHANGE;
+	uint64_t token;
+
+	*taken = NULL;
+	if (packet->error || packet->account.answer || verb > AUTH_REMOVE ||
+	    !settings_serves(worker->process->settings, jid_domain(packet->account.user))) {
+		packet_free(&packet);
+		return;
+	}
+	if (carries)
+		read_account(buf_slice(&packet->account.keys), &account);
+	token = slots_add(&worker->asked, packet);
+	auth_ask(worker->auth, verb, &auth_source_storage, worker->process->storage, packet->account.user,
+		 carries ? &account : NULL, known, worker, token);
+	auth_account_wipe(&account);
+}
