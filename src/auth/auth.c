@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine of a worker: mechanisms offered, requests to sources, keys of new passwords. */
+#include "auth/auth.h"
+
+#include "auth/engine.h"
+#include "auth/keys.h"
+#include "base/mem.h"
+#include "mio/mio.h"
+
+static const struct auth_mechanism *const mechanisms[] = {
+	&auth_scram_sha512,
+	&auth_scram_sha256,
+	&auth_scram_sha1,
+	&auth_plain,
+};
+
+static const struct auth_mechanism *find_mechanism(const char *name)
+{
+	for (size_t i = 0; i < countof(mechanisms); i++)
+		if (strcmp(mechanisms[i]->name, name) == 0)
+			return mechanisms[i];
+	return NULL;
+}
+
+static bool is_usable(const struct auth *auth, const struct auth_mechanism *mechanism, bool secure)
+{
+	return !mechanism->clear || secure || auth->plain_insecure;
+}
+
+const struct auth_mechanism *auth_usable(const struct auth *auth, const char *name, bool secure)
+{
+	for (size_t i = 0; i < AUTH_MECHANISMS_MAX && auth->mechanisms[i]; i++)
+		if (strcmp(auth->mechanisms[i]->name, name) == 0)
+			return is_usable(auth, auth->mechanisms[i], secure) ? auth->mechanisms[i]
+									    : NULL;
+	return NULL;
+}
+
+struct auth *auth_new(struct mio *mio, struct mio_driver *hashing,
+		      const struct auth_options *options)
+{
+	struct auth *auth = mem_zalloc(MEM_SASL, sizeof(*auth));
+	uint32_t generation;
+	size_t count = 0;
+
+	auth->mio = mio;
+	auth->plain_insecure = options->plain_insecure;
+	auth->rounds = options->rounds ? options->rounds : AUTH_ROUNDS;
+	memcpy(auth->secret, options->secret, sizeof(auth->secret));
+	mio_random(mio, &generation, sizeof(generation));
+	slots_init(&auth->requests, (uint8_t)mio_worker(mio), generation);
+	hashing_init(&auth->hashing, mio, hashing);
+	for (const char *const *name = options->mechanisms; *name && count < AUTH_MECHANISMS_MAX;
+	     name++) {
+		const struct auth_mechanism *mechanism = find_mechanism(*name);
+
+		if (mechanism)
+			auth->mechanisms[count++] = mechanism;
+	}
+	return auth;
+}
+
+void auth_free(struct auth **taken)
+{
+	struct auth *auth = *taken;
+	struct auth_request *request;
+
+	*taken = NULL;
+	if (!auth)
+		return;
+	for (uint32_t at = 0; (request = slots_next(&auth->requests, &at));)
+		request->dropped(request);
+	slots_fini(&auth->requests);
+	hashing_fini(&auth->hashing);
+	mem_wipe(auth->secret, sizeof(auth->secret));
+	mem_free(auth);
+}
+
+bool auth_offers(const struct auth *auth, const char *mechanism, bool secure)
+{
+	return auth_usable(auth, mechanism, secure);
+}
+
+void auth_mechanisms(const struct auth *auth, bool secure,
+		     void (*offer)(void *to, const char *name), void *to)
+{
+	for (size_t i = 0; i < AUTH_MECHANISMS_MAX && auth->mechanisms[i]; i++)
+		if (is_usable(auth, auth->mechanisms[i], secure))
+			offer(to, auth->mechanisms[i]->name);
+}
+
+/* -- requests to sources --------------------------------------------------------------------------
+ */
+
+void auth_request_start(struct auth *auth, struct auth_request *request)
+{
+	request->token = slots_add(&auth->requests, request);
+}
+
+void auth_request_stop(struct auth *auth, struct auth_request *request)
+{
+	if (request->token)
+		slots_del(&auth->requests, request->token);
+	request->token = 0;
+}
+
+void auth_source_answer(struct auth *auth, uint64_t token, int result,
+			const struct auth_account *account)
+{
+	struct auth_request *request = slots_del(&auth->requests, token);
+
+	if (!request)
+		return;
+	request->token = 0;
+	request->answered(request, result, account);
+}
+
+struct ask {
+	struct auth_request request;
+	auth_asked_fn *done;
+	void *arg;
+	uint64_t token;
+};
+
+static void ask_answered(struct auth_request *request, int result,
+			 const struct auth_account *account)
+{
+	struct ask *ask = container_of(request, struct ask, request);
+
+	ask->done(ask->arg, ask->token, result, account);
+	mem_free(ask);
+}
+
+static void ask_dropped(struct auth_request *request)
+{
+	mem_free(container_of(request, struct ask, request));
+}
+
+void auth_ask(struct auth *auth, enum auth_verb verb, const struct auth_source *source, void *state,
+	      struct jid *user, const struct auth_account *account, auth_asked_fn *done, void *arg,
+	      uint64_t token)
+{
+	struct ask *ask = mem_alloc(MEM_SASL, sizeof(*ask));
+
+	*ask = (struct ask){
+		.request = {.answered = ask_answered, .dropped = ask_dropped},
+		.done = done,
+		.arg = arg,
+		.token = token,
+	};
+	auth_request_start(auth, &ask->request);
+	switch (verb) {
+	case AUTH_LOOKUP:
+		source->lookup(state, auth, user, ask->request.token);
+		return;
+	case AUTH_CREATE:
+		source->create(state, auth, user, account, ask->request.token);
+		return;
+	case AUTH_CHANGE:
+		source->change(state, auth, user, account, ask->request.token);
+		return;
+	case AUTH_REMOVE:
+		source->remove(state, auth, user, ask->request.token);
+		return;
+	}
+}
+
+/* -- new passwords --------------------------------------------------------------------------------
+ */
+
+static void account_made(struct hash_job *job)
+{
+	job->made(job->arg, job->token, job->good ? &job->account : NULL);
+}
+
+void auth_make_account(struct auth *auth, struct slice password, auth_made_fn *made, void *arg,
+		       uint64_t token)
+{
+	struct hash_job *job = hash_job_new(password, account_made, arg);
+
+	job->made = made;
+	job->token = token;
+	for (unsigned hash = 0; hash < AUTH_HASHES; hash++) {
+		struct auth_key *key = &job->account.keys[hash];
+
+		key->present = true;
+		key->rounds = auth->rounds;
+		key->salt_len = AUTH_SALT_LEN;
+		mio_random(auth->mio, key->salt, AUTH_SALT_LEN);
+	}
+	hash_job_start(&auth->hashing, &job);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* Jobs of the hashing driver: keys of a password, made off the loop. */
+#pragma once
+
+#include "auth/auth.h"
+#include "base/list.h"
+#include "mio/mio.h"
+
+enum { HASHING_QUEUE_MAX = 64 }; /* jobs that wait, of all workers; at the bound new ones are refused */
+
+struct hash_job {
+	struct mio_job job;
+	struct list link; /* of the auth's jobs */
+	struct mio_task refusal; /* instead of the driver when its queue is full */
+	void (*finished)(struct hash_job *job); /* on the loop; then the job is freed */
+	bool forgotten;                         /* nobody waits any more: finished() is not called */
+	void *arg;
+	auth_made_fn *made; /* for auth_make_account() */
+	uint64_t token;
+	struct auth_account account; /* in: salt and rounds of the keys that are present; out: the keys */
+	bool refused;                /* the queue was full */
+	bool good;                   /* the keys are made: the password is allowed */
+	size_t password_len;
+	char password[];
+};
+
+struct hashing {
+	struct mio *mio;
+	struct mio_driver *driver;
+	struct list jobs;
+};
+
+void hashing_init(struct hashing *hashing, struct mio *mio, struct mio_driver *driver);
+void hashing_fini(struct hashing *hashing); /* what is under way is forgotten */
+
+/* Makes a job, to be filled and started; the password is copied, and wiped when it is used. */
+struct hash_job *hash_job_new(struct slice password, void (*finished)(struct hash_job *job), void *arg);
+void hash_job_start(struct hashing *hashing, struct hash_job **job);

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An attempt to log in.
+ *
+ *   step() ── lookup at the source ── found() ── challenge ── step() ── success or failure SCRAM
+ *                                         └──── check on the hashing driver ── success or failure
+ * PLAIN
+ *
+ * Until the proof is there nothing differs between an account that exists, one that is disabled and
+ * one that is not.
+ */
+#include "auth/auth.h"
+
+#include "auth/engine.h"
+#include "auth/keys.h"
+#include "base/mem.h"
+#include "jid/jid.h"
+#include "mio/mio.h"
+
+static void lookup_answered(struct auth_request *request, int result,
+			    const struct auth_account *account);
+
+/* The login is the caller's to end. */
+static void lookup_dropped(struct auth_request *request)
+{
+	request->token = 0;
+}
+
+struct auth_login *auth_begin(struct auth *auth, const char *mechanism_name, bool secure,
+			      struct slice domain, const struct auth_source *source, void *state,
+			      auth_answer_fn *answer, void *arg, uint64_t token)
+{
+	const struct auth_mechanism *mechanism = auth_usable(auth, mechanism_name, secure);
+	struct auth_login *login;
+
+	if (!mechanism)
+		return NULL;
+	login = mem_zalloc(MEM_SASL, sizeof(*login) + mechanism->size);
+	login->auth = auth;
+	login->mechanism = mechanism;
+	login->source = source;
+	login->source_state = state;
+	login->answer = answer;
+	login->arg = arg;
+	login->token = token;
+	login->domain = str_new(domain);
+	login->request.answered = lookup_answered;
+	login->request.dropped = lookup_dropped;
+	return login;
+}
+
+/* Lets go of what is under way: its answer finds nothing. */
+static void stop_waiting(struct auth_login *login)
+{
+	auth_request_stop(login->auth, &login->request);
+	if (login->job)
+		login->job->forgotten = true;
+	login->job = NULL;
+}
+
+void auth_end(struct auth_login **taken)
+{
+	struct auth_login *login = *taken;
+
+	*taken = NULL;
+	if (!login)
+		return;
+	stop_waiting(login);
+	login->mechanism->fini(login);
+	str_free(&login->domain);
+	jid_free(&login->user);
+	mem_wipe(&login->expected, sizeof(login->expected));
+	mem_free(login);
+}
+
+const char *auth_how(const struct auth_login *login)
+{
+	return login->mechanism->how;
+}
+
+void auth_step(struct auth_login *login, struct slice message)
+{
+	bool first = !login->begun;
+
+	login->begun = true;
+	if (login->over || login->request.token || login->job || message.len > AUTH_MESSAGE_MAX)
+		login_fail(login, AUTH_MALFORMED_REQUEST);
+	else if (first && message.len == 0)
+		login_challenge(login,
+				SLICE("")); /* the client speaks first, and waits to be asked */
+	else
+		login->mechanism->step(login, message);
+}
+
+/* Ends with the caller's function: what it is lent is held here, for it may end the login. */
+static void give(struct auth_login *login, struct auth_answer *answer)
+{
+	AUTO(jid_free) struct jid *user = jid_ref(answer->user);
+	AUTO(buf_fini) struct buf data = {0};
+
+	buf_append_slice(&data, answer->data);
+	answer->data = buf_slice(&data);
+	login->answer(login->arg, login->token, answer);
+}
+
+void login_challenge(struct auth_login *login, struct slice data)
+{
+	give(login,
+	     &(struct auth_answer){.outcome = AUTH_CHALLENGE, .has_data = true, .data = data});
+}
+
+void login_fail(struct auth_login *login, enum auth_failure failure)
+{
+	stop_waiting(login);
+	login->over = true;
+	give(login, &(struct auth_answer){.outcome = AUTH_FAILURE, .failure = failure});
+}
+
+void login_succeed(struct auth_login *login, struct slice data)
+{
+	if (login->disabled) {
+		login_fail(login, AUTH_ACCOUNT_DISABLED);
+		return;
+	}
+	login->over = true;
+	give(login, &(struct auth_answer){.outcome = AUTH_SUCCESS,
+					  .has_data = data.len > 0,
+					  .data = data,
+					  .user = login->user});
+}
+
+void login_lookup(struct auth_login *login, struct slice user, struct slice authzid)
+{
+	AUTO(jid_free) struct jid *wanted = authzid.len ? jid_parse(authzid) : NULL;
+
+	login->user = user.len ? jid_make(user, str_slice(login->domain), (struct slice){0}) : NULL;
+	if (!login->user) {
+		login_fail(login, AUTH_NOT_AUTHORIZED);
+		return;
+	}
+	if (authzid.len && !jid_equal(wanted, login->user)) {
+		login_fail(login, AUTH_INVALID_AUTHZID);
+		return;
+	}
+	auth_request_start(login->auth, &login->request);
+	login->source->lookup(login->source_state, login->auth, login->user, login->request.token);
+}
+
+static void lookup_answered(struct auth_request *request, int result,
+			    const struct auth_account *account)
+{
+	struct auth_login *login = container_of(request, struct auth_login, request);
+
+	if (result < 0) {
+		login_fail(login, AUTH_TEMPORARY_FAILURE);
+		return;
+	}
+	if (result != AUTH_OK)
+		account = NULL;
+	login->disabled = account && account->disabled;
+	login->mechanism->found(login, account);
+}
+
+void login_key(struct auth_login *login, const struct auth_account *account, enum auth_hash hash,
+	       struct auth_key *key)
+{
+	auth_key_fake(hash, login->auth->secret, jid_user(login->user), login->auth->rounds, key);
+	if (account && account->keys[hash].present)
+		*key = account->keys[hash];
+}
+
+static void checked(struct hash_job *job)
+{
+	struct auth_login *login = job->arg;
+	size_t size = auth_hash_size(login->hash);
+	struct slice made = {(const char *)job->account.keys[login->hash].stored, size};
+	struct slice expected = {(const char *)login->expected.stored, size};
+
+	login->job = NULL;
+	if (job->refused)
+		login_fail(login, AUTH_TEMPORARY_FAILURE);
+	else if (job->good && slice_equal_secret(made, expected))
+		login_succeed(login, (struct slice){0});
+	else
+		login_fail(login, AUTH_NOT_AUTHORIZED);
+}
+
+void login_check(struct auth_login *login, enum auth_hash hash, const struct auth_key *key,
+		 struct slice password)
+{
+	struct hash_job *job = hash_job_new(password, checked, login);
+
+	job->account.keys[hash] = *key;
+	login->hash = hash;
+	login->expected = *key;
+	login->job = job;
+	hash_job_start(&login->auth->hashing, &job);
+}

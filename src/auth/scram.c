@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * SCRAM, server side.
+ *
+ *   C: n,,n=user,r=NONCE                    gs2 header, then the "bare" message
+ *   S: r=NONCEnonce,s=SALT,i=ROUNDS
+ *   C: c=HEADER,r=NONCEnonce,p=PROOF
+ *   S: v=SIGNATURE
+ *
+ * We offer no channel binding: "y" is then the truth, "p=" is refused.
+ */
+#include "auth/scram.h"
+
+#include "auth/keys.h"
+#include "base/mem.h"
+
+void scram_fini(struct scram *scram)
+{
+	buf_fini(&scram->client_first);
+	buf_fini(&scram->user);
+	buf_fini(&scram->authzid);
+	buf_fini(&scram->server_first);
+	mem_wipe(&scram->key, sizeof(scram->key));
+}
+
+static bool is_alpha(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/*
+ * Takes "x=value" and the comma behind it off the front; something must follow a comma. "m" asks
+ * for an extension that the server must know: we know none.
+ */
+static bool take_attribute(struct slice *text, char *name, struct slice *value)
+{
+	const char *comma = text->len ? memchr(text->data, ',', text->len) : NULL;
+	size_t len = comma ? (size_t)(comma - text->data) : text->len;
+	size_t used = len + (comma ? 1 : 0);
+
+	if (len < 3 || !is_alpha(text->data[0]) || text->data[0] == 'm' || text->data[1] != '=')
+		return false;
+	if (comma && used == text->len)
+		return false;
+	*name = text->data[0];
+	*value = (struct slice){text->data + 2, len - 2};
+	text->data += used;
+	text->len -= used;
+	return true;
+}
+
+static bool take_named(struct slice *text, char wanted, struct slice *value)
+{
+	char name = 0;
+
+	return take_attribute(text, &name, value) && name == wanted;
+}
+
+static bool skip_extensions(struct slice *text)
+{
+	struct slice value;
+	char name;
+
+	while (text->len > 0)
+		if (!take_attribute(text, &name, &value))
+			return false;
+	return true;
+}
+
+/* A saslname: "=2C" is a comma, "=3D" an equals sign, no other "=" is allowed. */
+static bool decode_name(struct slice name, struct buf *out)
+{
+	for (size_t i = 0; i < name.len; i++) {
+		struct slice code = {name.data + i, name.len - i < 3 ? name.len - i : 3};
+
+		if (name.data[i] != '=') {
+			buf_append_char(out, name.data[i]);
+			continue;
+		}
+		if (!slice_is(code, "=2C") && !slice_is(code, "=3D"))
+			return false;
+		buf_append_char(out, slice_is(code, "=2C") ? ',' : '=');
+		i += 2;
+	}
+	return name.len > 0;
+}
+
+static bool is_nonce(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (text.data[i] < 0x21 || text.data[i] > 0x7e)
+			return false;
+	return text.len > 0;
+}
+
+/* "n,," or "n,a=NAME,": cut off the front of text. */
+static bool take_gs2_header(struct slice *text, struct buf *authzid)
+{
+	struct slice name;
+
+	if (text->len < 3 || (text->data[0] != 'n' && text->data[0] != 'y') || text->data[1] != ',')
+		return false;
+	text->data += 2;
+	text->len -= 2;
+	if (text->data[0] == ',') {
+		text->data++;
+		text->len--;
+		return true;
+	}
+	return take_named(text, 'a', &name) && text->len > 0 && decode_name(name, authzid);
+}
+
+int scram_first(struct scram *scram, struct slice message)
+{
+	struct slice text, user, nonce;
+	const char *start;
+
+	if (message.len == 0 || memchr(message.data, 0, message.len))
+		return SCRAM_MALFORMED;
+	buf_append_slice(&scram->client_first, message);
+	text = buf_slice(&scram->client_first);
+	start = text.data;
+	if (!take_gs2_header(&text, &scram->authzid))
+		return SCRAM_MALFORMED;
+	scram->gs2_len = (size_t)(text.data - start);
+	if (!take_named(&text, 'n', &user) || !decode_name(user, &scram->user) ||
+	    !take_named(&text, 'r', &nonce) || !is_nonce(nonce) || !skip_extensions(&text))
+		return SCRAM_MALFORMED;
+	scram->nonce_at = (size_t)(nonce.data - start);
+	scram->nonce_len = nonce.len;
+	return 0;
+}
+
+struct slice scram_challenge(struct scram *scram, struct slice nonce, const struct auth_key *key)
+{
+	struct buf *out = &scram->server_first;
+
+	scram->key = *key;
+	buf_append_text(out, "r=");
+	buf_append(out, buf_slice(&scram->client_first).data + scram->nonce_at, scram->nonce_len);
+	buf_append_slice(out, nonce);
+	scram->whole_nonce_len = scram->nonce_len + nonce.len;
+	buf_append_text(out, ",s=");
+	buf_append_base64(out, (struct slice){(const char *)key->salt, key->salt_len});
+	buf_printf(out, ",i=%u", key->rounds);
+	return buf_slice(out);
+}
+
+/* The AuthMessage; text is the client's final message up to the comma before its proof. */
+static void put_auth_message(const struct scram *scram, struct slice text, struct buf *out)
+{
+	struct slice first = buf_slice(&scram->client_first);
+
+	buf_append(out, first.data + scram->gs2_len, first.len - scram->gs2_len);
+	buf_append_char(out, ',');
+	buf_append_slice(out, buf_slice(&scram->server_first));
+	buf_append_char(out, ',');
+	buf_append_slice(out, text);
+}
+
+static bool proof_is_right(const struct scram *scram, struct slice auth_message, struct slice proof)
+{
+	size_t size = auth_hash_size(scram->hash);
+	uint8_t client_key[64], digest[64];
+	bool right;
+
+	auth_hmac(scram->hash, (struct slice){(const char *)scram->key.stored, size}, auth_message,
+		  client_key);
+	for (size_t i = 0; i < size; i++)
+		client_key[i] ^= (uint8_t)proof.data[i];
+	auth_digest_of(scram->hash, (struct slice){(char *)client_key, size}, digest);
+	right = slice_equal_secret((struct slice){(char *)digest, size},
+				   (struct slice){(const char *)scram->key.stored, size});
+	mem_wipe(client_key, sizeof(client_key));
+	return right;
+}
+
+/* "c=", "r=" and what may follow, then "p=" at the end; unproven is the text before ",p=". */
+static bool split_final(struct slice message, struct slice *binding, struct slice *nonce,
+			struct slice *proof, struct slice *unproven)
+{
+	struct slice text = message;
+	char name = 0;
+
+	if (memchr(message.data, 0, message.len))
+		return false;
+	if (!take_named(&text, 'c', binding) || !take_named(&text, 'r', nonce))
+		return false;
+	while (name != 'p') {
+		*unproven = (struct slice){message.data, (size_t)(text.data - message.data)};
+		if (!take_attribute(&text, &name, proof))
+			return false;
+	}
+	unproven->len--; /* the comma */
+	return text.len == 0;
+}
+
+int scram_final(struct scram *scram, struct slice message, struct buf *out)
+{
+	struct slice binding, nonce, proof, unproven;
+	struct slice header = {buf_slice(&scram->client_first).data, scram->gs2_len};
+	struct slice whole_nonce = {buf_slice(&scram->server_first).data + 2,
+				    scram->whole_nonce_len};
+	size_t size = auth_hash_size(scram->hash);
+	AUTO(buf_fini) struct buf binding_bytes = {0}, proof_bytes = {0}, auth_message = {0};
+	uint8_t signature[64];
+
+	if (message.len == 0 || !split_final(message, &binding, &nonce, &proof, &unproven) ||
+	    !buf_append_unbase64(&binding_bytes, binding) ||
+	    !buf_append_unbase64(&proof_bytes, proof) || buf_used(&proof_bytes) != size)
+		return SCRAM_MALFORMED;
+	put_auth_message(scram, unproven, &auth_message);
+	if (!slice_equal_secret(nonce, whole_nonce) ||
+	    !slice_equal_secret(buf_slice(&binding_bytes), header) ||
+	    !proof_is_right(scram, buf_slice(&auth_message), buf_slice(&proof_bytes)))
+		return SCRAM_WRONG;
+	auth_hmac(scram->hash, (struct slice){(const char *)scram->key.server, size},
+		  buf_slice(&auth_message), signature);
+	buf_append_text(out, "v=");
+	buf_append_base64(out, (struct slice){(char *)signature, size});
+	return 0;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* Accounts in storage: a row for each key, and "created", the row that every account has. */
+#include "auth/auth.h"
+
+#include "auth/engine.h"
+#include "base/mem.h"
+#include "base/stamp.h"
+#include "jid/jid.h"
+#include "mio/mio.h"
+#include "storage/storage.h"
+
+#define CREATED SLICE("created")
+#define DISABLED SLICE("disabled")
+
+void auth_account_rows(struct store_txn *txn, struct jid *user, const struct auth_account *account,
+		       bool fresh)
+{
+	struct slice owner = jid_user(user);
+
+	if (fresh)
+		store_add(txn, STORE_ACCOUNT, owner, CREATED, SLICE(""));
+	for (unsigned hash = 0; hash < AUTH_HASHES; hash++) {
+		struct slice item = slice_of(auth_hash_mechanism((enum auth_hash)hash));
+		AUTO(buf_wipe) struct buf text = {0};
+
+		if (!account->keys[hash].present) {
+			store_del(txn, STORE_ACCOUNT, owner, item);
+			continue;
+		}
+		auth_key_print((enum auth_hash)hash, &account->keys[hash], &text);
+		store_put(txn, STORE_ACCOUNT, owner, item, buf_slice(&text));
+	}
+	if (account->disabled)
+		store_put(txn, STORE_ACCOUNT, owner, DISABLED, SLICE(""));
+	else
+		store_del(txn, STORE_ACCOUNT, owner, DISABLED);
+}
+
+static void read_row(struct auth_account *account, const struct store_row *row)
+{
+	enum auth_hash hash;
+	struct auth_key key;
+
+	if (slice_equal(row->item, DISABLED))
+		account->disabled = true;
+	else if (auth_key_parse(row->value, &hash, &key) &&
+		 slice_is(row->item, auth_hash_mechanism(hash)))
+		account->keys[hash] = key;
+}
+
+static void looked_up(void *arg, uint64_t token, const struct store_txn *txn, int result)
+{
+	struct auth_account account = {0};
+	size_t count = 0;
+	const struct store_row *rows;
+
+	if (result < 0) {
+		auth_source_answer(arg, token, result, NULL);
+		return;
+	}
+	rows = store_rows(txn, 0, &count);
+	for (size_t i = 0; i < count; i++)
+		read_row(&account, &rows[i]);
+	auth_source_answer(arg, token, count ? AUTH_OK : AUTH_UNKNOWN, count ? &account : NULL);
+	auth_account_wipe(&account);
+}
+
+static void written(void *arg, uint64_t token, const struct store_txn *txn, int result)
+{
+	if (result == STORE_EXISTS)
+		result = AUTH_EXISTS;
+	else if (result == STORE_ABSENT)
+		result = AUTH_UNKNOWN;
+	auth_source_answer(arg, token, result, NULL);
+}
+
+static void lookup(void *state, struct auth *auth, struct jid *user, uint64_t token)
+{
+	struct store_txn *txn = store_txn_new();
+
+	store_list(txn, STORE_ACCOUNT, jid_user(user));
+	storage_run(state, auth->mio, &txn, looked_up, auth, token);
+}
+
+static void create(void *state, struct auth *auth, struct jid *user,
+		   const struct auth_account *account, uint64_t token)
+{
+	struct store_txn *txn = store_txn_new();
+	char stamp[STAMP_LEN];
+
+	auth_account_rows(txn, user, account, true);
+	store_put(txn, STORE_ACCOUNT, jid_user(user), CREATED,
+		  slice_of(stamp_print(stamp, mio_wall_ms(auth->mio), false)));
+	storage_run(state, auth->mio, &txn, written, auth, token);
+}
+
+static void change(void *state, struct auth *auth, struct jid *user,
+		   const struct auth_account *account, uint64_t token)
+{
+	struct store_txn *txn = store_txn_new();
+
+	store_need(txn, STORE_ACCOUNT, jid_user(user), CREATED);
+	auth_account_rows(txn, user, account, false);
+	storage_run(state, auth->mio, &txn, written, auth, token);
+}
+
+static void remove_all(void *state, struct auth *auth, struct jid *user, uint64_t token)
+{
+	struct store_txn *txn = store_txn_new();
+
+	store_need(txn, STORE_ACCOUNT, jid_user(user), CREATED);
+	for (unsigned store = 0; store < STORES; store++)
+		store_clear(txn, (enum store)store, jid_user(user));
+	storage_run(state, auth->mio, &txn, written, auth, token);
+}
+
+const struct auth_source auth_source_storage = {
+	.name = "storage",
+	.lookup = lookup,
+	.create = create,
+	.change = change,
+	.remove = remove_all,
+};
