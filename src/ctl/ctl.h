@@ -5,7 +5,9 @@
  * with progress, and ends with an exit code. Runs on worker 0.
  *
  * On the socket (Unix, mode 0600) a request is one JSON line {"command": ["user", "add", "a@b"], "json": false, "input": "..."},
- * the answer JSON lines {"out": "..."}, {"err": "..."}, {"progress": "..."}, and at last {"exit": 0}.
+ * the answer JSON lines {"out": "..."}, {"err": "..."}, {"progress": "..."}, and at last {"exit": 0}. With "more": true the
+ * input goes on in lines {"input": "..."} until {"end": true}: a line is at most 1 MB, all input 256 MB. One command a
+ * connection; a caller that goes away takes its command's call with it.
  */
 #pragma once
 
@@ -34,6 +36,7 @@ struct ctl_command {
 struct ctl *ctl_new(struct mio *mio);
 void ctl_free(struct ctl **ctl);
 void ctl_add(struct ctl *ctl, const struct ctl_command *commands, void *arg); /* the table ends with a NULL name; borrowed */
+/* The command with the longest name that the words begin with; *used of them are its name. */
 const struct ctl_command *ctl_find(const struct ctl *ctl, const char *const *words, size_t count, size_t *used);
 
 /* Serves a Unix socket. Returns 0 or a fault. */
@@ -46,19 +49,28 @@ struct ctl_sink {
 	void (*ended)(void *arg, int code);
 	void *arg;
 };
-/* input is copied and wiped at the end. Unknown commands end with CTL_USAGE and a line. */
-void ctl_run(struct ctl *ctl, const char *const *words, size_t count, bool json, struct slice input,
-	     const struct ctl_sink *sink);
+/* The command starts behind this turn. input is copied and wiped at the end. Unknown commands end with CTL_USAGE and a
+ * line. Returns the call's id. */
+uint64_t ctl_run(struct ctl *ctl, const char *const *words, size_t count, bool json, struct slice input,
+		 const struct ctl_sink *sink);
+/* The caller went away: the call is gone, ended() is not called. */
+void ctl_cancel(struct ctl *ctl, uint64_t id);
 
 /* For commands. */
 uint64_t ctl_id(const struct ctl_call *call);
 struct ctl_call *ctl_call(struct ctl *ctl, uint64_t id); /* NULL: the caller went away */
 struct ctl *ctl_of(const struct ctl_call *call);
+/* What a long command remembers: dies with the call. */
+void ctl_keep(struct ctl_call *call, void *state, void (*free_state)(void *state));
+void *ctl_kept(const struct ctl_call *call);
 size_t ctl_args(const struct ctl_call *call);            /* behind the command's name */
 const char *ctl_arg(const struct ctl_call *call, size_t at); /* NULL beyond the end */
 struct slice ctl_input(const struct ctl_call *call);
 bool ctl_wants_json(const struct ctl_call *call);
+/* Each is a line; a newline at its end may be written or not. */
 void ctl_print(struct ctl_call *call, const char *format, ...) PRINTF_LIKE(2, 3);
 void ctl_error(struct ctl_call *call, const char *format, ...) PRINTF_LIKE(2, 3);
 void ctl_progress(struct ctl_call *call, const char *format, ...) PRINTF_LIKE(2, 3);
 void ctl_end(struct ctl_call *call, int code); /* call is gone */
+/* The text as a JSON string, quotes included. */
+void ctl_json_text(struct buf *out, struct slice text);
