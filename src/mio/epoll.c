@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* A loop on epoll: its turns, its table of descriptors, its clock. */
+#include "mio/epoll.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+enum { EVENTS_PER_TURN = 256, WALL_REFRESH_MS = 1000, SLOTS_FIRST = 64 };
+
+static void read_clock(struct epoll_loop *loop)
+{
+	int64_t now_ms = machine_now_ms();
+
+	if (now_ms >= loop->wall_refresh_ms) {
+		loop->wall_offset_ms = machine_wall_ms() - now_ms;
+		loop->wall_refresh_ms = now_ms + WALL_REFRESH_MS;
+	}
+	loop->mio.now_ms = now_ms;
+	loop->mio.wall_ms = now_ms + loop->wall_offset_ms;
+}
+
+int epoll_loop_init(struct mio *mio)
+{
+	struct epoll_loop *loop = container_of(mio, struct epoll_loop, mio);
+	int rc = 0;
+
+	list_init(&loop->acceptors);
+	loop->all = epoll_create1(EPOLL_CLOEXEC);
+	loop->links = epoll_create1(EPOLL_CLOEXEC);
+	loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	loop->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (loop->all < 0 || loop->links < 0 || loop->wake_fd < 0 || loop->reserve_fd < 0)
+		rc = -errno;
+	read_clock(loop);
+	if (!rc) {
+		uint32_t wake = epoll_slot_add(loop, SLOT_WAKE, NULL, loop->wake_fd);
+
+		/* Edge triggered, so that nobody needs to read it empty. */
+		rc = epoll_register(loop, wake, EPOLLIN | EPOLLET, EPOLLIN | EPOLLET);
+	}
+	if (rc)
+		epoll_loop_fini(mio);
+	return rc;
+}
+
+void epoll_loop_fini(struct mio *mio)
+{
+	struct epoll_loop *loop = container_of(mio, struct epoll_loop, mio);
+	int fds[] = {loop->all, loop->links, loop->wake_fd, loop->reserve_fd};
+
+	for (uint32_t i = 0; i < loop->slot_count; i++) {
+		if (loop->slots[i].kind == SLOT_SOCK)
+			close(loop->slots[i].fd);
+	}
+	for (unsigned i = 0; i < countof(fds); i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+	}
+	mem_free(loop->slots);
+	loop->slots = NULL;
+	loop->slot_count = loop->slot_cap = 0;
+	mem_wipe(loop->random, sizeof(loop->random));
+}
+
+void epoll_wake(struct mio *mio)
+{
+	struct epoll_loop *loop = container_of(mio, struct epoll_loop, mio);
+	ssize_t written = write(loop->wake_fd, &(uint64_t){1}, sizeof(uint64_t));
+
+	(void)written; /* a full counter wakes as well */
+}
+
+void epoll_random(struct mio *mio, void *bytes, size_t len)
+{
+	struct epoll_loop *loop = container_of(mio, struct epoll_loop, mio);
+
+	if (len > RANDOM_POOL) {
+		machine_random(bytes, len);
+		return;
+	}
+	if (len > loop->random_left) {
+		machine_random(loop->random, RANDOM_POOL);
+		loop->random_left = RANDOM_POOL;
+	}
+	loop->random_left -= len;
+	memcpy(bytes, loop->random + loop->random_left, len);
+	mem_wipe(loop->random + loop->random_left, len);
+}
+
+/* -- slots -- */
+
+uint32_t epoll_slot_add(struct epoll_loop *loop, enum slot_kind kind, void *owner, int fd)
+{
+	struct heap *before = heap_enter(loop->mio.heap);
+	struct fd_slot *slot;
+	uint32_t index;
+
+	if (loop->slot_free) {
+		index = loop->slot_free - 1;
+		loop->slot_free = loop->slots[index].next_free;
+	} else {
+		if (loop->slot_count == loop->slot_cap) {
+			loop->slot_cap = loop->slot_cap ? loop->slot_cap * 2 : SLOTS_FIRST;
+			loop->slots = mem_realloc(MEM_LOOP, loop->slots, loop->slot_cap * sizeof(*loop->slots));
+		}
+		index = loop->slot_count++;
+		loop->slots[index].generation = 0;
+	}
+	heap_enter(before);
+	slot = &loop->slots[index];
+	*slot = (struct fd_slot){.owner = owner, .fd = fd, .kind = (uint8_t)kind, .generation = slot->generation};
+	return index;
+}
+
+void epoll_slot_del(struct epoll_loop *loop, uint32_t index)
+{
+	struct fd_slot *slot = &loop->slots[index];
+
+	slot->kind = SLOT_FREE;
+	slot->owner = NULL;
+	slot->generation++;
+	slot->next_free = loop->slot_free;
+	loop->slot_free = index + 1;
+}
+
+struct fd_slot *epoll_slot(struct epoll_loop *loop, uint32_t index, uint32_t generation)
+{
+	struct fd_slot *slot = &loop->slots[index];
+
+	return slot->kind != SLOT_FREE && slot->generation == generation ? slot : NULL;
+}
+
+static int change(int set, const struct fd_slot *slot, uint32_t index, uint8_t *now, uint32_t events)
+{
+	struct epoll_event event = {.events = events, .data.u64 = (uint64_t)slot->generation << 32 | index};
+	int how = *now == 0 ? EPOLL_CTL_ADD : events == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
+
+	if (*now == (uint8_t)events)
+		return 0;
+	if (epoll_ctl(set, how, slot->fd, &event) < 0)
+		return -errno;
+	*now = (uint8_t)events;
+	return 0;
+}
+
+int epoll_register(struct epoll_loop *loop, uint32_t index, uint32_t in_all, uint32_t in_links)
+{
+	struct fd_slot *slot = &loop->slots[index];
+	int rc = change(loop->all, slot, index, &slot->in_all, in_all);
+
+	return rc ? rc : change(loop->links, slot, index, &slot->in_links, in_links);
+}
+
+/* -- turns -- */
+
+static void signal_ready(struct epoll_loop *loop)
+{
+	struct machine *machine = container_of(loop->mio.host, struct machine, host);
+	struct signalfd_siginfo info;
+
+	if (read(machine->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		machine->signalled((int)info.ssi_signo, machine->signal_arg);
+}
+
+static void dispatch(struct epoll_loop *loop, const struct epoll_event *event, bool resting)
+{
+	uint32_t index = (uint32_t)event->data.u64;
+	struct fd_slot *slot = epoll_slot(loop, index, (uint32_t)(event->data.u64 >> 32));
+
+	if (!slot)
+		return;
+	if (slot->kind == SLOT_SOCK)
+		epoll_sock_ready(loop, index, event->events, resting);
+	else if (slot->kind == SLOT_LISTENER)
+		epoll_listener_ready(loop, index);
+	else if (slot->kind == SLOT_SIGNAL)
+		signal_ready(loop);
+}
+
+/* How long the loop may wait; when it may, posters are told to wake it. */
+static int wait_ms(struct epoll_loop *loop)
+{
+	struct mio *mio = &loop->mio;
+	int64_t next_ms = mio_wheel_next(&mio->wheel);
+
+	if (mio_has_work(mio) || next_ms <= mio->now_ms)
+		return 0;
+	atomic_store(&mio->sleeping, true);
+	if (mio_mail_waits(mio))
+		return 0;
+	if (next_ms == INT64_MAX)
+		return -1;
+	return next_ms - mio->now_ms > INT32_MAX ? INT32_MAX : (int)(next_ms - mio->now_ms);
+}
+
+static void turn(struct epoll_loop *loop)
+{
+	struct epoll_event events[EVENTS_PER_TURN];
+	bool resting = mio_entry_paused(&loop->mio);
+	int count = epoll_wait(resting ? loop->links : loop->all, events, EVENTS_PER_TURN, wait_ms(loop));
+
+	atomic_store_explicit(&loop->mio.sleeping, false, memory_order_relaxed);
+	read_clock(loop);
+	/* Mail first: what this turn posts and submits is then answered in a later one. */
+	mio_mail_run(&loop->mio);
+	for (int i = 0; i < count; i++)
+		dispatch(loop, &events[i], resting);
+	mio_turn_end(&loop->mio);
+}
+
+void epoll_loop_run(struct epoll_loop *loop)
+{
+	struct machine *machine = container_of(loop->mio.host, struct machine, host);
+	struct heap *before = heap_enter(loop->mio.heap);
+
+	read_clock(loop);
+	while (!atomic_load(&machine->stopping))
+		turn(loop);
+	heap_enter(before);
+}
