@@ -50,6 +50,8 @@ struct sx_handler {
 	void (*packet)(void *owner, struct sx *sx, struct nad **nad);
 	void (*output)(void *owner, struct sx *sx); /* there are bytes in sx_output() */
 	void (*closed)(void *owner, struct sx *sx, enum sx_end end); /* write what is left, then close */
+	/* sx_continue() came on its own turn: call sx_pause(sx, false) on a later one. NULL: parsing goes on at once. */
+	void (*resume)(void *owner, struct sx *sx);
 };
 
 /* What a worker lends its streams. */
@@ -84,8 +86,9 @@ struct sx_plugin {
 	int (*read_nad)(void *state, struct sx *sx, struct nad **nad);
 	void (*sent)(void *state, enum sx_kind kind);         /* an element was queued */
 	void (*features)(void *state, struct sx *sx, struct nad *features); /* adds children at depth 1: what we offer now */
-	/* After a move to another worker (sx_move): memory of the state is in new's heap from here on. */
+	/* After sx_arrive(): the state was copied as it is; take what it points to into this worker's heap. */
 	void (*moved)(void *state, struct sx *sx);
+	void (*closed)(void *state, struct sx *sx); /* state CLOSED, before the owner hears of it */
 };
 
 /* env, options, handler are borrowed for the stream's life. */
@@ -110,11 +113,17 @@ void sx_send_parts(struct sx *sx, const struct slice *parts, size_t count, enum 
 void sx_close(struct sx *sx); /* queues </stream:stream>: CLOSING, then closed() when the peer's came */
 /* A stream error (RFC 6120 section 4.9.3), text may be NULL, header first when there was none; then closes. */
 void sx_error(struct sx *sx, enum sx_error error, const char *text);
+void sx_kill(struct sx *sx);  /* CLOSED at once: nothing is queued, closed() is not called */
 
 /* For plugins. */
 void sx_continue(struct sx *sx);  /* what was SX_WAIT is answered: parse on */
-/* Forget parser and unparsed input, wait for (server) or send (client) a new header. Identity stays as given. */
+/* Forget the parser's state, wait for (server) or send (client) a new header. Identity and unparsed input stay. */
 void sx_restart(struct sx *sx);
+void sx_drop_input(struct sx *sx);  /* what is unparsed came before TLS: never look at it */
+void sx_open(struct sx *sx);        /* OPEN without a restart, identity set: XEP-0114's handshake, dialback */
+void sx_use_filters(struct sx *sx); /* from now on bytes run through read_bytes and write_bytes */
+void sx_set_end_text(struct sx *sx, const char *text); /* a filter says why it is about to return a fault */
+void sx_want_output(struct sx *sx); /* a filter has bytes to write */
 /* The one place where a peer's identity is set (NULL clears): who it is, how it was proven. authenticated streams
  * become OPEN at their next header. id is referenced. how is a constant string ("SASL/SCRAM-SHA-1"). */
 void sx_set_identity(struct sx *sx, struct jid *id, const char *how);
@@ -135,13 +144,16 @@ struct slice sx_id(const struct sx *sx);           /* the stream id: ours as ser
 struct slice sx_peer_ns(const struct sx *sx);      /* the default namespace of the peer's header */
 void sx_set_from(struct sx *sx, struct slice from); /* server: from of our header */
 enum sx_error sx_end_error(const struct sx *sx);   /* SX_ERROR_NONE when there was none */
+const char *sx_end_text(const struct sx *sx);      /* its text or a filter's; "" when there was none */
+size_t sx_unsent(const struct sx *sx);             /* bytes of output, and of what filters did not take yet */
 const struct sx_env *sx_env_of(const struct sx *sx);
 void *sx_owner(const struct sx *sx);
 
 /*
  * Takes the stream apart on its worker and builds it again, from copies, on the one that calls sx_arrive(): unparsed
- * input, unsent output, identity, states. Only between elements and without a parser or a SASL exchange under way. *sx
- * is gone after sx_leave(); the box is memory of the old worker, returned to it by sx_arrive().
+ * input, unsent output, identity, states. Only where a new header is awaited (behind SASL success: no parser holds
+ * anything, no exchange is under way), and not from within its handler. *sx is gone after sx_leave(); the box is memory
+ * of the old worker, returned to it by sx_arrive(). What is unparsed stays so until sx_pause(sx, false) or more bytes.
  */
 struct sx_box;
 struct sx_box *sx_leave(struct sx **sx);
