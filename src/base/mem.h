@@ -50,7 +50,7 @@ const char *mem_kind_name(enum mem_kind kind);
 void *mem_alloc(enum mem_kind kind, size_t size);
 void *mem_zalloc(enum mem_kind kind, size_t size);
 
-/* Keeps the block's kind and heap; block may be NULL, then kind counts. */
+/* Keeps the block's kind; block may be NULL, then kind counts. What must grow moves to the current heap. */
 void *mem_realloc(enum mem_kind kind, void *block, size_t size);
 void mem_free(void *block); /* NULL is fine */
 char *mem_strdup(enum mem_kind kind, const char *text);

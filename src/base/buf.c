@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* Growing buffers and slices. */
+#include "base/buf.h"
+
+#include <stdio.h>
+#include "base/mem.h"
+
+enum { KEEP_EMPTY = 4096 };
+
+int slice_compare(struct slice a, struct slice b)
+{
+	size_t shorter = a.len < b.len ? a.len : b.len;
+	int order = shorter ? memcmp(a.data, b.data, shorter) : 0;
+
+	return order ? order : a.len < b.len ? -1 : a.len > b.len;
+}
+
+bool slice_to_u64(struct slice text, uint64_t *value)
+{
+	uint64_t number = 0;
+
+	if (!text.len)
+		return false;
+	for (size_t at = 0; at < text.len; at++) {
+		unsigned digit = (unsigned char)text.data[at] - '0';
+
+		if (digit > 9 || number > (UINT64_MAX - digit) / 10)
+			return false;
+		number = number * 10 + digit;
+	}
+	*value = number;
+	return true;
+}
+
+bool slice_equal_secret(struct slice a, struct slice b)
+{
+	volatile unsigned char difference = 0;
+
+	if (a.len != b.len)
+		return false;
+	for (size_t at = 0; at < a.len; at++)
+		difference |= (unsigned char)(a.data[at] ^ b.data[at]);
+	return !difference;
+}
+
+char *buf_reserve(struct buf *buf, size_t len)
+{
+	size_t cap;
+
+	if (buf->cap - buf->len >= len)
+		return buf->data + buf->len;
+	if (buf->start && buf->start >= buf_used(buf)) {
+		memcpy(buf->data, buf->data + buf->start, buf_used(buf));
+		buf->len -= buf->start;
+		buf->start = 0;
+		return buf_reserve(buf, len);
+	}
+	cap = buf->cap ? buf->cap : 64;
+	while (cap - buf->len < len)
+		cap *= 2;
+	buf->data = mem_realloc(MEM_BUF, buf->data, cap);
+	buf->cap = cap;
+	return buf->data + buf->len;
+}
+
+void buf_added(struct buf *buf, size_t len)
+{
+	buf->len += len;
+}
+
+void buf_append(struct buf *buf, const void *bytes, size_t len)
+{
+	if (!len)
+		return;
+	memcpy(buf_reserve(buf, len), bytes, len);
+	buf->len += len;
+}
+
+void buf_append_slice(struct buf *buf, struct slice slice)
+{
+	buf_append(buf, slice.data, slice.len);
+}
+
+void buf_append_text(struct buf *buf, const char *text)
+{
+	buf_append(buf, text, strlen(text));
+}
+
+void buf_append_char(struct buf *buf, char c)
+{
+	*buf_reserve(buf, 1) = c;
+	buf->len++;
+}
+
+void buf_vprintf(struct buf *buf, const char *format, va_list args)
+{
+	va_list again;
+	int len;
+
+	va_copy(again, args);
+	len = vsnprintf(NULL, 0, format, again);
+	va_end(again);
+	if (len <= 0)
+		return;
+	vsnprintf(buf_reserve(buf, (size_t)len + 1), (size_t)len + 1, format, args);
+	buf->len += (size_t)len;
+}
+
+void buf_printf(struct buf *buf, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	buf_vprintf(buf, format, args);
+	va_end(args);
+}
+
+void buf_skip(struct buf *buf, size_t len)
+{
+	buf->start += len;
+	if (buf->start < buf->len)
+		return;
+	if (buf->cap > KEEP_EMPTY)
+		buf_fini(buf);
+	else
+		buf_clear(buf);
+}
+
+void buf_clear(struct buf *buf)
+{
+	buf->start = buf->len = 0;
+}
+
+void buf_fini(struct buf *buf)
+{
+	mem_free(buf->data);
+	*buf = (struct buf){0};
+}
+
+void buf_wipe(struct buf *buf)
+{
+	mem_wipe(buf->data, buf->cap);
+	buf_fini(buf);
+}
+
+const char *buf_text(struct buf *buf)
+{
+	*buf_reserve(buf, 1) = 0;
+	return buf->data + buf->start;
+}

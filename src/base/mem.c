@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Heaps: size classes cut from chunks, a block header that names heap, class and kind, and a stack on which other
+ * threads leave what they free. Under sanitizers every block is the system's own, so that they see each overrun.
+ */
+#include "base/mem.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/macros.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define PLAIN_BLOCKS 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define PLAIN_BLOCKS 1
+#endif
+#endif
+#ifndef PLAIN_BLOCKS
+#define PLAIN_BLOCKS 0
+#endif
+
+enum { ALIGN = 16, CHUNK = 64 * 1024, SMALL_MAX = 4096, LARGE = 0xff };
+
+/* Stands right before the payload; the payload is 16-byte aligned. */
+struct block {
+	struct heap *heap;
+	uint32_t size; /* as asked for, up to 4 GB */
+	uint8_t class, kind;
+	uint16_t mark;
+};
+
+_Static_assert(sizeof(struct block) == ALIGN, "a block header keeps payloads aligned");
+
+enum { MARK_LIVE = 0x51a6, MARK_FREE = 0xdead };
+
+/* A block without a class: the system's, in the heap's list. */
+struct large {
+	struct large *next, *prev;
+	struct block block;
+};
+
+struct chunk {
+	struct chunk *next, *unused;
+};
+
+struct free_block {
+	struct free_block *next;
+};
+
+static const uint16_t class_sizes[] = {16,  32,	 48,  64,  80,	96,  112, 128,	160,  192,  224,  256,	320,
+				       384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 2048, 2560, 3072, 4096};
+enum { CLASSES = countof(class_sizes) };
+
+struct heap {
+	char name[48];
+	struct free_block *free[CLASSES];
+	char *fresh, *fresh_end; /* what is not cut yet of the newest chunk */
+	struct chunk *chunks;
+	_Atomic(struct free_block *) remote; /* freed by other threads */
+	pthread_mutex_t lock;                /* of the list of large blocks */
+	struct large large;
+	_Atomic uint64_t bytes[MEM_KINDS], blocks[MEM_KINDS];
+	_Atomic uint64_t system_bytes, system_calls, allocations;
+	bool shared; /* the heap of last resort: no thread owns it */
+};
+
+static _Thread_local struct heap *current;
+
+static void heap_init(struct heap *heap, const char *name)
+{
+	snprintf(heap->name, sizeof(heap->name), "%s", name);
+	pthread_mutex_init(&heap->lock, NULL);
+	heap->large.next = heap->large.prev = &heap->large;
+}
+
+static struct heap last_resort;
+static pthread_once_t last_resort_once = PTHREAD_ONCE_INIT;
+
+static void make_last_resort(void)
+{
+	heap_init(&last_resort, "none");
+	last_resort.shared = true;
+}
+
+static struct heap *heap_now(void)
+{
+	if (current)
+		return current;
+	pthread_once(&last_resort_once, make_last_resort);
+	return &last_resort;
+}
+
+static void *system_alloc(struct heap *heap, size_t size)
+{
+	void *memory = malloc(size);
+
+	if (!memory) {
+		fprintf(stderr, "jackdaw: out of memory\n");
+		abort();
+	}
+	atomic_fetch_add_explicit(&heap->system_bytes, size, memory_order_relaxed);
+	atomic_fetch_add_explicit(&heap->system_calls, 1, memory_order_relaxed);
+	return memory;
+}
+
+/* A heap's own thread counts and frees for it: plain adds, for a locked instruction a block would be felt. */
+static bool is_everybodys(const struct heap *heap)
+{
+	return PLAIN_BLOCKS || heap->shared;
+}
+
+static void count(const struct heap *heap, _Atomic uint64_t *counter, uint64_t change)
+{
+	if (is_everybodys(heap))
+		atomic_fetch_add_explicit(counter, change, memory_order_relaxed);
+	else
+		atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + change,
+				      memory_order_relaxed);
+}
+
+struct heap *heap_new(const char *name)
+{
+	struct heap *heap = calloc(1, sizeof(*heap));
+
+	if (!heap)
+		abort();
+	heap_init(heap, name);
+	return heap;
+}
+
+void heap_drop(struct heap **taken)
+{
+	struct heap *heap = *taken;
+
+	*taken = NULL;
+	if (!heap)
+		return;
+	if (current == heap)
+		current = NULL;
+	for (struct large *at = heap->large.next; at != &heap->large;) {
+		struct large *next = at->next;
+
+		free(at);
+		at = next;
+	}
+	for (struct chunk *at = heap->chunks; at;) {
+		struct chunk *next = at->next;
+
+		free(at);
+		at = next;
+	}
+	pthread_mutex_destroy(&heap->lock);
+	free(heap);
+}
+
+struct heap *heap_enter(struct heap *heap)
+{
+	struct heap *before = current;
+
+	current = heap;
+	return before;
+}
+
+const char *heap_name(const struct heap *heap)
+{
+	return heap->name;
+}
+
+void heap_usage(const struct heap *heap, struct heap_usage *usage)
+{
+	for (unsigned kind = 0; kind < MEM_KINDS; kind++) {
+		usage->bytes[kind] = atomic_load_explicit(&heap->bytes[kind], memory_order_relaxed);
+		usage->blocks[kind] = atomic_load_explicit(&heap->blocks[kind], memory_order_relaxed);
+	}
+	usage->system_bytes = atomic_load_explicit(&heap->system_bytes, memory_order_relaxed);
+	usage->system_calls = atomic_load_explicit(&heap->system_calls, memory_order_relaxed);
+	usage->allocations = atomic_load_explicit(&heap->allocations, memory_order_relaxed);
+}
+
+const char *mem_kind_name(enum mem_kind kind)
+{
+	static const char *const names[MEM_KINDS] = {
+		"other", "buffers", "tables", "text", "elements", "parsers", "addresses", "stanzas", "packets",
+		"loop", "connections", "streams", "tls", "sasl", "clients", "users", "sessions", "rosters",
+		"storage", "link", "configuration", "log", "libraries"};
+
+	return names[kind];
+}
+
+/* -- blocks ---------------------------------------------------------------------------------------- */
+
+static unsigned class_of(size_t size)
+{
+	unsigned low = 0, high = CLASSES - 1;
+
+	if (size <= 128)
+		return size ? (unsigned)(size - 1) / ALIGN : 0;
+	while (low < high) {
+		unsigned middle = (low + high) / 2;
+
+		if (class_sizes[middle] < size)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void large_free(struct heap *heap, struct block *block)
+{
+	struct large *large = container_of(block, struct large, block);
+
+	pthread_mutex_lock(&heap->lock);
+	large->next->prev = large->prev;
+	large->prev->next = large->next;
+	pthread_mutex_unlock(&heap->lock);
+	atomic_fetch_sub_explicit(&heap->system_bytes, sizeof(*large) + block->size, memory_order_relaxed);
+	free(large);
+}
+
+static void give_back(struct heap *heap, struct block *block)
+{
+	struct free_block *payload = (struct free_block *)(block + 1);
+
+	count(heap, &heap->bytes[block->kind], -(uint64_t)block->size);
+	count(heap, &heap->blocks[block->kind], (uint64_t)-1);
+	if (block->class == LARGE) {
+		large_free(heap, block);
+		return;
+	}
+	payload->next = heap->free[block->class];
+	heap->free[block->class] = payload;
+}
+
+/* What other threads have freed comes home, all at once. */
+static void collect(struct heap *heap)
+{
+	struct free_block *at = atomic_exchange_explicit(&heap->remote, NULL, memory_order_acquire);
+
+	while (at) {
+		struct free_block *next = at->next;
+
+		give_back(heap, (struct block *)at - 1);
+		at = next;
+	}
+}
+
+static void leave_for_owner(struct heap *heap, struct free_block *payload)
+{
+	struct free_block *head = atomic_load_explicit(&heap->remote, memory_order_relaxed);
+
+	do
+		payload->next = head;
+	while (!atomic_compare_exchange_weak_explicit(&heap->remote, &head, payload, memory_order_release,
+						      memory_order_relaxed));
+}
+
+static struct block *large_alloc(struct heap *heap, size_t size)
+{
+	struct large *large;
+
+	if (!is_everybodys(heap))
+		collect(heap);
+	large = system_alloc(heap, sizeof(*large) + size);
+	pthread_mutex_lock(&heap->lock);
+	large->next = heap->large.next;
+	large->prev = &heap->large;
+	large->next->prev = large;
+	heap->large.next = large;
+	pthread_mutex_unlock(&heap->lock);
+	large->block.class = LARGE;
+	return &large->block;
+}
+
+static struct block *cut(struct heap *heap, unsigned class)
+{
+	size_t step = sizeof(struct block) + class_sizes[class];
+	struct block *block;
+
+	if ((size_t)(heap->fresh_end - heap->fresh) < step) {
+		struct chunk *chunk = system_alloc(heap, CHUNK);
+
+		chunk->next = heap->chunks;
+		heap->chunks = chunk;
+		heap->fresh = (char *)(chunk + 1);
+		heap->fresh_end = (char *)chunk + CHUNK;
+	}
+	block = (struct block *)heap->fresh;
+	heap->fresh += step;
+	block->class = (uint8_t)class;
+	return block;
+}
+
+static struct block *small_alloc(struct heap *heap, size_t size)
+{
+	unsigned class = class_of(size);
+	struct free_block *payload = heap->free[class];
+
+	if (!payload) {
+		collect(heap);
+		payload = heap->free[class];
+	}
+	if (!payload)
+		return cut(heap, class);
+	heap->free[class] = payload->next;
+	return (struct block *)payload - 1;
+}
+
+void *mem_alloc(enum mem_kind kind, size_t size)
+{
+	struct heap *heap = heap_now();
+	struct block *block;
+
+	if (size > UINT32_MAX - CHUNK) {
+		fprintf(stderr, "jackdaw: a block of %zu bytes was asked for\n", size);
+		abort();
+	}
+	if (is_everybodys(heap) || size > SMALL_MAX)
+		block = large_alloc(heap, size);
+	else
+		block = small_alloc(heap, size);
+	block->heap = heap;
+	block->size = (uint32_t)size;
+	block->kind = (uint8_t)kind;
+	block->mark = MARK_LIVE;
+	count(heap, &heap->bytes[kind], size);
+	count(heap, &heap->blocks[kind], 1);
+	count(heap, &heap->allocations, 1);
+	return block + 1;
+}
+
+void *mem_zalloc(enum mem_kind kind, size_t size)
+{
+	return memset(mem_alloc(kind, size), 0, size);
+}
+
+void mem_free(void *memory)
+{
+	struct block *block = (struct block *)memory - 1;
+	struct heap *heap;
+
+	if (!memory)
+		return;
+	if (block->mark != MARK_LIVE) {
+		fprintf(stderr, "jackdaw: memory freed twice or overrun\n");
+		abort();
+	}
+	heap = block->heap;
+	block->mark = MARK_FREE;
+	if (heap == current || is_everybodys(heap))
+		give_back(heap, block);
+	else
+		leave_for_owner(heap, memory);
+}
+
+void *mem_realloc(enum mem_kind kind, void *memory, size_t size)
+{
+	struct block *block = (struct block *)memory - 1;
+	void *moved;
+
+	if (!memory)
+		return mem_alloc(kind, size);
+	if (block->class != LARGE && size <= class_sizes[block->class] && block->heap == current) {
+		count(block->heap, &block->heap->bytes[block->kind], size - block->size);
+		block->size = (uint32_t)size;
+		return memory;
+	}
+	moved = mem_alloc(block->kind, size);
+	memcpy(moved, memory, size < block->size ? size : block->size);
+	mem_free(memory);
+	return moved;
+}
+
+char *mem_strndup(enum mem_kind kind, const char *text, size_t len)
+{
+	char *copy = mem_alloc(kind, len + 1);
+
+	if (len)
+		memcpy(copy, text, len);
+	copy[len] = 0;
+	return copy;
+}
+
+char *mem_strdup(enum mem_kind kind, const char *text)
+{
+	return mem_strndup(kind, text, strlen(text));
+}
+
+void mem_wipe(void *memory, size_t size)
+{
+	if (size)
+		explicit_bzero(memory, size);
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/* The router part: components connect, authenticate, and become peers of link. */
+#include "router/router.h"
+
+#include <errno.h>
+#include <string.h>
+#include "base/list.h"
+#include "base/mem.h"
+#include "jid/jid.h"
+#include "sx/plugins.h"
+#include "xml/nad.h"
+
+enum { LOGIN_MS = 30000, LISTENERS_MAX = 16 };
+
+struct router {
+	struct worker *worker;
+	struct log log;
+	struct conn_options options;
+	const void *plugin_conf[1];
+	struct list streams;
+	struct mio_listener *listeners[LISTENERS_MAX];
+	unsigned listener_count;
+	bool draining;
+};
+
+/* One component's stream. */
+struct stream {
+	struct list link_entry;
+	struct router *router;
+	struct conn *conn;
+	struct auth_digest *digest; /* while it logs in */
+	struct link_peer *peer;     /* once it is OPEN */
+};
+
+/* -- login ------------------------------------------------------------------------------------------ */
+
+static void offer_mechanisms(void *owner, struct sx *sx, void (*offer)(void *to, const char *name), void *to)
+{
+	offer(to, "DIGEST-MD5");
+}
+
+static const char *password_of(void *arg, const char *user)
+{
+	const struct settings *settings = arg;
+
+	return strcmp(user, settings->router.user) == 0 ? settings->router.password : NULL;
+}
+
+static void refuse(struct sx *sx, enum sx_sasl_failure failure, const char *text)
+{
+	struct sx_sasl_answer answer = {.outcome = SX_SASL_FAILURE, .failure = failure, .text = text};
+
+	sx_sasl_answer(sx, &answer);
+}
+
+/* The identity is user@realm; access control looks at the user alone (section 2). */
+static void accept_login(struct stream *stream, struct sx *sx, struct slice data)
+{
+	AUTO(jid_free) struct jid *identity = jid_make(slice_of(auth_digest_user(stream->digest)), SLICE("jabberd-router"),
+						       (struct slice){NULL, 0});
+	struct sx_sasl_answer answer = {
+		.outcome = SX_SASL_SUCCESS, .data = &data, .identity = identity, .how = "SASL/DIGEST-MD5"};
+
+	if (identity)
+		sx_sasl_answer(sx, &answer);
+	else
+		refuse(sx, SX_SASL_NOT_AUTHORIZED, "the user name is no address");
+	auth_digest_free(&stream->digest);
+}
+
+static void login_step(void *owner, struct sx *sx, const char *mechanism, bool initial, struct slice message)
+{
+	struct stream *stream = conn_owner(conn_of(sx));
+	struct settings *settings = (struct settings *)stream->router->worker->process->settings;
+	struct sx_sasl_answer challenge = {.outcome = SX_SASL_CHALLENGE};
+	const char *text = NULL;
+	struct slice data;
+
+	if (mechanism && strcasecmp(mechanism, "DIGEST-MD5") != 0) {
+		refuse(sx, SX_SASL_INVALID_MECHANISM, NULL);
+		return;
+	}
+	if (mechanism) {
+		auth_digest_free(&stream->digest);
+		stream->digest = auth_digest_new("jabberd-router", "jabberd-router",
+						 mio_host_name(stream->router->worker->process->host), password_of, settings);
+	}
+	switch (auth_digest_step(stream->digest, message, &data, &text)) {
+	case AUTH_CHALLENGE:
+		challenge.data = &data;
+		sx_sasl_answer(sx, &challenge);
+		break;
+	case AUTH_SUCCESS:
+		accept_login(stream, sx, data);
+		break;
+	case AUTH_FAILURE:
+		log_warn(&stream->router->log, "a component from %s failed to log in: %s", conn_peer(stream->conn),
+			 text ? text : "");
+		auth_digest_free(&stream->digest);
+		refuse(sx, SX_SASL_NOT_AUTHORIZED, text);
+		break;
+	}
+}
+
+static void login_dropped(void *owner, struct sx *sx)
+{
+	struct stream *stream = conn_owner(conn_of(sx));
+
+	auth_digest_free(&stream->digest);
+}
+
+static const struct sx_sasl_server_conf sasl_conf = {
+	.mechanisms = offer_mechanisms, .step = login_step, .dropped = login_dropped};
+static const struct sx_plugin *const plugins[] = {&sx_sasl_server, NULL};
+
+/* -- streams ---------------------------------------------------------------------------------------- */
+
+static void opened(void *owner, struct conn *conn)
+{
+	struct stream *stream = owner;
+	struct link_peer_options options = {.role = LINK_DOWN};
+
+	stream->peer = link_peer_new(stream->router->worker->link, conn, &options);
+	metric_add(stream->router->worker->process, METRIC_PEERS, 1);
+	log_info(&stream->router->log, "component %s logged in from %s",
+		 jid_text(sx_identity(conn_sx(conn))), conn_peer(conn));
+}
+
+/* Before OPEN everything but SASL is dropped without an answer. */
+static void received(void *owner, struct conn *conn, struct nad **nad)
+{
+	struct stream *stream = owner;
+
+	if (stream->peer)
+		link_peer_receive(stream->peer, nad);
+	nad_free(nad);
+}
+
+static void forget(struct stream *stream)
+{
+	if (stream->peer)
+		metric_add(stream->router->worker->process, METRIC_PEERS, -1);
+	link_peer_free(&stream->peer);
+	auth_digest_free(&stream->digest);
+	list_remove(&stream->link_entry);
+	mem_free(stream);
+}
+
+static void closed(void *owner, struct conn *conn, enum conn_end end)
+{
+	struct stream *stream = owner;
+
+	if (stream->peer)
+		log_info(&stream->router->log, "component from %s is gone", conn_peer(conn));
+	forget(stream);
+}
+
+static const struct conn_handler handler = {.open = opened, .packet = received, .closed = closed};
+
+static void accepted(int given, void *arg)
+{
+	struct router *router = arg;
+	struct stream *stream = mem_zalloc(MEM_LINK, sizeof(*stream));
+
+	stream->router = router;
+	list_append(&router->streams, &stream->link_entry);
+	stream->conn = conn_accept(router->worker->conns, given, &router->options, stream);
+}
+
+/* -- the component ---------------------------------------------------------------------------------- */
+
+static int listen_all(struct router *router, struct buf *why)
+{
+	struct process *process = router->worker->process;
+	const struct conf_list *addresses = &process->settings->listen.router;
+
+	for (size_t at = 0; at < addresses->count && at < LISTENERS_MAX; at++) {
+		struct mio_listener **listener = &router->listeners[router->listener_count];
+		int rc = mio_listen(process->host, addresses->items[at], listener);
+
+		if (rc) {
+			buf_printf(why, "listen.router: cannot listen on %s: %s", addresses->items[at], strerror(-rc));
+			return rc;
+		}
+		router->listener_count++;
+		mio_accept(router->worker->mio, *listener, accepted, router);
+		buf_printf(&process->listening, "router %s, ", mio_listener_address(*listener));
+	}
+	return 0;
+}
+
+static int start(void *state, struct worker *worker, struct buf *why)
+{
+	struct xml_limits limits = {.stanza_bytes = 4 << 20, .depth = 200, .attributes = 1000};
+	struct router *router = state;
+
+	router->worker = worker;
+	router->log = (struct log){worker->ring, "router", NULL};
+	list_init(&router->streams);
+	router->plugin_conf[0] = &sasl_conf;
+	router->options = (struct conn_options){
+		.stream = {.type = SX_SERVER, .plugins = plugins, .plugin_conf = router->plugin_conf,
+			   .before_auth = {.stanza_bytes = 16 << 10, .depth = 10, .attributes = 50}, .after_auth = limits},
+		.handler = &handler,
+		.login_ms = LOGIN_MS,
+		.out_max = 64 << 20,
+	};
+	return mio_worker(worker->mio) ? 0 : listen_all(router, why);
+}
+
+static void unlisten(struct router *router)
+{
+	for (unsigned at = 0; at < router->listener_count; at++) {
+		mio_accept_stop(router->worker->mio, router->listeners[at]);
+		mio_unlisten(&router->listeners[at]);
+	}
+	router->listener_count = 0;
+}
+
+static void drain(void *state)
+{
+	struct router *router = state;
+
+	router->draining = true;
+	unlisten(router);
+	for (struct list *at = router->streams.next; at != &router->streams; at = at->next)
+		conn_close(container_of(at, struct stream, link_entry)->conn, SX_ERROR_NONE, NULL);
+}
+
+static bool drained(void *state)
+{
+	const struct router *router = state;
+
+	return list_empty(&router->streams);
+}
+
+static void stop(void *state)
+{
+	struct router *router = state;
+
+	if (!router->worker)
+		return;
+	unlisten(router);
+	while (!list_empty(&router->streams)) {
+		struct stream *stream = container_of(router->streams.next, struct stream, link_entry);
+
+		conn_kill(&stream->conn);
+		forget(stream);
+	}
+}
+
+const struct component router_component = {
+	.name = "router",
+	.size = sizeof(struct router),
+	.start = start,
+	.drain = drain,
+	.drained = drained,
+	.stop = stop,
+};
