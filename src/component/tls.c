@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/bio.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -204,7 +205,9 @@ static int find_pair(struct loading *loading)
 	set_paths(loading, buf_text(&dir), ".crt", ".key");
 	buf_printf(loading->note, "%s: self-signed certificate %s, for want of one in %s\n", loading->domain,
 		   buf_text(&loading->certificate), loading->settings->tls.certificates);
-	return has_pair(loading) ? 0 : make_pair(loading);
+	if (!access(buf_text(&loading->certificate), F_OK) && !access(buf_text(&loading->key), F_OK))
+		return 0;
+	return make_pair(loading);
 }
 
 /* -- loading it -------------------------------------------------------------------------------------- */
@@ -323,6 +326,7 @@ int tls_store_load(struct mio_host *host, const struct settings *settings, struc
 		buf_fini(&loading.certificate);
 		buf_fini(&loading.key);
 	}
+	ERR_clear_error(); /* or the first connection would find it */
 	if (rc)
 		tls_store_free(&made);
 	else

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The account commands. What waits for storage or hashing is kept by the id of its call: when the caller went away the
+ * answer finds nothing and nothing more is done.
+ */
+#include "component/accounts.h"
+
+#include <string.h>
+#include "base/mem.h"
+#include "component/accounts_private.h"
+#include "component/component.h"
+#include "ctl/ctl.h"
+#include "jid/jid.h"
+
+enum { LIST_PAGE = 1000 };
+
+struct jid *account_jid(const struct process *process, struct slice text, const char **why)
+{
+	struct jid *jid = jid_parse(text);
+
+	*why = NULL;
+	if (!jid || !jid_local(jid).len || !jid_is_bare(jid))
+		*why = "is no account's address: name@domain";
+	else if (!settings_serves(process->settings, jid_domain(jid)))
+		*why = "is not of a domain that is served here (domains)";
+	if (*why)
+		jid_free(&jid);
+	return jid;
+}
+
+/* The account that the command names; NULL: the call has ended with the reason. */
+static struct jid *named_account(struct accounts *accounts, struct ctl_call *call)
+{
+	const char *text = ctl_arg(call, 0);
+	const char *why;
+	struct jid *jid;
+
+	if (!text || ctl_args(call) > 1) {
+		ctl_error(call, "one account is wanted, such as alice@%s",
+			  accounts->process->settings->domains.items[0]);
+		ctl_end(call, CTL_USAGE);
+		return NULL;
+	}
+	jid = account_jid(accounts->process, slice_of(text), &why);
+	if (!jid) {
+		ctl_error(call, "%s %s", text, why);
+		ctl_end(call, CTL_PROBLEM);
+	}
+	return jid;
+}
+
+/* The same, when its command comes back to a call that was checked before. */
+static struct jid *known_account(struct accounts *accounts, const struct ctl_call *call)
+{
+	const char *why;
+
+	return account_jid(accounts->process, slice_of(ctl_arg(call, 0)), &why);
+}
+
+static bool has_storage(const struct accounts *accounts, struct ctl_call *call)
+{
+	if (accounts->process->storage && accounts->process->hashing)
+		return true;
+	ctl_error(call, "%s has no accounts: the part that has the storage must run", accounts->process->name);
+	ctl_end(call, CTL_PROBLEM);
+	return false;
+}
+
+static struct mio *loop_of(const struct accounts *accounts)
+{
+	return accounts->process->workers[0]->mio;
+}
+
+/* Ends a call with an outcome of storage or of an account source. */
+static void end_with(struct ctl_call *call, int result, const char *done)
+{
+	const char *jid = ctl_arg(call, 0);
+
+	if (result == 0)
+		ctl_print(call, "%s: %s", jid, done);
+	else if (result == AUTH_EXISTS)
+		ctl_error(call, "%s: there is such an account already", jid);
+	else if (result > 0)
+		ctl_error(call, "%s: there is no such account", jid);
+	else
+		ctl_error(call, "%s: storage: %s", jid, strerror(-result));
+	ctl_end(call, result ? CTL_PROBLEM : CTL_OK);
+}
+
+/* -- add, passwd ------------------------------------------------------------------------------------- */
+
+static void added(void *arg, uint64_t token, int result, const struct auth_account *account)
+{
+	struct accounts *accounts = arg;
+	struct ctl_call *call = ctl_call(accounts->ctl, token);
+
+	if (call)
+		end_with(call, result, "added");
+}
+
+static void changed(void *arg, uint64_t token, int result, const struct auth_account *account)
+{
+	struct accounts *accounts = arg;
+	struct ctl_call *call = ctl_call(accounts->ctl, token);
+
+	if (call)
+		end_with(call, result, "has its new password");
+}
+
+/* Keys of the password are made: the account is written. */
+static void write_account(struct accounts *accounts, uint64_t token, const struct auth_account *account,
+			  enum auth_verb verb, auth_asked_fn *done)
+{
+	struct ctl_call *call = ctl_call(accounts->ctl, token);
+	AUTO(jid_free) struct jid *jid = NULL;
+
+	if (!call)
+		return;
+	if (!account) {
+		ctl_error(call, "the password is empty or has characters that are not allowed (SASLprep, RFC 4013)");
+		ctl_end(call, CTL_PROBLEM);
+		return;
+	}
+	jid = known_account(accounts, call);
+	auth_ask(accounts->process->workers[0]->auth, verb, &auth_source_storage, accounts->process->storage, jid,
+		 account, done, accounts, token);
+}
+
+static void made_for_add(void *arg, uint64_t token, const struct auth_account *account)
+{
+	write_account(arg, token, account, AUTH_CREATE, added);
+}
+
+/* A change keeps what the account is besides its keys. */
+static void looked_up(void *arg, uint64_t token, const struct store_txn *txn, int result)
+{
+	struct accounts *accounts = arg;
+	struct ctl_call *call = ctl_call(accounts->ctl, token);
+	struct auth_account *account = call ? ctl_kept(call) : NULL;
+	AUTO(jid_free) struct jid *jid = NULL;
+	size_t count;
+
+	if (!call)
+		return;
+	if (result < 0) {
+		end_with(call, result, "");
+		return;
+	}
+	store_rows(txn, 0, &count);
+	account->disabled = count > 0;
+	jid = known_account(accounts, call);
+	auth_ask(accounts->process->workers[0]->auth, AUTH_CHANGE, &auth_source_storage, accounts->process->storage, jid,
+		 account, changed, accounts, token);
+}
+
+static void free_kept_account(void *state)
+{
+	auth_account_wipe(state);
+	mem_free(state);
+}
+
+static void made_for_change(void *arg, uint64_t token, const struct auth_account *account)
+{
+	struct accounts *accounts = arg;
+	struct ctl_call *call = ctl_call(accounts->ctl, token);
+	struct store_txn *txn;
+	struct auth_account *kept;
+	AUTO(jid_free) struct jid *jid = NULL;
+
+	if (!call || !account) {
+		write_account(accounts, token, account, AUTH_CHANGE, changed);
+		return;
+	}
+	kept = mem_alloc(MEM_SASL, sizeof(*kept));
+	*kept = *account;
+	ctl_keep(call, kept, free_kept_account);
+	jid = known_account(accounts, call);
+	txn = store_txn_new();
+	store_get(txn, STORE_ACCOUNT, jid_user(jid), ACCOUNT_DISABLED);
+	storage_run(accounts->process->storage, loop_of(accounts), &txn, looked_up, accounts, token);
+}
+
+/* The first line of the input. */
+static struct slice password_of(const struct ctl_call *call)
+{
+	struct slice input = ctl_input(call);
+	const char *end = input.len ? memchr(input.data, '\n', input.len) : NULL;
+
+	if (end)
+		input.len = (size_t)(end - input.data);
+	if (input.len && input.data[input.len - 1] == '\r')
+		input.len--;
+	return input;
+}
+
+static void start_password(struct accounts *accounts, struct ctl_call *call, auth_made_fn *made)
+{
+	AUTO(jid_free) struct jid *jid = NULL;
+
+	if (!has_storage(accounts, call))
+		return;
+	jid = named_account(accounts, call);
+	if (jid)
+		auth_make_account(accounts->process->workers[0]->auth, password_of(call), made, accounts, ctl_id(call));
+}
+
+static void user_add(void *arg, struct ctl_call *call)
+{
+	start_password(arg, call, made_for_add);
+}
+
+static void user_passwd(void *arg, struct ctl_call *call)
+{
+	start_password(arg, call, made_for_change);
+}
+
+/* -- del, disable, enable ---------------------------------------------------------------------------- */
+
+static void removed(void *arg, uint64_t token, const struct store_txn *txn, int result)
+{
+	struct accounts *accounts = arg;
+	struct ctl_call *call = ctl_call(accounts->ctl, token);
+
+	if (call)
+		end_with(call, result, "deleted");
+}
+
+/* The key is gone: sm ends the sessions, tells the contacts and clears what it keeps. */
+static void tell_sm(struct accounts *accounts, struct jid *jid)
+{
+	struct link *link = accounts->process->workers[0]->link;
+	AUTO(str_free) struct str *from = link_name(link, slice_of(accounts->process->name));
+	AUTO(str_free) struct str *to = link_name(link, jid_domain(jid));
+	struct packet *packet = packet_session(from, to, SESSION_DELETE);
+
+	packet->session.target = jid_ref(jid);
+	link_send(link, &packet);
+}
+
+static void key_removed(void *arg, uint64_t token, const struct store_txn *txn, int result)
+{
+	struct accounts *accounts = arg;
+	struct ctl_call *call = ctl_call(accounts->ctl, token);
+	AUTO(jid_free) struct jid *jid = NULL;
+
+	if (!call)
+		return;
+	if (!result) {
+		jid = known_account(accounts, call);
+		tell_sm(accounts, jid);
+	}
+	end_with(call, result, "deleted");
+}
+
+static void user_del(void *arg, struct ctl_call *call)
+{
+	struct accounts *accounts = arg;
+	AUTO(jid_free) struct jid *jid = NULL;
+	struct store_txn *txn;
+	bool has_sm;
+
+	if (!has_storage(accounts, call))
+		return;
+	jid = named_account(accounts, call);
+	if (!jid)
+		return;
+	has_sm = link_serves(accounts->process->workers[0]->link, jid_domain(jid));
+	txn = store_txn_new();
+	store_need(txn, STORE_ACCOUNT, jid_user(jid), ACCOUNT_CREATED);
+	store_clear(txn, STORE_ACCOUNT, jid_user(jid));
+	for (unsigned store = 0; !has_sm && store < STORES; store++) {
+		if (store != STORE_SERVER)
+			store_clear(txn, (enum store)store, jid_user(jid));
+	}
+	storage_run(accounts->process->storage, loop_of(accounts), &txn, has_sm ? key_removed : removed, accounts,
+		    ctl_id(call));
+}
+
+static void disabled(void *arg, uint64_t token, const struct store_txn *txn, int result)
+{
+	struct accounts *accounts = arg;
+	struct ctl_call *call = ctl_call(accounts->ctl, token);
+
+	if (call)
+		end_with(call, result, "disabled: it cannot log in any more; its mail is kept");
+}
+
+static void enabled(void *arg, uint64_t token, const struct store_txn *txn, int result)
+{
+	struct accounts *accounts = arg;
+	struct ctl_call *call = ctl_call(accounts->ctl, token);
+
+	if (call)
+		end_with(call, result, "enabled");
+}
+
+static void set_disabled(struct accounts *accounts, struct ctl_call *call, bool disable)
+{
+	AUTO(jid_free) struct jid *jid = NULL;
+	struct store_txn *txn;
+
+	if (!has_storage(accounts, call))
+		return;
+	jid = named_account(accounts, call);
+	if (!jid)
+		return;
+	txn = store_txn_new();
+	store_need(txn, STORE_ACCOUNT, jid_user(jid), ACCOUNT_CREATED);
+	if (disable)
+		store_put(txn, STORE_ACCOUNT, jid_user(jid), ACCOUNT_DISABLED, SLICE(""));
+	else
+		store_del(txn, STORE_ACCOUNT, jid_user(jid), ACCOUNT_DISABLED);
+	storage_run(accounts->process->storage, loop_of(accounts), &txn, disable ? disabled : enabled, accounts,
+		    ctl_id(call));
+}
+
+static void user_disable(void *arg, struct ctl_call *call)
+{
+	set_disabled(arg, call, true);
+}
+
+static void user_enable(void *arg, struct ctl_call *call)
+{
+	set_disabled(arg, call, false);
+}
+
+/* -- list, show -------------------------------------------------------------------------------------- */
+
+static void list_page(struct accounts *accounts, struct ctl_call *call, struct slice after);
+
+/* How many lines went out is kept with the call: JSON needs to know the first. */
+static void print_listed(struct ctl_call *call, struct slice user)
+{
+	size_t *printed = ctl_kept(call);
+	AUTO(buf_fini) struct buf line = {0};
+
+	if (ctl_wants_json(call)) {
+		buf_append_text(&line, *printed ? ", " : "[");
+		ctl_json_text(&line, user);
+	} else {
+		buf_append_slice(&line, user);
+	}
+	(*printed)++;
+	ctl_print(call, "%s", buf_text(&line));
+}
+
+static void listed(void *arg, uint64_t token, const struct store_txn *txn, int result)
+{
+	struct accounts *accounts = arg;
+	struct ctl_call *call = ctl_call(accounts->ctl, token);
+	const struct store_row *rows;
+	size_t count;
+
+	if (!call)
+		return;
+	if (result < 0) {
+		ctl_error(call, "storage: %s", strerror(-result));
+		ctl_end(call, CTL_PROBLEM);
+		return;
+	}
+	rows = store_rows(txn, 0, &count);
+	for (size_t i = 0; i < count; i++)
+		print_listed(call, rows[i].item);
+	if (count == LIST_PAGE) {
+		list_page(accounts, call, rows[count - 1].item);
+		return;
+	}
+	if (ctl_wants_json(call))
+		ctl_print(call, "%s", *(size_t *)ctl_kept(call) ? "]" : "[]");
+	ctl_end(call, CTL_OK);
+}
+
+static void list_page(struct accounts *accounts, struct ctl_call *call, struct slice after)
+{
+	struct store_txn *txn = store_txn_new();
+
+	store_owners(txn, STORE_ACCOUNT, after, LIST_PAGE);
+	storage_run(accounts->process->storage, loop_of(accounts), &txn, listed, accounts, ctl_id(call));
+}
+
+static void user_list(void *arg, struct ctl_call *call)
+{
+	struct accounts *accounts = arg;
+
+	if (!has_storage(accounts, call))
+		return;
+	ctl_keep(call, mem_zalloc(MEM_OTHER, sizeof(size_t)), mem_free);
+	list_page(accounts, call, SLICE(""));
+}
+
+/* What is known of an account, out of its rows. */
+struct facts {
+	struct slice created;
+	bool disabled;
+	struct buf mechanisms; /* "SCRAM-SHA-1", "SCRAM-SHA-256" */
+};
+
+static void gather(struct facts *facts, const struct store_row *row)
+{
+	enum auth_hash hash;
+	struct auth_key key;
+
+	if (slice_equal(row->item, ACCOUNT_CREATED))
+		facts->created = row->value;
+	else if (slice_equal(row->item, ACCOUNT_DISABLED))
+		facts->disabled = true;
+	else if (auth_key_parse(row->value, &hash, &key))
+		buf_printf(&facts->mechanisms, "%s\"%s\"", buf_used(&facts->mechanisms) ? ", " : "",
+			   auth_hash_mechanism(hash));
+}
+
+static void print_facts(struct ctl_call *call, struct facts *facts)
+{
+	AUTO(buf_fini) struct buf jid = {0};
+	const char *mechanisms = buf_text(&facts->mechanisms);
+
+	ctl_json_text(&jid, slice_of(ctl_arg(call, 0)));
+	if (ctl_wants_json(call)) {
+		ctl_print(call, "{\"jid\": %s, \"created\": \"%.*s\", \"disabled\": %s, \"mechanisms\": [%s]}",
+			  buf_text(&jid), (int)facts->created.len, facts->created.data,
+			  facts->disabled ? "true" : "false", mechanisms);
+		return;
+	}
+	ctl_print(call, "%s", ctl_arg(call, 0));
+	ctl_print(call, "  created     %.*s", (int)facts->created.len, facts->created.data);
+	ctl_print(call, "  disabled    %s", facts->disabled ? "yes" : "no");
+	ctl_print(call, "  logs in by  %s", *mechanisms ? mechanisms : "nothing: it has no keys");
+}
+
+static void shown(void *arg, uint64_t token, const struct store_txn *txn, int result)
+{
+	struct accounts *accounts = arg;
+	struct ctl_call *call = ctl_call(accounts->ctl, token);
+	struct facts facts = {.created = SLICE("")};
+	const struct store_row *rows;
+	size_t count = 0;
+
+	if (!call)
+		return;
+	rows = result ? NULL : store_rows(txn, 0, &count);
+	if (!count) {
+		end_with(call, result ? result : AUTH_UNKNOWN, "");
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		gather(&facts, &rows[i]);
+	print_facts(call, &facts);
+	buf_fini(&facts.mechanisms);
+	ctl_end(call, CTL_OK);
+}
+
+static void user_show(void *arg, struct ctl_call *call)
+{
+	struct accounts *accounts = arg;
+	AUTO(jid_free) struct jid *jid = NULL;
+	struct store_txn *txn;
+
+	if (!has_storage(accounts, call))
+		return;
+	jid = named_account(accounts, call);
+	if (!jid)
+		return;
+	txn = store_txn_new();
+	store_list(txn, STORE_ACCOUNT, jid_user(jid));
+	storage_run(accounts->process->storage, loop_of(accounts), &txn, shown, accounts, ctl_id(call));
+}
+
+static void user_import(void *arg, struct ctl_call *call)
+{
+	if (has_storage(arg, call))
+		account_import(arg, call);
+}
+
+static const struct ctl_command commands[] = {
+	{"user add", "JID", "makes an account", "jackdaw user add alice@example.com", true, user_add},
+	{"user del", "JID", "deletes an account and all it has", "jackdaw user del alice@example.com", false, user_del},
+	{"user passwd", "JID", "sets a password", "jackdaw user passwd alice@example.com", true, user_passwd},
+	{"user list", "", "lists the accounts", "jackdaw user list", false, user_list},
+	{"user show", "JID", "says what is known of an account", "jackdaw user show alice@example.com", false, user_show},
+	{"user disable", "JID", "forbids an account to log in", "jackdaw user disable alice@example.com", false,
+	 user_disable},
+	{"user enable", "JID", "allows it again", "jackdaw user enable alice@example.com", false, user_enable},
+	{"user import", "FILE", "makes many accounts", "jackdaw user import accounts.tsv", true, user_import},
+	{.name = NULL},
+};
+
+struct accounts *accounts_new(struct ctl *ctl, struct process *process)
+{
+	struct accounts *accounts = mem_zalloc(MEM_OTHER, sizeof(*accounts));
+	uint32_t generation;
+
+	accounts->process = process;
+	accounts->ctl = ctl;
+	mio_host_random(process->host, &generation, sizeof(generation));
+	slots_init(&accounts->hashing, 0, generation);
+	ctl_add(ctl, commands, accounts);
+	return accounts;
+}
+
+void accounts_free(struct accounts **accounts)
+{
+	if (!*accounts)
+		return;
+	account_import_fini(*accounts);
+	slots_fini(&(*accounts)->hashing);
+	mem_free(*accounts);
+	*accounts = NULL;
+}
