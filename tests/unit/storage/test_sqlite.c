@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT */
+/* What concerns the file: its lock, its schema, what survives, and what follows a fault of the disk. */
+#include "storage/drivers/sqlite.h"
+
+#include <errno.h>
+#include "fixture.h"
+
+#define ANN SLICE("ann@example.org")
+
+/* -- a file system whose writes or syncs fail on demand ------------------------------------------- */
+
+static int fail_write, fail_sync; /* the SQLite code to fail with, or 0 */
+
+struct shim_file {
+	sqlite3_file base;
+	sqlite3_file *real; /* behind this one */
+};
+
+static sqlite3_file *real_of(sqlite3_file *file)
+{
+	return container_of(file, struct shim_file, base)->real;
+}
+
+static int shim_close(sqlite3_file *file)
+{
+	return real_of(file)->pMethods->xClose(real_of(file));
+}
+
+static int shim_read(sqlite3_file *file, void *bytes, int len, sqlite3_int64 at)
+{
+	return real_of(file)->pMethods->xRead(real_of(file), bytes, len, at);
+}
+
+static int shim_write(sqlite3_file *file, const void *bytes, int len, sqlite3_int64 at)
+{
+	return fail_write ? fail_write : real_of(file)->pMethods->xWrite(real_of(file), bytes, len, at);
+}
+
+static int shim_truncate(sqlite3_file *file, sqlite3_int64 size)
+{
+	return real_of(file)->pMethods->xTruncate(real_of(file), size);
+}
+
+static int shim_sync(sqlite3_file *file, int flags)
+{
+	return fail_sync ? fail_sync : real_of(file)->pMethods->xSync(real_of(file), flags);
+}
+
+static int shim_size(sqlite3_file *file, sqlite3_int64 *size)
+{
+	return real_of(file)->pMethods->xFileSize(real_of(file), size);
+}
+
+static int shim_lock(sqlite3_file *file, int lock)
+{
+	return real_of(file)->pMethods->xLock(real_of(file), lock);
+}
+
+static int shim_unlock(sqlite3_file *file, int lock)
+{
+	return real_of(file)->pMethods->xUnlock(real_of(file), lock);
+}
+
+static int shim_reserved(sqlite3_file *file, int *reserved)
+{
+	return real_of(file)->pMethods->xCheckReservedLock(real_of(file), reserved);
+}
+
+static int shim_control(sqlite3_file *file, int op, void *arg)
+{
+	return real_of(file)->pMethods->xFileControl(real_of(file), op, arg);
+}
+
+static int shim_sector(sqlite3_file *file)
+{
+	return real_of(file)->pMethods->xSectorSize(real_of(file));
+}
+
+static int shim_traits(sqlite3_file *file)
+{
+	return real_of(file)->pMethods->xDeviceCharacteristics(real_of(file));
+}
+
+/* Version 1: without shared memory, which an exclusive lock must not need. */
+static const sqlite3_io_methods shim_methods = {
+	.iVersion = 1,
+	.xClose = shim_close,
+	.xRead = shim_read,
+	.xWrite = shim_write,
+	.xTruncate = shim_truncate,
+	.xSync = shim_sync,
+	.xFileSize = shim_size,
+	.xLock = shim_lock,
+	.xUnlock = shim_unlock,
+	.xCheckReservedLock = shim_reserved,
+	.xFileControl = shim_control,
+	.xSectorSize = shim_sector,
+	.xDeviceCharacteristics = shim_traits,
+};
+
+static int shim_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out_flags)
+{
+	sqlite3_vfs *real_vfs = vfs->pAppData;
+	struct shim_file *shim = container_of(file, struct shim_file, base);
+	int code;
+
+	shim->base.pMethods = NULL;
+	shim->real = (sqlite3_file *)(shim + 1);
+	code = real_vfs->xOpen(real_vfs, name, shim->real, flags, out_flags);
+	if (code == SQLITE_OK)
+		shim->base.pMethods = &shim_methods;
+	return code;
+}
+
+/* The shim becomes the file system that is used when none is named. */
+static sqlite3_vfs *shim_install(void)
+{
+	sqlite3_vfs *real = sqlite3_vfs_find(NULL);
+	sqlite3_vfs *shim = mem_alloc(MEM_OTHER, sizeof(*shim));
+
+	*shim = *real;
+	shim->zName = "shim";
+	shim->pAppData = real;
+	shim->szOsFile = (int)sizeof(struct shim_file) + real->szOsFile;
+	shim->xOpen = shim_open;
+	sqlite3_vfs_register(shim, 1);
+	return shim;
+}
+
+/* -- tests ------------------------------------------------------------------------------------------ */
+
+static struct store_txn *put_txn(const char *item)
+{
+	struct store_txn *txn = store_txn_new();
+
+	store_put(txn, STORE_USER, ANN, slice_of(item), SLICE("1"));
+	return txn;
+}
+
+static struct store_txn *list_txn(void)
+{
+	struct store_txn *txn = store_txn_new();
+
+	store_list(txn, STORE_USER, ANN);
+	return txn;
+}
+
+static void reopen(struct fixture *fixture)
+{
+	struct buf why = {0};
+
+	storage_close(&fixture->storage);
+	assert_int_equal(fixture_open(fixture, &why), 0);
+	assert_int_equal(buf_used(&why), 0);
+}
+
+static void keeps_its_rows_when_opened_again(void **state)
+{
+	struct fixture *fixture = *state;
+	struct store_txn *txn = store_txn_new();
+
+	store_put(txn, STORE_USER, ANN, SLICE("a"), SLICE("1"));
+	store_append(txn, STORE_OFFLINE, ANN, 5, 0, 0, SLICE("<m/>"));
+	run(fixture, txn);
+	reopen(fixture);
+	txn = store_txn_new();
+	store_list(txn, STORE_USER, ANN);
+	store_list(txn, STORE_OFFLINE, ANN);
+	run(fixture, txn);
+	assert_rows(&fixture->answers[0], 0, "a=1;");
+	assert_rows(&fixture->answers[0], 1, "1:<m/>@5;");
+}
+
+static void sequence_numbers_go_on_when_opened_again(void **state)
+{
+	struct fixture *fixture = *state;
+	struct store_txn *txn = store_txn_new();
+	size_t count;
+
+	store_append(txn, STORE_OFFLINE, ANN, 5, 0, 0, SLICE("<m/>"));
+	store_clear(txn, STORE_OFFLINE, ANN);
+	run(fixture, txn);
+	reopen(fixture);
+	txn = store_txn_new();
+	store_append(txn, STORE_OFFLINE, ANN, 5, 0, 0, SLICE("<m/>"));
+	run(fixture, txn);
+	count = strtoul(buf_text(&fixture->answers[0].ops[0]), NULL, 10);
+	assert_true(count > 1);
+}
+
+static void runs_what_is_queued_before_it_closes(void **state)
+{
+	struct fixture *fixture = *state;
+
+	submit(fixture, put_txn("late"), 0);
+	reopen(fixture);
+	fixture->waiting = 0;
+	assert_rows(run(fixture, list_txn()), 0, "late=1;");
+}
+
+static void refuses_a_second_opener_by_name(void **state)
+{
+	struct fixture *fixture = *state, second = *fixture;
+	struct buf why = {0};
+
+	second.storage = NULL;
+	assert_int_equal(fixture_open(&second, &why), -EBUSY);
+	assert_null(second.storage);
+	assert_non_null(strstr(buf_text(&why), "t.db: database is locked"));
+	assert_int_equal(run(fixture, put_txn("a"))->result, 0);
+	buf_fini(&why);
+}
+
+static void needs_no_shared_memory(void **state)
+{
+	struct fixture *fixture = *state;
+	char path[64];
+
+	run(fixture, put_txn("a"));
+	snprintf(path, sizeof(path), "%s/t.db-shm", fixture->dir);
+	assert_int_equal(access(path, F_OK), -1);
+	snprintf(path, sizeof(path), "%s/t.db-wal", fixture->dir);
+	assert_int_equal(access(path, F_OK), 0);
+}
+
+static void refuses_a_newer_schema(void **state)
+{
+	struct fixture *fixture = *state;
+	struct buf why = {0};
+	char path[64];
+	sqlite3 *handle;
+
+	storage_close(&fixture->storage);
+	snprintf(path, sizeof(path), "%s/t.db", fixture->dir);
+	assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(handle, "PRAGMA locking_mode=EXCLUSIVE;PRAGMA user_version=9999", NULL, NULL, NULL),
+			 SQLITE_OK);
+	sqlite3_close(handle);
+	assert_int_equal(fixture_open(fixture, &why), -EPROTO);
+	assert_non_null(strstr(buf_text(&why), "9999"));
+	buf_fini(&why);
+}
+
+static void refuses_a_file_that_is_no_database(void **state)
+{
+	struct fixture *fixture = *state;
+	struct buf why = {0};
+	char path[64];
+	FILE *file;
+
+	storage_close(&fixture->storage);
+	snprintf(path, sizeof(path), "%s/t.db", fixture->dir);
+	file = fopen(path, "w");
+	fprintf(file, "%4096s", "this is a text");
+	fclose(file);
+	assert_true(fixture_open(fixture, &why) < 0);
+	assert_non_null(strstr(buf_text(&why), "not a database"));
+	buf_fini(&why);
+}
+
+static void says_what_is_wrong_with_the_place(void **state)
+{
+	struct fixture *fixture = *state;
+	struct storage_options options = {.url = "sqlite:none/t.db", .dir = fixture->dir};
+	struct storage *storage = NULL;
+	struct buf why = {0};
+
+	assert_int_equal(storage_open(fixture->host, &options, &storage, &why), -ENOENT);
+	assert_non_null(strstr(buf_text(&why), "none/t.db"));
+	buf_clear(&why);
+	options.url = "sqlite:";
+	assert_int_equal(storage_open(fixture->host, &options, &storage, &why), -EINVAL);
+	buf_fini(&why);
+}
+
+static void answers_a_fault_and_works_again(struct fixture *fixture, int *which, int code, int expected)
+{
+	run(fixture, put_txn("before"));
+	*which = code;
+	assert_int_equal(run(fixture, put_txn("lost"))->result, expected);
+	assert_true(run(fixture, put_txn("lost"))->result < 0);
+	*which = 0;
+	assert_int_equal(run(fixture, put_txn("after"))->result, 0);
+	run(fixture, list_txn());
+	assert_non_null(strstr(buf_text(&fixture->answers[0].ops[0]), "after=1;before=1;"));
+	reopen(fixture);
+	run(fixture, list_txn());
+	assert_non_null(strstr(buf_text(&fixture->answers[0].ops[0]), "after=1;before=1;"));
+}
+
+static void answers_a_full_disk_and_works_again(void **state)
+{
+	answers_a_fault_and_works_again(*state, &fail_write, SQLITE_FULL, -ENOSPC);
+}
+
+static void answers_a_failed_write_and_works_again(void **state)
+{
+	answers_a_fault_and_works_again(*state, &fail_write, SQLITE_IOERR_WRITE, -EIO);
+}
+
+static void answers_a_failed_sync_and_works_again(void **state)
+{
+	answers_a_fault_and_works_again(*state, &fail_sync, SQLITE_IOERR_FSYNC, -EIO);
+}
+
+#define FILE_TEST(test)                                                                                                \
+	{                                                                                                              \
+		#test, test, fixture_setup, fixture_teardown, "sqlite:t.db"                                            \
+	}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		FILE_TEST(keeps_its_rows_when_opened_again),
+		FILE_TEST(sequence_numbers_go_on_when_opened_again),
+		FILE_TEST(runs_what_is_queued_before_it_closes),
+		FILE_TEST(refuses_a_second_opener_by_name),
+		FILE_TEST(needs_no_shared_memory),
+		FILE_TEST(refuses_a_newer_schema),
+		FILE_TEST(refuses_a_file_that_is_no_database),
+		FILE_TEST(says_what_is_wrong_with_the_place),
+		FILE_TEST(answers_a_full_disk_and_works_again),
+		FILE_TEST(answers_a_failed_write_and_works_again),
+		FILE_TEST(answers_a_failed_sync_and_works_again),
+	};
+	sqlite3_vfs *shim = shim_install();
+	int rc;
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	rc = cmocka_run_group_tests(tests, NULL, NULL);
+	sqlite3_vfs_unregister(shim);
+	mem_free(shim);
+	return rc;
+}
