@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* The component: listeners, options of the streams, the part at link. */
+#include "c2s/c2s.h"
+
+#include <errno.h>
+#include <string.h>
+#include "base/mem.h"
+#include "c2s/client.h"
+#include "component/tls.h"
+#include "stanza/ns.h"
+
+static const struct sx_plugin *const plugins[] = {&sx_tls, &sx_sasl_server, &c2s_features, NULL};
+static const struct sx_plugin *const plugins_without_tls[] = {&sx_sasl_server, &c2s_features, NULL};
+
+static void accept_with(struct c2s *c2s, int given, const struct conn_options *options)
+{
+	struct client *client;
+
+	if (c2s->draining) {
+		mio_refuse(c2s->worker->mio, given);
+		return;
+	}
+	client = client_new(c2s);
+	client->conn = conn_accept(c2s->worker->conns, given, options, client);
+}
+
+static void accepted(int given, void *arg)
+{
+	struct c2s *c2s = arg;
+
+	accept_with(c2s, given, &c2s->options);
+}
+
+static void accepted_direct(int given, void *arg)
+{
+	struct c2s *c2s = arg;
+
+	accept_with(c2s, given, &c2s->direct_options);
+}
+
+static int listen_on(struct c2s *c2s, const struct conf_list *addresses, bool direct, struct buf *why)
+{
+	struct process *process = c2s->worker->process;
+	const char *key = direct ? "client_tls" : "client";
+
+	for (size_t at = 0; at < addresses->count && c2s->listener_count < C2S_LISTENERS_MAX; at++) {
+		struct mio_listener **listener = &c2s->listeners[c2s->listener_count];
+		int rc = mio_listen(process->host, addresses->items[at], listener);
+
+		if (rc) {
+			buf_printf(why, "listen.%s: cannot listen on %s: %s", key, addresses->items[at], strerror(-rc));
+			return rc;
+		}
+		c2s->listener_is_direct[c2s->listener_count++] = direct;
+		buf_printf(&process->listening, "%s %s, ", key, mio_listener_address(*listener));
+	}
+	return 0;
+}
+
+static int listen_all(struct c2s *c2s, struct buf *why)
+{
+	const struct settings *settings = c2s->worker->process->settings;
+	int rc = listen_on(c2s, &settings->listen.client, false, why);
+
+	if (rc || !c2s->worker->process->tls)
+		return rc;
+	return listen_on(c2s, &settings->listen.client_tls, true, why);
+}
+
+static void accept_all(struct c2s *c2s)
+{
+	struct c2s *first = worker_state(c2s->worker->process->workers[0], &c2s_component);
+
+	for (unsigned at = 0; at < first->listener_count; at++)
+		mio_accept(c2s->worker->mio, first->listeners[at],
+			   first->listener_is_direct[at] ? accepted_direct : accepted, c2s);
+}
+
+static void fill_options(struct c2s *c2s)
+{
+	const struct settings *settings = c2s->worker->process->settings;
+	void *store = c2s->worker->process->tls;
+	struct xml_limits limits = {
+		.depth = (unsigned)settings->limits.depth, .attributes = (unsigned)settings->limits.attributes};
+
+	c2s->tls = (struct sx_tls_conf){
+		.context = tls_store_context, .arg = store, .offer = true, .require = settings->tls.required};
+	c2s->direct_tls = c2s->tls;
+	c2s->direct_tls.direct = true;
+	c2s->plugin_conf[0] = store ? (const void *)&c2s->tls : (const void *)&login_conf;
+	c2s->plugin_conf[1] = &login_conf;
+	c2s->direct_plugin_conf[0] = &c2s->direct_tls;
+	c2s->direct_plugin_conf[1] = &login_conf;
+	c2s->options = (struct conn_options){
+		.stream = {.type = SX_SERVER, .ns = NS_CLIENT, .plugins = store ? plugins : plugins_without_tls,
+			   .plugin_conf = c2s->plugin_conf, .before_auth = limits, .after_auth = limits},
+		.handler = &client_handler,
+		.login_ms = settings->limits.time_to_login_ms,
+		.rate = settings->limits.client_rate,
+		.burst = settings->limits.client_burst,
+		.sock_flags = MIO_ENTRY,
+	};
+	c2s->options.stream.before_auth.stanza_bytes = (size_t)settings->limits.stanza_before_auth;
+	c2s->options.stream.after_auth.stanza_bytes = (size_t)settings->limits.stanza;
+	c2s->direct_options = c2s->options;
+	c2s->direct_options.stream.plugins = plugins;
+	c2s->direct_options.stream.plugin_conf = c2s->direct_plugin_conf;
+}
+
+static void packet(void *part, struct packet **packet)
+{
+	client_packet(part, packet);
+}
+
+static void name_changed(void *part, struct slice name, bool available)
+{
+	domain_changed(part, name, available);
+}
+
+static int start(void *state, struct worker *worker, struct buf *why)
+{
+	struct c2s *c2s = state;
+	uint32_t generation;
+	int rc = 0;
+
+	c2s->worker = worker;
+	c2s->log = (struct log){worker->ring, "c2s", NULL};
+	mio_random(worker->mio, &generation, sizeof(generation));
+	slots_init(&c2s->clients, (uint8_t)mio_worker(worker->mio), generation);
+	c2s->name = str_new(slice_of(strcmp(worker->process->name, "run") == 0 ? "c2s" : worker->process->name));
+	c2s->asker = (struct account_asker){worker->link, c2s->name, worker->process->settings};
+	c2s->part = (struct link_part){.name = str_text(c2s->name), .belongs = LINK_BY_C2S, .packet = packet,
+				       .name_changed = name_changed, .part = c2s};
+	fill_options(c2s);
+	link_attach(worker->link, &c2s->part);
+	domains_init(c2s);
+	if (!mio_worker(worker->mio))
+		rc = listen_all(c2s, why);
+	if (!rc)
+		accept_all(c2s);
+	return rc;
+}
+
+static bool ready(void *state)
+{
+	return domains_ready(state);
+}
+
+static void unlisten(struct c2s *c2s)
+{
+	struct c2s *first = worker_state(c2s->worker->process->workers[0], &c2s_component);
+
+	for (unsigned at = 0; at < first->listener_count; at++) {
+		if (first->listeners[at])
+			mio_accept_stop(c2s->worker->mio, first->listeners[at]);
+	}
+}
+
+static void drain(void *state)
+{
+	struct c2s *c2s = state;
+	struct client *client;
+
+	c2s->draining = true;
+	unlisten(c2s);
+	for (uint32_t at = 0; (client = slots_next(&c2s->clients, &at));) {
+		if ((void *)client != c2s && client->conn)
+			conn_close(client->conn, SX_SYSTEM_SHUTDOWN, NULL);
+	}
+}
+
+/* Only the slot of the hellos is left. */
+static bool drained(void *state)
+{
+	const struct c2s *c2s = state;
+
+	return slots_count(&c2s->clients) <= 1;
+}
+
+static void stop(void *state)
+{
+	struct c2s *c2s = state;
+	struct client *client;
+
+	if (!c2s->worker)
+		return;
+	domains_fini(c2s);
+	for (uint32_t at = 0; (client = slots_next(&c2s->clients, &at));)
+		client_free(&client);
+	slots_fini(&c2s->clients);
+	for (unsigned at = 0; at < c2s->listener_count; at++)
+		mio_unlisten(&c2s->listeners[at]);
+	buf_fini(&c2s->scratch);
+	str_free(&c2s->name);
+}
+
+const struct component c2s_component = {
+	.name = "c2s",
+	.size = sizeof(struct c2s),
+	.uses_accounts = true,
+	.declares_ack = true,
+	.start = start,
+	.drain = drain,
+	.drained = drained,
+	.stop = stop,
+	.ready = ready,
+};

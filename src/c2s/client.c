@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT */
+/* A client's stream: its header, binding, its stanzas to the session manager and back. */
+#include "c2s/client.h"
+
+#include <string.h>
+#include "base/mem.h"
+#include "jid/jid.h"
+#include "stanza/stanza.h"
+#include "xml/nad.h"
+
+/* -- life ------------------------------------------------------------------------------------------ */
+
+struct client *client_get(struct c2s *c2s, uint64_t id)
+{
+	return id == c2s->hello_id ? NULL : slots_get(&c2s->clients, id);
+}
+
+struct pending *client_pending(struct client *client)
+{
+	if (!client->pending)
+		client->pending = mem_zalloc(MEM_CLIENT, sizeof(*client->pending));
+	return client->pending;
+}
+
+void client_forget_pending(struct client *client)
+{
+	struct pending *pending = client->pending;
+
+	client->pending = NULL;
+	if (!pending)
+		return;
+	auth_end(&pending->login);
+	buf_fini(&pending->mechanism);
+	buf_wipe(&pending->message);
+	jid_free(&pending->user);
+	mem_free(pending);
+}
+
+void client_free(struct client **taken)
+{
+	struct client *client = *taken;
+
+	*taken = NULL;
+	if (!client)
+		return;
+	mio_undefer(client->c2s->worker->mio, &client->move_task);
+	slots_del(&client->c2s->clients, client->id);
+	metric_add(client->c2s->worker->process, METRIC_CONNECTIONS, -1);
+	client_forget_pending(client);
+	conn_kill(&client->conn);
+	jid_free(&client->jid);
+	str_free(&client->sm_name);
+	str_free(&client->request);
+	buf_fini(&client->iq_id);
+	mem_free(client);
+}
+
+void client_send(struct client *client, struct stanza **stanza)
+{
+	struct buf *scratch = &client->c2s->scratch;
+	struct slice part;
+
+	if (*stanza && client->conn) {
+		buf_clear(scratch);
+		stanza_print(*stanza, scratch);
+		part = buf_slice(scratch);
+		sx_send_parts(conn_sx(client->conn), &part, 1, SX_STANZA);
+		metric_add(client->c2s->worker->process, METRIC_STANZAS_OUT, 1);
+	}
+	stanza_free(stanza);
+}
+
+static void send_error(struct client *client, const struct stanza *stanza, enum stanza_error error)
+{
+	struct stanza *answer = stanza_error_new(stanza, error, NULL);
+
+	client_send(client, &answer);
+}
+
+/* -- to the session manager ------------------------------------------------------------------------ */
+
+static bool is_ours(struct client *client)
+{
+	struct domain *domain = domain_get(client->c2s, jid_domain(client->jid));
+
+	return domain && (domain->state == DOMAIN_LOCAL || domain->state == DOMAIN_OURS);
+}
+
+static struct packet *session_packet(struct client *client, enum session_action action)
+{
+	struct packet *packet = packet_session(client->c2s->name, client->sm_name, action);
+
+	packet->ours = client->jid && is_ours(client);
+	session_id_set(&packet->c2s, client->id);
+	packet->sm = client->sm;
+	return packet;
+}
+
+static void end_session(struct client *client)
+{
+	struct packet *packet;
+
+	if (client->state != CLIENT_ACTIVE)
+		return;
+	packet = session_packet(client, SESSION_END);
+	client->state = CLIENT_UNBOUND;
+	metric_add(client->c2s->worker->process, METRIC_SESSIONS, -1);
+	link_send(client->c2s->worker->link, &packet);
+}
+
+static void forward(struct client *client, struct stanza **stanza)
+{
+	struct packet *packet;
+
+	(*stanza)->origin = (struct origin){client->id, ++client->received};
+	packet = packet_stanza(client->c2s->name, client->sm_name, stanza);
+	packet->ours = is_ours(client);
+	session_id_set(&packet->c2s, client->id);
+	packet->sm = client->sm;
+	metric_add(client->c2s->worker->process, METRIC_STANZAS_IN, 1);
+	link_send(client->c2s->worker->link, &packet);
+}
+
+/* RFC 6120 section 7. Nothing more is parsed until the session manager has answered. */
+static void start(struct client *client, const struct stanza *stanza, struct slice wanted)
+{
+	struct c2s *c2s = client->c2s;
+	struct jid *user = sx_identity(conn_sx(client->conn));
+	AUTO(buf_fini) struct buf random = {0};
+	unsigned char bytes[24];
+	struct packet *packet;
+
+	mio_random(c2s->worker->mio, bytes, sizeof(bytes));
+	buf_append_hex(&random, bytes, sizeof(bytes));
+	jid_free(&client->jid);
+	client->jid = jid_with_resource(user, wanted.len ? wanted : (struct slice){random.data, 12});
+	if (!client->jid) {
+		send_error(client, stanza, STANZA_BAD_REQUEST);
+		return;
+	}
+	str_free(&client->request);
+	client->request = str_new((struct slice){random.data + 8, 40});
+	buf_clear(&client->iq_id);
+	buf_append_slice(&client->iq_id, stanza->id);
+	str_free(&client->sm_name);
+	client->sm_name = link_name(c2s->worker->link, jid_domain(client->jid));
+	client->sm.len = 0;
+	client->state = CLIENT_STARTING;
+	packet = session_packet(client, SESSION_START);
+	packet->session.target = jid_ref(client->jid);
+	packet->session.id = str_ref(client->request);
+	sx_pause(conn_sx(client->conn), true);
+	link_send(c2s->worker->link, &packet);
+}
+
+static void bind(struct client *client, const struct stanza *stanza)
+{
+	int elem = stanza_find(stanza, NS_BIND, "bind");
+	int resource = elem < 0 ? -1 : nad_find_child(stanza->payload, elem, NS_BIND, "resource");
+
+	if (elem < 0 || stanza->kind != STANZA_IQ || stanza->type != STANZA_SET)
+		conn_close(client->conn, SX_NOT_AUTHORIZED, "bind a resource first");
+	else
+		start(client, stanza, resource < 0 ? (struct slice){NULL, 0} : nad_cdata(stanza->payload, resource));
+}
+
+/* -- the stream's events --------------------------------------------------------------------------- */
+
+static void on_header(void *owner, struct conn *conn)
+{
+	struct client *client = owner;
+	struct sx *sx = conn_sx(conn);
+	AUTO(jid_free) struct jid *to = sx_to(sx).len ? jid_parse(sx_to(sx)) : NULL;
+	struct domain *domain = to ? domain_get(client->c2s, jid_domain(to)) : NULL;
+
+	if (!domain) {
+		sx_error(sx, SX_HOST_UNKNOWN, NULL);
+		return;
+	}
+	sx_set_from(sx, str_slice(domain->name));
+	if (domain->state == DOMAIN_AWAY)
+		sx_error(sx, SX_HOST_GONE, NULL);
+	else if (sx_identity(sx) && !slice_equal(jid_domain(sx_identity(sx)), str_slice(domain->name)))
+		sx_error(sx, SX_NOT_AUTHORIZED, "this is another domain than the one you logged in at");
+}
+
+static void on_open(void *owner, struct conn *conn)
+{
+	struct client *client = owner;
+
+	client->state = CLIENT_UNBOUND;
+}
+
+/* What an iq must have, RFC 6120 section 8.2.3. */
+static bool is_sound(const struct stanza *stanza)
+{
+	int child = stanza_child(stanza);
+
+	if (stanza->type == STANZA_TYPE_BAD || stanza->kind != STANZA_IQ)
+		return stanza->type != STANZA_TYPE_BAD;
+	if (!stanza->id.len)
+		return false;
+	if (stanza->type == STANZA_GET || stanza->type == STANZA_SET)
+		return child >= 0 && nad_next_sibling(stanza->payload, child) < 0;
+	return true;
+}
+
+static void take_stanza(struct client *client, int rc, struct stanza **stanza)
+{
+	if (client->state == CLIENT_LOGIN) {
+		if (!register_take(client, *stanza))
+			conn_close(client->conn, SX_NOT_AUTHORIZED, NULL);
+	} else if (client->state != CLIENT_ACTIVE) {
+		bind(client, *stanza);
+	} else if (rc == STANZA_BAD_TO) {
+		send_error(client, *stanza, STANZA_JID_MALFORMED);
+	} else if (!is_sound(*stanza)) {
+		send_error(client, *stanza, STANZA_BAD_REQUEST);
+	} else {
+		forward(client, stanza);
+	}
+}
+
+static void on_packet(void *owner, struct conn *conn, struct nad **nad)
+{
+	struct client *client = owner;
+	struct stanza *stanza;
+	int rc = stanza_from_nad(nad, &stanza);
+
+	if (rc == STANZA_NOT_ONE)
+		conn_close(conn, client->state == CLIENT_LOGIN ? SX_NOT_AUTHORIZED : SX_UNSUPPORTED_STANZA_TYPE, NULL);
+	else
+		take_stanza(client, rc, &stanza);
+	stanza_free(&stanza);
+}
+
+static void on_closed(void *owner, struct conn *conn, enum conn_end end)
+{
+	struct client *client = owner;
+
+	if (end == CONN_END_ERROR) {
+		metric_add(client->c2s->worker->process, METRIC_STREAM_ERRORS, 1);
+		log_info(&client->c2s->log, "stream ended: %s [%s]", sx_error_name(sx_end_error(conn_sx(conn))), conn_peer(conn));
+	}
+	client->conn = NULL;
+	end_session(client);
+	client_free(&client);
+}
+
+const struct conn_handler client_handler = {
+	.header = on_header, .open = on_open, .packet = on_packet, .closed = on_closed};
+
+/* -- from the session manager ----------------------------------------------------------------------- */
+
+void client_end(struct client *client, enum sx_error error)
+{
+	if (client->state == CLIENT_ACTIVE)
+		metric_add(client->c2s->worker->process, METRIC_SESSIONS, -1);
+	client->state = CLIENT_UNBOUND;
+	conn_close(client->conn, error, NULL);
+}
+
+/* A session that no client has: tell the session manager that it may forget it. */
+static void end_unknown(struct c2s *c2s, const struct packet *packet)
+{
+	struct packet *answer;
+
+	if (packet->kind != PACKET_SESSION || packet->failed || packet->error || !packet->sm.len)
+		return;
+	if (packet->session.action != SESSION_STARTED && packet->session.action != SESSION_REPLACED)
+		return;
+	answer = packet_answer(packet, PACKET_SESSION);
+	answer->session.action = SESSION_END;
+	link_send(c2s->worker->link, &answer);
+}
+
+static void send_bound(struct client *client)
+{
+	struct stanza *request = stanza_new(STANZA_IQ, STANZA_SET, buf_slice(&client->iq_id));
+	struct stanza *result = stanza_result(request);
+
+	nad_append(result->payload, NS_BIND, "bind", 1);
+	nad_append_text(result->payload, NS_BIND, "jid", 2, jid_full(client->jid));
+	stanza_free(&request);
+	buf_fini(&client->iq_id);
+	client_send(client, &result);
+}
+
+static void started(struct client *client, const struct packet *packet)
+{
+	if (client->state != CLIENT_STARTING || !packet->session.id ||
+	    !slice_equal(str_slice(packet->session.id), str_slice(client->request))) {
+		end_unknown(client->c2s, packet);
+		return;
+	}
+	client->sm = packet->sm;
+	str_free(&client->sm_name);
+	client->sm_name = str_ref(packet->from);
+	str_free(&client->request);
+	client->state = CLIENT_ACTIVE;
+	metric_add(client->c2s->worker->process, METRIC_SESSIONS, 1);
+	send_bound(client);
+	sx_pause(conn_sx(client->conn), false);
+}
+
+static void start_failed(struct client *client)
+{
+	struct stanza *request, *error;
+
+	if (client->state != CLIENT_STARTING)
+		return;
+	request = stanza_new(STANZA_IQ, STANZA_SET, buf_slice(&client->iq_id));
+	error = stanza_error_new(request, STANZA_INTERNAL_SERVER_ERROR, NULL);
+	stanza_free(&request);
+	buf_fini(&client->iq_id);
+	jid_free(&client->jid);
+	client->state = CLIENT_UNBOUND;
+	client_send(client, &error);
+	sx_pause(conn_sx(client->conn), false);
+}
+
+static bool is_of(const struct client *client, const struct packet *packet)
+{
+	return client->state == CLIENT_ACTIVE &&
+	       slice_equal(session_id_slice(&client->sm), session_id_slice(&packet->sm));
+}
+
+static void take_action(struct client *client, const struct packet *packet)
+{
+	bool failed = packet->failed || packet->error;
+
+	switch (packet->session.action) {
+	case SESSION_START:
+		if (failed)
+			start_failed(client);
+		break;
+	case SESSION_STARTED:
+		started(client, packet);
+		break;
+	case SESSION_CREATE:
+	case SESSION_CREATED:
+		register_created(client, failed);
+		break;
+	case SESSION_ENDED:
+		if (is_of(client, packet))
+			client_end(client, SX_ERROR_NONE);
+		break;
+	case SESSION_REPLACED:
+		if (is_of(client, packet))
+			client_end(client, SX_CONFLICT);
+		break;
+	default:
+		break;
+	}
+}
+
+/* The way to the session manager is broken: the sender hears of it, the session stays. */
+static void came_back(struct client *client, struct stanza *stanza)
+{
+	if (stanza->kind != STANZA_PRESENCE)
+		send_error(client, stanza, STANZA_REMOTE_SERVER_TIMEOUT);
+}
+
+static void take_from_sm(struct client *client, struct packet *packet)
+{
+	if (packet->error)
+		came_back(client, packet->stanza);
+	else if (!is_of(client, packet))
+		end_unknown(client->c2s, packet);
+	else if (packet->failed)
+		client_end(client, SX_ERROR_NONE);
+	else
+		client_send(client, &packet->stanza);
+}
+
+void client_packet(struct c2s *c2s, struct packet **taken)
+{
+	struct packet *packet = *taken;
+	uint64_t id = session_id_slot(&packet->c2s);
+	struct client *client = client_get(c2s, id);
+
+	if (packet->kind == PACKET_ACCOUNT)
+		account_answered(c2s->worker->auth, packet);
+	else if (packet->kind == PACKET_SESSION && packet->session.action == SESSION_HELLO)
+		domain_answered(c2s, packet);
+	else if (!client || !client->conn)
+		end_unknown(c2s, packet);
+	else if (packet->kind == PACKET_SESSION)
+		take_action(client, packet);
+	else if (packet->kind == PACKET_STANZA)
+		take_from_sm(client, packet);
+	else if (packet->kind == PACKET_SETTLED)
+		client->settled = packet->settled;
+	packet_free(taken);
+}

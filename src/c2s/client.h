@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* Private to c2s: a client's stream, and what the parts of c2s share. */
+#pragma once
+
+#include "base/list.h"
+#include "c2s/c2s.h"
+#include "sx/plugins.h"
+
+struct stanza;
+
+enum { C2S_LISTENERS_MAX = 32 };
+
+/* What c2s knows of the session manager of a domain (domains.c). */
+enum domain_state {
+	DOMAIN_AWAY,    /* nobody serves it: streams to it get host-gone */
+	DOMAIN_ASKING,  /* somebody does; whether it is one of ours is being asked, logins wait */
+	DOMAIN_LOCAL,   /* the sm of this process */
+	DOMAIN_OURS,    /* a jackdaw sm: it is asked for accounts */
+	DOMAIN_FOREIGN, /* jabberd2's: accounts are our own */
+};
+
+struct domain {
+	struct str *name;
+	enum domain_state state;
+};
+
+struct c2s {
+	struct worker *worker;
+	struct log log;
+	struct str *name;
+	struct slots clients;
+	struct domain *domains;
+	size_t domain_count;
+	uint64_t hello_id; /* the slot that answers to our hellos come to */
+	struct mio_timer hello_timer;
+	struct account_asker asker;
+	struct link_part part;
+	struct sx_tls_conf tls, direct_tls;
+	const void *plugin_conf[4], *direct_plugin_conf[4];
+	struct conn_options options, direct_options;
+	struct mio_listener *listeners[C2S_LISTENERS_MAX]; /* opened by worker 0, shared by all */
+	bool listener_is_direct[C2S_LISTENERS_MAX];
+	unsigned listener_count;
+	struct buf scratch;
+	bool draining;
+};
+
+/*
+ *   LOGIN - SASL - OPEN: UNBOUND - bind, start sent: STARTING - started: ACTIVE - ended, closed
+ *                            ^------------ failed ------'
+ */
+enum client_state { CLIENT_LOGIN, CLIENT_UNBOUND, CLIENT_STARTING, CLIENT_ACTIVE };
+
+struct client {
+	struct c2s *c2s;
+	struct conn *conn;
+	uint64_t id;               /* its slot: the c2s id of its session */
+	enum client_state state;
+	uint32_t received;         /* stanzas that came in: the count of their origins (design.md 5) */
+	uint32_t settled;
+	struct jid *jid;           /* full, once bound */
+	struct session_id sm;      /* once started */
+	struct str *sm_name;       /* who started it: later packets go there */
+	struct str *request;       /* id of the start or create under way */
+	struct buf iq_id;          /* of the client's bind or registration under way */
+	struct pending *pending;   /* what only a login or a registration needs; NULL later */
+	struct mio_task move_task;
+};
+
+/* Before a client is authenticated. */
+struct pending {
+	struct auth_login *login;
+	struct domain *domain;
+	bool waits;           /* for the domain's sm to say what it is */
+	bool initial;
+	struct buf mechanism, message;
+	struct jid *user;     /* of a registration */
+};
+
+/* login.c */
+struct client *client_new(struct c2s *c2s); /* without a connection yet */
+
+/* client.c */
+struct client *client_get(struct c2s *c2s, uint64_t id); /* NULL when gone */
+void client_free(struct client **client);
+struct pending *client_pending(struct client *client);
+void client_forget_pending(struct client *client);
+extern const struct conn_handler client_handler;
+void client_send(struct client *client, struct stanza **stanza); /* taken */
+void client_packet(struct c2s *c2s, struct packet **packet);     /* from link, taken */
+void client_end(struct client *client, enum sx_error error);     /* closes its stream; its session is over already */
+
+extern const struct sx_sasl_server_conf login_conf;
+void login_go_on(struct c2s *c2s, struct domain *domain); /* those that waited for the domain */
+void login_fail_waiting(struct c2s *c2s, struct domain *domain);
+const struct auth_source *login_source(struct c2s *c2s, const struct domain *domain, void **state);
+
+/* register.c */
+bool register_take(struct client *client, struct stanza *stanza); /* false: not for registration */
+bool register_offered(const struct client *client);
+void register_created(struct client *client, bool failed);
+
+/* features.c */
+extern const struct sx_plugin c2s_features;
+
+/* domains.c */
+void domains_init(struct c2s *c2s);
+void domains_fini(struct c2s *c2s);
+struct domain *domain_get(struct c2s *c2s, struct slice name);
+void domain_changed(struct c2s *c2s, struct slice name, bool available);
+void domain_answered(struct c2s *c2s, const struct packet *packet); /* a hello's answer */
+bool domains_ready(const struct c2s *c2s);

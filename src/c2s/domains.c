@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which session manager serves a domain: the one of this process, one of ours behind the router, or jabberd2's. Worker 0 asks
+ * by a hello (a session action with a verb of ours): ours answers with its end, jabberd2's with an error. It tells the others.
+ */
+#include <string.h>
+#include "base/mem.h"
+#include "c2s/client.h"
+#include "jid/jid.h"
+
+enum { HELLO_AGAIN_MS = 2000 };
+
+static void ask_again(struct mio_timer *timer);
+
+void domains_init(struct c2s *c2s)
+{
+	const struct conf_list *names = &c2s->worker->process->settings->domains;
+
+	c2s->domains = mem_zalloc(MEM_LINK, names->count * sizeof(struct domain));
+	c2s->domain_count = names->count;
+	for (size_t at = 0; at < names->count; at++) {
+		struct domain *domain = &c2s->domains[at];
+
+		domain->name = str_new(slice_of(names->items[at]));
+		if (link_serves(c2s->worker->link, slice_of(names->items[at])))
+			domain->state = DOMAIN_LOCAL;
+	}
+	c2s->hello_id = slots_add(&c2s->clients, c2s);
+	mio_timer_init(&c2s->hello_timer, ask_again);
+}
+
+void domains_fini(struct c2s *c2s)
+{
+	for (size_t at = 0; at < c2s->domain_count; at++)
+		str_free(&c2s->domains[at].name);
+	mem_free(c2s->domains);
+	c2s->domains = NULL;
+	c2s->domain_count = 0;
+	slots_del(&c2s->clients, c2s->hello_id);
+	mio_timer_stop(&c2s->hello_timer);
+}
+
+struct domain *domain_get(struct c2s *c2s, struct slice name)
+{
+	for (size_t at = 0; at < c2s->domain_count; at++) {
+		if (slice_equal(str_slice(c2s->domains[at].name), name))
+			return &c2s->domains[at];
+	}
+	return NULL;
+}
+
+bool domains_ready(const struct c2s *c2s)
+{
+	for (size_t at = 0; at < c2s->domain_count; at++) {
+		if (c2s->domains[at].state <= DOMAIN_ASKING)
+			return false;
+	}
+	return true;
+}
+
+/* -- asking: worker 0 ------------------------------------------------------------------------------- */
+
+static void ask(struct c2s *c2s, struct domain *domain)
+{
+	struct packet *packet = packet_session(c2s->name, domain->name, SESSION_HELLO);
+
+	packet->ours = true;
+	packet->session.target = jid_parse(str_slice(domain->name));
+	session_id_set(&packet->c2s, c2s->hello_id);
+	link_send(c2s->worker->link, &packet);
+}
+
+static void ask_again(struct mio_timer *timer)
+{
+	struct c2s *c2s = container_of(timer, struct c2s, hello_timer);
+	bool asking = false;
+
+	for (size_t at = 0; at < c2s->domain_count; at++) {
+		if (c2s->domains[at].state != DOMAIN_ASKING)
+			continue;
+		asking = true;
+		ask(c2s, &c2s->domains[at]);
+	}
+	if (asking)
+		mio_timer_set(c2s->worker->mio, timer, HELLO_AGAIN_MS);
+}
+
+/* -- telling: every worker --------------------------------------------------------------------------- */
+
+/* jabberd2's c2s closes with a plain end of stream, and tells nobody (session-protocol.md section 4). */
+static void end_sessions(struct c2s *c2s, const struct domain *domain)
+{
+	struct client *client;
+
+	for (uint32_t at = 0; (client = slots_next(&c2s->clients, &at));) {
+		if ((void *)client == c2s || !client->jid ||
+		    !slice_equal(jid_domain(client->jid), str_slice(domain->name)))
+			continue;
+		client_end(client, SX_ERROR_NONE);
+	}
+}
+
+static void become(struct c2s *c2s, struct domain *domain, enum domain_state state)
+{
+	enum domain_state before = domain->state;
+
+	domain->state = state;
+	if (state == DOMAIN_AWAY && before != DOMAIN_AWAY) {
+		log_warn(&c2s->log, "no session manager serves %s: its sessions end", str_text(domain->name));
+		end_sessions(c2s, domain);
+		login_fail_waiting(c2s, domain);
+	} else if (state > DOMAIN_ASKING && before != state) {
+		login_go_on(c2s, domain);
+	}
+	worker_ready_changed(c2s->worker);
+}
+
+struct news {
+	struct mio_mail mail;
+	struct c2s *c2s;
+	size_t at;
+	enum domain_state state;
+};
+
+static void hear(struct mio *mio, struct mio_mail *mail)
+{
+	struct news *news = container_of(mail, struct news, mail);
+
+	become(news->c2s, &news->c2s->domains[news->at], news->state);
+	mem_free(news);
+}
+
+static void tell_all(struct c2s *c2s, struct domain *domain, enum domain_state state)
+{
+	struct process *process = c2s->worker->process;
+
+	for (unsigned at = 1; at < process->worker_count; at++) {
+		struct news *news = mem_zalloc(MEM_LINK, sizeof(*news));
+
+		news->mail.run = hear;
+		news->c2s = worker_state(process->workers[at], &c2s_component);
+		news->at = (size_t)(domain - c2s->domains);
+		news->state = state;
+		mio_post(c2s->worker->mio, process->workers[at]->mio, MIO_CONTROL, &news->mail);
+	}
+	become(c2s, domain, state);
+}
+
+void domain_changed(struct c2s *c2s, struct slice name, bool available)
+{
+	struct domain *domain = domain_get(c2s, name);
+
+	if (!domain || domain->state == DOMAIN_LOCAL || mio_worker(c2s->worker->mio))
+		return;
+	if (!available) {
+		tell_all(c2s, domain, DOMAIN_AWAY);
+		return;
+	}
+	if (domain->state == DOMAIN_AWAY)
+		tell_all(c2s, domain, DOMAIN_ASKING);
+	ask(c2s, domain);
+	mio_timer_set(c2s->worker->mio, &c2s->hello_timer, HELLO_AGAIN_MS);
+}
+
+void domain_answered(struct c2s *c2s, const struct packet *packet)
+{
+	struct domain *domain = packet->session.target ? domain_get(c2s, jid_domain(packet->session.target)) : NULL;
+	AUTO(buf_fini) struct buf why = {0};
+
+	/* A routing error says that nobody is there yet, not what it is: the timer asks again. */
+	if (!domain || packet->error || domain->state == DOMAIN_AWAY || domain->state == DOMAIN_LOCAL)
+		return;
+	if (packet->session.end) {
+		if (domain->state != DOMAIN_OURS)
+			log_info(&c2s->log, "%s is served by %s", str_text(domain->name), str_text(packet->session.end));
+		tell_all(c2s, domain, DOMAIN_OURS);
+		return;
+	}
+	if (process_open_storage(c2s->worker->process, &why)) {
+		log_error(&c2s->log, "accounts of our own are needed beside a foreign session manager: %s", buf_text(&why));
+		return;
+	}
+	if (domain->state != DOMAIN_FOREIGN)
+		log_info(&c2s->log, "%s is served by a session manager that is not ours: accounts are kept here",
+			 str_text(domain->name));
+	tell_all(c2s, domain, DOMAIN_FOREIGN);
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/* Logging in: SASL messages to the auth engine and back; then the connection moves to its user's worker. */
+#include <string.h>
+#include "base/mem.h"
+#include "c2s/client.h"
+#include "jid/jid.h"
+
+static struct client *client_of(struct sx *sx)
+{
+	return conn_owner(conn_of(sx));
+}
+
+const struct auth_source *login_source(struct c2s *c2s, const struct domain *domain, void **state)
+{
+	if (domain->state == DOMAIN_OURS) {
+		*state = &c2s->asker;
+		return &auth_source_link;
+	}
+	*state = c2s->worker->process->storage;
+	return &auth_source_storage;
+}
+
+static void offer_mechanisms(void *owner, struct sx *sx, void (*offer)(void *to, const char *name), void *to)
+{
+	auth_mechanisms(client_of(sx)->c2s->worker->auth, sx_is_secure(sx), offer, to);
+}
+
+static enum sx_sasl_failure failure_of(enum auth_failure failure)
+{
+	static const enum sx_sasl_failure failures[] = {
+		[AUTH_NOT_AUTHORIZED] = SX_SASL_NOT_AUTHORIZED,
+		[AUTH_ACCOUNT_DISABLED] = SX_SASL_ACCOUNT_DISABLED,
+		[AUTH_INVALID_AUTHZID] = SX_SASL_INVALID_AUTHZID,
+		[AUTH_INVALID_MECHANISM] = SX_SASL_INVALID_MECHANISM,
+		[AUTH_MALFORMED_REQUEST] = SX_SASL_MALFORMED_REQUEST,
+		[AUTH_MECHANISM_TOO_WEAK] = SX_SASL_MECHANISM_TOO_WEAK,
+		[AUTH_ENCRYPTION_REQUIRED] = SX_SASL_ENCRYPTION_REQUIRED,
+		[AUTH_TEMPORARY_FAILURE] = SX_SASL_TEMPORARY_AUTH_FAILURE,
+	};
+
+	return failures[failure];
+}
+
+static void refuse(struct client *client, enum auth_failure failure)
+{
+	struct sx_sasl_answer answer = {.outcome = SX_SASL_FAILURE, .failure = failure_of(failure)};
+
+	metric_add(client->c2s->worker->process, METRIC_LOGIN_FAILURES, 1);
+	log_info(&client->c2s->log, "login refused: %s [%s]", sx_sasl_failure_name(answer.failure), conn_peer(client->conn));
+	client_forget_pending(client);
+	sx_sasl_answer(conn_sx(client->conn), &answer);
+}
+
+static void move(struct mio_task *task);
+
+struct client *client_new(struct c2s *c2s)
+{
+	struct client *client = mem_zalloc(MEM_CLIENT, sizeof(*client));
+
+	client->c2s = c2s;
+	client->id = slots_add(&c2s->clients, client);
+	client->move_task.run = move;
+	metric_add(c2s->worker->process, METRIC_CONNECTIONS, 1);
+	return client;
+}
+
+static void arrived(struct conn *conn, void *arg)
+{
+	struct client *client = client_new(arg);
+
+	client->conn = conn;
+	conn_set_owner(conn, client);
+	sx_pause(conn_sx(conn), false);
+}
+
+/* Nothing is pending now and nobody knows the client's id yet: the connection goes where its user lives. */
+static void move(struct mio_task *task)
+{
+	struct client *client = container_of(task, struct client, move_task);
+	struct worker *worker = client->c2s->worker;
+	unsigned to = link_worker_of(worker->link, sx_identity(conn_sx(client->conn)));
+	struct worker *home = worker->process->workers[to];
+	struct conn *conn = client->conn;
+
+	if (home == worker) {
+		sx_pause(conn_sx(conn), false);
+		return;
+	}
+	client->conn = NULL;
+	client_free(&client);
+	conn_move(&conn, home->mio, home->conns, arrived, worker_state(home, &c2s_component));
+}
+
+static void accept_login(struct client *client, const struct auth_answer *given)
+{
+	struct sx_sasl_answer answer = {
+		.outcome = SX_SASL_SUCCESS,
+		.data = given->has_data ? &given->data : NULL,
+		.identity = given->user,
+		.how = auth_how(client->pending->login),
+	};
+
+	metric_add(client->c2s->worker->process, METRIC_LOGINS, 1);
+	log_info(&client->c2s->log, "login %s by %s [%s]", jid_text(given->user), answer.how, conn_peer(client->conn));
+	sx_pause(conn_sx(client->conn), true);
+	sx_sasl_answer(conn_sx(client->conn), &answer);
+	client_forget_pending(client);
+	mio_defer(client->c2s->worker->mio, &client->move_task);
+}
+
+static void answered(void *arg, uint64_t token, const struct auth_answer *given)
+{
+	struct client *client = client_get(arg, token);
+	struct sx_sasl_answer challenge = {.outcome = SX_SASL_CHALLENGE};
+
+	if (!client || !client->pending || !client->pending->login)
+		return;
+	switch (given->outcome) {
+	case AUTH_CHALLENGE:
+		challenge.data = &given->data;
+		sx_sasl_answer(conn_sx(client->conn), &challenge);
+		break;
+	case AUTH_SUCCESS:
+		accept_login(client, given);
+		break;
+	case AUTH_FAILURE:
+		refuse(client, given->failure);
+		break;
+	}
+}
+
+static void begin(struct client *client, const char *mechanism, bool initial, struct slice message)
+{
+	struct pending *pending = client->pending;
+	struct c2s *c2s = client->c2s;
+	bool secure = sx_is_secure(conn_sx(client->conn));
+	void *state;
+	const struct auth_source *source = login_source(c2s, pending->domain, &state);
+
+	auth_end(&pending->login);
+	pending->login = auth_begin(c2s->worker->auth, mechanism, secure, str_slice(pending->domain->name), source, state,
+				    answered, c2s, client->id);
+	if (!pending->login) {
+		refuse(client, AUTH_INVALID_MECHANISM);
+	} else if (initial) {
+		auth_step(pending->login, message);
+	} else {
+		/* All of our mechanisms begin with the client: an empty challenge asks it to. */
+		struct slice nothing = {"", 0};
+		struct sx_sasl_answer answer = {.outcome = SX_SASL_CHALLENGE, .data = &nothing};
+
+		sx_sasl_answer(conn_sx(client->conn), &answer);
+	}
+}
+
+static void keep_waiting(struct pending *pending, const char *mechanism, bool initial, struct slice message)
+{
+	pending->waits = true;
+	pending->initial = initial;
+	buf_clear(&pending->mechanism);
+	buf_append_text(&pending->mechanism, mechanism);
+	buf_wipe(&pending->message);
+	buf_append_slice(&pending->message, message);
+}
+
+static void step(void *owner, struct sx *sx, const char *mechanism, bool initial, struct slice message)
+{
+	struct client *client = client_of(sx);
+	struct pending *pending = client_pending(client);
+
+	pending->domain = domain_get(client->c2s, sx_to(sx));
+	if (!pending->domain || pending->domain->state == DOMAIN_AWAY)
+		refuse(client, AUTH_TEMPORARY_FAILURE);
+	else if (mechanism && pending->domain->state == DOMAIN_ASKING)
+		keep_waiting(pending, mechanism, initial, message);
+	else if (mechanism)
+		begin(client, mechanism, initial, message);
+	else if (pending->login)
+		auth_step(pending->login, message);
+	else
+		refuse(client, AUTH_MALFORMED_REQUEST);
+}
+
+static void dropped(void *owner, struct sx *sx)
+{
+	struct client *client = client_of(sx);
+
+	if (client)
+		client_forget_pending(client);
+}
+
+const struct sx_sasl_server_conf login_conf = {
+	.mechanisms = offer_mechanisms, .step = step, .dropped = dropped, .attempts = 10};
+
+static bool is_waiting(struct c2s *c2s, const struct client *client, const struct domain *domain)
+{
+	return (const void *)client != c2s && client->pending && client->pending->waits && client->pending->domain == domain;
+}
+
+void login_go_on(struct c2s *c2s, struct domain *domain)
+{
+	struct client *client;
+
+	for (uint32_t at = 0; (client = slots_next(&c2s->clients, &at));) {
+		if (!is_waiting(c2s, client, domain))
+			continue;
+		client->pending->waits = false;
+		begin(client, buf_text(&client->pending->mechanism), client->pending->initial,
+		      buf_slice(&client->pending->message));
+	}
+}
+
+void login_fail_waiting(struct c2s *c2s, struct domain *domain)
+{
+	struct client *client;
+
+	for (uint32_t at = 0; (client = slots_next(&c2s->clients, &at));) {
+		if (is_waiting(c2s, client, domain))
+			refuse(client, AUTH_TEMPORARY_FAILURE);
+	}
+}
