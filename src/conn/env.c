@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* What the connections of a worker share. */
+#include "base/mem.h"
+#include "conn/state.h"
+
+static void draw(void *arg, void *bytes, size_t len)
+{
+	struct conn_env *env = arg;
+
+	mio_random(env->mio, bytes, len);
+}
+
+struct conn_env *conn_env_new(struct mio *mio)
+{
+	struct conn_env *env = mem_zalloc(MEM_CONN, sizeof(*env));
+
+	env->mio = mio;
+	env->buffer = mem_alloc(MEM_CONN, CONN_READ_BYTES);
+	env->sx = (struct sx_env){
+		.pool = xml_pool_new(),
+		.random = draw,
+		.random_arg = env,
+		.host_name = mio_host_name(mio_host_of(mio)),
+	};
+	return env;
+}
+
+void conn_env_free(struct conn_env **freed)
+{
+	struct conn_env *env = *freed;
+
+	if (!env)
+		return;
+	*freed = NULL;
+	xml_pool_free(&env->sx.pool);
+	mem_free(env->buffer);
+	mem_free(env);
+}
+
+struct mio *conn_env_mio(const struct conn_env *env)
+{
+	return env->mio;
+}
+
+struct sx_env *conn_env_sx(struct conn_env *env)
+{
+	return &env->sx;
+}

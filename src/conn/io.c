@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* Bytes between socket and stream: one read per readiness, one write per turn. */
+#include <errno.h>
+
+#include "base/mem.h"
+#include "conn/state.h"
+
+enum { INPUT_MAX = 65536, OUT_FULL = 16384, OUT_MAX = 4 << 20 };
+
+static size_t out_full(const struct conn *conn)
+{
+	return conn->options->out_full ? conn->options->out_full : OUT_FULL;
+}
+
+static size_t out_max(const struct conn *conn)
+{
+	return conn->options->out_max ? conn->options->out_max : OUT_MAX;
+}
+
+size_t conn_unsent(const struct conn *conn)
+{
+	return sx_unsent(conn->sx);
+}
+
+bool conn_is_full(const struct conn *conn)
+{
+	return conn_unsent(conn) >= out_full(conn);
+}
+
+void conn_set_pause(struct conn *conn, uint8_t why, bool paused)
+{
+	bool before = conn->pauses != 0;
+
+	conn->pauses = (uint8_t)(paused ? conn->pauses | why : conn->pauses & ~why);
+	if (conn->sock.fd && before != (conn->pauses != 0))
+		mio_pause(&conn->sock, conn->pauses != 0);
+}
+
+/* What the stream may not parse yet is bounded by not reading. */
+void conn_check_input(struct conn *conn)
+{
+	conn_set_pause(conn, PAUSE_INPUT, sx_input_waiting(conn->sx) > INPUT_MAX);
+}
+
+static void readable(struct mio_sock *sock)
+{
+	struct conn *conn = container_of(sock, struct conn, sock);
+	size_t allowed = conn_allowance(conn);
+	ssize_t got;
+
+	if (!allowed)
+		return;
+	got = mio_read(sock, conn->env->buffer, allowed);
+	if (got == -EAGAIN)
+		return;
+	if (got < 0) {
+		conn_fail(conn, (int)got);
+		return;
+	}
+	if (got == 0) {
+		conn_set_pause(conn, PAUSE_END, true);
+		sx_feed_end(conn->sx);
+		return;
+	}
+	conn_spend(conn, (size_t)got);
+	sx_feed(conn->sx, conn->env->buffer, (size_t)got);
+	if (conn->phase == CONN_RUNNING)
+		conn_check_input(conn);
+}
+
+static void writable(struct mio_sock *sock)
+{
+	struct conn *conn = container_of(sock, struct conn, sock);
+
+	conn->blocked = false;
+	mio_defer(conn->env->mio, &conn->task);
+}
+
+const struct mio_sock_handler conn_sock_handler = {.readable = readable, .writable = writable};
+
+/* Writes what the kernel takes. Returns 0, also when it takes no more, or a fault. */
+static int write_out(struct conn *conn)
+{
+	struct buf *out = sx_output(conn->sx);
+
+	while (!conn->blocked && buf_used(out)) {
+		ssize_t put = mio_write(&conn->sock, buf_slice(out).data, buf_used(out));
+
+		if (put == -EAGAIN)
+			conn->blocked = true;
+		else if (put < 0)
+			return (int)put;
+		else
+			buf_skip(out, (size_t)put);
+	}
+	sx_sent(conn->sx);
+	return 0;
+}
+
+void conn_flush(struct conn *conn)
+{
+	int rc;
+
+	if (conn_is_full(conn))
+		conn->full = true;
+	rc = write_out(conn);
+	if (!rc && conn->blocked && conn_unsent(conn) > out_max(conn))
+		rc = -ENOBUFS;
+	if (rc) {
+		conn_fail(conn, rc);
+		return;
+	}
+	if (!conn->full || conn->phase != CONN_RUNNING || conn_unsent(conn) >= out_full(conn) / 2)
+		return;
+	conn->full = false;
+	if (conn->options->handler->drained && !conn->move)
+		conn->options->handler->drained(conn->owner, conn);
+}
+
+/* The stream has something to send: with all else of this turn, unless the peer does not read. */
+static void output(void *owner, struct sx *sx)
+{
+	struct conn *conn = owner;
+
+	if (!conn->blocked) {
+		mio_defer(conn->env->mio, &conn->task);
+		return;
+	}
+	sx_sent(sx); /* so that we hear of the next bytes too */
+	if (conn_unsent(conn) > out_max(conn))
+		conn_fail(conn, -ENOBUFS);
+}
+
+static void header(void *owner, struct sx *sx)
+{
+	struct conn *conn = owner;
+
+	if (conn->options->handler->header)
+		conn->options->handler->header(conn->owner, conn);
+}
+
+static void stream(void *owner, struct sx *sx)
+{
+	struct conn *conn = owner;
+
+	if (conn->options->handler->stream)
+		conn->options->handler->stream(conn->owner, conn);
+}
+
+static void opened(void *owner, struct sx *sx)
+{
+	struct conn *conn = owner;
+
+	conn_set_deadline(conn, 0);
+	if (conn->options->handler->open)
+		conn->options->handler->open(conn->owner, conn);
+}
+
+static void packet(void *owner, struct sx *sx, struct nad **nad)
+{
+	struct conn *conn = owner;
+
+	if (conn->options->handler->packet)
+		conn->options->handler->packet(conn->owner, conn, nad);
+}
+
+static void stream_closed(void *owner, struct sx *sx, enum sx_end end)
+{
+	struct conn *conn = owner;
+
+	if (conn->phase != CONN_RUNNING)
+		return;
+	conn->phase = CONN_DRAINING;
+	conn->end = end == SX_END_ERROR ? CONN_END_ERROR : CONN_END_PEER;
+	if (conn->timed_out)
+		conn->end = CONN_END_TIMEOUT;
+	conn_set_pause(conn, PAUSE_END, true);
+	conn_set_deadline(conn, CONN_CLOSE_MS);
+	mio_defer(conn->env->mio, &conn->task);
+}
+
+static void resume(void *owner, struct sx *sx)
+{
+	struct conn *conn = owner;
+
+	conn->resume = true;
+	mio_defer(conn->env->mio, &conn->task);
+}
+
+const struct sx_handler conn_sx_handler = {
+	.header = header,
+	.stream = stream,
+	.open = opened,
+	.packet = packet,
+	.output = output,
+	.closed = stream_closed,
+	.resume = resume,
+};
+
+void conn_drop(struct conn **conn)
+{
+	if (!*conn)
+		return;
+	if ((*conn)->phase == CONN_RUNNING && (*conn)->sock.fd)
+		write_out(*conn);
+	conn_kill(conn);
+}
