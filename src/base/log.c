@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,10 +19,11 @@ struct log_writer {
 	int fd;
 	enum log_level level;
 	enum log_format format;
-	bool threaded, stopping;
+	bool threaded;
+	_Atomic bool stopping;
 	pthread_t thread;
-	pthread_mutex_t lock; /* of the rings' list and of going to sleep */
-	pthread_cond_t wake;
+	pthread_mutex_t lock; /* of the rings' list */
+	sem_t wake;           /* posted by whoever takes the flag: a producer never waits */
 	_Atomic bool asleep;
 	_Atomic uint64_t dropped;
 	uint64_t dropped_said;
@@ -76,8 +78,10 @@ static bool drain_all(struct log_writer *writer)
 	bool any = false;
 	char line[80];
 
+	pthread_mutex_lock(&writer->lock);
 	for (struct list *at = writer->rings.next; at != &writer->rings; at = at->next)
 		any = drain_ring(writer, container_of(at, struct log_ring, link)) || any;
+	pthread_mutex_unlock(&writer->lock);
 	if (dropped != writer->dropped_said) {
 		int len = snprintf(line, sizeof(line), "log: %llu lines were dropped\n",
 				   (unsigned long long)(dropped - writer->dropped_said));
@@ -92,27 +96,24 @@ static void *write_lines(void *arg)
 {
 	struct log_writer *writer = arg;
 
-	pthread_mutex_lock(&writer->lock);
 	for (;;) {
 		if (drain_all(writer))
 			continue;
-		if (writer->stopping)
-			break;
-		/* A producer that sees the flag takes the lock to signal; one that came before it is seen by the second look. */
+		if (atomic_load(&writer->stopping))
+			return NULL;
+		/* What came before the flag is seen by the second look, what comes after it posts. */
 		atomic_store(&writer->asleep, true);
-		if (!drain_all(writer))
-			pthread_cond_wait(&writer->wake, &writer->lock);
-		atomic_store(&writer->asleep, false);
+		if (drain_all(writer) || atomic_load(&writer->stopping))
+			atomic_store(&writer->asleep, false);
+		else
+			sem_wait(&writer->wake);
 	}
-	pthread_mutex_unlock(&writer->lock);
-	return NULL;
 }
 
 static void wake(struct log_writer *writer)
 {
-	pthread_mutex_lock(&writer->lock);
-	pthread_cond_signal(&writer->wake);
-	pthread_mutex_unlock(&writer->lock);
+	if (atomic_exchange(&writer->asleep, false))
+		sem_post(&writer->wake);
 }
 
 struct log_writer *log_writer_new(int fd, enum log_level level, enum log_format format, bool threaded)
@@ -125,7 +126,7 @@ struct log_writer *log_writer_new(int fd, enum log_level level, enum log_format 
 	writer->threaded = threaded;
 	list_init(&writer->rings);
 	pthread_mutex_init(&writer->lock, NULL);
-	pthread_cond_init(&writer->wake, NULL);
+	sem_init(&writer->wake, 0, 0);
 	if (threaded && pthread_create(&writer->thread, NULL, write_lines, writer))
 		writer->threaded = false;
 	return writer;
@@ -139,14 +140,12 @@ void log_writer_free(struct log_writer **taken)
 	if (!writer)
 		return;
 	if (writer->threaded) {
-		pthread_mutex_lock(&writer->lock);
-		writer->stopping = true;
-		pthread_cond_signal(&writer->wake);
-		pthread_mutex_unlock(&writer->lock);
+		atomic_store(&writer->stopping, true);
+		wake(writer);
 		pthread_join(writer->thread, NULL);
 	}
 	pthread_mutex_destroy(&writer->lock);
-	pthread_cond_destroy(&writer->wake);
+	sem_destroy(&writer->wake);
 	mem_free(writer);
 }
 
