@@ -47,7 +47,7 @@ struct conf_option {
 	const char *key; /* "limits.stanza": sections are part of the key */
 	enum conf_type type;
 	size_t offset;        /* in the struct */
-	const char *preset;   /* the default as it would stand in the file: "256 KB", [":5222"]; NULL: required */
+	const char *preset;   /* the default: 256 KB, [":5222"], true; texts without quotes; NULL: required */
 	const char *text;     /* one sentence for people */
 	const char *choices;  /* CONF_CHOICE: "off starttls required" */
 	const char *off;      /* not in this version: the only accepted value ("[]", "false", "off"); else NULL */

@@ -282,9 +282,13 @@ static size_t field_size(enum conf_type type)
 static bool is_off(const struct conf_option *option, const void *out)
 {
 	AUTO(buf_fini) struct buf now = {0};
+	struct slice text;
 
 	conf_print(option, out, &now);
-	return slice_is(buf_slice(&now), option->off);
+	text = buf_slice(&now);
+	if (text.len >= 2 && *text.data == '"')
+		text = (struct slice){text.data + 1, text.len - 2};
+	return slice_is(text, option->off);
 }
 
 int conf_value(struct conf *conf, const struct conf_option *option, const struct toml *value, void *out, struct buf *why)
@@ -296,7 +300,7 @@ int conf_value(struct conf *conf, const struct conf_option *option, const struct
 	memcpy(before, field, field_size(option->type));
 	rc = plain_value(conf, option, value, field, why);
 	if (!rc && option->off && !is_off(option, out)) {
-		buf_printf(why, "not in this version; only %s is", option->off);
+		buf_printf(why, "not in this version; the only value is \"%s\"", option->off);
 		rc = -EINVAL;
 	}
 	if (rc)
@@ -304,8 +308,16 @@ int conf_value(struct conf *conf, const struct conf_option *option, const struct
 	return rc;
 }
 
+static bool is_worded(enum conf_type type)
+{
+	return type != CONF_BOOL && type != CONF_COUNT && type != CONF_LIST;
+}
+
+/* Texts and what is written as text stand without quotes in the table; the rest is a value of TOML. */
 int conf_preset(struct conf *conf, const struct conf_option *option, void *out, struct buf *why)
 {
+	struct toml word = {.type = TOML_STRING, .string = slice_of(option->preset)};
+	void *field = (char *)out + option->offset;
 	AUTO(buf_fini) struct buf line = {0};
 	struct toml_error error;
 	struct toml_doc *doc;
@@ -313,13 +325,15 @@ int conf_preset(struct conf *conf, const struct conf_option *option, void *out, 
 
 	if (option->type == CONF_TABLES)
 		return 0;
+	if (is_worded(option->type))
+		return plain_value(conf, option, &word, field, why);
 	buf_printf(&line, "preset = %s\n", option->preset);
 	rc = toml_parse(buf_slice(&line), &doc, &error);
 	if (rc) {
 		buf_append_text(why, error.text);
 		return rc;
 	}
-	rc = plain_value(conf, option, toml_root(doc)->child, (char *)out + option->offset, why);
+	rc = plain_value(conf, option, toml_root(doc)->child, field, why);
 	toml_free(&doc);
 	return rc;
 }

@@ -341,11 +341,12 @@ void *mem_zalloc(enum mem_kind kind, size_t size)
 
 void mem_free(void *memory)
 {
-	struct block *block = (struct block *)memory - 1;
+	struct block *block;
 	struct heap *heap;
 
 	if (!memory)
 		return;
+	block = (struct block *)memory - 1;
 	if (block->mark != MARK_LIVE) {
 		fprintf(stderr, "jackdaw: memory freed twice or overrun\n");
 		abort();
@@ -360,11 +361,12 @@ void mem_free(void *memory)
 
 void *mem_realloc(enum mem_kind kind, void *memory, size_t size)
 {
-	struct block *block = (struct block *)memory - 1;
+	struct block *block;
 	void *moved;
 
 	if (!memory)
 		return mem_alloc(kind, size);
+	block = (struct block *)memory - 1;
 	if (block->class != LARGE && size <= class_sizes[block->class] && block->heap == current) {
 		count(block->heap, &block->heap->bytes[block->kind], size - block->size);
 		block->size = (uint32_t)size;
