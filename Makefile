@@ -1,0 +1,58 @@
+# A thin front for meson. build/ is the optimised server, build-test/ the one with sanitizers.
+MESON = meson
+PYTHON = /usr/bin/python3
+SEEDS ?= 100
+
+.PHONY: all run test test-tsan bench bench-quick soak fuzz format lint install clean deps deps-test
+
+all: deps build/build.ninja
+	@ninja -C build
+
+build/build.ninja:
+	@$(MESON) setup build -Dtests=disabled >/dev/null
+
+build-test/build.ninja:
+	@$(MESON) setup build-test -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Dwerror=true >/dev/null
+
+build-tsan/build.ninja:
+	@$(MESON) setup build-tsan -Dbuildtype=debugoptimized -Db_sanitize=thread -Dwerror=true >/dev/null
+
+deps:
+	@tools/deps build
+
+deps-test: deps
+	@tools/deps test
+
+run: all
+	@build/jackdaw run --demo
+
+test: deps-test all build-test/build.ninja build-tsan/build.ninja
+	@ninja -C build-test
+	@ninja -C build-tsan
+	@$(PYTHON) tests/run.py build-test build-tsan:thread
+
+soak: deps-test build-test/build.ninja
+	@ninja -C build-test tests/sim/sim_chat
+	@build-test/tests/sim/sim_chat --seeds $(SEEDS)
+
+bench: deps-test all
+	@$(PYTHON) tests/bench/bench.py --jackdaw build/jackdaw --peers "$(PEERS)"
+
+bench-quick: deps-test all
+	@$(PYTHON) tests/bench/bench.py --jackdaw build/jackdaw --quick --peers "$(PEERS)"
+
+fuzz: deps-test
+	@tools/fuzz $(TARGET)
+
+format:
+	@clang-format -i $$(git ls-files 'src/*.[ch]' 'src/**/*.[ch]' 'tests/**/*.[ch]')
+
+lint: build-test/build.ninja
+	@$(PYTHON) tests/unit/test_layers.py src
+	@clang-tidy -p build-test --quiet $$(git ls-files 'src/**/*.c')
+
+install: all
+	@ninja -C build install
+
+clean:
+	@rm -rf build build-test build-tsan build-fuzz
