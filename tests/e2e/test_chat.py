@@ -1,0 +1,156 @@
+#!/usr/bin/python3
+"""Two people chat through one process: a real client library, STARTTLS, SCRAM."""
+import asyncio
+import logging
+import ssl
+
+import slixmpp
+from harness import Deployment, Raw, body, scenarios
+
+logging.disable(logging.CRITICAL)
+
+
+class Person(slixmpp.ClientXMPP):
+    def __init__(self, deployment, name, password, **options):
+        super().__init__(f'{name}@localhost', password, **options)
+        for plugin in ('xep_0030', 'xep_0092', 'xep_0199'):
+            self.register_plugin(plugin)
+        self.ca_certs = None
+        self.ssl_context = ssl.create_default_context()
+        self.ssl_context.check_hostname = False
+        self.ssl_context.verify_mode = ssl.CERT_NONE
+        self.ready, self.failed = asyncio.Event(), asyncio.Event()
+        self.messages, self.presences = asyncio.Queue(), asyncio.Queue()
+        self.mechanism = None
+        self.add_event_handler('session_start', self._start)
+        self.add_event_handler('failed_auth', lambda event: self.failed.set())
+        self.add_event_handler('message', self.messages.put_nowait)
+        self.add_event_handler('presence', self.presences.put_nowait)
+        self.connect(('127.0.0.1', deployment.port), disable_starttls=options.get('plain', False))
+
+    async def _start(self, event):
+        await self.get_roster()
+        self.mechanism = self['feature_mechanisms'].mech.name
+        self.send_presence()
+        self.ready.set()
+
+    async def next_presence(self, kind, who):
+        while True:
+            presence = await asyncio.wait_for(self.presences.get(), 15)
+            if presence['type'] == kind and presence['from'].bare == who:
+                return presence
+
+
+def get_context(person):
+    return person.ssl_context
+
+
+Person.get_ssl_context = get_context
+
+
+async def _log_in(deployment, name, password='secret', **options):
+    person = Person(deployment, name, password, **options)
+    await asyncio.wait_for(person.ready.wait(), 20)
+    return person
+
+
+def _deployment(**options):
+    deployment = Deployment(**options)
+    deployment.start()
+    for name in ('romeo', 'juliet'):
+        deployment.add_user(name, 'secret')
+    return deployment
+
+
+def two_people_meet_and_chat_over_tls_with_scram():
+    async def play(deployment):
+        romeo = await _log_in(deployment, 'romeo')
+        juliet = await _log_in(deployment, 'juliet')
+        assert romeo.mechanism == 'SCRAM-SHA-256', romeo.mechanism
+        romeo.send_presence_subscription('juliet@localhost', ptype='subscribe')
+        await juliet.next_presence('subscribe', 'romeo@localhost')
+        await juliet.next_presence('subscribed', 'romeo@localhost')
+        await romeo.next_presence('available', 'juliet@localhost')
+        for text in ('one', 'two', 'three'):
+            romeo.send_message('juliet@localhost', text, mtype='chat')
+        for text in ('one', 'two', 'three'):
+            assert (await asyncio.wait_for(juliet.messages.get(), 15))['body'] == text
+        juliet.send_message(romeo.boundjid.full, 'back', mtype='chat')
+        assert (await asyncio.wait_for(romeo.messages.get(), 15))['body'] == 'back'
+        assert await romeo['xep_0199'].ping('localhost', timeout=10) >= 0
+        info = await romeo['xep_0030'].get_info('localhost', timeout=10)
+        assert 'urn:xmpp:ping' in info['disco_info']['features'], info
+        version = await romeo['xep_0092'].get_version('localhost', timeout=10)
+        assert version['software_version']['name'] == 'jackdaw', version
+        await juliet.disconnect()
+        await romeo.next_presence('unavailable', 'juliet@localhost')
+        await romeo.disconnect()
+
+    with _deployment(required=True) as deployment:
+        asyncio.get_event_loop().run_until_complete(play(deployment))
+
+
+def every_mechanism_of_the_file_logs_in():
+    async def play(deployment):
+        for mechanism in ('SCRAM-SHA-256', 'SCRAM-SHA-1', 'PLAIN'):
+            person = await _log_in(deployment, 'romeo', sasl_mech=mechanism)
+            assert person.mechanism == mechanism
+            await person.disconnect()
+
+    with _deployment() as deployment:
+        asyncio.get_event_loop().run_until_complete(play(deployment))
+
+
+def a_wrong_password_is_refused():
+    async def play(deployment):
+        person = Person(deployment, 'romeo', 'wrong')
+        await asyncio.wait_for(person.failed.wait(), 20)
+        assert not person.ready.is_set()
+        await person.disconnect()
+
+    with _deployment() as deployment:
+        asyncio.get_event_loop().run_until_complete(play(deployment))
+
+
+def messages_to_who_is_away_come_once_in_order_with_their_time():
+    with _deployment() as deployment:
+        romeo = Raw(deployment.port).login('romeo', 'secret')
+        for number in range(20):
+            romeo.send(f"<message to='juliet@localhost' type='chat' id='m{number}'><body>{number}</body></message>")
+        romeo.send("<iq type='get' id='p' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>")
+        romeo.expect('iq', id='p')
+        deployment.restart('run')
+        juliet = Raw(deployment.port).login('juliet', 'secret')
+        for number in range(20):
+            message = juliet.expect('message')
+            assert body(message) == str(number), (number, body(message))
+            assert message.find('{urn:xmpp:delay}delay') is not None
+            assert message.get('from').startswith('romeo@localhost/')
+        assert juliet.nothing()
+        juliet.close()
+        again = Raw(deployment.port).login('juliet', 'secret')
+        assert again.nothing()
+
+
+def a_person_registers_and_chats():
+    with Deployment(registration='open') as deployment:
+        deployment.start()
+        client = Raw(deployment.port).open()
+        features = client.features()
+        assert features.find('{http://jabber.org/features/iq-register}register') is not None
+        client.send("<iq type='get' id='g'><query xmlns='jabber:iq:register'/></iq>")
+        assert client.expect('iq', id='g').find('.//{jabber:iq:register}username') is not None
+        register = ("<iq type='set' id='r'><query xmlns='jabber:iq:register'><username>nurse</username>"
+                    "<password>herbs</password></query></iq>")
+        client.send(register)
+        assert client.expect('iq', id='r').get('type') == 'result'
+        client.send(register)
+        error = client.expect('iq', id='r')
+        assert error.get('type') == 'error' and error.find('.//{urn:ietf:params:xml:ns:xmpp-stanzas}conflict') is not None
+        client.login('nurse', 'herbs')
+
+
+if __name__ == '__main__':
+    scenarios(two_people_meet_and_chat_over_tls_with_scram, every_mechanism_of_the_file_logs_in,
+              a_wrong_password_is_refused, messages_to_who_is_away_come_once_in_order_with_their_time,
+              a_person_registers_and_chats)
