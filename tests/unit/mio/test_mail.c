@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: MIT */
+/* Mail between loops: order, lanes, and back pressure. */
+#include "harness.h"
+
+#include <errno.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "mio/backend.h"
+
+enum { LETTERS = 50000, WORKERS = 2 };
+
+/* -- without threads: the test runs the loops' mail by hand -- */
+
+struct letter {
+	struct mio_mail mail;
+	struct post_office *office;
+	unsigned number;
+};
+
+struct post_office {
+	struct harness harness;
+	struct mio *a, *b;
+	unsigned arrived[8], count;
+};
+
+static void arrives(struct mio *mio, struct mio_mail *mail)
+{
+	struct letter *letter = container_of(mail, struct letter, mail);
+	struct post_office *office = letter->office;
+
+	assert_ptr_equal(mio, office->b);
+	office->arrived[office->count++] = letter->number;
+}
+
+static void open_office(struct post_office *office, size_t mark)
+{
+	memset(office, 0, sizeof(*office));
+	harness_start(&office->harness, WORKERS, NULL, NULL);
+	mio_mailbox_mark(office->harness.host, mark);
+	office->a = mio_host_loop(office->harness.host, 0);
+	office->b = mio_host_loop(office->harness.host, 1);
+}
+
+static void send_letter(struct post_office *office, struct letter *letter, unsigned number, enum mio_lane lane, size_t bytes)
+{
+	letter->office = office;
+	letter->number = number;
+	letter->mail.run = arrives;
+	letter->mail.bytes = bytes;
+	mio_post(office->a, office->b, lane, &letter->mail);
+}
+
+static void runs_control_before_data(void **state)
+{
+	static const unsigned expected[] = {2, 4, 1, 3};
+	struct post_office office;
+	struct letter letters[4];
+
+	open_office(&office, 1000);
+	send_letter(&office, &letters[0], 1, MIO_DATA, 10);
+	send_letter(&office, &letters[1], 2, MIO_CONTROL, 10);
+	send_letter(&office, &letters[2], 3, MIO_DATA, 20);
+	send_letter(&office, &letters[3], 4, MIO_CONTROL, 10);
+	assert_int_equal(mio_mailbox_bytes(office.b), 30);
+	mio_mail_run(office.b);
+	assert_int_equal(office.count, countof(expected));
+	assert_memory_equal(office.arrived, expected, sizeof(expected));
+	assert_int_equal(mio_mailbox_bytes(office.b), 0);
+	assert_int_equal(letters[0].mail.from, 0);
+	harness_free(&office.harness);
+}
+
+static void rests_entry_sockets_above_the_mark(void **state)
+{
+	struct post_office office;
+	struct letter letters[3];
+
+	open_office(&office, 100);
+	send_letter(&office, &letters[0], 0, MIO_DATA, 100);
+	assert_false(mio_entry_paused(office.a));
+	send_letter(&office, &letters[1], 1, MIO_DATA, 1);
+	assert_true(mio_entry_paused(office.a));
+	assert_false(mio_entry_paused(office.b));
+	send_letter(&office, &letters[2], 2, MIO_CONTROL, 1000);
+	mio_mail_run(office.a);
+	assert_true(mio_entry_paused(office.a));
+	mio_mail_run(office.b);
+	assert_true(mio_entry_paused(office.a));
+	mio_mail_run(office.a);
+	assert_false(mio_entry_paused(office.a));
+	harness_free(&office.harness);
+}
+
+static void counts_what_a_worker_posts_to_itself(void **state)
+{
+	struct post_office office;
+	struct letter letter;
+
+	open_office(&office, 0);
+	office.a = office.b;
+	send_letter(&office, &letter, 1, MIO_DATA, 1);
+	assert_int_equal(office.count, 0);
+	assert_true(mio_entry_paused(office.b));
+	mio_mail_run(office.b);
+	assert_int_equal(office.count, 1);
+	assert_true(mio_has_work(office.b));
+	mio_mail_run(office.b);
+	assert_false(mio_entry_paused(office.b));
+	assert_false(mio_has_work(office.b));
+	harness_free(&office.harness);
+}
+
+static void posts_again(struct mio *mio, struct mio_mail *mail)
+{
+	struct letter *letter = container_of(mail, struct letter, mail);
+
+	letter->office->count++;
+	mio_post(mio, mio, MIO_CONTROL, mail);
+}
+
+static void delivers_ones_own_mail_in_a_later_turn(void **state)
+{
+	struct post_office office;
+	struct letter letter = {.office = &office, .mail.run = posts_again};
+
+	open_office(&office, 100);
+	mio_post(office.a, office.a, MIO_CONTROL, &letter.mail);
+	mio_mail_run(office.a);
+	assert_int_equal(office.count, 1);
+	mio_mail_run(office.a);
+	assert_int_equal(office.count, 2);
+	harness_free(&office.harness);
+}
+
+/* -- with threads -- */
+
+struct flood {
+	struct harness harness;
+	struct parcel *parcels[WORKERS];
+	struct mio_task tasks[WORKERS];
+	unsigned sent[WORKERS];
+	unsigned next[WORKERS][WORKERS][MIO_LANES]; /* by receiver, sender, lane */
+	unsigned next_number[WORKERS][MIO_LANES];
+	unsigned received[WORKERS];
+	_Atomic unsigned done;
+};
+
+struct parcel {
+	struct mio_mail mail;
+	struct flood *flood;
+	unsigned number;
+	enum mio_lane lane;
+};
+
+static void parcel_arrives(struct mio *mio, struct mio_mail *mail)
+{
+	struct parcel *parcel = container_of(mail, struct parcel, mail);
+	struct flood *flood = parcel->flood;
+	unsigned here = mio_worker(mio);
+
+	assert_ptr_equal(heap_enter(mio_heap(mio)), mio_heap(mio));
+	assert_int_equal(parcel->number, flood->next[here][mail->from][parcel->lane]++);
+	if (++flood->received[here] == LETTERS && ++flood->done == WORKERS)
+		mio_host_stop(flood->harness.host);
+}
+
+/* To the other worker, every eighth by the control lane. */
+static void send_parcels(struct flood *flood, unsigned here, unsigned count)
+{
+	struct mio *mio = mio_host_loop(flood->harness.host, here);
+	struct mio *other = mio_host_loop(flood->harness.host, !here);
+
+	for (unsigned i = 0; i < count && flood->sent[here] < LETTERS; i++) {
+		struct parcel *parcel = &flood->parcels[here][flood->sent[here]++];
+
+		parcel->flood = flood;
+		parcel->lane = i % 8 == 0 ? MIO_CONTROL : MIO_DATA;
+		parcel->number = flood->next_number[here][parcel->lane]++;
+		parcel->mail.run = parcel_arrives;
+		parcel->mail.bytes = 100;
+		mio_post(mio, other, parcel->lane, &parcel->mail);
+	}
+}
+
+static void floods(struct flood *flood, unsigned here)
+{
+	send_parcels(flood, here, 100);
+	if (flood->sent[here] < LETTERS)
+		mio_defer(mio_host_loop(flood->harness.host, here), &flood->tasks[here]);
+}
+
+static void floods_from_0(struct mio_task *task)
+{
+	floods(container_of(task, struct flood, tasks[0]), 0);
+}
+
+static void floods_from_1(struct mio_task *task)
+{
+	floods(container_of(task, struct flood, tasks[1]), 1);
+}
+
+static void open_flood(struct flood *flood, size_t mark)
+{
+	memset(flood, 0, sizeof(*flood));
+	harness_start(&flood->harness, WORKERS, NULL, NULL);
+	mio_mailbox_mark(flood->harness.host, mark);
+	flood->tasks[0].run = floods_from_0;
+	flood->tasks[1].run = floods_from_1;
+	for (unsigned i = 0; i < WORKERS; i++)
+		flood->parcels[i] = mem_zalloc(MEM_OTHER, LETTERS * sizeof(struct parcel));
+}
+
+static void run_flood(struct flood *flood)
+{
+	harness_run(&flood->harness);
+	for (unsigned i = 0; i < WORKERS; i++) {
+		assert_int_equal(flood->received[i], LETTERS);
+		mem_free(flood->parcels[i]);
+	}
+	for (unsigned i = 0; i < WORKERS * 2; i++) /* what was still on its way when they stopped */
+		mio_mail_run(mio_host_loop(flood->harness.host, i % WORKERS));
+	for (unsigned i = 0; i < WORKERS; i++) {
+		assert_false(mio_entry_paused(mio_host_loop(flood->harness.host, i)));
+		assert_int_equal(mio_mailbox_bytes(mio_host_loop(flood->harness.host, i)), 0);
+	}
+	harness_free(&flood->harness);
+}
+
+static void flood_with_mark(size_t mark)
+{
+	struct flood flood;
+
+	open_flood(&flood, mark);
+	for (unsigned i = 0; i < WORKERS; i++)
+		mio_defer(mio_host_loop(flood.harness.host, i), &flood.tasks[i]);
+	run_flood(&flood);
+}
+
+static void keeps_the_order_of_each_sender(void **state)
+{
+	flood_with_mark((size_t)8 << 20);
+}
+
+static void keeps_going_with_a_mark_of_one(void **state)
+{
+	flood_with_mark(1);
+}
+
+/* -- entry sockets under pressure -- */
+
+struct pipe {
+	struct mio_sock sock;
+	struct flood *flood;
+	int peer;
+};
+
+/* Each byte from outside makes a letter to the other worker; there is always a next byte. */
+static void pipe_readable(struct mio_sock *sock)
+{
+	struct pipe *pipe = container_of(sock, struct pipe, sock);
+	char bytes[20];
+	ssize_t got = mio_read(sock, bytes, sizeof(bytes));
+
+	assert_false(got == 0);
+	if (got < 0)
+		return;
+	send_parcels(pipe->flood, mio_worker(sock->mio), (unsigned)got);
+	assert_int_equal(write(pipe->peer, bytes, (size_t)got), got);
+}
+
+static const struct mio_sock_handler pipe_handler = {pipe_readable, NULL};
+
+static void lets_entries_in_with_a_mark_of_one(void **state)
+{
+	struct flood flood;
+	struct pipe pipes[WORKERS] = {0};
+	char bytes[100] = {0};
+
+	open_flood(&flood, 1);
+	for (unsigned i = 0; i < WORKERS; i++) {
+		int pair[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+		pipes[i].flood = &flood;
+		pipes[i].peer = pair[1];
+		mio_sock_take(mio_host_loop(flood.harness.host, i), &pipes[i].sock, pair[0], &pipe_handler,
+			      MIO_ENTRY);
+		assert_int_equal(write(pair[1], bytes, sizeof(bytes)), sizeof(bytes));
+	}
+	run_flood(&flood);
+	for (unsigned i = 0; i < WORKERS; i++)
+		close(pipes[i].peer);
+}
+
+struct lobby {
+	struct harness harness;
+	struct mio_sock entry, link;
+	struct mio_mail heavy;
+	sem_t link_was_read;
+	unsigned link_reads;
+	int link_peer;
+};
+
+static void link_readable(struct mio_sock *sock)
+{
+	struct lobby *lobby = container_of(sock, struct lobby, link);
+	char byte;
+
+	assert_int_equal(mio_read(sock, &byte, 1), 1);
+	assert_true(mio_entry_paused(sock->mio));
+	if (++lobby->link_reads == 2)
+		sem_post(&lobby->link_was_read);
+	else
+		assert_int_equal(write(lobby->link_peer, "2", 1), 1);
+}
+
+static void entry_readable(struct mio_sock *sock)
+{
+	struct lobby *lobby = container_of(sock, struct lobby, entry);
+
+	assert_false(mio_entry_paused(sock->mio));
+	assert_int_equal(lobby->link_reads, 2);
+	mio_host_stop(lobby->harness.host);
+}
+
+static const struct mio_sock_handler link_handler = {link_readable, NULL};
+static const struct mio_sock_handler entry_handler = {entry_readable, NULL};
+
+/* Keeps its worker busy until the other one has read its link, and so could go on. */
+static void heavy_arrives(struct mio *mio, struct mio_mail *mail)
+{
+	struct lobby *lobby = container_of(mail, struct lobby, heavy);
+
+	while (sem_wait(&lobby->link_was_read) < 0)
+		assert_int_equal(errno, EINTR);
+}
+
+static void reads_links_and_no_entries_above_the_mark(void **state)
+{
+	struct lobby lobby;
+	struct mio *mio;
+	int entry[2], link[2];
+
+	memset(&lobby, 0, sizeof(lobby));
+	sem_init(&lobby.link_was_read, 0, 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, entry), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, link), 0);
+	lobby.link_peer = link[1];
+	harness_start(&lobby.harness, WORKERS, NULL, NULL);
+	mio_mailbox_mark(lobby.harness.host, 1);
+	mio = lobby.harness.mio;
+	mio_sock_take(mio, &lobby.entry, entry[0], &entry_handler, MIO_ENTRY);
+	mio_sock_take(mio, &lobby.link, link[0], &link_handler, 0);
+	assert_int_equal(write(entry[1], "x", 1), 1);
+	assert_int_equal(write(link[1], "1", 1), 1);
+	lobby.heavy.run = heavy_arrives;
+	lobby.heavy.bytes = 1000;
+	mio_post(mio, mio_host_loop(lobby.harness.host, 1), MIO_DATA, &lobby.heavy);
+	harness_run(&lobby.harness);
+	assert_int_equal(lobby.link_reads, 2);
+	mio_close(&lobby.entry);
+	mio_close(&lobby.link);
+	close(entry[1]);
+	close(link[1]);
+	sem_destroy(&lobby.link_was_read);
+	harness_free(&lobby.harness);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(runs_control_before_data),
+		cmocka_unit_test(rests_entry_sockets_above_the_mark),
+		cmocka_unit_test(counts_what_a_worker_posts_to_itself),
+		cmocka_unit_test(delivers_ones_own_mail_in_a_later_turn),
+		cmocka_unit_test(keeps_the_order_of_each_sender),
+		cmocka_unit_test(keeps_going_with_a_mark_of_one),
+		cmocka_unit_test(lets_entries_in_with_a_mark_of_one),
+		cmocka_unit_test(reads_links_and_no_entries_above_the_mark),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
