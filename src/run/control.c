@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/* The verbs that act on a server: through its control socket, or on the storage of one that is stopped. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/mem.h"
+#include "component/accounts.h"
+#include "component/component.h"
+#include "ctl/client.h"
+#include "run/deployment.h"
+#include "run/input.h"
+#include "run/run.h"
+
+enum { COMMAND_WORDS_MAX = 24, PROGRESS_MS = 10000 };
+
+/* What a command prints goes to this process's terminal. */
+struct terminal {
+	bool is_terminal; /* of stderr */
+	bool line_open;   /* a progress line stands there */
+	int64_t progress_ms;
+	int code;
+	struct mio_host *clock;
+	struct mio_host *stop; /* when the command has ended; NULL: it runs in a server */
+};
+
+static void close_line(struct terminal *terminal)
+{
+	if (terminal->line_open)
+		fputs("\r\033[K", stderr);
+	terminal->line_open = false;
+}
+
+static void terminal_print(void *arg, bool error, struct slice text)
+{
+	close_line(arg);
+	if (error)
+		fprintf(stderr, "jackdaw: %.*s\n", (int)text.len, text.data);
+	else
+		printf("%.*s\n", (int)text.len, text.data);
+}
+
+static void terminal_progress(void *arg, struct slice text)
+{
+	struct terminal *terminal = arg;
+	int64_t now_ms = mio_host_now_ms(terminal->clock);
+
+	if (terminal->is_terminal) {
+		fprintf(stderr, "\r\033[K%.*s", (int)text.len, text.data);
+		terminal->line_open = true;
+		return;
+	}
+	if (now_ms - terminal->progress_ms < PROGRESS_MS)
+		return;
+	terminal->progress_ms = now_ms;
+	fprintf(stderr, "jackdaw: %.*s\n", (int)text.len, text.data);
+}
+
+static void terminal_ended(void *arg, int code)
+{
+	struct terminal *terminal = arg;
+
+	close_line(terminal);
+	terminal->code = code;
+	if (terminal->stop)
+		mio_host_stop(terminal->stop);
+}
+
+static void terminal_init(struct terminal *terminal, struct mio_host *clock, struct ctl_sink *sink)
+{
+	*terminal = (struct terminal){.is_terminal = isatty(STDERR_FILENO), .code = EXIT_PROBLEM, .clock = clock};
+	terminal->progress_ms = mio_host_now_ms(clock);
+	*sink = (struct ctl_sink){terminal_print, terminal_progress, terminal_ended, terminal};
+}
+
+/* What is asked of a server. */
+struct command {
+	const char *words[COMMAND_WORDS_MAX];
+	size_t count;
+	bool json;
+	struct buf input;
+};
+
+/* -- a running server -------------------------------------------------------------------------------- */
+
+static bool is_no_server(int rc)
+{
+	return rc == -ENOENT || rc == -ECONNREFUSED || rc == -ENOTDIR;
+}
+
+/* The exit code, or a fault when no server of that name answers. */
+static int ask(const struct deployment *deployment, const char *name, const struct command *command)
+{
+	AUTO(buf_fini) struct buf path = {0};
+	struct mio_host *clock = mio_host_new("client");
+	struct terminal terminal;
+	struct ctl_sink sink;
+	int rc, code = EXIT_PROBLEM;
+
+	terminal_init(&terminal, clock, &sink);
+	buf_printf(&path, "%s/%s.sock", deployment->settings.data.dir, name);
+	rc = ctl_ask(buf_text(&path), command->words, command->count, command->json, buf_slice(&command->input), &sink,
+		     &code);
+	close_line(&terminal);
+	mio_host_free(&clock);
+	if (is_no_server(rc))
+		return rc;
+	if (rc == -EILSEQ)
+		fprintf(stderr, "jackdaw: the words and the input must be UTF-8\n");
+	else if (rc == -EPIPE)
+		fprintf(stderr, "jackdaw: the server went away\n");
+	else if (rc)
+		fprintf(stderr, "jackdaw: %s: %s\n", buf_text(&path), strerror(-rc));
+	return rc ? EXIT_PROBLEM : code;
+}
+
+/* The whole server first, then the parts, who knows most first. */
+static int ask_any(const struct deployment *deployment, const char *name, const struct command *command)
+{
+	static const char *const parts[] = {"control", "sm", "c2s", "router"};
+	int rc = -ENOENT;
+
+	if (name)
+		return ask(deployment, strcmp(name, "run") != 0 ? name : "control", command);
+	for (size_t i = 0; is_no_server(rc) && i < countof(parts); i++)
+		rc = ask(deployment, parts[i], command);
+	return rc;
+}
+
+/* -- a stopped one ----------------------------------------------------------------------------------- */
+
+static int run_command(struct process *process, const struct command *command)
+{
+	struct terminal terminal;
+	struct ctl_sink sink;
+	struct accounts *accounts;
+	int rc;
+
+	process->ctl = ctl_new(process->workers[0]->mio);
+	accounts = accounts_new(process->ctl, process);
+	terminal_init(&terminal, process->host, &sink);
+	terminal.stop = process->host;
+	ctl_run(process->ctl, command->words, command->count, command->json, buf_slice(&command->input), &sink);
+	rc = mio_host_run(process->host);
+	ctl_free(&process->ctl);
+	accounts_free(&accounts);
+	return rc ? EXIT_PROBLEM : terminal.code;
+}
+
+static int run_stopped(struct deployment *deployment, const struct command *command)
+{
+	static const struct component *const none[] = {NULL};
+	AUTO(buf_fini) struct buf why = {0};
+	struct mio_host *host = mio_host_new("offline");
+	struct log_writer *logs = log_writer_new(STDERR_FILENO, LOG_WARN, LOG_TEXT, false);
+	struct process *process = NULL;
+	const struct process_options options = {
+		.name = "offline",
+		.host = host,
+		.settings = &deployment->settings,
+		.components = none,
+		.logs = logs,
+		.open_storage = true,
+		.workers = 1,
+	};
+	int code = EXIT_PROBLEM;
+	int rc = deployment_make_dir(deployment, &why);
+
+	rc = rc ? rc : process_start(&options, &process, &why);
+	if (rc)
+		fprintf(stderr, "jackdaw: %s\n", buf_text(&why));
+	else
+		code = run_command(process, command);
+	process_free(&process);
+	log_writer_free(&logs);
+	mio_host_free(&host);
+	return code;
+}
+
+/* -- verbs ------------------------------------------------------------------------------------------- */
+
+static void add_words(struct command *command, const char *name, struct buf *words)
+{
+	/* The verb's name is split in place: words holds the text. */
+	buf_append_text(words, name);
+	buf_append_char(words, 0);
+	for (char *word = words->data; word && *word;) {
+		size_t len = strcspn(word, " ");
+		bool more = word[len] == ' ';
+
+		word[len] = 0;
+		command->words[command->count++] = word;
+		word = more ? word + len + 1 : NULL;
+	}
+}
+
+static int act(const struct cli *cli, struct command *command, bool stopped_too)
+{
+	AUTO(buf_fini) struct buf why = {0};
+	struct deployment deployment = {.lock_count = 0};
+	int code;
+
+	if (deployment_load(&deployment, cli, &why)) {
+		fprintf(stderr, "jackdaw: %s\n", buf_text(&why));
+		return EXIT_PROBLEM;
+	}
+	code = ask_any(&deployment, cli->name, command);
+	if (code < 0 && stopped_too && strcmp(deployment.settings.storage.url, "memory:") != 0) {
+		code = run_stopped(&deployment, command);
+	} else if (code < 0) {
+		fprintf(stderr, "jackdaw: no server runs on %s\n", deployment.settings.data.dir);
+		code = EXIT_PROBLEM;
+	}
+	deployment_fini(&deployment);
+	return code;
+}
+
+static void set_command(const struct cli *cli, struct command *command, struct buf *name)
+{
+	*command = (struct command){.json = cli->json};
+	add_words(command, cli->verb->now ? cli->verb->now : cli->verb->name, name);
+	for (size_t i = 0; i < cli->count && command->count < COMMAND_WORDS_MAX; i++)
+		command->words[command->count++] = cli->words[i];
+}
+
+int verb_control(const struct cli *cli)
+{
+	AUTO(buf_fini) struct buf name = {0};
+	struct command command;
+
+	set_command(cli, &command, &name);
+	return act(cli, &command, false);
+}
+
+int verb_account(const struct cli *cli)
+{
+	AUTO(buf_fini) struct buf name = {0};
+	struct command command;
+
+	set_command(cli, &command, &name);
+	return act(cli, &command, true);
+}
+
+int verb_password(const struct cli *cli)
+{
+	AUTO(buf_fini) struct buf name = {0};
+	struct command command;
+	int code;
+
+	if (cli->count != 1) {
+		fprintf(stderr, "jackdaw: %s wants one account; a password is never an argument\n", cli->verb->name);
+		return EXIT_USAGE;
+	}
+	set_command(cli, &command, &name);
+	code = input_password(cli->password_file, cli->words[0], &command.input);
+	if (!code)
+		code = act(cli, &command, true);
+	buf_wipe(&command.input);
+	return code;
+}
+
+int verb_import(const struct cli *cli)
+{
+	AUTO(buf_fini) struct buf name = {0};
+	struct command command;
+	int code;
+
+	if (cli->count != 1) {
+		fprintf(stderr, "jackdaw: %s wants one file, or - for standard input\n", cli->verb->name);
+		return EXIT_USAGE;
+	}
+	set_command(cli, &command, &name);
+	code = input_file(cli->words[0], &command.input);
+	if (!code)
+		code = act(cli, &command, true);
+	buf_wipe(&command.input);
+	return code;
+}
+
+/* register USER HOST, unregister USER HOST: the address in two words. */
+static int with_address(const struct cli *cli, int (*run)(const struct cli *cli))
+{
+	AUTO(buf_fini) struct buf address = {0};
+	struct cli joined = *cli;
+	const char *word;
+
+	if (cli->count != 2) {
+		fprintf(stderr, "jackdaw: %s wants USER and HOST; a password is never an argument\n", cli->verb->name);
+		return EXIT_USAGE;
+	}
+	buf_printf(&address, "%s@%s", cli->words[0], cli->words[1]);
+	word = buf_text(&address);
+	joined.words = &word;
+	joined.count = 1;
+	return run(&joined);
+}
+
+int verb_register(const struct cli *cli)
+{
+	return with_address(cli, verb_password);
+}
+
+int verb_unregister(const struct cli *cli)
+{
+	return with_address(cli, verb_account);
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/* status and memory: figures of the process, for people or as JSON. */
+#include "run/status.h"
+
+#include <string.h>
+#include "base/mem.h"
+#include "component/component.h"
+#include "ctl/ctl.h"
+
+/* A fact in both forms: `name value` a line, or members of one JSON object. */
+struct facts {
+	struct ctl_call *call;
+	struct buf json;
+};
+
+static void say_text(struct facts *facts, const char *name, const char *text)
+{
+	if (!ctl_wants_json(facts->call)) {
+		ctl_print(facts->call, "%-18s %s", name, text);
+		return;
+	}
+	buf_append_text(&facts->json, buf_used(&facts->json) ? ", " : "{");
+	ctl_json_text(&facts->json, slice_of(name));
+	buf_append_text(&facts->json, ": ");
+	ctl_json_text(&facts->json, slice_of(text));
+}
+
+static void say_number(struct facts *facts, const char *name, int64_t number, const char *unit)
+{
+	if (!ctl_wants_json(facts->call)) {
+		ctl_print(facts->call, "%-18s %lld%s", name, (long long)number, unit);
+		return;
+	}
+	buf_append_text(&facts->json, buf_used(&facts->json) ? ", " : "{");
+	ctl_json_text(&facts->json, slice_of(name));
+	buf_printf(&facts->json, ": %lld", (long long)number);
+}
+
+static void end_facts(struct facts *facts)
+{
+	if (ctl_wants_json(facts->call))
+		ctl_print(facts->call, "%s}", buf_text(&facts->json));
+	buf_fini(&facts->json);
+	ctl_end(facts->call, CTL_OK);
+}
+
+static void say_parts(struct facts *facts, const struct process *process)
+{
+	AUTO(buf_fini) struct buf parts = {0};
+	AUTO(buf_fini) struct buf listening = {0};
+
+	for (const struct component *const *at = process->components; *at; at++)
+		buf_printf(&parts, "%s%s", buf_used(&parts) ? " " : "", (*at)->name);
+	buf_append(&listening, process->listening.data + process->listening.start,
+		   process->listening.len - process->listening.start);
+	while (buf_used(&listening) && strchr(", ", buf_text(&listening)[buf_used(&listening) - 1]))
+		listening.len--;
+	say_text(facts, "parts", buf_text(&parts));
+	say_text(facts, "listening", buf_text(&listening));
+}
+
+static void say_queues(struct facts *facts, const struct process *process)
+{
+	size_t mailbox_bytes = 0;
+
+	for (unsigned at = 0; at < process->worker_count; at++)
+		mailbox_bytes += mio_mailbox_bytes(process->workers[at]->mio);
+	say_number(facts, "mailbox_bytes", (int64_t)mailbox_bytes, "");
+	if (process->storage) {
+		say_text(facts, "storage", storage_name(process->storage));
+		say_number(facts, "storage_queue", storage_waiting(process->storage), "");
+	}
+	if (process->hashing)
+		say_number(facts, "hashing_queue", mio_driver_queued(process->hashing), "");
+	if (process->logs)
+		say_number(facts, "log_lines_dropped", (int64_t)log_dropped(process->logs), "");
+}
+
+static int64_t memory_of(const struct process *process)
+{
+	int64_t bytes = 0;
+
+	for (unsigned at = 0; at < process->worker_count; at++) {
+		struct heap_usage usage;
+
+		heap_usage(mio_heap(process->workers[at]->mio), &usage);
+		bytes += (int64_t)usage.system_bytes;
+	}
+	return bytes;
+}
+
+static void status(void *arg, struct ctl_call *call)
+{
+	const struct process *process = arg;
+	struct facts facts = {.call = call};
+	bool ready = atomic_load(&process->ready) == process->worker_count;
+
+	say_text(&facts, "version", JACKDAW_VERSION);
+	say_text(&facts, "name", process->name);
+	say_text(&facts, "state", atomic_load(&process->draining) ? "stopping" : ready ? "ready" : "starting");
+	say_parts(&facts, process);
+	say_number(&facts, "uptime_seconds", (mio_now_ms(process->workers[0]->mio) - process->started_ms) / 1000, "");
+	say_number(&facts, "workers", process->worker_count, "");
+	for (unsigned metric = 0; metric < METRICS; metric++)
+		say_number(&facts, metric_name((enum metric)metric), process_metric(process, (enum metric)metric), "");
+	say_queues(&facts, process);
+	say_number(&facts, "memory_bytes", memory_of(process), "");
+	end_facts(&facts);
+}
+
+static void memory(void *arg, struct ctl_call *call)
+{
+	const struct process *process = arg;
+	struct facts facts = {.call = call};
+	uint64_t kinds[MEM_KINDS] = {0};
+
+	for (unsigned at = 0; at < process->worker_count; at++) {
+		struct heap_usage usage;
+
+		heap_usage(mio_heap(process->workers[at]->mio), &usage);
+		for (unsigned kind = 0; kind < MEM_KINDS; kind++)
+			kinds[kind] += usage.bytes[kind];
+	}
+	for (unsigned kind = 0; kind < MEM_KINDS; kind++)
+		say_number(&facts, mem_kind_name((enum mem_kind)kind), (int64_t)kinds[kind], " bytes");
+	say_number(&facts, "from the system", memory_of(process), " bytes");
+	end_facts(&facts);
+}
+
+static const struct ctl_command commands[] = {
+	{"status", "", "says how the server is", "jackdaw status --json", false, status},
+	{"memory", "", "says who holds what, in bytes", "jackdaw memory", false, memory},
+	{.name = NULL},
+};
+
+void status_commands(struct ctl *ctl, struct process *process)
+{
+	ctl_add(ctl, commands, process);
+}
