@@ -137,7 +137,7 @@ static void tell_names(struct link_peer *peer)
 
 static void reply(struct link_peer *peer, struct nad **nad, unsigned error, bool keep_name)
 {
-	char code[8];
+	char code[12];
 
 	if (!keep_name)
 		nad_set_attr(*nad, 0, NULL, "name", NULL);
@@ -208,7 +208,7 @@ static void receive_unbind(struct link_peer *peer, struct nad **nad)
 /* The whole route back, addresses not swapped (section 4.4). */
 static void bounce(struct link_peer *peer, struct nad **nad, unsigned error)
 {
-	char code[8];
+	char code[12];
 
 	snprintf(code, sizeof(code), "%u", error);
 	nad_set_attr(*nad, 0, NULL, "error", code);
