@@ -74,7 +74,7 @@ struct auth_options {
 /* The driver for hashing: half the cores, at least one; shared by the workers. */
 struct mio_driver *auth_hashing_new(struct mio_host *host);
 struct auth *auth_new(struct mio *mio, struct mio_driver *hashing, const struct auth_options *options);
-void auth_free(struct auth **auth);
+void auth_free(struct auth **auth); /* after its logins were ended, the loops stopped and the driver was freed */
 
 bool auth_offers(const struct auth *auth, const char *mechanism, bool secure);
 /* Calls offer() for each mechanism usable now. */

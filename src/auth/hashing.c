@@ -53,11 +53,8 @@ void hashing_fini(struct hashing *hashing)
 	while ((link = list_shift(&hashing->jobs))) {
 		struct hash_job *job = container_of(link, struct hash_job, link);
 
-		job->forgotten = true;
-		if (job->refusal.queued) {
-			mio_undefer(hashing->mio, &job->refusal);
-			free_job(job);
-		}
+		mio_undefer(hashing->mio, &job->refusal);
+		free_job(job);
 	}
 }
 

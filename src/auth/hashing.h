@@ -31,7 +31,7 @@ struct hashing {
 };
 
 void hashing_init(struct hashing *hashing, struct mio *mio, struct mio_driver *driver);
-void hashing_fini(struct hashing *hashing); /* what is under way is forgotten */
+void hashing_fini(struct hashing *hashing); /* the driver is gone: what was under way is freed */
 
 /* Makes a job, to be filled and started; the password is copied, and wiped when it is used. */
 struct hash_job *hash_job_new(struct slice password, void (*finished)(struct hash_job *job), void *arg);

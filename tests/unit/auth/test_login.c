@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/* Attempts to log in, from the first message to the answer. */
+#include "auth/auth.h"
+
+#include <errno.h>
+#include "client.h"
+#include "fixture.h"
+
+static const char *const scram[] = {"SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512"};
+
+/* A whole exchange; name as it stands in the message. */
+static void log_in_by_scram(struct fixture *fixture, enum auth_hash hash, const char *name,
+			    const char *password)
+{
+	AUTO(buf_fini) struct buf first = {0}, final = {0}, challenge = {0};
+
+	begin(fixture, scram[hash]);
+	buf_printf(&first, "n,,n=%s,r=clientnonce", name);
+	assert_int_equal(step(fixture, buf_slice(&first)), AUTH_CHALLENGE);
+	assert_true(fixture->answer.has_data);
+	buf_append_slice(&challenge, buf_slice(&fixture->data));
+	buf_skip(&first, 3);
+	client_final(hash, slice_of(password), "biws", buf_slice(&first), buf_slice(&challenge),
+		     &final);
+	step(fixture, buf_slice(&final));
+}
+
+static void log_in_by_plain(struct fixture *fixture, const char *authzid, const char *name,
+			    const char *password)
+{
+	AUTO(buf_fini) struct buf message = {0};
+
+	begin(fixture, "PLAIN");
+	buf_append(&message, authzid, strlen(authzid) + 1);
+	buf_append(&message, name, strlen(name) + 1);
+	buf_append_text(&message, password);
+	step(fixture, buf_slice(&message));
+}
+
+static void assert_success(struct fixture *fixture, const char *user)
+{
+	assert_int_equal(fixture->answer.outcome, AUTH_SUCCESS);
+	assert_string_equal(buf_text(&fixture->user), user);
+}
+
+static void logs_in_by_scram_with_every_hash(void **state)
+{
+	struct fixture *fixture = *state;
+
+	create(fixture, "ann@example.org", "pencil", false);
+	for (unsigned hash = 0; hash < AUTH_HASHES; hash++) {
+		log_in_by_scram(fixture, (enum auth_hash)hash, "Ann", "pencil");
+		assert_success(fixture, "ann@example.org");
+		assert_true(fixture->answer.has_data);
+		assert_memory_equal(buf_text(&fixture->data), "v=", 2);
+	}
+	assert_string_equal(auth_how(fixture->login), "SASL/SCRAM-SHA-512");
+}
+
+static void logs_in_by_plain(void **state)
+{
+	struct fixture *fixture = *state;
+
+	create(fixture, "ann@example.org", "I\xC2\xADX", false);
+	log_in_by_plain(fixture, "", "ann", "\xE2\x85\xA8"); /* the same when prepared */
+	assert_success(fixture, "ann@example.org");
+	assert_false(fixture->answer.has_data);
+	log_in_by_plain(fixture, "ann@example.org", "ann", "IX");
+	assert_success(fixture, "ann@example.org");
+	log_in_by_plain(fixture, "", "ann", "iX");
+	assert_failure(fixture, AUTH_NOT_AUTHORIZED);
+	log_in_by_plain(fixture, "", "ann", "\x07");
+	assert_failure(fixture, AUTH_NOT_AUTHORIZED);
+}
+
+static void asks_for_the_first_message_when_there_is_none(void **state)
+{
+	struct fixture *fixture = *state;
+
+	begin(fixture, "PLAIN");
+	assert_int_equal(step(fixture, (struct slice){0}), AUTH_CHALLENGE);
+	assert_int_equal(buf_used(&fixture->data), 0);
+	step(fixture, (struct slice){0});
+	assert_failure(fixture, AUTH_MALFORMED_REQUEST);
+}
+
+static void an_unknown_user_looks_like_a_known_one(void **state)
+{
+	struct fixture *fixture = *state;
+	struct auth_key known, first, again;
+
+	create(fixture, "ann@example.org", "pencil", false);
+	begin(fixture, "SCRAM-SHA-256");
+	step(fixture, SLICE("n,,n=ann,r=x"));
+	client_key(buf_slice(&fixture->data), &known);
+	begin(fixture, "SCRAM-SHA-256");
+	step(fixture, SLICE("n,,n=nobody,r=x"));
+	client_key(buf_slice(&fixture->data), &first);
+	begin(fixture, "SCRAM-SHA-256");
+	step(fixture, SLICE("n,,n=NoBody,r=y"));
+	client_key(buf_slice(&fixture->data), &again);
+	assert_int_equal(first.salt_len, known.salt_len);
+	assert_int_equal(first.rounds, known.rounds);
+	assert_memory_equal(first.salt, again.salt, sizeof(first.salt));
+	log_in_by_scram(fixture, AUTH_SHA256, "nobody", "pencil");
+	assert_failure(fixture, AUTH_NOT_AUTHORIZED);
+	log_in_by_plain(fixture, "", "nobody", "pencil");
+	assert_failure(fixture, AUTH_NOT_AUTHORIZED);
+	log_in_by_scram(fixture, AUTH_SHA256, "ann", "wrong");
+	assert_failure(fixture, AUTH_NOT_AUTHORIZED);
+}
+
+static void tells_of_a_disabled_account_only_who_has_its_password(void **state)
+{
+	struct fixture *fixture = *state;
+
+	create(fixture, "ann@example.org", "pencil", true);
+	log_in_by_scram(fixture, AUTH_SHA1, "ann", "wrong");
+	assert_failure(fixture, AUTH_NOT_AUTHORIZED);
+	log_in_by_scram(fixture, AUTH_SHA1, "ann", "pencil");
+	assert_failure(fixture, AUTH_ACCOUNT_DISABLED);
+	log_in_by_plain(fixture, "", "ann", "wrong");
+	assert_failure(fixture, AUTH_NOT_AUTHORIZED);
+	log_in_by_plain(fixture, "", "ann", "pencil");
+	assert_failure(fixture, AUTH_ACCOUNT_DISABLED);
+}
+
+static void refuses_to_act_for_another(void **state)
+{
+	struct fixture *fixture = *state;
+
+	create(fixture, "ann@example.org", "pencil", false);
+	log_in_by_plain(fixture, "bob@example.org", "ann", "pencil");
+	assert_failure(fixture, AUTH_INVALID_AUTHZID);
+	log_in_by_plain(fixture, "ann@example.org/home", "ann", "pencil");
+	assert_failure(fixture, AUTH_INVALID_AUTHZID);
+	log_in_by_plain(fixture, "@", "ann", "pencil");
+	assert_failure(fixture, AUTH_INVALID_AUTHZID);
+	begin(fixture, "SCRAM-SHA-1");
+	step(fixture, SLICE("n,a=bob@example.org,n=ann,r=x"));
+	assert_failure(fixture, AUTH_INVALID_AUTHZID);
+	begin(fixture, "SCRAM-SHA-1");
+	assert_int_equal(step(fixture, SLICE("n,a=ANN@example.org,n=ann,r=x")), AUTH_CHALLENGE);
+}
+
+static void refuses_names_that_cannot_be(void **state)
+{
+	struct fixture *fixture = *state;
+
+	log_in_by_plain(fixture, "", "ann@example.org", "pencil");
+	assert_failure(fixture, AUTH_NOT_AUTHORIZED);
+	log_in_by_plain(fixture, "", "a b", "pencil");
+	assert_failure(fixture, AUTH_NOT_AUTHORIZED);
+	log_in_by_plain(fixture, "", "\xff", "pencil");
+	assert_failure(fixture, AUTH_NOT_AUTHORIZED);
+	begin(fixture, "PLAIN");
+	step(fixture, SLICE("\0ann"));
+	assert_failure(fixture, AUTH_MALFORMED_REQUEST);
+	begin(fixture, "PLAIN");
+	step(fixture, SLICE("\0ann\0pen\0cil"));
+	assert_failure(fixture, AUTH_MALFORMED_REQUEST);
+	begin(fixture, "PLAIN");
+	step(fixture, SLICE("\0\0pencil"));
+	assert_failure(fixture, AUTH_MALFORMED_REQUEST);
+}
+
+static void refuses_a_message_that_is_too_long(void **state)
+{
+	struct fixture *fixture = *state;
+	char *message = mem_alloc(MEM_OTHER, 8193);
+
+	memset(message, 'x', 8193);
+	begin(fixture, "PLAIN");
+	step(fixture, (struct slice){message, 8193});
+	assert_failure(fixture, AUTH_MALFORMED_REQUEST);
+	mem_free(message);
+}
+
+static void refuses_steps_after_the_end(void **state)
+{
+	struct fixture *fixture = *state;
+
+	create(fixture, "ann@example.org", "pencil", false);
+	log_in_by_plain(fixture, "", "ann", "pencil");
+	assert_success(fixture, "ann@example.org");
+	step(fixture, SLICE("\0ann\0pencil"));
+	assert_failure(fixture, AUTH_MALFORMED_REQUEST);
+}
+
+static void count_offer(void *to, const char *name)
+{
+	struct buf *names = to;
+
+	buf_printf(names, "%s ", name);
+}
+
+static void offers_plain_only_when_it_is_safe_or_allowed(void **state)
+{
+	struct fixture *fixture = *state;
+	struct buf names = {0};
+
+	auth_mechanisms(fixture->auth, false, count_offer, &names);
+	assert_string_equal(buf_text(&names), "SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 ");
+	buf_clear(&names);
+	auth_mechanisms(fixture->auth, true, count_offer, &names);
+	assert_string_equal(buf_text(&names), "SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 PLAIN ");
+	buf_fini(&names);
+	assert_false(auth_offers(fixture->auth, "PLAIN", false));
+	assert_true(auth_offers(fixture->auth, "PLAIN", true));
+	assert_false(auth_offers(fixture->auth, "SCRAM-SHA-256-PLUS", true));
+	assert_null(auth_begin(fixture->auth, "PLAIN", false, SLICE("example.org"),
+			       &auth_source_storage, fixture->storage, fixture_answer, fixture,
+			       79));
+	assert_null(auth_begin(fixture->auth, "plain", true, SLICE("example.org"),
+			       &auth_source_storage, fixture->storage, fixture_answer, fixture,
+			       79));
+}
+
+/* -- a source that the test answers
+ * ----------------------------------------------------------------- */
+
+struct slow_source {
+	uint64_t token;
+};
+
+static void slow_lookup(void *state, struct auth *auth, struct jid *user, uint64_t token)
+{
+	struct slow_source *slow = state;
+
+	slow->token = token;
+}
+
+static const struct auth_source slow_source = {.name = "slow", .lookup = slow_lookup};
+
+static void answers_a_broken_source_with_a_temporary_failure(void **state)
+{
+	struct fixture *fixture = *state;
+	struct slow_source slow = {0};
+
+	begin_at(fixture, "SCRAM-SHA-1", &slow_source, &slow);
+	fixture->waiting++;
+	auth_step(fixture->login, SLICE("n,,n=ann,r=x"));
+	assert_int_equal(fixture->waiting, 1);
+	auth_source_answer(fixture->auth, slow.token, -EIO, NULL);
+	assert_int_equal(fixture->waiting, 0);
+	assert_failure(fixture, AUTH_TEMPORARY_FAILURE);
+}
+
+static void a_late_answer_is_forgotten(void **state)
+{
+	struct fixture *fixture = *state;
+	struct slow_source slow = {0};
+
+	begin_at(fixture, "SCRAM-SHA-1", &slow_source, &slow);
+	auth_step(fixture->login, SLICE("n,,n=ann,r=x"));
+	auth_end(&fixture->login);
+	assert_null(fixture->login);
+	auth_source_answer(fixture->auth, slow.token, AUTH_UNKNOWN, NULL);
+	auth_source_answer(fixture->auth, 0, AUTH_UNKNOWN, NULL);
+	begin_at(fixture, "PLAIN", &slow_source, &slow);
+	auth_step(fixture->login, SLICE("\0ann\0pencil"));
+	auth_source_answer(fixture->auth, slow.token, AUTH_UNKNOWN, NULL);
+	auth_end(&fixture->login); /* while the password is being hashed */
+	make(fixture, SLICE("x"));
+	await(fixture); /* the queue has passed it */
+}
+
+static void a_message_while_the_answer_is_under_way_ends_the_attempt(void **state)
+{
+	struct fixture *fixture = *state;
+	struct slow_source slow = {0};
+
+	begin_at(fixture, "SCRAM-SHA-1", &slow_source, &slow);
+	auth_step(fixture->login, SLICE("n,,n=ann,r=x"));
+	step(fixture, SLICE("c=biws,r=x,p=AAAA"));
+	assert_failure(fixture, AUTH_MALFORMED_REQUEST);
+	auth_source_answer(fixture->auth, slow.token, AUTH_UNKNOWN, NULL);
+	assert_int_equal(fixture->waiting, 0);
+}
+
+static void may_be_ended_from_its_answer(void **state)
+{
+	struct fixture *fixture = *state;
+
+	create(fixture, "ann@example.org", "pencil", false);
+	fixture->end_when_answered = true;
+	log_in_by_plain(fixture, "", "ann", "pencil");
+	assert_success(fixture, "ann@example.org");
+	assert_null(fixture->login);
+	begin(fixture, "SCRAM-SHA-1");
+	assert_int_equal(step(fixture, SLICE("n,,n=ann,r=x")), AUTH_CHALLENGE);
+	assert_memory_equal(buf_text(&fixture->data), "r=x", 3);
+	begin(fixture, "SCRAM-SHA-1");
+	step(fixture, SLICE("junk"));
+	assert_failure(fixture, AUTH_MALFORMED_REQUEST);
+}
+
+#define LOGIN_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		LOGIN_TEST(logs_in_by_scram_with_every_hash),
+		LOGIN_TEST(logs_in_by_plain),
+		LOGIN_TEST(asks_for_the_first_message_when_there_is_none),
+		LOGIN_TEST(an_unknown_user_looks_like_a_known_one),
+		LOGIN_TEST(tells_of_a_disabled_account_only_who_has_its_password),
+		LOGIN_TEST(refuses_to_act_for_another),
+		LOGIN_TEST(refuses_names_that_cannot_be),
+		LOGIN_TEST(refuses_a_message_that_is_too_long),
+		LOGIN_TEST(refuses_steps_after_the_end),
+		LOGIN_TEST(offers_plain_only_when_it_is_safe_or_allowed),
+		LOGIN_TEST(answers_a_broken_source_with_a_temporary_failure),
+		LOGIN_TEST(a_late_answer_is_forgotten),
+		LOGIN_TEST(a_message_while_the_answer_is_under_way_ends_the_attempt),
+		LOGIN_TEST(may_be_ended_from_its_answer),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
