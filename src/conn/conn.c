@@ -50,10 +50,13 @@ static void tell_closed(struct conn *conn)
 
 static void parse_on(struct conn *conn)
 {
-	conn->resume = false;
-	if (conn->pauses & PAUSE_OWNER)
-		return;
-	sx_pause(conn->sx, false);
+	bool unpause = conn->unpause && !(conn->pauses & PAUSE_OWNER);
+
+	conn->resume = conn->unpause = false;
+	if (unpause)
+		sx_pause(conn->sx, false);
+	else
+		sx_resume(conn->sx);
 	if (conn->phase == CONN_RUNNING)
 		conn_check_input(conn);
 }
@@ -70,7 +73,7 @@ static void run_task(struct mio_task *task)
 		conn_depart(conn);
 		return;
 	}
-	if (conn->resume && conn->phase == CONN_RUNNING)
+	if ((conn->resume || conn->unpause) && conn->phase == CONN_RUNNING)
 		parse_on(conn);
 	if (conn->phase < CONN_ENDED)
 		conn_flush(conn);
@@ -189,7 +192,7 @@ void conn_pause(struct conn *conn, bool paused)
 		sx_pause(conn->sx, true);
 		return;
 	}
-	conn->resume = true;
+	conn->unpause = true;
 	mio_defer(conn->env->mio, &conn->task);
 }
 

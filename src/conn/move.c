@@ -65,7 +65,7 @@ static void arrive(struct mio *mio, struct mio_mail *mail)
 	conn_set_deadline(conn, move->deadline_left_ms);
 	if (conn->phase != CONN_RUNNING)
 		conn_set_pause(conn, PAUSE_END, true);
-	conn->resume = true;
+	conn->unpause = true;
 	mio_defer(mio, &conn->task);
 	move->arrived(conn, move->arg);
 	mem_free(move);

@@ -38,6 +38,7 @@ struct conn {
 	int fault;
 	uint8_t phase, end, pauses;
 	bool resume : 1;    /* let the stream parse on in the task */
+	bool unpause : 1;   /* the same, and the owner no longer holds it */
 	bool blocked : 1;   /* writable() will come */
 	bool full : 1;      /* the owner is owed drained() */
 	bool closing : 1;   /* we said goodbye */

@@ -156,27 +156,34 @@ static void send_features(struct sx *sx)
 
 /* -- theirs ---------------------------------------------------------------------------------------- */
 
-/* The header's content namespace: ours, or one of those that a component's peer may speak. */
-static struct slice content_ns(const struct sx *sx, const struct nad *nad)
+/*
+ * The header's default namespace. A nad tells namespaces, not which of them is the default; printed it does, and
+ * no attribute's value can look like a declaration there, for its quotes are escaped.
+ */
+static struct slice content_ns(const struct nad *nad, struct buf *text)
 {
-	static const char *const known[] = {"jabber:component:accept", NS_CLIENT, "jabber:server"};
+	static const char declaration[] = " xmlns='";
+	struct slice printed, ns = {NULL, 0};
+	const char *at, *end;
 
-	if (sx->options->ns && nad_declares(nad, 0, sx->options->ns))
-		return slice_of(sx->options->ns);
-	for (size_t i = 0; i < countof(known); i++) {
-		if (nad_declares(nad, 0, known[i]))
-			return slice_of(known[i]);
-	}
-	return (struct slice){NULL, 0};
+	nad_print(nad, 0, NULL, text);
+	printed = buf_slice(text);
+	at = memmem(printed.data, printed.len, declaration, sizeof(declaration) - 1);
+	if (!at)
+		return ns;
+	ns.data = at + sizeof(declaration) - 1;
+	end = memchr(ns.data, '\'', printed.len - (size_t)(ns.data - printed.data));
+	ns.len = end ? (size_t)(end - ns.data) : 0;
+	return ns;
 }
 
-static void keep_words(struct sx *sx, const struct nad *nad)
+static void keep_words(struct sx *sx, const struct nad *nad, struct slice content)
 {
 	struct slice words[SX_WORDS] = {
 		[SX_WORD_TO] = nad_attr_value(nad, 0, "to"),
 		[SX_WORD_FROM] = nad_attr_value(nad, 0, "from"),
 		[SX_WORD_ID] = nad_attr_value(nad, 0, "id"),
-		[SX_WORD_NS] = content_ns(sx, nad),
+		[SX_WORD_NS] = content,
 	};
 
 	nad_attr(nad, 0, NS_XML, "lang", &words[SX_WORD_LANG]);
@@ -207,7 +214,7 @@ static bool read_version(struct sx *sx, const struct nad *nad)
 	return true;
 }
 
-static enum sx_error check_root(const struct sx *sx, const struct nad *nad)
+static enum sx_error check_root(const struct sx *sx, const struct nad *nad, struct slice content)
 {
 	const char *ns = sx->options->ns;
 
@@ -215,7 +222,7 @@ static enum sx_error check_root(const struct sx *sx, const struct nad *nad)
 		return SX_BAD_FORMAT;
 	if (!slice_is(nad_ns(nad, 0), NS_STREAM))
 		return ns ? SX_INVALID_NAMESPACE : SX_BAD_FORMAT;
-	if (ns && !slice_is(content_ns(sx, nad), ns))
+	if (ns && !slice_is(content, ns))
 		return SX_INVALID_NAMESPACE;
 	if (nad_attr_value(nad, 0, "to").len > JID_MAX || nad_attr_value(nad, 0, "from").len > JID_MAX)
 		return SX_IMPROPER_ADDRESSING;
@@ -256,12 +263,15 @@ static void answer_header(struct sx *sx)
 void sx_header_read(struct sx *sx, const struct nad *nad)
 {
 	bool server = sx->options->type == SX_SERVER;
-	enum sx_error error = check_root(sx, nad);
+	struct buf text = {0};
+	struct slice content = content_ns(nad, &text);
+	enum sx_error error = check_root(sx, nad, content);
 	bool spoken = read_version(sx, nad);
 
+	keep_words(sx, nad, content);
+	buf_fini(&text);
 	if (sx->state == SX_STATE_CLOSING)
 		return;
-	keep_words(sx, nad);
 	if (server)
 		sx->state = SX_STATE_STREAM_RECEIVED;
 	if (error)

@@ -364,6 +364,11 @@ void sx_pause(struct sx *sx, bool paused)
 	parse(sx);
 }
 
+void sx_resume(struct sx *sx)
+{
+	parse(sx);
+}
+
 void sx_continue(struct sx *sx)
 {
 	if (!sx->waiting)

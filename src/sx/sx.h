@@ -50,7 +50,7 @@ struct sx_handler {
 	void (*packet)(void *owner, struct sx *sx, struct nad **nad);
 	void (*output)(void *owner, struct sx *sx); /* there are bytes in sx_output() */
 	void (*closed)(void *owner, struct sx *sx, enum sx_end end); /* write what is left, then close */
-	/* sx_continue() came on its own turn: call sx_pause(sx, false) on a later one. NULL: parsing goes on at once. */
+	/* sx_continue() came on its own turn: call sx_resume() on a later one. NULL: parsing goes on at once. */
 	void (*resume)(void *owner, struct sx *sx);
 };
 
@@ -103,6 +103,7 @@ void sx_feed(struct sx *sx, const void *bytes, size_t len);
 void sx_feed_end(struct sx *sx);      /* the peer's bytes ended */
 size_t sx_input_waiting(const struct sx *sx); /* kept unparsed: the owner stops reading above its limit */
 void sx_pause(struct sx *sx, bool paused); /* parse nothing more until unpaused; may call the handler on unpausing */
+void sx_resume(struct sx *sx); /* parses on, unless paused or waiting */
 
 struct buf *sx_output(struct sx *sx); /* borrowed: send, then buf_skip() and sx_sent() */
 void sx_sent(struct sx *sx);          /* the owner took bytes from the output */

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: MIT */
+/* STARTTLS and direct TLS between two streams in memory, with certificates made here. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include "peer.h"
+
+#include "xml/nad.h"
+
+static const struct sx_plugin *const server_plugins[] = {&sx_tls, &sx_sasl_server, NULL};
+static const struct sx_plugin *const client_plugins[] = {&sx_tls, &sx_sasl_client, NULL};
+
+/* -- certificates ---------------------------------------------------------------------------------- */
+
+struct certificates {
+	SSL_CTX *plain, *other, *client;
+	int made, gone;
+};
+
+static struct certificates certificates;
+
+static SSL_CTX *server_context(const char *name, const char *type)
+{
+	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+	EVP_PKEY *key = strcmp(type, "RSA") == 0 ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256");
+	X509 *certificate = X509_new();
+
+	X509_set_version(certificate, 2);
+	ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
+	X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
+	X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+	X509_set_pubkey(certificate, key);
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC,
+				   (const unsigned char *)name, -1, -1, 0);
+	X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
+	X509_sign(certificate, key, EVP_sha256());
+	SSL_CTX_use_certificate(context, certificate);
+	SSL_CTX_use_PrivateKey(context, key);
+	X509_free(certificate);
+	EVP_PKEY_free(key);
+	return context;
+}
+
+static SSL_CTX *server_lookup(void *arg, const char *name)
+{
+	if (strcmp(name, "other.example") == 0)
+		return certificates.other;
+	return strcmp(name, "example.org") == 0 || !*name ? certificates.plain : NULL;
+}
+
+static SSL_CTX *client_lookup(void *arg, const char *name)
+{
+	return certificates.client;
+}
+
+static void note_made(void *arg, void *ssl)
+{
+	certificates.made++;
+}
+
+static void note_gone(void *arg, void *ssl)
+{
+	certificates.gone++;
+}
+
+static const struct sx_tls_conf offering = {
+	.context = server_lookup, .offer = true, .made = note_made, .gone = note_gone};
+static const struct sx_tls_conf requiring = {.context = server_lookup, .offer = true, .require = true};
+static const struct sx_tls_conf direct_server = {.context = server_lookup, .direct = true};
+static const struct sx_tls_conf using = {.context = client_lookup, .offer = true};
+static const struct sx_tls_conf insisting = {.context = client_lookup, .offer = true, .require = true};
+static const struct sx_tls_conf direct_client = {.context = client_lookup, .direct = true};
+
+/* -- pairs ----------------------------------------------------------------------------------------- */
+
+struct pair {
+	struct peer server, client;
+	const void *server_conf[2], *client_conf[2];
+};
+
+static void log_in(struct peer *peer, struct nad *nad)
+{
+	if (slice_is(nad_name(nad, 0), "features") && sx_state(peer->sx) == SX_STATE_STREAM)
+		sx_sasl_auth(peer->sx, "xmpp", "PLAIN", "ann", "secret");
+}
+
+static void pair_init(struct pair *pair, const struct sx_tls_conf *server, const struct sx_tls_conf *client,
+		      const char *to)
+{
+	*pair = (struct pair){.server_conf = {server, &peer_sasl}, .client_conf = {client, NULL}};
+	peer_init(&pair->server, SX_SERVER, NS_CLIENT, NULL, server_plugins, pair->server_conf);
+	peer_init(&pair->client, SX_CLIENT, NS_CLIENT, to, client_plugins, pair->client_conf);
+	pair->client.on_packet = log_in;
+	sx_start(pair->client.sx);
+}
+
+static void pair_fini(struct pair *pair)
+{
+	peer_fini(&pair->server);
+	peer_fini(&pair->client);
+}
+
+/* The common name that the client was shown. */
+static void assert_shown(struct pair *pair, const char *name)
+{
+	struct { void *sx, *conf; SSL *ssl; } *state = sx_plugin_state(pair->client.sx, &sx_tls);
+	X509 *certificate = SSL_get1_peer_certificate(state->ssl);
+	char text[100] = "";
+
+	X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, text, sizeof(text));
+	assert_string_equal(text, name);
+	X509_free(certificate);
+}
+
+static void starts_tls_and_logs_in_under_it(size_t chunk)
+{
+	struct pair pair;
+
+	pair_init(&pair, &offering, &using, "example.org");
+	peers_talk(&pair.client, &pair.server, chunk);
+	assert_string_equal(peer_heard(&pair.client), "stream stream packet:features open packet:features ");
+	assert_string_equal(peer_heard(&pair.server), "header stream header stream header open ");
+	assert_true(sx_is_secure(pair.client.sx));
+	assert_true(sx_is_secure(pair.server.sx));
+	assert_null(memmem(buf_slice(&pair.client.wire).data, buf_used(&pair.client.wire), "<auth", 5));
+	assert_shown(&pair, "example.org");
+	pair_fini(&pair);
+}
+
+static void starttls_restarts_the_stream(void **test)
+{
+	starts_tls_and_logs_in_under_it(100000);
+}
+
+static void starttls_works_byte_by_byte(void **test)
+{
+	starts_tls_and_logs_in_under_it(1);
+}
+
+static void tells_of_each_tls_object(void **test)
+{
+	certificates.made = certificates.gone = 0;
+	starts_tls_and_logs_in_under_it(1000);
+	assert_int_equal(certificates.made, 1);
+	assert_int_equal(certificates.gone, 1);
+}
+
+static void the_name_in_the_hello_chooses_the_certificate(void **test)
+{
+	struct pair pair;
+
+	pair_init(&pair, &direct_server, &direct_client, "other.example");
+	peers_talk(&pair.client, &pair.server, 100000);
+	assert_string_equal(peer_heard(&pair.server), "header stream header open ");
+	assert_shown(&pair, "other.example");
+	pair_fini(&pair);
+}
+
+static void an_unknown_name_gets_the_default_certificate(void **test)
+{
+	struct pair pair;
+
+	pair_init(&pair, &direct_server, &direct_client, "unknown.example");
+	peers_talk(&pair.client, &pair.server, 7);
+	assert_true(sx_is_secure(pair.server.sx));
+	assert_shown(&pair, "example.org");
+	pair_fini(&pair);
+}
+
+static void carries_large_stanzas(void **test)
+{
+	struct pair pair;
+	struct buf big = {0};
+	struct slice part;
+
+	pair_init(&pair, &offering, &using, "example.org");
+	pair.server.options.after_auth.stanza_bytes = 1 << 20;
+	peers_talk(&pair.client, &pair.server, 100000);
+	peer_heard(&pair.server);
+	buf_append_text(&big, "<message>");
+	for (int i = 0; i < 100000; i++)
+		buf_append_char(&big, 'x');
+	buf_append_text(&big, "</message>");
+	part = buf_slice(&big);
+	sx_send_parts(pair.client.sx, &part, 1, SX_STANZA);
+	peers_talk(&pair.client, &pair.server, 5000);
+	assert_string_equal(peer_heard(&pair.server), "packet:message ");
+	assert_true(slice_equal(buf_slice(&pair.server.packet), buf_slice(&big)));
+	buf_fini(&big);
+	pair_fini(&pair);
+}
+
+static void closing_works_under_tls(void **test)
+{
+	struct pair pair;
+
+	pair_init(&pair, &offering, &using, "example.org");
+	peers_talk(&pair.client, &pair.server, 100000);
+	peer_heard(&pair.server);
+	peer_heard(&pair.client);
+	sx_close(pair.client.sx);
+	peers_talk(&pair.client, &pair.server, 100000);
+	assert_string_equal(peer_heard(&pair.server), "closed:peer ");
+	assert_string_equal(peer_heard(&pair.client), "closed:peer ");
+	pair_fini(&pair);
+}
+
+static void close_notify_is_the_end_of_bytes(void **test)
+{
+	struct pair pair;
+	struct { void *sx, *conf; SSL *ssl; } *state;
+
+	pair_init(&pair, &offering, &using, "example.org");
+	peers_talk(&pair.client, &pair.server, 100000);
+	peer_heard(&pair.server);
+	state = sx_plugin_state(pair.client.sx, &sx_tls);
+	sx_send_parts(pair.client.sx, &SLICE("<message/>"), 1, SX_STANZA);
+	sx_output(pair.client.sx);
+	SSL_shutdown(state->ssl);
+	peers_talk(&pair.client, &pair.server, 100000);
+	assert_string_equal(peer_heard(&pair.server), "packet:message closed:gone ");
+	pair_fini(&pair);
+}
+
+/* -- a server against what is said by hand ---------------------------------------------------------- */
+
+static void server_init(struct pair *pair, const struct sx_tls_conf *conf)
+{
+	*pair = (struct pair){.server_conf = {conf, &peer_sasl}};
+	peer_init(&pair->server, SX_SERVER, NS_CLIENT, NULL, server_plugins, pair->server_conf);
+	peer_feed(&pair->server, CLIENT_HEADER);
+	peer_heard(&pair->server);
+}
+
+#define STARTTLS "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+
+static void offers_starttls_before_sasl(void **test)
+{
+	struct pair pair;
+	const char *said;
+
+	server_init(&pair, &offering);
+	said = peer_said(&pair.server);
+	assert_non_null(strstr(said, "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/><mechanisms "));
+	peer_fini(&pair.server);
+}
+
+static void withholds_sasl_until_required_tls_is_there(void **test)
+{
+	struct pair pair;
+	const char *said;
+
+	server_init(&pair, &requiring);
+	said = peer_said(&pair.server);
+	assert_non_null(strstr(said, "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>"));
+	assert_null(strstr(said, "mechanisms"));
+	peer_feed(&pair.server, AUTH_PLAIN);
+	assert_non_null(strstr(peer_said(&pair.server), "<encryption-required/>"));
+	assert_null(sx_identity(pair.server.sx));
+	peer_fini(&pair.server);
+}
+
+static void required_tls_then_login(void **test)
+{
+	struct pair pair;
+
+	pair_init(&pair, &requiring, &insisting, "example.org");
+	peers_talk(&pair.client, &pair.server, 100000);
+	assert_string_equal(peer_heard(&pair.server), "header stream header stream header open ");
+	pair_fini(&pair);
+}
+
+static void what_is_injected_behind_starttls_is_never_seen(void **test)
+{
+	struct pair pair;
+
+	server_init(&pair, &offering);
+	peer_said(&pair.server);
+	peer_feed(&pair.server, STARTTLS CLIENT_HEADER AUTH_PLAIN);
+	assert_string_equal(peer_said(&pair.server), "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+	assert_int_equal(sx_input_waiting(pair.server.sx), 0);
+	assert_string_equal(peer_heard(&pair.server), "");
+	assert_null(sx_identity(pair.server.sx));
+	peer_fini(&pair.server);
+}
+
+static void clear_text_instead_of_a_handshake_ends_the_stream(void **test)
+{
+	struct pair pair;
+
+	server_init(&pair, &offering);
+	peer_feed(&pair.server, STARTTLS);
+	peer_feed(&pair.server, CLIENT_HEADER);
+	assert_string_equal(peer_heard(&pair.server), "closed:error ");
+	assert_memory_equal(sx_end_text(pair.server.sx), "TLS handshake: ", 15);
+	peer_fini(&pair.server);
+}
+
+static void fails_where_it_has_no_certificate(void **test)
+{
+	struct pair pair = {.server_conf = {&offering, &peer_sasl}};
+
+	peer_init(&pair.server, SX_SERVER, NS_CLIENT, NULL, server_plugins, pair.server_conf);
+	peer_feed(&pair.server, HEADER("xmlns='jabber:client' to='no.example' version='1.0'"));
+	assert_null(strstr(peer_said(&pair.server), "starttls"));
+	peer_feed(&pair.server, STARTTLS);
+	assert_string_equal(peer_said(&pair.server),
+			    "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>");
+	assert_int_equal(sx_state(pair.server.sx), SX_STATE_CLOSING);
+	peer_fini(&pair.server);
+}
+
+static void refuses_starttls_after_login(void **test)
+{
+	struct pair pair;
+
+	server_init(&pair, &offering);
+	peer_feed(&pair.server, AUTH_PLAIN CLIENT_HEADER);
+	assert_null(strstr(peer_said(&pair.server), "starttls"));
+	peer_feed(&pair.server, STARTTLS);
+	assert_non_null(strstr(peer_said(&pair.server), "<failure "));
+	peer_fini(&pair.server);
+}
+
+static void a_client_that_insists_leaves_where_there_is_none(void **test)
+{
+	struct pair pair = {.client_conf = {&insisting, NULL}};
+
+	peer_init(&pair.client, SX_CLIENT, NS_CLIENT, "example.org", client_plugins, pair.client_conf);
+	sx_start(pair.client.sx);
+	peer_feed(&pair.client, HEADER("xmlns='jabber:client' version='1.0'") "<stream:features/>");
+	assert_string_equal(peer_heard(&pair.client), "stream closed:error:policy-violation ");
+	peer_fini(&pair.client);
+}
+
+static void a_client_believes_no_unasked_proceed(void **test)
+{
+	struct pair pair = {.client_conf = {&using, NULL}};
+
+	peer_init(&pair.client, SX_CLIENT, NS_CLIENT, "example.org", client_plugins, pair.client_conf);
+	sx_start(pair.client.sx);
+	peer_feed(&pair.client, HEADER("xmlns='jabber:client' version='1.0'")
+		  "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+	assert_string_equal(peer_heard(&pair.client), "stream closed:error:undefined-condition ");
+	peer_fini(&pair.client);
+}
+
+static void junk_under_tls_ends_the_stream(void **test)
+{
+	struct pair pair;
+
+	pair_init(&pair, &offering, &using, "example.org");
+	peers_talk(&pair.client, &pair.server, 100000);
+	peer_heard(&pair.server);
+	peer_feed(&pair.server, "<message/> this is no record");
+	assert_string_equal(peer_heard(&pair.server), "closed:error ");
+	peer_said(&pair.server); /* the alert */
+	pair_fini(&pair);
+}
+
+static void direct_tls_without_a_certificate_ends_the_stream(void **test)
+{
+	static const struct sx_tls_conf none = {.direct = true};
+	struct pair pair = {.server_conf = {&none, &peer_sasl}};
+
+	peer_init(&pair.server, SX_SERVER, NS_CLIENT, NULL, server_plugins, pair.server_conf);
+	sx_start(pair.server.sx);
+	assert_string_equal(peer_heard(&pair.server), "closed:error ");
+	assert_string_equal(sx_end_text(pair.server.sx), "TLS: no certificate");
+	peer_fini(&pair.server);
+}
+
+static void a_stream_moves_under_tls(void **test)
+{
+	struct pair pair;
+	struct sx_box *box;
+
+	pair_init(&pair, &offering, &using, "example.org");
+	pair.client.on_packet = NULL;
+	peers_talk(&pair.client, &pair.server, 100000);
+	assert_int_equal(sx_sasl_auth(pair.client.sx, "xmpp", "PLAIN", "ann", "secret"), 0);
+	sx_feed(pair.server.sx, buf_slice(sx_output(pair.client.sx)).data,
+		buf_used(sx_output(pair.client.sx)));
+	buf_fini(sx_output(pair.client.sx));
+	sx_sent(pair.client.sx);
+	box = sx_leave(&pair.server.sx);
+	pair.server.sx = sx_arrive(&box, &pair.server.env, &pair.server.handler, &pair.server);
+	peers_talk(&pair.client, &pair.server, 100000);
+	assert_string_equal(peer_heard(&pair.server), "header stream header stream header open ");
+	assert_true(sx_is_secure(pair.server.sx));
+	pair_fini(&pair);
+}
+
+static int make_certificates(void **test)
+{
+	certificates.plain = server_context("example.org", "RSA");
+	certificates.other = server_context("other.example", "EC");
+	certificates.client = SSL_CTX_new(TLS_client_method());
+	return 0;
+}
+
+static int free_certificates(void **test)
+{
+	SSL_CTX_free(certificates.plain);
+	SSL_CTX_free(certificates.other);
+	SSL_CTX_free(certificates.client);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(starttls_restarts_the_stream),
+		cmocka_unit_test(starttls_works_byte_by_byte),
+		cmocka_unit_test(tells_of_each_tls_object),
+		cmocka_unit_test(the_name_in_the_hello_chooses_the_certificate),
+		cmocka_unit_test(an_unknown_name_gets_the_default_certificate),
+		cmocka_unit_test(carries_large_stanzas),
+		cmocka_unit_test(closing_works_under_tls),
+		cmocka_unit_test(close_notify_is_the_end_of_bytes),
+		cmocka_unit_test(offers_starttls_before_sasl),
+		cmocka_unit_test(withholds_sasl_until_required_tls_is_there),
+		cmocka_unit_test(required_tls_then_login),
+		cmocka_unit_test(what_is_injected_behind_starttls_is_never_seen),
+		cmocka_unit_test(clear_text_instead_of_a_handshake_ends_the_stream),
+		cmocka_unit_test(fails_where_it_has_no_certificate),
+		cmocka_unit_test(refuses_starttls_after_login),
+		cmocka_unit_test(a_client_that_insists_leaves_where_there_is_none),
+		cmocka_unit_test(a_client_believes_no_unasked_proceed),
+		cmocka_unit_test(junk_under_tls_ends_the_stream),
+		cmocka_unit_test(direct_tls_without_a_certificate_ends_the_stream),
+		cmocka_unit_test(a_stream_moves_under_tls),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, make_certificates, free_certificates);
+}
