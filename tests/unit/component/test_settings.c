@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/* The configuration file: defaults, and what is refused where. */
+#include "component/settings.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+static struct settings settings; /* a test's file, parsed */
+
+static int parse(const char *text, struct conf_error *error)
+{
+	struct conf *conf = NULL;
+	int rc;
+
+	memset(&settings, 0, sizeof(settings));
+	memset(error, 0, sizeof(*error));
+	rc = settings_parse("test.toml", slice_of(text), &settings, &conf, error);
+	conf_free(&conf);
+	return rc;
+}
+
+static void refused(const char *text, unsigned line, const char *word)
+{
+	struct conf_error error;
+
+	assert_int_not_equal(parse(text, &error), 0);
+	assert_string_equal(error.file, "test.toml");
+	assert_int_equal(error.line, line);
+	if (!strstr(error.text, word))
+		fail_msg("\"%s\" is not in \"%s\"", word, error.text);
+}
+
+static void accepted(const char *text)
+{
+	struct conf_error error;
+
+	if (parse(text, &error))
+		fail_msg("%u:%u: %s", error.line, error.column, error.text);
+}
+
+static void needs_nothing_but_domains(void **state)
+{
+	struct conf_error error;
+	struct conf *conf = NULL;
+
+	memset(&settings, 0, sizeof(settings));
+	assert_int_equal(settings_parse("t", SLICE("domains = [\"example.com\"]\n"), &settings, &conf, &error), 0);
+	assert_string_equal(settings.data.dir, "/var/lib/jackdaw");
+	assert_string_equal(settings.listen.client.items[0], ":5222");
+	assert_string_equal(settings.listen.router.items[0], "127.0.0.1:5347");
+	assert_int_equal(settings.listen.server.count, 0);
+	assert_true(settings.tls.required);
+	assert_int_equal(settings.limits.stanza, 262144);
+	assert_int_equal(settings.limits.client_rate, 20480);
+	assert_int_equal(settings.limits.time_to_login_ms, 30000);
+	assert_int_equal(settings.limits.login_attempts.count, 5);
+	assert_int_equal(settings.limits.login_attempts.per_ms, 60000);
+	assert_int_equal(settings.sessions.resume_ms, 0);
+	assert_int_equal(settings.messages.archive_ms, 0);
+	assert_int_equal(settings.accounts.mechanisms.count, 3);
+	assert_string_equal(settings.router.password, "");
+	conf_free(&conf);
+}
+
+static void refuses_a_file_without_domains(void **state)
+{
+	struct conf_error error;
+
+	assert_int_not_equal(parse("", &error), 0);
+	assert_int_not_equal(parse("domains = []\n", &error), 0);
+}
+
+static void refuses_what_is_no_domain_in_its_plain_form(void **state)
+{
+	refused("\ndomains = [\"Example.com\"]\n", 2, "example.com");
+	refused("domains = [\"a b\"]\n", 1, "no domain");
+	refused("domains = [\"a.example\", \"a.example\"]\n", 1, "twice");
+}
+
+static void says_what_is_not_in_this_version(void **state)
+{
+	static const char *const keys[] = {
+		"admins = [\"a@b.example\"]\n",
+		"[listen]\nserver = [\":5269\"]\n",
+		"[listen]\nhttps = [\":5281\"]\n",
+		"[process]\nsplit = true\n",
+		"[tls]\nclient_ca = \"/etc/ca.pem\"\n",
+		"[messages]\narchive = \"30 days\"\n",
+		"[sessions]\nresume = \"10 minutes\"\n",
+		"[metrics]\nlisten = [\"127.0.0.1:9100\"]\n",
+		"[log]\nto = \"journal\"\n",
+		"[accounts]\nregistration = \"invite\"\n",
+		"[accounts]\nmechanisms = [\"EXTERNAL\"]\n",
+		"[storage]\nurl = \"postgresql://db\"\n",
+		"[router]\ntls = \"required\"\n",
+	};
+
+	for (size_t i = 0; i < countof(keys); i++) {
+		AUTO(buf_fini) struct buf text = {0};
+
+		buf_printf(&text, "domains = [\"b.example\"]\n%s", keys[i]);
+		refused(buf_text(&text), keys[i][0] == '[' ? 3 : 2, "not in this version");
+	}
+}
+
+static void accepts_values_that_ask_for_nothing(void **state)
+{
+	accepted("domains = [\"b.example\"]\nadmins = []\n[listen]\nserver = []\nhttps = []\ntrusted_proxies = []\n"
+		 "[process]\nsplit = false\n[tls]\nclient_ca = \"\"\n[messages]\narchive = \"off\"\n"
+		 "[sessions]\nresume = \"off\"\n[metrics]\nlisten = []\n[log]\nto = \"stderr\"\n"
+		 "[router]\ntls = \"off\"\nca = \"\"\n[accounts]\nfrom = \"internal\"\nregistration = \"closed\"\n");
+}
+
+static void names_the_key_that_was_meant(void **state)
+{
+	refused("domains = [\"b.example\"]\n[limits]\nstanzas = \"1 MB\"\n", 3, "limits.stanza");
+}
+
+static void refuses_a_storage_it_does_not_know(void **state)
+{
+	refused("domains = [\"b.example\"]\n[storage]\nurl = \"mysql:x\"\n", 3, "storage.url");
+}
+
+static void reads_components(void **state)
+{
+	accepted("domains = [\"b.example\"]\n[[component]]\nname = \"irc.b.example\"\nsecret = \"s\"\n");
+	refused("domains = [\"b.example\"]\n[[component]]\nname = \"b.example\"\nsecret = \"s\"\n", 2, "domains");
+}
+
+static void serves_its_domains_only(void **state)
+{
+	const char *items[] = {"a.example", "b.example"};
+	const struct settings here = {.domains = {items, 2}};
+
+	assert_true(settings_serves(&here, SLICE("b.example")));
+	assert_false(settings_serves(&here, SLICE("c.example")));
+	assert_false(settings_serves(&here, SLICE("")));
+}
+
+static void every_key_explains_itself(void **state)
+{
+	for (const struct conf_option *option = settings_options; option->key; option++) {
+		AUTO(buf_fini) struct buf text = {0};
+
+		assert_true(conf_explain(settings_options, option->key, &text));
+		assert_true(strlen(option->text) > 5);
+	}
+}
+
+static void shows_a_file_that_it_would_accept(void **state)
+{
+	AUTO(buf_fini) struct buf text = {0};
+	struct conf_error error;
+	struct conf *conf = NULL;
+
+	memset(&settings, 0, sizeof(settings));
+	assert_int_equal(settings_parse("t", SLICE("domains = [\"example.com\"]\n"), &settings, &conf, &error), 0);
+	conf_show(settings_options, &settings, &text);
+	conf_free(&conf);
+	accepted(buf_text(&text));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(needs_nothing_but_domains),
+		cmocka_unit_test(refuses_a_file_without_domains),
+		cmocka_unit_test(refuses_what_is_no_domain_in_its_plain_form),
+		cmocka_unit_test(says_what_is_not_in_this_version),
+		cmocka_unit_test(accepts_values_that_ask_for_nothing),
+		cmocka_unit_test(names_the_key_that_was_meant),
+		cmocka_unit_test(refuses_a_storage_it_does_not_know),
+		cmocka_unit_test(reads_components),
+		cmocka_unit_test(serves_its_domains_only),
+		cmocka_unit_test(every_key_explains_itself),
+		cmocka_unit_test(shows_a_file_that_it_would_accept),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/* Certificates: made, found, and refused by the name of their file. */
+#include "component/tls.h"
+
+#include <fcntl.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "base/mem.h"
+#include "component/settings.h"
+#include "mio/mio.h"
+
+struct fixture {
+	struct mio_host *host;
+	struct settings settings;
+	const char *domains[2];
+	char dir[64], certificates[80];
+	struct buf note, why;
+	struct tls_store *store;
+};
+
+static int setup(void **state)
+{
+	struct fixture *fixture = mem_zalloc(MEM_OTHER, sizeof(*fixture));
+
+	snprintf(fixture->dir, sizeof(fixture->dir), "/tmp/jackdaw-tls-XXXXXX");
+	assert_non_null(mkdtemp(fixture->dir));
+	snprintf(fixture->certificates, sizeof(fixture->certificates), "%s/etc", fixture->dir);
+	fixture->host = mio_host_new("test");
+	fixture->domains[0] = "a.example";
+	fixture->domains[1] = "b.example";
+	fixture->settings.domains.items = fixture->domains;
+	fixture->settings.domains.count = 2;
+	fixture->settings.data.dir = fixture->dir;
+	fixture->settings.tls.certificates = fixture->certificates;
+	*state = fixture;
+	return 0;
+}
+
+static void remove_in(const struct fixture *fixture, const char *name)
+{
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/%s", fixture->dir, name);
+	remove(path);
+}
+
+static int teardown(void **state)
+{
+	static const char *const names[] = {
+		"certs/a.example.crt", "certs/a.example.key", "certs/b.example.crt", "certs/b.example.key",
+		"etc/a.example.crt",   "etc/a.example.key",   "etc/b.example/fullchain.pem", "etc/b.example/privkey.pem",
+		"etc/b.example",       "certs",		      "etc",
+	};
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < countof(names); i++)
+		remove_in(fixture, names[i]);
+	rmdir(fixture->dir);
+	tls_store_free(&fixture->store);
+	mio_host_free(&fixture->host);
+	buf_fini(&fixture->note);
+	buf_fini(&fixture->why);
+	mem_free(fixture);
+	return 0;
+}
+
+static int load(struct fixture *fixture)
+{
+	tls_store_free(&fixture->store);
+	buf_clear(&fixture->note);
+	buf_clear(&fixture->why);
+	return tls_store_load(fixture->host, &fixture->settings, &fixture->store, &fixture->note, &fixture->why);
+}
+
+/* Copies one of the made files to where certificates are looked for. */
+static void place(const struct fixture *fixture, const char *from, const char *to)
+{
+	char path[160], bytes[8192];
+	ssize_t len;
+	int fd;
+
+	mkdir(fixture->certificates, 0700);
+	snprintf(path, sizeof(path), "%s/etc/b.example", fixture->dir);
+	mkdir(path, 0700);
+	snprintf(path, sizeof(path), "%s/certs/%s", fixture->dir, from);
+	fd = open(path, O_RDONLY);
+	len = read(fd, bytes, sizeof(bytes));
+	close(fd);
+	assert_true(len > 0);
+	snprintf(path, sizeof(path), "%s/etc/%s", fixture->dir, to);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	assert_int_equal(write(fd, bytes, (size_t)len), len);
+	close(fd);
+}
+
+static void makes_a_certificate_where_none_is(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stat status;
+	char path[160];
+	X509 *certificate;
+
+	assert_int_equal(load(fixture), 0);
+	assert_non_null(strstr(buf_text(&fixture->note), "a.example: self-signed"));
+	certificate = SSL_CTX_get0_certificate(tls_store_context(fixture->store, "b.example"));
+	assert_int_equal(X509_check_host(certificate, "b.example", 0, 0, NULL), 1);
+	assert_int_equal(X509_check_host(certificate, "a.example", 0, 0, NULL), 0);
+	snprintf(path, sizeof(path), "%s/certs/a.example.key", fixture->dir);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0600);
+}
+
+static void keeps_the_certificate_it_made(void **state)
+{
+	struct fixture *fixture = *state;
+	ASN1_INTEGER *serial;
+
+	assert_int_equal(load(fixture), 0);
+	serial = ASN1_INTEGER_dup(
+		X509_get_serialNumber(SSL_CTX_get0_certificate(tls_store_context(fixture->store, "a.example"))));
+	assert_int_equal(load(fixture), 0);
+	assert_int_equal(ASN1_INTEGER_cmp(serial, X509_get_serialNumber(SSL_CTX_get0_certificate(
+							  tls_store_context(fixture->store, "a.example")))),
+			 0);
+	ASN1_INTEGER_free(serial);
+}
+
+static void knows_its_own_names_only(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(load(fixture), 0);
+	assert_null(tls_store_context(fixture->store, "c.example"));
+	assert_ptr_equal(tls_store_context(fixture->store, ""), tls_store_context(fixture->store, "a.example"));
+	assert_ptr_equal(tls_store_context(fixture->store, "B.Example"), tls_store_context(fixture->store, "b.example"));
+}
+
+static void takes_both_ways_to_name_the_files(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(load(fixture), 0);
+	place(fixture, "a.example.crt", "a.example.crt");
+	place(fixture, "a.example.key", "a.example.key");
+	place(fixture, "b.example.crt", "b.example/fullchain.pem");
+	place(fixture, "b.example.key", "b.example/privkey.pem");
+	assert_int_equal(load(fixture), 0);
+	assert_int_equal(buf_used(&fixture->note), 0);
+}
+
+static void refuses_a_key_of_another_certificate(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(load(fixture), 0);
+	place(fixture, "a.example.crt", "a.example.crt");
+	place(fixture, "b.example.key", "a.example.key");
+	assert_int_not_equal(load(fixture), 0);
+	assert_null(fixture->store);
+	assert_non_null(strstr(buf_text(&fixture->why), "etc/a.example.key"));
+}
+
+static void refuses_half_of_a_pair(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(load(fixture), 0);
+	place(fixture, "a.example.crt", "a.example.crt");
+	assert_int_not_equal(load(fixture), 0);
+	assert_non_null(strstr(buf_text(&fixture->why), "etc/a.example.key: cannot be read"));
+}
+
+static void refuses_a_file_that_is_no_key(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(load(fixture), 0);
+	place(fixture, "a.example.crt", "a.example.crt");
+	place(fixture, "a.example.crt", "a.example.key");
+	assert_int_not_equal(load(fixture), 0);
+	assert_non_null(strstr(buf_text(&fixture->why), "a.example.key"));
+	assert_null(strchr(buf_text(&fixture->why), '\n'));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(makes_a_certificate_where_none_is, setup, teardown),
+		cmocka_unit_test_setup_teardown(keeps_the_certificate_it_made, setup, teardown),
+		cmocka_unit_test_setup_teardown(knows_its_own_names_only, setup, teardown),
+		cmocka_unit_test_setup_teardown(takes_both_ways_to_name_the_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(refuses_a_key_of_another_certificate, setup, teardown),
+		cmocka_unit_test_setup_teardown(refuses_half_of_a_pair, setup, teardown),
+		cmocka_unit_test_setup_teardown(refuses_a_file_that_is_no_key, setup, teardown),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
