@@ -261,6 +261,19 @@ static bool is_name(const char *name)
 	       *name != '.' && strlen(name) < 64;
 }
 
+/* From before the first thread until the loop takes them: an early SIGTERM waits instead of cutting the start short. */
+static void hold_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
 static int serve(const struct cli *cli, const struct form *form)
 {
 	AUTO(buf_fini) struct buf why = {0};
@@ -271,7 +284,7 @@ static int serve(const struct cli *cli, const struct form *form)
 		fprintf(stderr, "jackdaw: %s\n", cli->count ? "this verb takes no words" : "a name has letters, digits, . _ and -");
 		return EXIT_USAGE;
 	}
-	signal(SIGPIPE, SIG_IGN);
+	hold_signals();
 	umask(077);
 	raise_descriptors();
 	rc = start(&serving, cli, &why);
