@@ -17,7 +17,8 @@ struct auth {
 	struct mio *mio;
 	struct hashing hashing;
 	struct slots requests; /* each a struct auth_request */
-	const struct auth_mechanism *mechanisms[AUTH_MECHANISMS_MAX]; /* best first, up to NULL or the end */
+	/* Best first, up to NULL or the end. */
+	const struct auth_mechanism *mechanisms[AUTH_MECHANISMS_MAX];
 	bool plain_insecure;
 	uint32_t rounds;
 	uint8_t secret[32];
@@ -26,12 +27,14 @@ struct auth {
 /* What a source was asked, named by a slot until it is answered. */
 struct auth_request {
 	uint64_t token; /* 0: nothing under way */
-	void (*answered)(struct auth_request *request, int result, const struct auth_account *account);
+	void (*answered)(struct auth_request *request, int result,
+			 const struct auth_account *account);
 	void (*dropped)(struct auth_request *request); /* the auth ends first */
 };
 
 void auth_request_start(struct auth *auth, struct auth_request *request);
-void auth_request_stop(struct auth *auth, struct auth_request *request); /* a late answer is forgotten */
+/* A late answer is forgotten. */
+void auth_request_stop(struct auth *auth, struct auth_request *request);
 
 struct auth_login {
 	struct auth *auth;
@@ -44,7 +47,7 @@ struct auth_login {
 	struct str *domain;
 	struct jid *user;
 	struct auth_request request; /* the lookup */
-	struct hash_job *job;        /* the check of a password; the driver's */
+	struct hash_job *job;	     /* the check of a password; the driver's */
 	struct auth_key expected;    /* by that check */
 	enum auth_hash hash;
 	bool begun, over, disabled;
@@ -52,8 +55,8 @@ struct auth_login {
 };
 
 /*
- * A mechanism asks for the account with login_lookup(), gets it in found(), and ends its part with one of the
- * others. None of these calls may be followed by a look at the login: the answer may have ended it.
+ * A mechanism asks for the account with login_lookup(), gets it in found(), and ends each of its
+ * turns with one of the functions below. The login may be gone when it returns.
  */
 struct auth_mechanism {
 	const char *name, *how;
@@ -61,18 +64,21 @@ struct auth_mechanism {
 	enum auth_hash hash;
 	size_t size;
 	void (*step)(struct auth_login *login, struct slice message);
-	void (*found)(struct auth_login *login, const struct auth_account *account); /* NULL: unknown */
+	/* account is NULL when it is unknown. */
+	void (*found)(struct auth_login *login, const struct auth_account *account);
 	void (*fini)(struct auth_login *login);
 };
 
 /* The mechanism of that name when it may be used now, else NULL. */
 const struct auth_mechanism *auth_usable(const struct auth *auth, const char *name, bool secure);
 
-extern const struct auth_mechanism auth_scram_sha1, auth_scram_sha256, auth_scram_sha512, auth_plain;
+extern const struct auth_mechanism auth_scram_sha1, auth_scram_sha256, auth_scram_sha512,
+	auth_plain;
 
 void login_lookup(struct auth_login *login, struct slice user, struct slice authzid);
 /* Succeeds or fails by the password, on the hashing driver. */
-void login_check(struct auth_login *login, enum auth_hash hash, const struct auth_key *key, struct slice password);
+void login_check(struct auth_login *login, enum auth_hash hash, const struct auth_key *key,
+		 struct slice password);
 void login_challenge(struct auth_login *login, struct slice data);
 void login_succeed(struct auth_login *login, struct slice data); /* without data when it is empty */
 void login_fail(struct auth_login *login, enum auth_failure failure);

@@ -6,8 +6,8 @@
 
 enum {
 	AUTH_SALT_LEN = 16,
-	AUTH_ROUNDS = 10000,          /* of new keys */
-	AUTH_ROUNDS_MAX = 10000000,   /* of imported ones: bounds the work of a login */
+	AUTH_ROUNDS = 10000,	    /* of new keys */
+	AUTH_ROUNDS_MAX = 10000000, /* of imported ones: bounds the work of a login */
 	AUTH_PASSWORD_MAX = 1024,
 };
 
@@ -22,5 +22,5 @@ bool auth_prepare_password(struct slice password, struct buf *prepared);
 bool auth_key_derive(enum auth_hash hash, struct slice prepared, struct auth_key *key);
 
 /* The same key for the same user at all times; nobody has its password. */
-void auth_key_fake(enum auth_hash hash, const uint8_t secret[32], struct slice user, uint32_t rounds,
-		   struct auth_key *key);
+void auth_key_fake(enum auth_hash hash, const uint8_t secret[32], struct slice user,
+		   uint32_t rounds, struct auth_key *key);

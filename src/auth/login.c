@@ -2,12 +2,11 @@
 /*
  * An attempt to log in.
  *
- *   step() ── lookup at the source ── found() ── challenge ── step() ── success or failure SCRAM
- *                                         └──── check on the hashing driver ── success or failure
- * PLAIN
+ *   SCRAM:  step, lookup at the source, challenge, step, success or failure
+ *   PLAIN:  step, lookup at the source, check on the hashing driver, success or failure
  *
- * Until the proof is there nothing differs between an account that exists, one that is disabled and
- * one that is not.
+ * Until the proof is there nothing differs between an account that exists, one that is disabled
+ * and one that is not.
  */
 #include "auth/auth.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The SCRAM server of RFC 5802 and RFC 7677, messages in and messages out: it knows neither accounts nor a loop. The nonce
- * and the key are handed in.
+ * The SCRAM server of RFC 5802 and RFC 7677, messages in and messages out: it knows neither
+ * accounts nor a loop. The nonce and the key are handed in.
  */
 #pragma once
 
@@ -11,12 +11,12 @@ enum { SCRAM_MALFORMED = 1, SCRAM_WRONG };
 
 struct scram {
 	enum auth_hash hash;
-	struct buf client_first; /* whole */
-	size_t gs2_len;          /* of it, the header; the bare message follows */
+	struct buf client_first;    /* whole */
+	size_t gs2_len;		    /* of it, the header; the bare message follows */
 	size_t nonce_at, nonce_len; /* of it, the client's nonce */
-	struct buf user, authzid; /* decoded, not prepared; authzid empty when absent */
+	struct buf user, authzid;   /* decoded, not prepared; authzid empty when absent */
 	struct buf server_first;
-	size_t whole_nonce_len;  /* of both nonces, in server_first behind "r=" */
+	size_t whole_nonce_len; /* of both nonces, in server_first behind "r=" */
 	struct auth_key key;
 };
 
@@ -24,6 +24,7 @@ struct scram {
 int scram_first(struct scram *scram, struct slice message);
 /* The answer to it. The nonce is ours, printable without a comma. */
 struct slice scram_challenge(struct scram *scram, struct slice nonce, const struct auth_key *key);
-/* The client's final message: appends ours and returns 0, or returns SCRAM_MALFORMED or SCRAM_WRONG. */
+/* The client's final message: appends ours and returns 0, or returns SCRAM_MALFORMED or
+ * SCRAM_WRONG. */
 int scram_final(struct scram *scram, struct slice message, struct buf *out);
 void scram_fini(struct scram *scram);

@@ -2,7 +2,7 @@
 /*
  * What a storage driver is, and the inside of a transaction, which it reads and answers.
  *
- * All functions of a driver run on the storage thread, except the first open() and the last close().
+ * A driver runs on the storage thread, except for the first open() and the last close().
  */
 #pragma once
 
@@ -11,8 +11,17 @@
 #include "storage/storage.h"
 
 enum store_verb {
-	VERB_GET, VERB_LIST, VERB_OWNERS, VERB_COUNT,                                   /* read */
-	VERB_PUT, VERB_ADD, VERB_NEED, VERB_DEL, VERB_CLEAR, VERB_APPEND, VERB_TRIM, /* write */
+	VERB_GET,
+	VERB_LIST,
+	VERB_OWNERS,
+	VERB_COUNT, /* read */
+	VERB_PUT,
+	VERB_ADD,
+	VERB_NEED,
+	VERB_DEL,
+	VERB_CLEAR,
+	VERB_APPEND,
+	VERB_TRIM, /* write */
 	VERBS
 };
 
@@ -21,8 +30,8 @@ struct store_op {
 	enum store_verb verb;
 	enum store store;
 	struct slice owner, item, value;
-	uint64_t number;       /* the most owners; the last sequence number to trim */
-	int64_t stamp_ms;      /* of an append, and the two below */
+	uint64_t number;  /* the most owners; the last sequence number to trim */
+	int64_t stamp_ms; /* of an append, and the two below */
 	uint64_t session;
 	uint32_t count;
 	size_t first_row, rows; /* the answer: within the rows of the transaction */
@@ -71,8 +80,9 @@ struct storage_driver {
 	int (*open)(void *db, const struct storage_place *place, struct buf *why);
 	void (*close)(void *db); /* closed is fine */
 	/*
-	 * Runs a batch, linked by next, and commits it; each transaction is whole or not at all, its result is set.
-	 * A fault is the batch's: nothing of it is promised, and the database must be opened again.
+	 * Runs a batch, linked by next, and commits it; each transaction is whole or not at all,
+	 * its result is set. A fault is the batch's: nothing of it is promised, and the database
+	 * must be opened again.
 	 */
 	int (*run)(void *db, struct store_txn *batch);
 };

@@ -6,15 +6,16 @@
 #include "auth/keys.h"
 
 /* Appends the base64 of the proof that a client with this password sends for an AuthMessage. */
-static inline void client_proof(enum auth_hash hash, struct slice password, const struct auth_key *key,
-				struct slice auth_message, struct buf *out)
+static inline void client_proof(enum auth_hash hash, struct slice password,
+				const struct auth_key *key, struct slice auth_message,
+				struct buf *out)
 {
 	const EVP_MD *const mds[] = {EVP_sha1(), EVP_sha256(), EVP_sha512()};
 	size_t size = auth_hash_size(hash);
 	uint8_t salted[64], client[64], stored[64], signature[64];
 
-	PKCS5_PBKDF2_HMAC(password.data, (int)password.len, key->salt, key->salt_len, (int)key->rounds, mds[hash],
-			  (int)size, salted);
+	PKCS5_PBKDF2_HMAC(password.data, (int)password.len, key->salt, key->salt_len,
+			  (int)key->rounds, mds[hash], (int)size, salted);
 	auth_hmac(hash, (struct slice){(char *)salted, size}, SLICE("Client Key"), client);
 	auth_digest_of(hash, (struct slice){(char *)client, size}, stored);
 	auth_hmac(hash, (struct slice){(char *)stored, size}, auth_message, signature);
@@ -52,11 +53,9 @@ static inline void client_key(struct slice server_first, struct auth_key *key)
 		memcpy(key->salt, buf_slice(&salt).data, buf_used(&salt));
 }
 
-/*
- * Appends the client's final message. bare is its first one behind the header, whose base64 is binding.
- */
-static inline void client_final(enum auth_hash hash, struct slice password, const char *binding, struct slice bare,
-				struct slice server_first, struct buf *out)
+/* Appends the final message. bare is the first one behind its header, whose base64 is binding. */
+static inline void client_final(enum auth_hash hash, struct slice password, const char *binding,
+				struct slice bare, struct slice server_first, struct buf *out)
 {
 	AUTO(buf_fini) struct buf auth_message = {0};
 	struct auth_key key;

@@ -33,14 +33,15 @@ struct fixture {
 	unsigned made, refused;
 };
 
-static const char *const fixture_mechanisms[] = {"SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1",
-						 "SCRAM-SHA-256-PLUS", "PLAIN", NULL};
+static const char *const fixture_mechanisms[] = {
+	"SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "SCRAM-SHA-256-PLUS", "PLAIN", NULL};
 
 static inline int fixture_setup(void **state)
 {
 	struct fixture *fixture = mem_zalloc(MEM_OTHER, sizeof(*fixture));
 	struct storage_options storage = {.url = "memory:"};
-	struct auth_options options = {.mechanisms = fixture_mechanisms, .rounds = 50, .secret = "secret"};
+	struct auth_options options = {
+		.mechanisms = fixture_mechanisms, .rounds = 50, .secret = "secret"};
 	struct buf why = {0};
 
 	fixture->host = mio_host_new("test");
@@ -87,9 +88,11 @@ static inline void await(struct fixture *fixture)
 	assert_int_equal(fixture->waiting, 0);
 }
 
-/* -- requests --------------------------------------------------------------------------------------- */
+/* -- requests
+ * --------------------------------------------------------------------------------------- */
 
-static inline void fixture_asked(void *arg, uint64_t token, int result, const struct auth_account *account)
+static inline void fixture_asked(void *arg, uint64_t token, int result,
+				 const struct auth_account *account)
 {
 	struct fixture *fixture = arg;
 
@@ -100,13 +103,15 @@ static inline void fixture_asked(void *arg, uint64_t token, int result, const st
 	answered(fixture);
 }
 
-static inline int ask(struct fixture *fixture, enum auth_verb verb, const char *name, const struct auth_account *account)
+static inline int ask(struct fixture *fixture, enum auth_verb verb, const char *name,
+		      const struct auth_account *account)
 {
 	AUTO(jid_free) struct jid *user = jid_parse(slice_of(name));
 
 	assert_non_null(user);
 	fixture->waiting++;
-	auth_ask(fixture->auth, verb, &auth_source_storage, fixture->storage, user, account, fixture_asked, fixture, 77);
+	auth_ask(fixture->auth, verb, &auth_source_storage, fixture->storage, user, account,
+		 fixture_asked, fixture, 77);
 	assert_int_equal(fixture->waiting, 1); /* never before the call returns */
 	await(fixture);
 	return fixture->result;
@@ -132,7 +137,8 @@ static inline void make(struct fixture *fixture, struct slice password)
 	auth_make_account(fixture->auth, password, fixture_made, fixture, 78);
 }
 
-static inline void create(struct fixture *fixture, const char *name, const char *password, bool disabled)
+static inline void create(struct fixture *fixture, const char *name, const char *password,
+			  bool disabled)
 {
 	struct auth_account account;
 
@@ -143,7 +149,8 @@ static inline void create(struct fixture *fixture, const char *name, const char 
 	assert_int_equal(ask(fixture, AUTH_CREATE, name, &account), AUTH_OK);
 }
 
-/* -- attempts --------------------------------------------------------------------------------------- */
+/* -- attempts
+ * --------------------------------------------------------------------------------------- */
 
 static inline void fixture_answer(void *arg, uint64_t token, const struct auth_answer *answer)
 {
@@ -161,12 +168,12 @@ static inline void fixture_answer(void *arg, uint64_t token, const struct auth_a
 	answered(fixture);
 }
 
-static inline void begin_at(struct fixture *fixture, const char *mechanism, const struct auth_source *source,
-			    void *state)
+static inline void begin_at(struct fixture *fixture, const char *mechanism,
+			    const struct auth_source *source, void *state)
 {
 	auth_end(&fixture->login);
-	fixture->login = auth_begin(fixture->auth, mechanism, true, SLICE("example.org"), source, state,
-				    fixture_answer, fixture, 79);
+	fixture->login = auth_begin(fixture->auth, mechanism, true, SLICE("example.org"), source,
+				    state, fixture_answer, fixture, 79);
 	assert_non_null(fixture->login);
 }
 
@@ -183,8 +190,8 @@ static inline enum auth_outcome step(struct fixture *fixture, struct slice messa
 	return fixture->answer.outcome;
 }
 
-#define assert_failure(fixture, expected)                                                                              \
-	do {                                                                                                           \
-		assert_int_equal((fixture)->answer.outcome, AUTH_FAILURE);                                             \
-		assert_int_equal((fixture)->answer.failure, expected);                                                 \
+#define assert_failure(fixture, expected)                                                          \
+	do {                                                                                       \
+		assert_int_equal((fixture)->answer.outcome, AUTH_FAILURE);                         \
+		assert_int_equal((fixture)->answer.failure, expected);                             \
 	} while (0)

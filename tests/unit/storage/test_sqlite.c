@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* What concerns the file: its lock, its schema, what survives, and what follows a fault of the disk. */
+/* What concerns the file: its lock, its schema, what survives, and what follows a fault of the
+ * disk. */
 #include "storage/drivers/sqlite.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include "fixture.h"
 
 #define ANN SLICE("ann@example.org")
 
-/* -- a file system whose writes or syncs fail on demand ------------------------------------------- */
+/* -- a file system whose writes or syncs fail on demand -------------------------------------------
+ */
 
 static int fail_write, fail_sync; /* the SQLite code to fail with, or 0 */
 
@@ -33,7 +37,8 @@ static int shim_read(sqlite3_file *file, void *bytes, int len, sqlite3_int64 at)
 
 static int shim_write(sqlite3_file *file, const void *bytes, int len, sqlite3_int64 at)
 {
-	return fail_write ? fail_write : real_of(file)->pMethods->xWrite(real_of(file), bytes, len, at);
+	return fail_write ? fail_write
+			  : real_of(file)->pMethods->xWrite(real_of(file), bytes, len, at);
 }
 
 static int shim_truncate(sqlite3_file *file, sqlite3_int64 size)
@@ -98,7 +103,8 @@ static const sqlite3_io_methods shim_methods = {
 	.xDeviceCharacteristics = shim_traits,
 };
 
-static int shim_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out_flags)
+static int shim_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
+		     int *out_flags)
 {
 	sqlite3_vfs *real_vfs = vfs->pAppData;
 	struct shim_file *shim = container_of(file, struct shim_file, base);
@@ -127,7 +133,8 @@ static sqlite3_vfs *shim_install(void)
 	return shim;
 }
 
-/* -- tests ------------------------------------------------------------------------------------------ */
+/* -- tests
+ * ------------------------------------------------------------------------------------------ */
 
 static struct store_txn *put_txn(const char *item)
 {
@@ -233,7 +240,9 @@ static void refuses_a_newer_schema(void **state)
 	storage_close(&fixture->storage);
 	snprintf(path, sizeof(path), "%s/t.db", fixture->dir);
 	assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(handle, "PRAGMA locking_mode=EXCLUSIVE;PRAGMA user_version=9999", NULL, NULL, NULL),
+	assert_int_equal(sqlite3_exec(handle,
+				      "PRAGMA locking_mode=EXCLUSIVE;PRAGMA user_version=9999",
+				      NULL, NULL, NULL),
 			 SQLITE_OK);
 	sqlite3_close(handle);
 	assert_int_equal(fixture_open(fixture, &why), -EPROTO);
@@ -273,7 +282,8 @@ static void says_what_is_wrong_with_the_place(void **state)
 	buf_fini(&why);
 }
 
-static void answers_a_fault_and_works_again(struct fixture *fixture, int *which, int code, int expected)
+static void answers_a_fault_and_works_again(struct fixture *fixture, int *which, int code,
+					    int expected)
 {
 	run(fixture, put_txn("before"));
 	*which = code;
@@ -303,9 +313,94 @@ static void answers_a_failed_sync_and_works_again(void **state)
 	answers_a_fault_and_works_again(*state, &fail_sync, SQLITE_IOERR_FSYNC, -EIO);
 }
 
-#define FILE_TEST(test)                                                                                                \
-	{                                                                                                              \
-		#test, test, fixture_setup, fixture_teardown, "sqlite:t.db"                                            \
+/* -- kill -9
+ * ---------------------------------------------------------------------------------------- */
+
+struct child {
+	struct mio *mio;
+	struct storage *storage;
+	int acks;
+};
+
+static void append_next(struct child *child);
+
+static void appended(void *arg, uint64_t token, const struct store_txn *txn, int result)
+{
+	struct child *child = arg;
+
+	if (result || write(child->acks, "+", 1) != 1)
+		_exit(1);
+	append_next(child);
+}
+
+static void append_next(struct child *child)
+{
+	struct store_txn *txn = store_txn_new();
+
+	store_append(txn, STORE_OFFLINE, ANN, 1, 0, 0, SLICE("<message/>"));
+	storage_run(child->storage, child->mio, &txn, appended, child, 0);
+}
+
+/* Appends for ever, a byte into the pipe for each answer. */
+static void live_as_child(const struct storage_options *options, int acks)
+{
+	struct mio_host *host = mio_host_new("child");
+	struct child child = {.acks = acks};
+	struct buf why = {0};
+
+	if (mio_host_start(host, 1, NULL, NULL) ||
+	    storage_open(host, options, &child.storage, &why))
+		_exit(1);
+	child.mio = mio_host_loop(host, 0);
+	append_next(&child);
+	mio_host_run(host);
+	_exit(1);
+}
+
+static void keeps_what_it_answered_when_killed(struct fixture *fixture, enum durability durability)
+{
+	struct storage_options options = {
+		.url = fixture->url, .dir = fixture->dir, .durability = durability};
+	struct store_txn *txn = store_txn_new();
+	unsigned long acked = 0;
+	char bytes[64];
+	ssize_t got;
+	int pipes[2];
+	pid_t pid;
+
+	storage_close(&fixture->storage);
+	assert_int_equal(pipe(pipes), 0);
+	pid = fork();
+	if (pid == 0)
+		live_as_child(&options, pipes[1]);
+	close(pipes[1]);
+	while ((got = read(pipes[0], bytes, sizeof(bytes))) > 0) {
+		acked += (unsigned long)got;
+		if (acked > 100)
+			kill(pid, SIGKILL);
+	}
+	close(pipes[0]);
+	waitpid(pid, NULL, 0);
+	assert_true(acked > 100);
+	reopen(fixture);
+	store_count(txn, STORE_OFFLINE, ANN);
+	run(fixture, txn);
+	assert_true(strtoul(buf_text(&fixture->answers[0].ops[0]), NULL, 10) >= acked);
+}
+
+static void keeps_what_it_answered_when_killed_at_full(void **state)
+{
+	keeps_what_it_answered_when_killed(*state, DURABILITY_FULL);
+}
+
+static void keeps_what_it_answered_when_killed_at_process(void **state)
+{
+	keeps_what_it_answered_when_killed(*state, DURABILITY_PROCESS);
+}
+
+#define FILE_TEST(test)                                                                            \
+	{                                                                                          \
+#test, test, fixture_setup, fixture_teardown, "sqlite:t.db"                        \
 	}
 
 int main(void)
@@ -322,6 +417,8 @@ int main(void)
 		FILE_TEST(answers_a_full_disk_and_works_again),
 		FILE_TEST(answers_a_failed_write_and_works_again),
 		FILE_TEST(answers_a_failed_sync_and_works_again),
+		FILE_TEST(keeps_what_it_answered_when_killed_at_full),
+		FILE_TEST(keeps_what_it_answered_when_killed_at_process),
 	};
 	sqlite3_vfs *shim = shim_install();
 	int rc;

@@ -145,7 +145,9 @@ static void a_log_keeps_its_order_and_is_trimmed(void **state)
 
 	store_append(txn, STORE_OFFLINE, ANN, 300, 7, 1, SLICE("<one/>"));
 	store_append(txn, STORE_OFFLINE, BOB, 200, 0, 0, SLICE("<other/>"));
-	assert_int_equal(store_append(txn, STORE_OFFLINE, ANN, 100, UINT64_MAX, UINT32_MAX, SLICE("<two/>")), 2);
+	assert_int_equal(
+		store_append(txn, STORE_OFFLINE, ANN, 100, UINT64_MAX, UINT32_MAX, SLICE("<two/>")),
+		2);
 	store_list(txn, STORE_OFFLINE, ANN);
 	store_count(txn, STORE_OFFLINE, ANN);
 	store_owners(txn, STORE_OFFLINE, SLICE(""), 10);
@@ -298,7 +300,8 @@ static void takes_ten_thousand_appends(void **state)
 	await(fixture);
 	assert_int_equal(fixture->answers[ANSWERS_MAX - 1].result, 0);
 	assert_rows(&fixture->answers[0], 0, "5000:;");
-	assert_ptr_equal(strstr(buf_text(&fixture->answers[0].ops[1]), "1:<message id='0'/>@1;3:<message id='2'/>@3;"),
+	assert_ptr_equal(strstr(buf_text(&fixture->answers[0].ops[1]),
+				"1:<message id='0'/>@1;3:<message id='2'/>@3;"),
 			 buf_text(&fixture->answers[0].ops[1]));
 }
 
@@ -328,10 +331,10 @@ static void refuses_an_unknown_url(void **state)
 	buf_fini(&why);
 }
 
-#define BOTH(test)                                                                                                     \
-	{#test " [sqlite]", test, fixture_setup, fixture_teardown, "sqlite:t.db"},                                     \
-	{                                                                                                              \
-		#test " [memory]", test, fixture_setup, fixture_teardown, "memory:"                                    \
+#define BOTH(test)                                                                                 \
+	{#test " [sqlite]", test, fixture_setup, fixture_teardown, "sqlite:t.db"},                 \
+	{                                                                                          \
+#test " [memory]", test, fixture_setup, fixture_teardown, "memory:"                \
 	}
 
 int main(void)
