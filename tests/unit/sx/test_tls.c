@@ -320,6 +320,7 @@ static void refuses_starttls_after_login(void **test)
 	struct pair pair;
 
 	server_init(&pair, &offering);
+	peer_said(&pair.server);
 	peer_feed(&pair.server, AUTH_PLAIN CLIENT_HEADER);
 	assert_null(strstr(peer_said(&pair.server), "starttls"));
 	peer_feed(&pair.server, STARTTLS);
