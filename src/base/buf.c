@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include "base/mem.h"
 
-enum { KEEP_EMPTY = 4096 };
+enum { KEEP_EMPTY = 4096, PRINT_ROOM = 64 };
 
 int slice_compare(struct slice a, struct slice b)
 {
@@ -48,7 +48,7 @@ char *buf_reserve(struct buf *buf, size_t len)
 	size_t cap;
 
 	if (buf->cap - buf->len >= len)
-		return buf->data + buf->len;
+		return buf->data ? buf->data + buf->len : NULL;
 	if (buf->start && buf->start >= buf_used(buf)) {
 		memcpy(buf->data, buf->data + buf->start, buf_used(buf));
 		buf->len -= buf->start;
@@ -94,16 +94,17 @@ void buf_append_char(struct buf *buf, char c)
 
 void buf_vprintf(struct buf *buf, const char *format, va_list args)
 {
+	char *room = buf_reserve(buf, PRINT_ROOM);
+	size_t size = buf->cap - buf->len;
 	va_list again;
 	int len;
 
 	va_copy(again, args);
-	len = vsnprintf(NULL, 0, format, again);
+	len = vsnprintf(room, size, format, again);
 	va_end(again);
-	if (len <= 0)
-		return;
-	vsnprintf(buf_reserve(buf, (size_t)len + 1), (size_t)len + 1, format, args);
-	buf->len += (size_t)len;
+	if (len > 0 && (size_t)len >= size)
+		vsnprintf(buf_reserve(buf, (size_t)len + 1), (size_t)len + 1, format, args);
+	buf->len += len > 0 ? (size_t)len : 0;
 }
 
 void buf_printf(struct buf *buf, const char *format, ...)

@@ -57,7 +57,7 @@ static inline size_t buf_used(const struct buf *buf)
 
 static inline struct slice buf_slice(const struct buf *buf)
 {
-	return (struct slice){buf->data + buf->start, buf->len - buf->start};
+	return (struct slice){buf->data ? buf->data + buf->start : NULL, buf->len - buf->start};
 }
 
 void buf_append(struct buf *buf, const void *bytes, size_t len);
@@ -77,7 +77,7 @@ void buf_fini(struct buf *buf);              /* empty, memory gone; may be used 
 void buf_wipe(struct buf *buf);              /* buf_fini for secrets */
 const char *buf_text(struct buf *buf);       /* NUL-terminated view of what is unread */
 
-/* XML 1.0 escaping of & < > ' ". */
+/* XML 1.0 escaping of & < > ' ", and of a carriage return, which a parser would make a line feed. */
 void buf_append_xml(struct buf *buf, struct slice text);
 void buf_append_base64(struct buf *buf, struct slice bytes);
 /* Strict base64 (RFC 4648, padding required, no white space). Returns false and appends nothing on junk. */

@@ -15,15 +15,11 @@ static const char *entity(char c)
 		return "&apos;";
 	case '"':
 		return "&quot;";
+	case '\r': /* a parser would make it a line feed (XML 1.0, 2.11) */
+		return "&#13;";
 	default:
 		return NULL;
 	}
-}
-
-/* True for the five that are escaped, and for white space that an attribute would lose (XML 1.0, 3.3.3). */
-static bool is_special(unsigned char c)
-{
-	return c == '&' || c == '<' || c == '>' || c == '\'' || c == '"' || c == '\r';
 }
 
 void buf_append_xml(struct buf *buf, struct slice text)
@@ -31,10 +27,12 @@ void buf_append_xml(struct buf *buf, struct slice text)
 	size_t from = 0;
 
 	for (size_t at = 0; at < text.len; at++) {
-		if (!is_special((unsigned char)text.data[at]))
+		const char *escaped = entity(text.data[at]);
+
+		if (!escaped)
 			continue;
 		buf_append(buf, text.data + from, at - from);
-		buf_append_text(buf, text.data[at] == '\r' ? "&#13;" : entity(text.data[at]));
+		buf_append_text(buf, escaped);
 		from = at + 1;
 	}
 	buf_append(buf, text.data + from, text.len - from);
@@ -90,10 +88,13 @@ static bool group64(const char *text, unsigned digits, unsigned char out[3])
 
 bool buf_append_unbase64(struct buf *buf, struct slice text)
 {
-	size_t before = buf->len, pad = 0;
+	size_t pad = 0, before;
 
 	if (text.len % 4)
 		return false;
+	/* All the room at once: a buffer that moves its bytes to the front would move the mark too. */
+	buf_reserve(buf, text.len / 4 * 3);
+	before = buf->len;
 	while (pad < 2 && pad < text.len && text.data[text.len - 1 - pad] == '=')
 		pad++;
 	for (size_t at = 0; at < text.len; at += 4) {

@@ -24,7 +24,7 @@
 #define PLAIN_BLOCKS 0
 #endif
 
-enum { ALIGN = 16, CHUNK = 64 * 1024, SMALL_MAX = 4096, LARGE = 0xff };
+enum { ALIGN = 16, CHUNK = 64 * 1024, SMALL_MAX = 32768, LARGE = 0xff, COLLECT_EVERY = 256 };
 
 /* Stands right before the payload; the payload is 16-byte aligned. */
 struct block {
@@ -53,7 +53,8 @@ struct free_block {
 };
 
 static const uint16_t class_sizes[] = {16,  32,	 48,  64,  80,	96,  112, 128,	160,  192,  224,  256,	320,
-				       384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 2048, 2560, 3072, 4096};
+				       384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 2048, 2560, 3072, 4096,
+				       5120, 6144, 8192, 10240, 12288, 16384, 20480, 24576, SMALL_MAX};
 enum { CLASSES = countof(class_sizes) };
 
 struct heap {
@@ -158,14 +159,6 @@ void heap_drop(struct heap **taken)
 	free(heap);
 }
 
-struct heap *heap_enter(struct heap *heap)
-{
-	struct heap *before = current;
-
-	current = heap;
-	return before;
-}
-
 const char *heap_name(const struct heap *heap)
 {
 	return heap->name;
@@ -215,10 +208,12 @@ static void large_free(struct heap *heap, struct block *block)
 {
 	struct large *large = container_of(block, struct large, block);
 
-	pthread_mutex_lock(&heap->lock);
-	large->next->prev = large->prev;
-	large->prev->next = large->next;
-	pthread_mutex_unlock(&heap->lock);
+	if (!heap->shared) {
+		pthread_mutex_lock(&heap->lock);
+		large->next->prev = large->prev;
+		large->prev->next = large->next;
+		pthread_mutex_unlock(&heap->lock);
+	}
 	atomic_fetch_sub_explicit(&heap->system_bytes, sizeof(*large) + block->size, memory_order_relaxed);
 	free(large);
 }
@@ -250,6 +245,17 @@ static void collect(struct heap *heap)
 	}
 }
 
+/* Who enters a heap owns it: what others have freed meanwhile is taken home. */
+struct heap *heap_enter(struct heap *heap)
+{
+	struct heap *before = current;
+
+	current = heap;
+	if (heap && atomic_load_explicit(&heap->remote, memory_order_relaxed))
+		collect(heap);
+	return before;
+}
+
 static void leave_for_owner(struct heap *heap, struct free_block *payload)
 {
 	struct free_block *head = atomic_load_explicit(&heap->remote, memory_order_relaxed);
@@ -264,36 +270,61 @@ static struct block *large_alloc(struct heap *heap, size_t size)
 {
 	struct large *large;
 
-	if (!is_everybodys(heap))
-		collect(heap);
 	large = system_alloc(heap, sizeof(*large) + size);
+	large->block.class = LARGE;
+	/* The heap of last resort is never dropped; without the list a leak checker sees what it lost. */
+	if (heap->shared)
+		return &large->block;
 	pthread_mutex_lock(&heap->lock);
 	large->next = heap->large.next;
 	large->prev = &heap->large;
 	large->next->prev = large;
 	heap->large.next = large;
 	pthread_mutex_unlock(&heap->lock);
-	large->block.class = LARGE;
 	return &large->block;
+}
+
+static struct block *cut_fresh(struct heap *heap, unsigned class)
+{
+	struct block *block = (struct block *)heap->fresh;
+
+	heap->fresh += sizeof(*block) + class_sizes[class];
+	block->class = (uint8_t)class;
+	block->mark = MARK_FREE;
+	return block;
+}
+
+static size_t fresh_left(const struct heap *heap)
+{
+	return (size_t)(heap->fresh_end - heap->fresh);
+}
+
+/* What is left of a chunk becomes free blocks, the largest first. */
+static void use_up(struct heap *heap)
+{
+	for (unsigned class = CLASSES; class-- > 0;) {
+		while (fresh_left(heap) >= sizeof(struct block) + class_sizes[class]) {
+			struct free_block *payload = (struct free_block *)(cut_fresh(heap, class) + 1);
+
+			payload->next = heap->free[class];
+			heap->free[class] = payload;
+		}
+	}
 }
 
 static struct block *cut(struct heap *heap, unsigned class)
 {
-	size_t step = sizeof(struct block) + class_sizes[class];
-	struct block *block;
+	struct chunk *chunk;
 
-	if ((size_t)(heap->fresh_end - heap->fresh) < step) {
-		struct chunk *chunk = system_alloc(heap, CHUNK);
-
+	if (fresh_left(heap) < sizeof(struct block) + class_sizes[class]) {
+		use_up(heap);
+		chunk = system_alloc(heap, CHUNK);
 		chunk->next = heap->chunks;
 		heap->chunks = chunk;
 		heap->fresh = (char *)(chunk + 1);
 		heap->fresh_end = (char *)chunk + CHUNK;
 	}
-	block = (struct block *)heap->fresh;
-	heap->fresh += step;
-	block->class = (uint8_t)class;
-	return block;
+	return cut_fresh(heap, class);
 }
 
 static struct block *small_alloc(struct heap *heap, size_t size)
@@ -320,6 +351,9 @@ void *mem_alloc(enum mem_kind kind, size_t size)
 		fprintf(stderr, "jackdaw: a block of %zu bytes was asked for\n", size);
 		abort();
 	}
+	/* Not only when a class runs out: a large block that another thread freed goes back to the system. */
+	if (!is_everybodys(heap) && (size > SMALL_MAX || atomic_load_explicit(&heap->allocations, memory_order_relaxed) % COLLECT_EVERY == 0))
+		collect(heap);
 	if (is_everybodys(heap) || size > SMALL_MAX)
 		block = large_alloc(heap, size);
 	else

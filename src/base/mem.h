@@ -6,7 +6,7 @@
  * has entered (the one thread-local of the project); with none entered it uses a heap of last resort
  * that belongs to no part. A block remembers its heap: it may be freed on any thread and returns to the
  * heap that made it, in batches, without a lock on the way. In the steady state no call here reaches
- * the system: heap_system_calls() counts those that do.
+ * the system: heap_usage() counts those that do (under sanitizers each block is one).
  *
  * Allocation aborts the process when the system has no memory; it never returns NULL.
  */
@@ -37,7 +37,10 @@ struct heap *heap_new(const char *name);
 /* Frees all that was ever allocated from it and is not freed yet, and the heap; nothing runs. */
 void heap_drop(struct heap **heap);
 
-/* Makes the heap current on this thread (NULL: none) and returns the one that was. */
+/*
+ * Makes the heap current on this thread (NULL: none) and returns the one that was. A heap is current on one
+ * thread at a time. Entering takes home what other threads have freed, so that its figures are exact.
+ */
 struct heap *heap_enter(struct heap *heap);
 
 const char *heap_name(const struct heap *heap);

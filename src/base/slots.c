@@ -26,10 +26,13 @@ static uint64_t id_of(const struct slots *slots, uint32_t at)
 	return (uint64_t)slots->worker << 56 | (uint64_t)at << 32 | slots->slots[at].generation;
 }
 
-static void grow(struct slots *slots)
+/* False when all ids are taken. */
+static bool grow(struct slots *slots)
 {
 	uint32_t cap = slots->cap ? slots->cap * 2 : 16;
 
+	if (slots->cap == SLOTS_MAX)
+		return false;
 	slots->slots = mem_realloc(MEM_TABLE, slots->slots, cap * sizeof(struct slot));
 	/* In reverse, so that the lowest numbers are handed out first. */
 	for (uint32_t at = cap; at-- > slots->cap;) {
@@ -37,6 +40,7 @@ static void grow(struct slots *slots)
 		slots->free = at;
 	}
 	slots->cap = cap;
+	return true;
 }
 
 uint64_t slots_add(struct slots *slots, void *thing)
@@ -44,8 +48,8 @@ uint64_t slots_add(struct slots *slots, void *thing)
 	struct slot *slot;
 	uint32_t at;
 
-	if (slots->free == NO_SLOT)
-		grow(slots);
+	if (slots->free == NO_SLOT && !grow(slots))
+		return 0;
 	at = slots->free;
 	slot = &slots->slots[at];
 	slots->free = slot->next_free;

@@ -4,13 +4,15 @@
 
 #include "base/mem.h"
 
+enum { CELLS_MIN = 8, KEEP_EMPTY = 64 };
+
 struct table_cell {
 	void *entry;
 	uint64_t hash;
 };
 
 /* Stands in a cell whose entry is gone: probing goes on past it. */
-static char gone;
+static const char gone;
 
 static bool is_entry(const void *entry)
 {
@@ -114,6 +116,16 @@ static void resize(struct table *table, uint32_t size)
 	mem_free(old);
 }
 
+/* Half full at most, so that a resize pays for itself; smaller again after many were deleted. */
+static uint32_t size_for(uint32_t count)
+{
+	uint32_t size = CELLS_MIN;
+
+	while (size < count * 2)
+		size *= 2;
+	return size;
+}
+
 void *table_put(struct table *table, void *entry)
 {
 	struct slice key = table->key_of(entry);
@@ -122,9 +134,9 @@ void *table_put(struct table *table, void *entry)
 	void *old;
 
 	if (!table->cells)
-		resize(table, 8);
+		resize(table, CELLS_MIN);
 	else if ((table->used + 1) * 4 > (table->mask + 1) * 3)
-		resize(table, (table->mask + 1) * ((table->count + 1) * 2 > table->mask + 1 ? 2 : 1));
+		resize(table, size_for(table->count + 1));
 	cell = find(table, key, hash);
 	old = cell->entry;
 	*cell = (struct table_cell){entry, hash};
@@ -141,8 +153,9 @@ void *table_del(struct table *table, struct slice key)
 	if (!cell || !cell->entry)
 		return NULL;
 	entry = cell->entry;
-	cell->entry = &gone;
-	table->count--;
+	cell->entry = (void *)&gone;
+	if (!--table->count && table->mask + 1 > KEEP_EMPTY)
+		table_fini(table);
 	return entry;
 }
 

@@ -59,7 +59,7 @@ struct slots {
 /* generation: a random start, so that ids of an earlier life do not match. */
 void slots_init(struct slots *slots, uint8_t worker, uint32_t generation);
 void slots_fini(struct slots *slots);
-uint64_t slots_add(struct slots *slots, void *thing);
+uint64_t slots_add(struct slots *slots, void *thing); /* not NULL; 0 when 2^24 are in use */
 void *slots_get(const struct slots *slots, uint64_t id); /* NULL when gone */
 void *slots_del(struct slots *slots, uint64_t id);       /* what it was, or NULL */
 void *slots_next(const struct slots *slots, uint32_t *at);
