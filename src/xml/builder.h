@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* An expat parser that builds nads from whole tags. */
+#pragma once
+
+#include <expat.h>
+#include "base/list.h"
+#include "xml/parser.h"
+
+struct context;
+
+enum builder_mode {
+	BUILDER_SKIP,   /* gives no nad */
+	BUILDER_HEADER, /* the next start tag is the whole nad */
+	BUILDER_TREE,   /* elements on the first level, or of a document, become nads */
+};
+
+struct builder {
+	XML_Parser expat;
+	struct list link;        /* among the pool's idle ones */
+	struct context *context; /* whose root is open in it, or NULL */
+	size_t total;            /* bytes fed in its life: expat remembers every name that it ever saw */
+	struct buf held;         /* read and not fed yet: part of a tag and the text before it */
+
+	struct nad *nad;
+	unsigned depth;  /* of open elements in nad */
+	unsigned spaces; /* declared in nad's open elements */
+	int fault;       /* what a handler has refused, or 0 */
+	uint8_t mode;
+	bool complete;    /* nad is */
+	bool root_closed;
+};
+
+struct builder *builder_new(enum builder_mode mode);
+void builder_free(struct builder **builder);
+
+/* Returns XML_MORE or an error; bytes end where a tag ends. */
+int builder_feed(struct builder *builder, struct slice bytes);
+
+/* The nad, owned, if it is complete; else NULL. From now on elements become nads. */
+struct nad *builder_take(struct builder *builder);
