@@ -21,7 +21,8 @@ static int parse_unix(const char *path, struct sockaddr_un *out, socklen_t *len)
 	return 0;
 }
 
-static int parse_ip(const char *host, in_port_t port, bool brackets, struct sockaddr_storage *out, socklen_t *len)
+static int parse_ip(const char *host, in_port_t port, bool brackets, struct sockaddr_storage *out,
+		    socklen_t *len)
 {
 	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = port};
 	struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = port};

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the two back ends of mio, the machine (epoll*.c, threads.c) and the simulator (sim*.c), share.
+ * What the two back ends of mio, the machine (epoll*.c, threads.c) and the simulator (sim*.c),
+ * share.
  *
- * A back end embeds struct mio_host, struct mio, struct mio_listener and struct mio_driver as the first
- * member of structures of its own, and fills in one struct mio_backend. A turn of a loop is: set the clock,
- * mio_mail_run(), dispatch sockets, mio_turn_end(). Nothing here depends on the order of pointers.
+ * A back end embeds struct mio_host, struct mio, struct mio_listener and struct mio_driver as the
+ * first member of structures of its own, and fills in one struct mio_backend. A turn of a loop is:
+ * set the clock, mio_mail_run(), dispatch sockets, mio_turn_end(). Nothing here depends on the
+ * order of pointers.
  */
 #pragma once
 
@@ -19,7 +21,8 @@
 
 enum { MIO_LANES = 2, MIO_PEER_NAME = 128 };
 
-/* Timers: 8 ms ticks, 64 slots a level, sorted by the highest digit in which they differ from now. */
+/* Timers: 8 ms ticks, 64 slots a level, sorted by the highest digit in which they differ from now.
+ */
 enum { WHEEL_TICK_MS = 8, WHEEL_BITS = 6, WHEEL_SLOTS = 1 << WHEEL_BITS, WHEEL_LEVELS = 7 };
 
 struct mio_wheel {
@@ -32,9 +35,9 @@ struct mio_wheel {
 struct mio_host {
 	const struct mio_backend *backend;
 	char *part;
-	unsigned workers;  /* made so far */
+	unsigned workers; /* made so far */
 	struct mio **loops;
-	size_t mark;       /* of data lanes */
+	size_t mark; /* of data lanes */
 	pthread_mutex_t lock;
 	struct heap **heaps; /* see mio_host_heap(); under the lock */
 	unsigned heap_count;
@@ -45,17 +48,21 @@ struct mio {
 	struct mio_host *host;
 	const struct mio_backend *backend; /* the host's */
 	struct heap *heap;
-	int64_t now_ms, wall_ms; /* set by the back end at the start of a turn, and by loop_init() */
+	int64_t now_ms,
+		wall_ms; /* set by the back end at the start of a turn, and by loop_init() */
 	struct mio_wheel wheel;
-	struct mio_task *tasks, **tasks_end, *running; /* deferred; running: of the turn that ends */
-	uint64_t blocked; /* workers whose mailbox this loop found above its mark: see mio_entry_paused() */
+	struct mio_task *tasks, **tasks_end,
+		*running; /* deferred; running: of the turn that ends */
+	uint64_t blocked; /* workers whose mailbox this loop found above its mark: see
+			     mio_entry_paused() */
 	uint8_t worker;
 
 	/* The mailbox; touched by any thread. */
 	_Atomic(struct mio_mail *) lanes[MIO_LANES]; /* stacks: newest first */
 	_Atomic size_t data_bytes;
-	_Atomic uint64_t feeders;   /* workers that wait for a mail of ours to go on */
-	_Atomic bool sleeping;      /* set before waiting; who posts and finds it set clears it and calls wake() */
+	_Atomic uint64_t feeders; /* workers that wait for a mail of ours to go on */
+	_Atomic bool sleeping; /* set before waiting; who posts and finds it set clears it and calls
+				  wake() */
 	struct mio_mail resume[MIO_WORKERS_MAX]; /* to each feeder: go on */
 };
 
@@ -75,11 +82,13 @@ struct mio_driver {
 };
 
 struct mio_backend {
-	/* Loops: zeroed memory of loop_size, the common part is set before loop_init(). Return 0 or a fault. */
+	/* Loops: zeroed memory of loop_size, the common part is set before loop_init(). Return 0 or
+	 * a fault. */
 	size_t loop_size;
 	int (*loop_init)(struct mio *mio); /* sets now_ms and wall_ms */
 	void (*loop_fini)(struct mio *mio);
-	void (*host_fini)(struct mio_host *host); /* before the loops go; the host's memory is the caller's */
+	void (*host_fini)(
+		struct mio_host *host); /* before the loops go; the host's memory is the caller's */
 	int (*run)(struct mio_host *host);
 	void (*stop)(struct mio_host *host);
 	int (*signals)(struct mio_host *host, void (*signalled)(int number, void *arg), void *arg);
@@ -95,8 +104,9 @@ struct mio_backend {
 	void (*random)(struct mio *mio, void *bytes, size_t len);
 
 	/*
-	 * Sockets: mio, handler and flags are set before connect() and take(), which set fd, on success
-	 * only. The others are called with open sockets only; close() and give() leave fd to the caller.
+	 * Sockets: mio, handler and flags are set before connect() and take(), which set fd, on
+	 * success only. The others are called with open sockets only; close() and give() leave fd
+	 * to the caller.
 	 */
 	int (*connect)(struct mio_sock *sock, const char *address);
 	ssize_t (*read)(struct mio_sock *sock, void *bytes, size_t len);
@@ -110,14 +120,16 @@ struct mio_backend {
 
 	int (*listen)(struct mio_host *host, const char *address, struct mio_listener **listener);
 	void (*unlisten)(struct mio_listener *listener); /* frees it */
-	void (*accept)(struct mio *mio, struct mio_listener *listener, void (*accepted)(int given, void *arg),
-		       void *arg);
+	void (*accept)(struct mio *mio, struct mio_listener *listener,
+		       void (*accepted)(int given, void *arg), void *arg);
 	void (*accept_stop)(struct mio *mio, struct mio_listener *listener);
 	void (*refuse)(struct mio *mio, int given);
 
-	/* Drivers: new() makes one and calls mio_driver_init(); free() runs what is queued and frees it. */
+	/* Drivers: new() makes one and calls mio_driver_init(); free() runs what is queued and
+	 * frees it. */
 	struct mio_driver *(*driver_new)(struct mio_host *host, const char *name, unsigned threads,
-					 unsigned batch_max, void (*run)(void *state, struct mio_job *jobs),
+					 unsigned batch_max,
+					 void (*run)(void *state, struct mio_job *jobs),
 					 void *state);
 	void (*driver_free)(struct mio_driver *driver);
 	void (*submit)(struct mio_driver *driver, struct mio_job *job); /* job->home is set */
@@ -125,11 +137,12 @@ struct mio_backend {
 
 /* mio.c: what both hosts need. part is copied. */
 void mio_host_init(struct mio_host *host, const struct mio_backend *backend, const char *part);
-/* Ends the loops and drops all heaps, without calling code of the part; host_fini() is not called. */
+/* Ends the loops and drops all heaps, without calling code of the part; host_fini() is not called.
+ */
 void mio_host_fini(struct mio_host *host);
 /*
- * A heap named PART/NAME, for a driver's thread. What a driver made may outlive it, so the heap goes with
- * the host, in mio_host_fini(). Any thread.
+ * A heap named PART/NAME, for a driver's thread. What a driver made may outlive it, so the heap
+ * goes with the host, in mio_host_fini(). Any thread.
  */
 struct heap *mio_host_heap(struct mio_host *host, const char *name);
 
@@ -142,7 +155,8 @@ bool mio_has_work(const struct mio *mio);
 void mio_mail_run(struct mio *mio);
 bool mio_mail_waits(const struct mio *mio);
 /* Posts a stack of mails (newest first, oldest's next is ignored) from a thread that is no loop. */
-void mio_mail_push(struct mio *to, enum mio_lane lane, struct mio_mail *newest, struct mio_mail *oldest);
+void mio_mail_push(struct mio *to, enum mio_lane lane, struct mio_mail *newest,
+		   struct mio_mail *oldest);
 
 /* True while MIO_ENTRY sockets must not be read (writable() still comes). */
 static inline bool mio_entry_paused(const struct mio *mio)
@@ -157,11 +171,14 @@ int64_t mio_wheel_next(struct mio_wheel *wheel);
 void mio_wheel_run(struct mio *mio);
 
 /* driver.c: the queue and the answers. */
-void mio_driver_init(struct mio_driver *driver, struct mio_host *host, unsigned threads, unsigned batch_max,
-		     void (*run)(void *state, struct mio_job *jobs), void *state);
+void mio_driver_init(struct mio_driver *driver, struct mio_host *host, unsigned threads,
+		     unsigned batch_max, void (*run)(void *state, struct mio_job *jobs),
+		     void *state);
 void mio_driver_put(struct mio_driver *driver, struct mio_job *job);
-struct mio_job *mio_driver_take(struct mio_driver *driver); /* a batch, in order; NULL when none waits */
-void mio_jobs_done(struct mio_job *jobs); /* any thread: done() of each by its home's control lane */
+struct mio_job *
+mio_driver_take(struct mio_driver *driver); /* a batch, in order; NULL when none waits */
+void mio_jobs_done(
+	struct mio_job *jobs); /* any thread: done() of each by its home's control lane */
 
 /* address.c: numeric addresses as mio.h describes them. Returns 0 or -EINVAL. */
 int mio_address_parse(const char *address, struct sockaddr_storage *out, socklen_t *len);

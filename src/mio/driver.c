@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Drivers: the queue of jobs and the way their answers take home; the threads are the back end's. */
+/* Drivers: the queue of jobs and the way their answers take home; the threads are the back end's.
+ */
 #include "mio/backend.h"
 
-struct mio_driver *mio_driver_new(struct mio_host *host, const char *name, unsigned threads, unsigned batch_max,
+struct mio_driver *mio_driver_new(struct mio_host *host, const char *name, unsigned threads,
+				  unsigned batch_max,
 				  void (*run)(void *state, struct mio_job *jobs), void *state)
 {
 	return host->backend->driver_new(host, name, threads, batch_max, run, state);
@@ -26,8 +28,9 @@ unsigned mio_driver_queued(const struct mio_driver *driver)
 	return atomic_load(&driver->queued);
 }
 
-void mio_driver_init(struct mio_driver *driver, struct mio_host *host, unsigned threads, unsigned batch_max,
-		     void (*run)(void *state, struct mio_job *jobs), void *state)
+void mio_driver_init(struct mio_driver *driver, struct mio_host *host, unsigned threads,
+		     unsigned batch_max, void (*run)(void *state, struct mio_job *jobs),
+		     void *state)
 {
 	driver->host = host;
 	driver->run = run;

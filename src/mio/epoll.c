@@ -104,14 +104,16 @@ uint32_t epoll_slot_add(struct epoll_loop *loop, enum slot_kind kind, void *owne
 	} else {
 		if (loop->slot_count == loop->slot_cap) {
 			loop->slot_cap = loop->slot_cap ? loop->slot_cap * 2 : SLOTS_FIRST;
-			loop->slots = mem_realloc(MEM_LOOP, loop->slots, loop->slot_cap * sizeof(*loop->slots));
+			loop->slots = mem_realloc(MEM_LOOP, loop->slots,
+						  loop->slot_cap * sizeof(*loop->slots));
 		}
 		index = loop->slot_count++;
 		loop->slots[index].generation = 0;
 	}
 	heap_enter(before);
 	slot = &loop->slots[index];
-	*slot = (struct fd_slot){.owner = owner, .fd = fd, .kind = (uint8_t)kind, .generation = slot->generation};
+	*slot = (struct fd_slot){
+		.owner = owner, .fd = fd, .kind = (uint8_t)kind, .generation = slot->generation};
 	return index;
 }
 
@@ -133,9 +135,11 @@ struct fd_slot *epoll_slot(struct epoll_loop *loop, uint32_t index, uint32_t gen
 	return slot->kind != SLOT_FREE && slot->generation == generation ? slot : NULL;
 }
 
-static int change(int set, const struct fd_slot *slot, uint32_t index, uint8_t *now, uint32_t events)
+static int change(int set, const struct fd_slot *slot, uint32_t index, uint8_t *now,
+		  uint32_t events)
 {
-	struct epoll_event event = {.events = events, .data.u64 = (uint64_t)slot->generation << 32 | index};
+	struct epoll_event event = {.events = events,
+				    .data.u64 = (uint64_t)slot->generation << 32 | index};
 	int how = *now == 0 ? EPOLL_CTL_ADD : events == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
 
 	if (*now == (uint8_t)events)
@@ -200,7 +204,8 @@ static void turn(struct epoll_loop *loop)
 {
 	struct epoll_event events[EVENTS_PER_TURN];
 	bool resting = mio_entry_paused(&loop->mio);
-	int count = epoll_wait(resting ? loop->links : loop->all, events, EVENTS_PER_TURN, wait_ms(loop));
+	int count = epoll_wait(resting ? loop->links : loop->all, events, EVENTS_PER_TURN,
+			       wait_ms(loop));
 
 	atomic_store_explicit(&loop->mio.sleeping, false, memory_order_relaxed);
 	read_clock(loop);

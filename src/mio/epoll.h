@@ -2,10 +2,10 @@
 /*
  * The machine's back end: a loop on epoll.
  *
- * Each loop has two epoll sets. all holds everything; links holds what must go on while the entry sockets
- * rest (mio.h): links, writes to entry sockets, wake-ups. The loop waits on one or the other, so a message
- * costs one epoll_wait. An event names a slot of the loop's table and its generation, not a pointer: what an
- * earlier callback of the same turn closed is not found.
+ * Each loop has two epoll sets. all holds everything; links holds what must go on while the entry
+ * sockets rest (mio.h): links, writes to entry sockets, wake-ups. The loop waits on one or the
+ * other, so a message costs one epoll_wait. An event names a slot of the loop's table and its
+ * generation, not a pointer: what an earlier callback of the same turn closed is not found.
  */
 #pragma once
 
@@ -25,18 +25,19 @@ struct fd_slot {
 	int fd;
 	uint32_t generation;
 	union {
-		int fault;          /* a socket's, once it failed: given to all reads and writes */
+		int fault;	    /* a failed socket's: given to all reads and writes */
 		uint32_t next_free; /* index + 1 */
 	};
 	uint8_t kind, state;
-	uint8_t in_all, in_links; /* the events it is registered for in each set; 0: not registered */
+	uint8_t in_all, in_links; /* the events it is registered for in each set; 0: none */
 };
 
 enum { RANDOM_POOL = 256 };
 
 struct epoll_loop {
 	struct mio mio;
-	int all, links, wake_fd, reserve_fd; /* reserve_fd: given up to refuse a connection when descriptors ran out */
+	int all, links, wake_fd;
+	int reserve_fd; /* given up to refuse a connection when descriptors ran out */
 	struct fd_slot *slots;
 	uint32_t slot_count, slot_cap, slot_free;
 	struct list acceptors;
@@ -74,7 +75,8 @@ void epoll_random(struct mio *mio, void *bytes, size_t len);
 
 uint32_t epoll_slot_add(struct epoll_loop *loop, enum slot_kind kind, void *owner, int fd);
 void epoll_slot_del(struct epoll_loop *loop, uint32_t index);
-/* The slot, if it is still the one of that generation, else NULL. Valid until the next slot is added. */
+/* The slot, if it is still the one of that generation, else NULL. Valid until the next slot is
+ * added. */
 struct fd_slot *epoll_slot(struct epoll_loop *loop, uint32_t index, uint32_t generation);
 /* Registers for these events in each set, 0 for none. Returns 0 or a fault. */
 int epoll_register(struct epoll_loop *loop, uint32_t index, uint32_t in_all, uint32_t in_links);
@@ -95,13 +97,15 @@ void epoll_sock_ready(struct epoll_loop *loop, uint32_t index, uint32_t events, 
 /* epoll_listen.c */
 int epoll_listen(struct mio_host *host, const char *address, struct mio_listener **listener);
 void epoll_unlisten(struct mio_listener *listener);
-void epoll_accept(struct mio *mio, struct mio_listener *listener, void (*accepted)(int given, void *arg), void *arg);
+void epoll_accept(struct mio *mio, struct mio_listener *listener,
+		  void (*accepted)(int given, void *arg), void *arg);
 void epoll_accept_stop(struct mio *mio, struct mio_listener *listener);
 void epoll_refuse(struct mio *mio, int given);
 void epoll_listener_ready(struct epoll_loop *loop, uint32_t index);
 
 /* threads.c */
-struct mio_driver *threads_driver_new(struct mio_host *host, const char *name, unsigned threads, unsigned batch_max,
+struct mio_driver *threads_driver_new(struct mio_host *host, const char *name, unsigned threads,
+				      unsigned batch_max,
 				      void (*run)(void *state, struct mio_job *jobs), void *state);
 void threads_driver_free(struct mio_driver *driver);
 void threads_submit(struct mio_driver *driver, struct mio_job *job);

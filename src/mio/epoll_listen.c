@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Listening on epoll: one descriptor, in the sets of all workers that accept, of which the kernel wakes one.
- * A TCP listener rests with the entry sockets; a Unix one (tools, our own parts) does not.
+ * Listening on epoll: one descriptor, in the sets of all workers that accept, of which the kernel
+ * wakes one. A TCP listener rests with the entry sockets; a Unix one (tools, our own parts) does
+ * not.
  */
 #include "mio/epoll.h"
 
@@ -19,7 +20,7 @@ enum { BACKLOG = 4096, ACCEPTS_PER_WAKE = 16, PAUSE_MS = 1000 };
 struct epoll_listener {
 	struct mio_listener listener;
 	int fd;
-	bool local;       /* a Unix socket */
+	bool local;	  /* a Unix socket */
 	struct stat file; /* its path's, so as not to remove a successor's */
 };
 
@@ -61,7 +62,8 @@ static int bind_local(int fd, const struct sockaddr_storage *at, socklen_t len)
 {
 	const char *path = ((const struct sockaddr_un *)at)->sun_path;
 
-	/* On Linux the socket's own mode becomes the path's: there is no moment in which it is open to all. */
+	/* On Linux the socket's own mode becomes the path's: there is no moment in which it is open
+	 * to all. */
 	if (fchmod(fd, 0600) < 0)
 		return -errno;
 	if (bind(fd, (const struct sockaddr *)at, len) == 0)
@@ -77,7 +79,8 @@ static int bind_ip(int fd, const struct sockaddr_storage *at, socklen_t len, boo
 	int only_six = any ? 0 : 1;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)); /* accepted ones inherit it */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1},
+		   sizeof(int)); /* accepted ones inherit it */
 	if (at->ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only_six, sizeof(only_six));
 	return bind(fd, (const struct sockaddr *)at, len) < 0 ? -errno : 0;
@@ -152,7 +155,8 @@ void epoll_unlisten(struct mio_listener *listener)
 	const char *path = self->local ? path_of(listener->address) : NULL;
 	struct stat file;
 
-	if (path && lstat(path, &file) == 0 && file.st_ino == self->file.st_ino && file.st_dev == self->file.st_dev)
+	if (path && lstat(path, &file) == 0 && file.st_ino == self->file.st_ino &&
+	    file.st_dev == self->file.st_dev)
 		unlink(path);
 	close(self->fd);
 	mem_free(self);
@@ -164,7 +168,8 @@ static int watch(struct acceptor *acceptor, bool on)
 {
 	uint32_t events = on ? EPOLLIN | EPOLLEXCLUSIVE : 0;
 
-	return epoll_register(acceptor->loop, acceptor->index, events, acceptor->listener->local ? events : 0);
+	return epoll_register(acceptor->loop, acceptor->index, events,
+			      acceptor->listener->local ? events : 0);
 }
 
 static void rest(struct acceptor *acceptor)
@@ -181,11 +186,14 @@ static void rested(struct mio_timer *timer)
 		rest(acceptor);
 }
 
-void epoll_accept(struct mio *mio, struct mio_listener *listener, void (*accepted)(int given, void *arg), void *arg)
+void epoll_accept(struct mio *mio, struct mio_listener *listener,
+		  void (*accepted)(int given, void *arg), void *arg)
 {
 	struct epoll_loop *loop = container_of(mio, struct epoll_loop, mio);
+	struct heap *before = heap_enter(mio->heap);
 	struct acceptor *acceptor = mem_zalloc(MEM_LOOP, sizeof(*acceptor));
 
+	heap_enter(before);
 	acceptor->loop = loop;
 	acceptor->listener = container_of(listener, struct epoll_listener, listener);
 	acceptor->accepted = accepted;
@@ -209,7 +217,8 @@ void epoll_accept_stop(struct mio *mio, struct mio_listener *listener)
 {
 	struct epoll_loop *loop = container_of(mio, struct epoll_loop, mio);
 
-	for (struct list *link = loop->acceptors.next; link != &loop->acceptors; link = link->next) {
+	for (struct list *link = loop->acceptors.next; link != &loop->acceptors;
+	     link = link->next) {
 		struct acceptor *acceptor = container_of(link, struct acceptor, link);
 
 		if (&acceptor->listener->listener != listener)
@@ -231,7 +240,8 @@ static int accept_one(int fd)
 	return given < 0 ? -errno : given;
 }
 
-/* Out of descriptors: one that was kept serves to take a connection and close it. False: none was left. */
+/* Out of descriptors: one that was kept serves to take a connection and close it. False: none was
+ * left. */
 static bool turn_away(struct epoll_loop *loop, int fd)
 {
 	int given;

@@ -2,7 +2,8 @@
 /*
  * Sockets on epoll.
  *
- *   connecting --writable--> open --give/close--> gone        connecting --> failed (a stored fault)
+ *   connecting --writable--> open --give/close--> gone        connecting --> failed (a stored
+ * fault)
  *
  * Readable is watched always, writable only while connecting and after a write gave -EAGAIN.
  */
@@ -32,7 +33,8 @@ static int watch(struct epoll_loop *loop, uint32_t index)
 	bool writes = (slot->state & (SLOT_BLOCKED | SLOT_CONNECTING)) && !slot->fault;
 	uint32_t write_events = writes ? EPOLLOUT : 0;
 	uint32_t events = (reads ? EPOLLIN : 0) | write_events;
-	int rc = epoll_register(loop, index, events, slot->state & SLOT_ENTRY ? write_events : events);
+	int rc = epoll_register(loop, index, events,
+				slot->state & SLOT_ENTRY ? write_events : events);
 
 	if (rc)
 		slot->fault = rc;
@@ -182,7 +184,7 @@ static void connect_ended(struct epoll_loop *loop, uint32_t index)
 	socklen_t len = sizeof(error);
 
 	getsockopt(slot->fd, SOL_SOCKET, SO_ERROR, &error, &len);
-	slot->state &= (uint8_t)~(SLOT_CONNECTING | SLOT_BLOCKED);
+	slot->state &= (uint8_t) ~(SLOT_CONNECTING | SLOT_BLOCKED);
 	slot->fault = -error;
 	watch(loop, index);
 	sock->handler->writable(sock);

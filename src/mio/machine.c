@@ -110,7 +110,8 @@ static int run_threads(struct mio_host *host)
 	int rc = 0;
 
 	for (; !rc && started < host->workers; started++)
-		rc = machine_thread(&loop_at(host, started)->thread, worker_main, loop_at(host, started));
+		rc = machine_thread(&loop_at(host, started)->thread, worker_main,
+				    loop_at(host, started));
 	if (rc) {
 		started--;
 		stop(host);

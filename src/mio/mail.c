@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mail between loops. A lane is a lock-free stack that its loop takes whole and turns around, which keeps the
- * order of each sender.
+ * Mail between loops. A lane is a lock-free stack that its loop takes whole and turns around, which
+ * keeps the order of each sender.
  *
- * Above the mark: the sender notes the receiver in blocked (its entry sockets rest) and itself in the
- * receiver's feeders; the receiver, having run its lane down to half the mark, mails each feeder to go on.
- * Each first writes its word and then looks at the other's, so one of them always sees that the lane is low.
+ * Above the mark: the sender notes the receiver in blocked (its entry sockets rest) and itself in
+ * the receiver's feeders; the receiver, having run its lane down to half the mark, mails each
+ * feeder to go on. Each first writes its word and then looks at the other's, so one of them always
+ * sees that the lane is low.
  */
 #include "mio/backend.h"
 
@@ -14,7 +15,8 @@ static uint64_t bit(unsigned worker)
 	return UINT64_C(1) << worker;
 }
 
-static void push(struct mio *to, enum mio_lane lane, struct mio_mail *newest, struct mio_mail *oldest)
+static void push(struct mio *to, enum mio_lane lane, struct mio_mail *newest,
+		 struct mio_mail *oldest)
 {
 	struct mio_mail *top = atomic_load(&to->lanes[lane]);
 
@@ -29,7 +31,8 @@ static void wake_sleeper(struct mio *to)
 		to->backend->wake(to);
 }
 
-void mio_mail_push(struct mio *to, enum mio_lane lane, struct mio_mail *newest, struct mio_mail *oldest)
+void mio_mail_push(struct mio *to, enum mio_lane lane, struct mio_mail *newest,
+		   struct mio_mail *oldest)
 {
 	push(to, lane, newest, oldest);
 	wake_sleeper(to);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What is the same in both back ends: hosts, tasks, the end of a turn, and the way to the back end. */
+/* What is the same in both back ends: hosts, tasks, the end of a turn, and the way to the back end.
+ */
 #include "mio/mio.h"
 
 #include <assert.h>
@@ -26,7 +27,8 @@ struct heap *mio_host_heap(struct mio_host *host, const char *name)
 	heap = heap_new(full);
 	before = heap_enter(NULL);
 	pthread_mutex_lock(&host->lock);
-	host->heaps = mem_realloc(MEM_LOOP, host->heaps, (host->heap_count + 1) * sizeof(struct heap *));
+	host->heaps =
+		mem_realloc(MEM_LOOP, host->heaps, (host->heap_count + 1) * sizeof(struct heap *));
 	host->heaps[host->heap_count++] = heap;
 	pthread_mutex_unlock(&host->lock);
 	heap_enter(before);
@@ -82,8 +84,8 @@ static int loop_new(struct mio_host *host, unsigned worker)
 	return rc;
 }
 
-int mio_host_start(struct mio_host *host, unsigned workers, int (*start)(struct mio *mio, void *arg),
-		   void *arg)
+int mio_host_start(struct mio_host *host, unsigned workers,
+		   int (*start)(struct mio *mio, void *arg), void *arg)
 {
 	int rc = workers == 0 || workers > MIO_WORKERS_MAX ? -EINVAL : 0;
 	struct heap *before = heap_enter(NULL);
@@ -313,8 +315,8 @@ int mio_sock_give(struct mio_sock *sock)
 	return given;
 }
 
-void mio_sock_take(struct mio *mio, struct mio_sock *sock, int given, const struct mio_sock_handler *handler,
-		   uint8_t flags)
+void mio_sock_take(struct mio *mio, struct mio_sock *sock, int given,
+		   const struct mio_sock_handler *handler, uint8_t flags)
 {
 	assert(sock->fd == 0);
 	sock->mio = mio;
@@ -340,7 +342,8 @@ const char *mio_listener_address(const struct mio_listener *listener)
 	return listener->address;
 }
 
-void mio_accept(struct mio *mio, struct mio_listener *listener, void (*accepted)(int given, void *arg), void *arg)
+void mio_accept(struct mio *mio, struct mio_listener *listener,
+		void (*accepted)(int given, void *arg), void *arg)
 {
 	mio->backend->accept(mio, listener, accepted, arg);
 }

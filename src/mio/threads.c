@@ -65,7 +65,8 @@ static void start_thread(struct threads_driver *driver, unsigned number, const c
 	(void)rc;
 }
 
-struct mio_driver *threads_driver_new(struct mio_host *host, const char *name, unsigned threads, unsigned batch_max,
+struct mio_driver *threads_driver_new(struct mio_host *host, const char *name, unsigned threads,
+				      unsigned batch_max,
 				      void (*run)(void *state, struct mio_job *jobs), void *state)
 {
 	struct threads_driver *driver = mem_zalloc(MEM_LOOP, sizeof(*driver));

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Timers on a hierarchical wheel. A timer stands on the level of the highest base-64 digit in which its tick
- * differs from the wheel's, in the slot of that digit; when the wheel reaches the slot, what is due runs and
- * the rest moves down. It is lazy: a timer that is set again to a later time stays where it is until then.
+ * Timers on a hierarchical wheel. A timer stands on the level of the highest base-64 digit in which
+ * its tick differs from the wheel's, in the slot of that digit; when the wheel reaches the slot,
+ * what is due runs and the rest moves down. It is lazy: a timer that is set again to a later time
+ * stays where it is until then.
  */
 #include "mio/backend.h"
 
@@ -34,15 +35,16 @@ static void place(struct mio_wheel *wheel, struct mio_timer *timer)
 }
 
 /*
- * The first slot that holds a timer, and the tick at which it is reached; NULL when none does. All slots of
- * a level come before those of the next.
+ * The first slot that holds a timer, and the tick at which it is reached; NULL when none does. All
+ * slots of a level come before those of the next.
  */
 static struct list *first_slot(struct mio_wheel *wheel, int64_t *tick)
 {
 	for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
 		while (wheel->filled[level]) {
 			unsigned slot = (unsigned)__builtin_ctzll(wheel->filled[level]);
-			int64_t base = wheel->tick >> level_shift(level + 1) << level_shift(level + 1);
+			int64_t base = wheel->tick >> level_shift(level + 1)
+							      << level_shift(level + 1);
 
 			if (!list_empty(&wheel->slots[level][slot])) {
 				*tick = base + ((int64_t)slot << level_shift(level));

@@ -8,10 +8,12 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <cmocka.h>
 #include "base/macros.h"
 #include "base/mem.h"
-#include "mio/mio.h"
+#include "mio/backend.h"
 
 struct harness {
 	struct mio_host *host;
@@ -51,4 +53,20 @@ static inline void harness_free(struct harness *harness)
 {
 	mio_host_free(&harness->host);
 	assert_null(harness->host);
+}
+
+/* A blocking connection from outside the loop. */
+static inline int harness_dial(const char *address)
+{
+	struct sockaddr_storage to;
+	socklen_t len;
+	int fd;
+
+	assert_int_equal(mio_address_parse(address, &to, &len), 0);
+	fd = socket(to.ss_family, SOCK_STREAM, 0);
+	assert_true(fd >= 0);
+	if (connect(fd, (struct sockaddr *)&to, len) == 0)
+		return fd;
+	close(fd);
+	return -1;
 }

@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include "mio/backend.h"
 
-enum { LETTERS = 50000, WORKERS = 2 };
+enum { LETTERS = 50000, RETURNS = 20000, WORKERS = 2 };
 
 /* -- without threads: the test runs the loops' mail by hand -- */
 
@@ -44,7 +44,8 @@ static void open_office(struct post_office *office, size_t mark)
 	office->b = mio_host_loop(office->harness.host, 1);
 }
 
-static void send_letter(struct post_office *office, struct letter *letter, unsigned number, enum mio_lane lane, size_t bytes)
+static void send_letter(struct post_office *office, struct letter *letter, unsigned number,
+			enum mio_lane lane, size_t bytes)
 {
 	letter->office = office;
 	letter->number = number;
@@ -177,7 +178,7 @@ static void send_parcels(struct flood *flood, unsigned here, unsigned count)
 		struct parcel *parcel = &flood->parcels[here][flood->sent[here]++];
 
 		parcel->flood = flood;
-		parcel->lane = i % 8 == 0 ? MIO_CONTROL : MIO_DATA;
+		parcel->lane = flood->sent[here] % 8 == 0 ? MIO_CONTROL : MIO_DATA;
 		parcel->number = flood->next_number[here][parcel->lane]++;
 		parcel->mail.run = parcel_arrives;
 		parcel->mail.bytes = 100;
@@ -249,6 +250,37 @@ static void keeps_going_with_a_mark_of_one(void **state)
 	flood_with_mark(1);
 }
 
+/* -- sleeping and waking -- */
+
+struct rally {
+	struct harness harness;
+	struct mio_mail ball;
+	unsigned returns;
+};
+
+static void returned(struct mio *mio, struct mio_mail *mail)
+{
+	struct rally *rally = container_of(mail, struct rally, ball);
+
+	if (++rally->returns == RETURNS)
+		mio_host_stop(rally->harness.host);
+	else
+		mio_post(mio, mio_host_loop(rally->harness.host, !mio_worker(mio)), MIO_DATA, mail);
+}
+
+static void wakes_a_sleeper_each_time(void **state)
+{
+	struct rally rally;
+
+	memset(&rally, 0, sizeof(rally));
+	harness_start(&rally.harness, WORKERS, NULL, NULL);
+	rally.ball.run = returned;
+	mio_post(rally.harness.mio, mio_host_loop(rally.harness.host, 1), MIO_DATA, &rally.ball);
+	harness_run(&rally.harness);
+	assert_int_equal(rally.returns, RETURNS);
+	harness_free(&rally.harness);
+}
+
 /* -- entry sockets under pressure -- */
 
 struct pipe {
@@ -261,14 +293,12 @@ struct pipe {
 static void pipe_readable(struct mio_sock *sock)
 {
 	struct pipe *pipe = container_of(sock, struct pipe, sock);
-	char bytes[20];
-	ssize_t got = mio_read(sock, bytes, sizeof(bytes));
+	char byte;
 
-	assert_false(got == 0);
-	if (got < 0)
+	if (mio_read(sock, &byte, 1) != 1)
 		return;
-	send_parcels(pipe->flood, mio_worker(sock->mio), (unsigned)got);
-	assert_int_equal(write(pipe->peer, bytes, (size_t)got), got);
+	send_parcels(pipe->flood, mio_worker(sock->mio), 1);
+	assert_int_equal(write(pipe->peer, &byte, 1), 1);
 }
 
 static const struct mio_sock_handler pipe_handler = {pipe_readable, NULL};
@@ -286,8 +316,8 @@ static void lets_entries_in_with_a_mark_of_one(void **state)
 		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
 		pipes[i].flood = &flood;
 		pipes[i].peer = pair[1];
-		mio_sock_take(mio_host_loop(flood.harness.host, i), &pipes[i].sock, pair[0], &pipe_handler,
-			      MIO_ENTRY);
+		mio_sock_take(mio_host_loop(flood.harness.host, i), &pipes[i].sock, pair[0],
+			      &pipe_handler, MIO_ENTRY);
 		assert_int_equal(write(pair[1], bytes, sizeof(bytes)), sizeof(bytes));
 	}
 	run_flood(&flood);
@@ -299,22 +329,36 @@ struct lobby {
 	struct harness harness;
 	struct mio_sock entry, link;
 	struct mio_mail heavy;
-	sem_t link_was_read;
+	sem_t was_written;
 	unsigned link_reads;
-	int link_peer;
+	int entry_peer, link_peer;
+	bool written;
 };
 
+/* Makes room for the entry socket's writer when the link was read twice. */
 static void link_readable(struct mio_sock *sock)
 {
 	struct lobby *lobby = container_of(sock, struct lobby, link);
-	char byte;
+	char bytes[4096];
 
-	assert_int_equal(mio_read(sock, &byte, 1), 1);
+	assert_int_equal(mio_read(sock, bytes, 1), 1);
 	assert_true(mio_entry_paused(sock->mio));
-	if (++lobby->link_reads == 2)
-		sem_post(&lobby->link_was_read);
-	else
+	if (++lobby->link_reads == 1)
 		assert_int_equal(write(lobby->link_peer, "2", 1), 1);
+	else
+		while (read(lobby->entry_peer, bytes, sizeof(bytes)) > 0)
+			continue;
+}
+
+static void entry_writable(struct mio_sock *sock)
+{
+	struct lobby *lobby = container_of(sock, struct lobby, entry);
+
+	assert_true(mio_entry_paused(sock->mio));
+	assert_int_equal(lobby->link_reads, 2);
+	assert_int_equal(mio_write(sock, "x", 1), 1);
+	lobby->written = true;
+	sem_post(&lobby->was_written);
 }
 
 static void entry_readable(struct mio_sock *sock)
@@ -322,19 +366,19 @@ static void entry_readable(struct mio_sock *sock)
 	struct lobby *lobby = container_of(sock, struct lobby, entry);
 
 	assert_false(mio_entry_paused(sock->mio));
-	assert_int_equal(lobby->link_reads, 2);
+	assert_true(lobby->written);
 	mio_host_stop(lobby->harness.host);
 }
 
 static const struct mio_sock_handler link_handler = {link_readable, NULL};
-static const struct mio_sock_handler entry_handler = {entry_readable, NULL};
+static const struct mio_sock_handler entry_handler = {entry_readable, entry_writable};
 
-/* Keeps its worker busy until the other one has read its link, and so could go on. */
+/* Keeps its worker busy until the other one has read its link and written to its entry socket. */
 static void heavy_arrives(struct mio *mio, struct mio_mail *mail)
 {
 	struct lobby *lobby = container_of(mail, struct lobby, heavy);
 
-	while (sem_wait(&lobby->link_was_read) < 0)
+	while (sem_wait(&lobby->was_written) < 0)
 		assert_int_equal(errno, EINTR);
 }
 
@@ -345,9 +389,10 @@ static void reads_links_and_no_entries_above_the_mark(void **state)
 	int entry[2], link[2];
 
 	memset(&lobby, 0, sizeof(lobby));
-	sem_init(&lobby.link_was_read, 0, 0);
+	sem_init(&lobby.was_written, 0, 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, entry), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, link), 0);
+	lobby.entry_peer = entry[1];
 	lobby.link_peer = link[1];
 	harness_start(&lobby.harness, WORKERS, NULL, NULL);
 	mio_mailbox_mark(lobby.harness.host, 1);
@@ -356,6 +401,8 @@ static void reads_links_and_no_entries_above_the_mark(void **state)
 	mio_sock_take(mio, &lobby.link, link[0], &link_handler, 0);
 	assert_int_equal(write(entry[1], "x", 1), 1);
 	assert_int_equal(write(link[1], "1", 1), 1);
+	while (mio_write(&lobby.entry, "full", 4) > 0)
+		continue;
 	lobby.heavy.run = heavy_arrives;
 	lobby.heavy.bytes = 1000;
 	mio_post(mio, mio_host_loop(lobby.harness.host, 1), MIO_DATA, &lobby.heavy);
@@ -365,7 +412,7 @@ static void reads_links_and_no_entries_above_the_mark(void **state)
 	mio_close(&lobby.link);
 	close(entry[1]);
 	close(link[1]);
-	sem_destroy(&lobby.link_was_read);
+	sem_destroy(&lobby.was_written);
 	harness_free(&lobby.harness);
 }
 
@@ -378,6 +425,7 @@ int main(void)
 		cmocka_unit_test(delivers_ones_own_mail_in_a_later_turn),
 		cmocka_unit_test(keeps_the_order_of_each_sender),
 		cmocka_unit_test(keeps_going_with_a_mark_of_one),
+		cmocka_unit_test(wakes_a_sleeper_each_time),
 		cmocka_unit_test(lets_entries_in_with_a_mark_of_one),
 		cmocka_unit_test(reads_links_and_no_entries_above_the_mark),
 	};

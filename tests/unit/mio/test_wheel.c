@@ -63,8 +63,23 @@ static uint32_t next_random(uint64_t *state)
 
 static void is_never_early_and_at_most_a_tick_late(void **state)
 {
-	static const int64_t delays[] = {0, 1, 7, 8, 9, 63, 511, 512, 513, 4095, 32768, 60000, 300000,
-					 3600000, 86400000, INT64_C(30) * 86400000, INT64_C(4000) * 86400000};
+	static const int64_t delays[] = {0,
+					 1,
+					 7,
+					 8,
+					 9,
+					 63,
+					 511,
+					 512,
+					 513,
+					 4095,
+					 32768,
+					 60000,
+					 300000,
+					 3600000,
+					 86400000,
+					 INT64_C(30) * 86400000,
+					 INT64_C(4000) * 86400000};
 	struct clock clock;
 	struct alarm alarms[countof(delays)] = {0};
 
