@@ -107,7 +107,7 @@ static void name_listener(struct epoll_listener *self, const char *asked)
 {
 	char *name = self->listener.address;
 	size_t size = sizeof(self->listener.address);
-	struct sockaddr_storage at;
+	struct sockaddr_storage at = {0};
 	socklen_t len = sizeof(at);
 
 	if (self->local || getsockname(self->fd, (struct sockaddr *)&at, &len) < 0)
