@@ -61,8 +61,7 @@ static bool has_storage(const struct accounts *accounts, struct ctl_call *call)
 {
 	if (accounts->process->storage && accounts->process->hashing)
 		return true;
-	ctl_error(call, "%s has no accounts: the part that has the storage must run", accounts->process->name);
-	ctl_end(call, CTL_PROBLEM);
+	ctl_end(call, CTL_ELSEWHERE);
 	return false;
 }
 
@@ -392,7 +391,8 @@ static void user_list(void *arg, struct ctl_call *call)
 struct facts {
 	struct slice created;
 	bool disabled;
-	struct buf mechanisms; /* "SCRAM-SHA-1", "SCRAM-SHA-256" */
+	const char *quote;
+	struct buf mechanisms; /* each in quotes */
 };
 
 static void gather(struct facts *facts, const struct store_row *row)
@@ -405,8 +405,8 @@ static void gather(struct facts *facts, const struct store_row *row)
 	else if (slice_equal(row->item, ACCOUNT_DISABLED))
 		facts->disabled = true;
 	else if (auth_key_parse(row->value, &hash, &key))
-		buf_printf(&facts->mechanisms, "%s\"%s\"", buf_used(&facts->mechanisms) ? ", " : "",
-			   auth_hash_mechanism(hash));
+		buf_printf(&facts->mechanisms, "%s%s%s%s", buf_used(&facts->mechanisms) ? ", " : "", facts->quote,
+			   auth_hash_mechanism(hash), facts->quote);
 }
 
 static void print_facts(struct ctl_call *call, struct facts *facts)
@@ -437,6 +437,7 @@ static void shown(void *arg, uint64_t token, const struct store_txn *txn, int re
 
 	if (!call)
 		return;
+	facts.quote = ctl_wants_json(call) ? "\"" : "";
 	rows = result ? NULL : store_rows(txn, 0, &count);
 	if (!count) {
 		end_with(call, result ? result : AUTH_UNKNOWN, "");

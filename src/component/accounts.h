@@ -2,15 +2,10 @@
 /* The account commands of administrators: user add, passwd, del, list, show, disable, enable, import. */
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
-
 struct accounts;
 struct ctl;
-struct ctl_call;
-struct jid;
 struct process;
 
-/* Adds the commands for a process with storage and hashing; without them they say who has the accounts. */
+/* Adds the commands; as long as the process has no storage they end with CTL_ELSEWHERE. */
 struct accounts *accounts_new(struct ctl *ctl, struct process *process);
 void accounts_free(struct accounts **accounts); /* after the ctl; NULL in it is fine */

@@ -21,6 +21,8 @@
 	{.key = name, .type = kind, .offset = offsetof(struct settings, member), .preset = only,              \
 	 .text = sentence, .choices = words, .off = only}
 
+#define ROUTER_ADDRESS "127.0.0.1:5347"
+
 /* clang-format off */
 static const struct conf_option component_options[] = {
 	{.key = "name", .type = CONF_TEXT, .offset = offsetof(struct settings_component, name),
@@ -58,7 +60,7 @@ const struct conf_option settings_options[] = {
 		"addresses for WebSocket and BOSH, with TLS", NULL),
 	LATER("listen.http", CONF_LIST, listen.http, "[]",
 		"addresses for WebSocket and BOSH behind a proxy", NULL),
-	SETTING("listen.router", CONF_LIST, listen.router, "[\"127.0.0.1:5347\"]",
+	SETTING("listen.router", CONF_LIST, listen.router, "[\"" ROUTER_ADDRESS "\"]",
 		"addresses for native and XEP-0114 components"),
 	LATER("listen.trusted_proxies", CONF_LIST, listen.trusted_proxies, "[]",
 		"whose PROXY header is believed", NULL),
@@ -68,8 +70,8 @@ const struct conf_option settings_options[] = {
 	LATER("process.split", CONF_BOOL, process.split, "false",
 		"one process per part under a supervisor", NULL),
 
-	SETTING("router.connect", CONF_TEXT, router.connect, "127.0.0.1:5347",
-		"where single parts find the router"),
+	SETTING("router.connect", CONF_TEXT, router.connect, "",
+		"where single parts find the router; empty: at the first address of listen.router"),
 	SETTING("router.user", CONF_TEXT, router.user, "jabberd",
 		"the name that parts log in with at the router, and that ours accepts"),
 	SETTING("router.password", CONF_SECRET, router.password, "",
@@ -95,8 +97,8 @@ const struct conf_option settings_options[] = {
 
 	LATER("messages.archive", CONF_DURATION, messages.archive_ms, "off",
 		"how long messages are archived", NULL),
-	SETTING("messages.offline", CONF_DURATION, messages.offline_ms, "30 days",
-		"how long messages wait for who is away"),
+	LATER("messages.offline", CONF_DURATION, messages.offline_ms, "forever",
+		"how long messages wait for who is away", NULL),
 
 	SETTING("limits.client_rate", CONF_RATE, limits.client_rate, "20 KB/s",
 		"how fast a client may send; off: as it likes"),
@@ -112,25 +114,25 @@ const struct conf_option settings_options[] = {
 		"of an element, namespace declarations among them"),
 	SETTING("limits.sessions", CONF_COUNT, limits.sessions, "20",
 		"of an account; the oldest goes"),
-	SETTING("limits.connections", CONF_COUNT, limits.connections, "0",
-		"of clients; 0: the process's descriptors less a reserve"),
-	SETTING(
-		"limits.connections_per_address", CONF_COUNT, limits.connections_per_address, "1000", "per /64 for IPv6"),
+	LATER("limits.connections", CONF_COUNT, limits.connections, "0",
+		"of clients; 0: as many as the process has descriptors", NULL),
+	LATER("limits.connections_per_address", CONF_COUNT, limits.connections_per_address, "0",
+		"per /64 for IPv6; 0: no limit", NULL),
 	SETTING("limits.unlimited_from", CONF_LIST, limits.unlimited_from,
 		"[\"127.0.0.0/8\", \"::1\"]",
 		"networks without connections_per_address, login_attempts and registrations"),
-	SETTING("limits.login_attempts", CONF_PER_TIME, limits.login_attempts, "5 per minute",
-		"failed ones, per account and address; ten times that per address"),
-	SETTING("limits.registrations", CONF_PER_TIME, limits.registrations, "10 per hour",
-		"per address, when registration is open"),
-	SETTING("limits.memory", CONF_SIZE, limits.memory, "0",
-		"all queues together; 0: a quarter of the machine"),
+	LATER("limits.login_attempts", CONF_PER_TIME, limits.login_attempts, "off",
+		"failed ones, per account and address; ten times that per address", NULL),
+	LATER("limits.registrations", CONF_PER_TIME, limits.registrations, "off",
+		"per address, when registration is open", NULL),
+	LATER("limits.memory", CONF_SIZE, limits.memory, "0",
+		"all queues together; 0: no limit but those of each stream", NULL),
 
 	LATER("log.to", CONF_TEXT, log.to, "stderr", "where lines go", NULL),
 	CHOICE("log.level", log.level, "info",
 		"the least important lines that are written", "error warn info debug"),
 	CHOICE("log.format", log.format, "text", "how a line looks", "text json"),
-	CHOICE("log.addresses", log.addresses, "full",
+	LATER("log.addresses", CONF_CHOICE, log.addresses, "full",
 		"how much of clients' addresses is logged", "full network none"),
 
 	LATER("metrics.listen", CONF_LIST, metrics.listen, "[]",
@@ -140,15 +142,16 @@ const struct conf_option settings_options[] = {
 		"how long a lost connection can be resumed", NULL),
 	LATER("sessions.resume_queue", CONF_QUEUE, sessions.resume_queue, "2000 stanzas, 4 MB",
 		"what waits for one session", NULL),
-	SETTING("sessions.ping", CONF_DURATION, sessions.ping_ms, "5 minutes",
-		"probe a silent client"),
-	LATER("sessions.ping_inactive", CONF_DURATION, sessions.ping_inactive_ms, "30 minutes",
+	LATER("sessions.ping", CONF_DURATION, sessions.ping_ms, "off",
+		"probe a silent client", NULL),
+	LATER("sessions.ping_inactive", CONF_DURATION, sessions.ping_inactive_ms, "off",
 		"the same while it says that it is inactive", NULL),
-	SETTING("sessions.ping_timeout", CONF_DURATION, sessions.ping_timeout_ms, "60 s",
-		"how long a probed client may be silent"),
+	LATER("sessions.ping_timeout", CONF_DURATION, sessions.ping_timeout_ms, "60 s",
+		"how long a probed client may be silent", NULL),
 
 	{.key = "component", .type = CONF_TABLES, .offset = offsetof(struct settings, components), .preset = "[]",
-	 .text = "bridges and bots, XEP-0114", .sub = component_options, .sub_size = sizeof(struct settings_component)},
+	 .text = "bridges and bots, XEP-0114", .sub = component_options,
+	 .sub_size = sizeof(struct settings_component), .off = "[]"},
 	{.key = NULL},
 };
 /* clang-format on */
@@ -316,6 +319,9 @@ int settings_parse(const char *name, struct slice text, struct settings *setting
 		find_place(text, finding.section, finding.key, error);
 		conf_free(conf);
 	}
+	/* No fact is typed twice: a router that listens elsewhere is looked for there. */
+	if (!rc && !*settings->router.connect)
+		settings->router.connect = settings->listen.router.count ? settings->listen.router.items[0] : ROUTER_ADDRESS;
 	return rc;
 }
 

@@ -22,7 +22,7 @@ struct json_t;
 struct mio;
 struct mio_host;
 
-enum { CTL_OK = 0, CTL_PROBLEM = 1, CTL_USAGE = 2 };
+enum { CTL_OK = 0, CTL_PROBLEM = 1, CTL_USAGE = 2, CTL_ELSEWHERE = 3 /* nothing done: another part can */ };
 
 struct ctl_command {
 	const char *name;    /* "user add" */

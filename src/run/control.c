@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/mem.h"
 #include "component/accounts.h"
@@ -88,7 +89,7 @@ static bool is_no_server(int rc)
 	return rc == -ENOENT || rc == -ECONNREFUSED || rc == -ENOTDIR;
 }
 
-/* The exit code, or a fault when no server of that name answers. */
+/* The exit code, or -ENOENT when no server of that name answers or has what is asked for. */
 static int ask(const struct deployment *deployment, const char *name, const struct command *command)
 {
 	AUTO(buf_fini) struct buf path = {0};
@@ -103,8 +104,8 @@ static int ask(const struct deployment *deployment, const char *name, const stru
 		     &code);
 	close_line(&terminal);
 	mio_host_free(&clock);
-	if (is_no_server(rc))
-		return rc;
+	if (is_no_server(rc) || (!rc && code == CTL_ELSEWHERE))
+		return -ENOENT;
 	if (rc == -EILSEQ)
 		fprintf(stderr, "jackdaw: the words and the input must be UTF-8\n");
 	else if (rc == -EPIPE)
@@ -122,7 +123,7 @@ static int ask_any(const struct deployment *deployment, const char *name, const 
 
 	if (name)
 		return ask(deployment, strcmp(name, "run") != 0 ? name : "control", command);
-	for (size_t i = 0; is_no_server(rc) && i < countof(parts); i++)
+	for (size_t i = 0; rc < 0 && i < countof(parts); i++)
 		rc = ask(deployment, parts[i], command);
 	return rc;
 }
@@ -164,8 +165,10 @@ static int run_stopped(struct deployment *deployment, const struct command *comm
 		.workers = 1,
 	};
 	int code = EXIT_PROBLEM;
-	int rc = deployment_make_dir(deployment, &why);
+	int rc;
 
+	umask(077);
+	rc = deployment_make_dir(deployment, &why);
 	rc = rc ? rc : process_start(&options, &process, &why);
 	if (rc)
 		fprintf(stderr, "jackdaw: %s\n", buf_text(&why));
@@ -208,7 +211,7 @@ static int act(const struct cli *cli, struct command *command, bool stopped_too)
 	if (code < 0 && stopped_too && strcmp(deployment.settings.storage.url, "memory:") != 0) {
 		code = run_stopped(&deployment, command);
 	} else if (code < 0) {
-		fprintf(stderr, "jackdaw: no server runs on %s\n", deployment.settings.data.dir);
+		fprintf(stderr, "jackdaw: no server that could do it runs on %s\n", deployment.settings.data.dir);
 		code = EXIT_PROBLEM;
 	}
 	deployment_fini(&deployment);

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -56,8 +57,8 @@ static void needs_nothing_but_domains(void **state)
 	assert_int_equal(settings.limits.stanza, 262144);
 	assert_int_equal(settings.limits.client_rate, 20480);
 	assert_int_equal(settings.limits.time_to_login_ms, 30000);
-	assert_int_equal(settings.limits.login_attempts.count, 5);
-	assert_int_equal(settings.limits.login_attempts.per_ms, 60000);
+	assert_int_equal(settings.limits.login_attempts.count, 0);
+	assert_int_equal(settings.messages.offline_ms, INT64_MAX);
 	assert_int_equal(settings.sessions.resume_ms, 0);
 	assert_int_equal(settings.messages.archive_ms, 0);
 	assert_int_equal(settings.accounts.mechanisms.count, 3);
@@ -96,6 +97,9 @@ static void says_what_is_not_in_this_version(void **state)
 		"[accounts]\nmechanisms = [\"EXTERNAL\"]\n",
 		"[storage]\nurl = \"postgresql://db\"\n",
 		"[router]\ntls = \"required\"\n",
+		"[limits]\nlogin_attempts = \"5 per minute\"\n",
+		"[limits]\nconnections_per_address = 1000\n",
+		"[messages]\noffline = \"30 days\"\n",
 	};
 
 	for (size_t i = 0; i < countof(keys); i++) {
@@ -124,10 +128,23 @@ static void refuses_a_storage_it_does_not_know(void **state)
 	refused("domains = [\"b.example\"]\n[storage]\nurl = \"mysql:x\"\n", 3, "storage.url");
 }
 
-static void reads_components(void **state)
+static void has_no_components_yet(void **state)
 {
-	accepted("domains = [\"b.example\"]\n[[component]]\nname = \"irc.b.example\"\nsecret = \"s\"\n");
-	refused("domains = [\"b.example\"]\n[[component]]\nname = \"b.example\"\nsecret = \"s\"\n", 2, "domains");
+	refused("domains = [\"b.example\"]\n[[component]]\nname = \"irc.b.example\"\nsecret = \"s\"\n", 2,
+		"not in this version");
+}
+
+static void looks_for_the_router_where_it_listens(void **state)
+{
+	struct conf_error error;
+	struct conf *conf = NULL;
+
+	memset(&settings, 0, sizeof(settings));
+	assert_int_equal(settings_parse("t", SLICE("domains = [\"b.example\"]\n[listen]\nrouter = [\"127.0.0.1:7\"]\n"),
+					&settings, &conf, &error),
+			 0);
+	assert_string_equal(settings.router.connect, "127.0.0.1:7");
+	conf_free(&conf);
 }
 
 static void serves_its_domains_only(void **state)
@@ -173,7 +190,8 @@ int main(void)
 		cmocka_unit_test(accepts_values_that_ask_for_nothing),
 		cmocka_unit_test(names_the_key_that_was_meant),
 		cmocka_unit_test(refuses_a_storage_it_does_not_know),
-		cmocka_unit_test(reads_components),
+		cmocka_unit_test(has_no_components_yet),
+		cmocka_unit_test(looks_for_the_router_where_it_listens),
 		cmocka_unit_test(serves_its_domains_only),
 		cmocka_unit_test(every_key_explains_itself),
 		cmocka_unit_test(shows_a_file_that_it_would_accept),
