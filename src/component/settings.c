@@ -146,7 +146,7 @@ const struct conf_option settings_options[] = {
 		"probe a silent client", NULL),
 	LATER("sessions.ping_inactive", CONF_DURATION, sessions.ping_inactive_ms, "off",
 		"the same while it says that it is inactive", NULL),
-	LATER("sessions.ping_timeout", CONF_DURATION, sessions.ping_timeout_ms, "60 s",
+	LATER("sessions.ping_timeout", CONF_DURATION, sessions.ping_timeout_ms, "1 minute",
 		"how long a probed client may be silent", NULL),
 
 	{.key = "component", .type = CONF_TABLES, .offset = offsetof(struct settings, components), .preset = "[]",
