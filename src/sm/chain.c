@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Chains: hooks offered a stanza in their order, and stanzas that wait in the middle of one.
+ *
+ * A held stanza is in its user's list of holds with a token. What comes of the same sender to the same recipient on the
+ * same chain while one is there waits in that list without a token, and is run in order when the one before it goes on.
+ */
+#include <stdlib.h>
+#include "base/mem.h"
+#include "jid/jid.h"
+#include "sm/core.h"
+
+struct hold {
+	struct wait wait; /* token 0: it waits behind another */
+	struct list link; /* the user's, in order of arrival */
+	struct user *user;
+	enum sm_chain chain;
+	unsigned next;    /* hook to ask when it goes on */
+	uint64_t session;
+	struct stanza *stanza;
+	struct sm_commit commit;
+};
+
+struct run {
+	struct sm_event event;
+	enum sm_chain chain;
+	unsigned next;
+};
+
+/* -- the order of hooks ---------------------------------------------------------------------------- */
+
+static void insert(struct chain *chain, const struct sm_hook *hook, void *state)
+{
+	unsigned at = chain->count;
+
+	if (chain->count == CHAIN_HOOKS_MAX)
+		abort(); /* the list of modules is ours: it never happens in a build that passed its tests */
+	for (; at > 0 && chain->hooks[at - 1].hook->order > hook->order; at--)
+		chain->hooks[at] = chain->hooks[at - 1];
+	chain->hooks[at] = (struct chain_hook){hook, state};
+	chain->count++;
+}
+
+void chains_sort(struct sm *sm)
+{
+	for (unsigned at = 0; at < sm->module_count; at++) {
+		const struct sm_hook *hook = sm_modules[at]->hooks;
+
+		for (; hook && hook->run; hook++)
+			insert(&sm->chains[hook->chain], hook, sm->modules[at]);
+	}
+}
+
+/* An iq to the bare address is the server's to answer; one to a resource is the client's (RFC 6120 10.3.3). */
+static bool fits(enum sm_chain chain, const struct sm_hook *hook, const struct stanza *stanza)
+{
+	bool request = hook->kind == STANZA_IQ_GET || hook->kind == STANZA_IQ_SET;
+
+	if (chain == SM_PKT_USER && request && stanza->to && !jid_is_bare(stanza->to))
+		return false;
+	return stanza_matches(stanza, hook->kind, hook->ns, hook->name);
+}
+
+static int offer(struct run *run)
+{
+	const struct chain *chain = &run->event.sm->chains[run->chain];
+	int rc = SM_PASS;
+
+	while (rc == SM_PASS && run->next < chain->count) {
+		const struct chain_hook *at = &chain->hooks[run->next++];
+
+		if (fits(run->chain, at->hook, run->event.stanza))
+			rc = at->hook->run(at->state, &run->event);
+	}
+	return rc;
+}
+
+/* -- ends ------------------------------------------------------------------------------------------ */
+
+static void pass(struct run *run)
+{
+	struct sm *sm = run->event.sm;
+
+	switch (run->chain) {
+	case SM_IN_SESS:
+		route_from_session(sm, run->event.user, &run->event.stanza);
+		break;
+	case SM_IN_ROUTER:
+		route_arrived(sm, &run->event.stanza);
+		break;
+	case SM_OUT_SESS:
+		route_to_session(sm, run->event.session, &run->event.stanza);
+		break;
+	case SM_OUT_ROUTER:
+		route_leave(sm, &run->event.stanza);
+		break;
+	default:
+		route_unhandled(sm, &run->event.stanza);
+		break;
+	}
+}
+
+static void finish(struct run *run, int rc)
+{
+	struct sm *sm = run->event.sm;
+
+	if (rc == SM_HELD) {
+		run->event.stanza = NULL;
+	} else if (rc == SM_PASS) {
+		pass(run);
+	} else if (rc < 0) {
+		log_error(&sm->log, "a stanza could not be handled: %s", strerror(-rc));
+		route_refuse(sm, &run->event.stanza, STANZA_INTERNAL_SERVER_ERROR);
+	} else {
+		settle(sm, run->event.stanza);
+		stanza_free(&run->event.stanza);
+	}
+}
+
+/* -- holding --------------------------------------------------------------------------------------- */
+
+static struct hold *hold_new(const struct run *run)
+{
+	struct user *user = run->event.user;
+	struct hold *hold;
+
+	if (!user || user->hold_count >= USER_HOLDS_MAX)
+		return NULL;
+	hold = mem_zalloc(MEM_SESSION, sizeof(*hold));
+	hold->user = user;
+	hold->chain = run->chain;
+	hold->next = run->next;
+	hold->session = run->event.session ? run->event.session->id : 0;
+	hold->stanza = run->event.stanza;
+	list_append(&user->holds, &hold->link);
+	user->hold_count++;
+	return hold;
+}
+
+static void hold_free(struct hold *hold)
+{
+	struct user *user = hold->user;
+
+	wait_del(user->sm, &hold->wait);
+	list_remove(&hold->link);
+	user->hold_count--;
+	store_txn_free(&hold->commit.txn);
+	stanza_free(&hold->stanza);
+	mem_free(hold);
+}
+
+void holds_drop(struct user *user)
+{
+	while (!list_empty(&user->holds))
+		hold_free(container_of(user->holds.next, struct hold, link));
+}
+
+static bool same_recipient(const struct jid *a, const struct jid *b)
+{
+	return a && b ? jid_equal_bare(a, b) : a == b;
+}
+
+/* Who may not overtake whom. */
+static bool same_way(const struct hold *hold, enum sm_chain chain, const struct stanza *stanza)
+{
+	return hold->chain == chain && hold->stanza->kind != STANZA_IQ && jid_equal(hold->stanza->from, stanza->from) &&
+	       same_recipient(hold->stanza->to, stanza->to);
+}
+
+static bool must_wait(const struct user *user, enum sm_chain chain, const struct stanza *stanza)
+{
+	if (stanza->kind == STANZA_IQ)
+		return false;
+	for (const struct list *at = user->holds.next; at != &user->holds; at = at->next) {
+		if (same_way(container_of(at, struct hold, link), chain, stanza))
+			return true;
+	}
+	return false;
+}
+
+int sm_hold(const struct sm_event *event, uint64_t *token)
+{
+	struct run *run = container_of((struct sm_event *)event, struct run, event);
+	struct hold *hold = hold_new(run);
+
+	if (!hold)
+		return SM_FULL;
+	wait_add(event->sm, &hold->wait, WAIT_HOLD);
+	*token = hold->wait.token;
+	return 0;
+}
+
+/* -- going on -------------------------------------------------------------------------------------- */
+
+/* The run that a hold interrupted; the hold is gone. */
+static struct run run_of(struct hold *hold)
+{
+	struct sm *sm = hold->user->sm;
+	struct run run = {
+		.event = {.sm = sm, .user = hold->user, .stanza = hold->stanza},
+		.chain = hold->chain,
+		.next = hold->next,
+	};
+
+	if (hold->session)
+		run.event.session = slots_get(&sm->sessions, hold->session);
+	hold->stanza = NULL;
+	hold_free(hold);
+	return run;
+}
+
+/* What a session left behind when it ended: its messages are sent on, all else means nothing without it. */
+static void finish_orphan(struct run *run)
+{
+	struct stanza **stanza = &run->event.stanza;
+
+	if ((*stanza)->kind == STANZA_MESSAGE) {
+		route_from_session(run->event.sm, run->event.user, stanza);
+	} else {
+		settle(run->event.sm, *stanza);
+		stanza_free(stanza);
+	}
+}
+
+static void go_on(struct run *run, int rc)
+{
+	if (rc == SM_PASS && run->chain == SM_IN_SESS && !run->event.session) {
+		finish_orphan(run);
+		return;
+	}
+	if (rc == SM_PASS)
+		rc = offer(run);
+	finish(run, rc);
+}
+
+/* The next one that waited for such a stanza, unless one is held again. */
+static struct hold *next_behind(const struct user *user, enum sm_chain chain, const struct stanza *stanza)
+{
+	struct hold *first = NULL;
+
+	for (const struct list *at = user->holds.next; at != &user->holds; at = at->next) {
+		struct hold *hold = container_of(at, struct hold, link);
+
+		if (!same_way(hold, chain, stanza))
+			continue;
+		if (hold->wait.token)
+			return NULL;
+		if (!first)
+			first = hold;
+	}
+	return first;
+}
+
+static void run_behind(struct user *user, enum sm_chain chain, const struct stanza *key)
+{
+	struct hold *hold;
+
+	while ((hold = next_behind(user, chain, key))) {
+		struct run run = run_of(hold);
+
+		go_on(&run, SM_PASS);
+	}
+}
+
+/* Who waits behind a stanza is found by its addresses, also when a hook has changed them, or it is gone. */
+static struct stanza key_of(const struct stanza *stanza)
+{
+	return (struct stanza){.kind = stanza->kind, .from = jid_ref(stanza->from), .to = jid_ref(stanza->to)};
+}
+
+static void release(struct run *run, int rc, struct stanza *key)
+{
+	struct user *user = run->event.user;
+
+	go_on(run, rc);
+	if (key->kind != STANZA_IQ)
+		run_behind(user, run->chain, key);
+	jid_free(&key->from);
+	jid_free(&key->to);
+	user_rest(user);
+}
+
+void sm_release(struct sm *sm, uint64_t token, int result)
+{
+	struct wait *wait = wait_get(sm, token, WAIT_HOLD);
+	struct stanza key;
+	struct run run;
+
+	if (!wait)
+		return;
+	run = run_of(container_of(wait, struct hold, wait));
+	key = key_of(run.event.stanza);
+	release(&run, result, &key);
+}
+
+/* -- commits --------------------------------------------------------------------------------------- */
+
+static void committed(void *arg, uint64_t token, const struct store_txn *txn, int result)
+{
+	struct sm *sm = arg;
+	struct wait *wait = wait_get(sm, token, WAIT_HOLD);
+	struct sm_commit commit;
+	struct stanza key;
+	struct run run;
+	int rc;
+
+	sm_storage_result(sm, result);
+	if (!wait)
+		return;
+	commit = container_of(wait, struct hold, wait)->commit;
+	run = run_of(container_of(wait, struct hold, wait));
+	key = key_of(run.event.stanza);
+	if (result == 0) {
+		rc = commit.committed(commit.state, &run.event, commit.note);
+	} else {
+		if (commit.stale)
+			user_stale(run.event.user);
+		rc = sm_reply_error(&run.event, STANZA_RESOURCE_CONSTRAINT);
+	}
+	release(&run, rc, &key);
+	sm_work(sm);
+}
+
+int sm_commit(const struct sm_event *event, const struct sm_commit *commit)
+{
+	struct store_txn *txn = commit->txn;
+	uint64_t token;
+	struct hold *hold;
+
+	if (sm_hold(event, &token) == SM_FULL) {
+		store_txn_free(&txn);
+		if (commit->stale)
+			user_stale(event->user);
+		return sm_reply_error(event, STANZA_RESOURCE_CONSTRAINT);
+	}
+	hold = container_of(wait_get(event->sm, token, WAIT_HOLD), struct hold, wait);
+	hold->commit = *commit;
+	hold->commit.txn = NULL;
+	sm_run(event->sm, &txn, committed, &hold->wait);
+	return SM_HELD;
+}
+
+/* -- starting -------------------------------------------------------------------------------------- */
+
+void chain_start(struct sm *sm, enum sm_chain chain, struct user *user, struct session *session,
+		 struct stanza **stanza)
+{
+	struct run run = {
+		.event = {.sm = sm, .user = user, .session = session, .stanza = *stanza},
+		.chain = chain,
+	};
+
+	*stanza = NULL;
+	if (user && (chain == SM_IN_SESS || chain == SM_PKT_USER) && must_wait(user, chain, run.event.stanza)) {
+		if (!hold_new(&run))
+			route_refuse(sm, &run.event.stanza, STANZA_RESOURCE_CONSTRAINT);
+		return;
+	}
+	finish(&run, offer(&run));
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* Private to sm: the state of a worker, and what its files ask of each other. */
+#pragma once
+
+#include "base/log.h"
+#include "base/table.h"
+#include "component/component.h"
+#include "link/link.h"
+#include "sm/sm.h"
+#include "sm/user.h"
+
+enum {
+	USERS_RESTING_MAX = 1000, /* users without sessions that are kept */
+	LOAD_WAITING_MAX = 64,    /* packets for a user being loaded */
+	USER_HOLDS_MAX = 256,
+	CHAIN_HOOKS_MAX = 64,
+};
+
+struct chain_hook {
+	const struct sm_hook *hook;
+	void *state;
+};
+
+struct chain {
+	struct chain_hook hooks[CHAIN_HOOKS_MAX];
+	unsigned count;
+};
+
+/* A domain that we serve. */
+struct sm_domain {
+	struct str *name;
+};
+
+struct sm {
+	struct worker *worker;
+	struct process *process;
+	struct mio *mio;
+	struct link *link;
+	struct log log;
+	struct str *name;      /* of our part */
+	bool alone;            /* no other sm may serve our users: what is for them stays here */
+	struct link_part part;
+	const char **domain_names;
+	struct table domains;  /* of struct sm_domain */
+
+	struct chain chains[SM_CHAINS];
+	unsigned module_count;
+	void **modules;        /* their states */
+	size_t *user_offsets, *session_offsets;
+	size_t user_size, session_size;
+	const char **features;
+	size_t feature_count;
+
+	struct table users;    /* of struct user */
+	struct list resting;   /* users without sessions, the longest first */
+	unsigned resting_count;
+	struct slots sessions; /* of struct session */
+	struct slots waits;    /* of struct wait: what storage will answer, what a hook holds */
+	bool storage_failed;   /* it was said */
+
+	struct buf queue;      /* of struct stanza *: for users and domains of this worker */
+	struct list reports;   /* sessions with a settlement to tell */
+	struct mio_task report;
+	uint64_t fresh;        /* for ids of stanzas that we make */
+	bool stopping;
+};
+
+/* What waits is named by a token, an id, and embeds one of these. */
+enum wait_kind { WAIT_LOAD, WAIT_HOLD, WAIT_STORE };
+
+struct wait {
+	enum wait_kind kind;
+	uint64_t token; /* 0: none */
+};
+
+/* After everything that came from outside: works off the queue, lets users go. Nothing of sm calls itself. */
+void sm_work(struct sm *sm);
+
+/* -- store.c ---------------------------------------------------------------------------------------- */
+
+void wait_add(struct sm *sm, struct wait *wait, enum wait_kind kind);
+void wait_del(struct sm *sm, struct wait *wait);
+struct wait *wait_get(const struct sm *sm, uint64_t token, enum wait_kind kind); /* NULL: gone, or of another kind */
+/* Runs a transaction, taken; done(sm, token, ...) is called with the token of wait. */
+void sm_run(struct sm *sm, struct store_txn **txn, storage_done_fn *done, const struct wait *wait);
+/* Says once that storage fails, and once that it works again. */
+void sm_storage_result(struct sm *sm, int result);
+/* Runs a transaction for a packet; both are taken, the packet is lent back. */
+typedef void packet_stored_fn(struct sm *sm, struct packet *packet, int result);
+void sm_store_packet(struct sm *sm, struct store_txn **txn, struct packet **packet, packet_stored_fn *stored);
+void stores_drop(struct sm *sm); /* at the end */
+
+/* -- states.c: the modules -------------------------------------------------------------------------- */
+
+int modules_start(struct sm *sm); /* starts them all, lays out their states; 0 or the first fault */
+void modules_stop(struct sm *sm);
+void modules_user_free(struct user *user);
+void modules_session_start(struct session *session);
+void modules_session_end(struct session *session);
+void modules_user_delete(struct user *user);
+
+/* -- chain.c ---------------------------------------------------------------------------------------- */
+
+void chains_sort(struct sm *sm); /* the hooks of all modules, which have started */
+/* Offers a stanza, taken, to a chain and does with it what its end says. */
+void chain_start(struct sm *sm, enum sm_chain chain, struct user *user, struct session *session,
+		 struct stanza **stanza);
+void holds_drop(struct user *user); /* at the end */
+
+/* -- user.c ----------------------------------------------------------------------------------------- */
+
+void users_init(struct sm *sm);
+struct user *user_get(struct sm *sm, const struct jid *jid); /* in memory, or NULL */
+struct user *user_need(struct sm *sm, struct jid *jid);      /* in memory, or being loaded from now on */
+/* Keeps a packet, taken, until the user is loaded. False: too many wait, it is the caller's still. */
+bool user_wait(struct user *user, struct packet **packet);
+void user_stale(struct user *user); /* what is in memory was never stored */
+void user_rest(struct user *user);  /* after a use: it may go when nothing needs it, at the end of sm_work() */
+void users_trim(struct sm *sm);
+void users_drop(struct sm *sm);     /* all, at the end */
+
+/* -- session.c -------------------------------------------------------------------------------------- */
+
+void session_packet(struct sm *sm, struct packet **packet); /* an action; taken */
+void session_start(struct user *user, struct packet *packet); /* the user is loaded; the packet is lent */
+void session_delete_user(struct user *user, struct packet **packet); /* the same; taken */
+void session_fail(struct sm *sm, const struct packet *packet); /* answers that it failed */
+/* Ends it: presence goes unavailable, c2s is told or not, the session is freed. */
+enum session_tell { SESSION_TELL_NOBODY, SESSION_TELL_ENDED, SESSION_TELL_REPLACED };
+void session_end(struct session *session, enum session_tell tell);
+void sessions_end_of(struct sm *sm, struct slice c2s); /* all of a c2s that went away */
+/* The session that a packet from c2s names, or NULL; *foreign: there is one, and it is not this client's. */
+struct session *session_of_packet(struct sm *sm, const struct packet *packet, bool *foreign);
+void session_tell_ended(struct sm *sm, const struct packet *packet); /* of a stanza for a session that is not */
+
+/* -- route.c ---------------------------------------------------------------------------------------- */
+
+/* Where the chains end. Taken. */
+void route_from_session(struct sm *sm, struct user *user, struct stanza **stanza);
+void route_arrived(struct sm *sm, struct stanza **stanza);
+void route_unhandled(struct sm *sm, struct stanza **stanza);
+void route_to_session(struct sm *sm, struct session *session, struct stanza **stanza);
+void route_leave(struct sm *sm, struct stanza **stanza);
+/* The sender gets an error, if one may be sent; the stanza is settled and freed. */
+void route_refuse(struct sm *sm, struct stanza **stanza, enum stanza_error error);
+/* From a session of ours, from the world, and one of ours that came back. Taken. */
+void route_client_packet(struct sm *sm, struct packet **packet);
+void route_world_packet(struct sm *sm, struct packet **packet);
+void route_returned(struct sm *sm, struct packet **packet);
+/* A packet that waited for its user, whom storage answered. Taken. */
+void route_loaded(struct sm *sm, struct user *user, struct packet **packet);
+void route_not_loaded(struct sm *sm, struct packet **packet); /* storage failed: everybody is told to try again */
+void route_queue(struct sm *sm); /* works off the queue */
+
+/* -- settle.c --------------------------------------------------------------------------------------- */
+
+void settle_arrived(struct session *session, struct stanza *stanza); /* names the session in the stanza's origin */
+void settle(struct sm *sm, const struct stanza *stanza);             /* nothing more will happen to it */
+void settle_packet(struct sm *sm, const struct packet *packet);      /* another worker's settle() */
+void settle_report(struct mio_task *task);
+void settle_forget(struct session *session);
+/* Marks one count; true when the session's settled changed. Pure. */
+bool settle_mark(struct session *session, uint32_t count);
+/* Counts between the last seen and this one were not for us: c2s answered them. Pure. */
+void settle_seen(struct session *session, uint32_t count);

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* Service discovery of a domain and of an account, XEP-0030. */
+#include "jid/jid.h"
+#include "sm/modules/modules.h"
+#include "sm/subscription.h"
+#include "sm/user.h"
+#include "xml/nad.h"
+
+static struct slice node_of(const struct stanza *stanza)
+{
+	return nad_attr_value(stanza->payload, stanza_child(stanza), "node");
+}
+
+static struct stanza *answer_new(const struct sm_event *event, const char *uri)
+{
+	struct stanza *result = stanza_result(event->stanza);
+
+	nad_append(result->payload, uri, "query", 1);
+	return result;
+}
+
+static int info(const struct sm_event *event, const char *category, const char *type, const char *name)
+{
+	struct stanza *result;
+	struct nad *nad;
+	size_t count;
+	const char *const *features = sm_features(event->sm, &count);
+
+	if (node_of(event->stanza).len)
+		return sm_reply_error(event, STANZA_ITEM_NOT_FOUND);
+	result = answer_new(event, NS_DISCO_INFO);
+	nad = result->payload;
+	nad_append(nad, NS_DISCO_INFO, "identity", 2);
+	nad_append_attr(nad, -1, "category", slice_of(category));
+	nad_append_attr(nad, -1, "type", slice_of(type));
+	if (name)
+		nad_append_attr(nad, -1, "name", slice_of(name));
+	for (size_t at = 0; at < count; at++) {
+		nad_append(nad, NS_DISCO_INFO, "feature", 2);
+		nad_append_attr(nad, -1, "var", slice_of(features[at]));
+	}
+	return sm_reply(event, &result);
+}
+
+static int items(const struct sm_event *event)
+{
+	struct stanza *result;
+
+	if (node_of(event->stanza).len)
+		return sm_reply_error(event, STANZA_ITEM_NOT_FOUND);
+	result = answer_new(event, NS_DISCO_ITEMS);
+	return sm_reply(event, &result);
+}
+
+static int domain_info(void *state, const struct sm_event *event)
+{
+	return info(event, "server", "im", "jackdaw");
+}
+
+static int domain_items(void *state, const struct sm_event *event)
+{
+	return items(event);
+}
+
+/* Whether an account exists is for its owner and those who see its presence to know (XEP-0030 section 8). */
+static bool may_ask(const struct sm_event *event)
+{
+	const struct jid *from = event->stanza->from;
+
+	return jid_equal_bare(from, event->user->jid) || roster_state(event->user, from) & SUBSCRIPTION_FROM;
+}
+
+static int account_info(void *state, const struct sm_event *event)
+{
+	return may_ask(event) ? info(event, "account", "registered", NULL) : SM_PASS;
+}
+
+static int account_items(void *state, const struct sm_event *event)
+{
+	return may_ask(event) ? items(event) : SM_PASS;
+}
+
+static const struct sm_hook hooks[] = {
+	{SM_PKT_SM, STANZA_IQ_GET, NS_DISCO_INFO, "query", SM_NORMAL, domain_info},
+	{SM_PKT_SM, STANZA_IQ_GET, NS_DISCO_ITEMS, "query", SM_NORMAL, domain_items},
+	{SM_PKT_USER, STANZA_IQ_GET, NS_DISCO_INFO, "query", SM_NORMAL, account_info},
+	{SM_PKT_USER, STANZA_IQ_GET, NS_DISCO_ITEMS, "query", SM_NORMAL, account_items},
+	{.run = NULL},
+};
+
+const struct sm_module sm_disco = {.name = "disco", .features = {NS_DISCO_INFO, NS_DISCO_ITEMS}, .hooks = hooks};

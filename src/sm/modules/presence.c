@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Presence of sessions, RFC 6121 section 4: told to the contacts who may see it and to the user's other sessions, asked of
+ * contacts when a session comes, directed to others, and taken back when it ends.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include "base/mem.h"
+#include "jid/jid.h"
+#include "sm/modules/modules.h"
+#include "sm/roster.h"
+#include "sm/subscription.h"
+#include "sm/user.h"
+#include "xml/nad.h"
+
+enum { DIRECTED_MAX = 250 };
+
+static struct presence *state_of(const struct session *session)
+{
+	return sm_session_state(session, &sm_presence);
+}
+
+const struct presence *presence_of(const struct session *session)
+{
+	return state_of(session);
+}
+
+bool presence_takes_messages(const struct session *session)
+{
+	const struct presence *presence = state_of(session);
+
+	return presence->last && presence->priority >= 0;
+}
+
+/* -- sending --------------------------------------------------------------------------------------- */
+
+static void send_to(struct sm *sm, const struct stanza *stanza, struct jid *to)
+{
+	struct stanza *copy = stanza_copy(stanza);
+
+	copy->origin = (struct origin){0};
+	stanza_set_to(copy, to);
+	sm_route(sm, &copy);
+}
+
+static void give(struct session *session, const struct stanza *stanza)
+{
+	struct stanza *copy = stanza_copy(stanza);
+
+	copy->origin = (struct origin){0};
+	stanza_set_to(copy, session->jid);
+	sm_deliver(session, &copy);
+}
+
+static struct stanza *unavailable_new(struct jid *from)
+{
+	struct stanza *stanza = stanza_new(STANZA_PRESENCE, STANZA_UNAVAILABLE, (struct slice){NULL, 0});
+
+	stanza_set_from(stanza, from);
+	return stanza;
+}
+
+void presence_show(struct user *user, struct jid *contact)
+{
+	struct session *session = NULL;
+
+	while ((session = user_next_session(user, session))) {
+		if (state_of(session)->last)
+			send_to(user->sm, state_of(session)->last, contact);
+	}
+}
+
+void presence_hide(struct user *user, struct jid *contact)
+{
+	struct session *session = NULL;
+
+	while ((session = user_next_session(user, session))) {
+		AUTO(stanza_free) struct stanza *gone = unavailable_new(session->jid);
+
+		if (state_of(session)->last)
+			send_to(user->sm, gone, contact);
+	}
+}
+
+/* To all who have the subscription, and to the user's own available sessions. */
+static void broadcast(struct user *user, const struct stanza *stanza)
+{
+	const struct roster *roster = roster_of(user);
+	struct session *session = NULL;
+
+	for (unsigned at = 0; at < roster->count; at++) {
+		if (roster->items[at]->subscription & SUBSCRIPTION_FROM)
+			send_to(user->sm, stanza, roster->items[at]->jid);
+	}
+	while ((session = user_next_session(user, session))) {
+		if (state_of(session)->last)
+			give(session, stanza);
+	}
+}
+
+static void probe_contacts(struct session *session)
+{
+	struct user *user = session->user;
+	const struct roster *roster = roster_of(user);
+	AUTO(stanza_free) struct stanza *probe = stanza_new(STANZA_PRESENCE, STANZA_PROBE, (struct slice){NULL, 0});
+
+	stanza_set_from(probe, session->jid);
+	for (unsigned at = 0; at < roster->count; at++) {
+		if (roster->items[at]->subscription & SUBSCRIPTION_TO)
+			send_to(user->sm, probe, roster->items[at]->jid);
+	}
+}
+
+static void give_others(struct session *session)
+{
+	struct session *other = NULL;
+
+	while ((other = user_next_session(session->user, other))) {
+		if (other != session && state_of(other)->last)
+			give(session, state_of(other)->last);
+	}
+}
+
+/* -- directed presence ----------------------------------------------------------------------------- */
+
+static int directed_find(const struct presence *presence, const struct jid *jid)
+{
+	for (int at = 0; at < presence->directed_count; at++) {
+		if (jid_equal(presence->directed[at], jid))
+			return at;
+	}
+	return -1;
+}
+
+static bool directed_add(struct presence *presence, struct jid *jid)
+{
+	if (directed_find(presence, jid) >= 0)
+		return true;
+	if (presence->directed_count == DIRECTED_MAX)
+		return false;
+	presence->directed = mem_realloc(MEM_SESSION, presence->directed,
+					 (presence->directed_count + 1u) * sizeof(*presence->directed));
+	presence->directed[presence->directed_count++] = jid_ref(jid);
+	return true;
+}
+
+static void directed_del(struct presence *presence, const struct jid *jid)
+{
+	int at = directed_find(presence, jid);
+
+	if (at < 0)
+		return;
+	jid_free(&presence->directed[at]);
+	presence->directed[at] = presence->directed[--presence->directed_count];
+}
+
+static void directed_free(struct presence *presence)
+{
+	while (presence->directed_count)
+		jid_free(&presence->directed[--presence->directed_count]);
+	mem_free(presence->directed);
+	presence->directed = NULL;
+}
+
+/* -- from a session -------------------------------------------------------------------------------- */
+
+/* Section 4.7.2.3. False when it is no number between -128 and 127. */
+static bool read_priority(const struct stanza *stanza, int8_t *priority)
+{
+	int elem = stanza_find(stanza, NS_CLIENT, "priority");
+	AUTO(buf_fini) struct buf text = {0};
+	char *end;
+	long value;
+
+	*priority = 0;
+	if (elem < 0)
+		return true;
+	if (nad_cdata(stanza->payload, elem).len > 16)
+		return false;
+	buf_append_slice(&text, nad_cdata(stanza->payload, elem));
+	value = strtol(buf_text(&text), &end, 10);
+	end += strspn(end, " \t\r\n");
+	if (end == buf_text(&text) || *end || value < INT8_MIN || value > INT8_MAX)
+		return false;
+	*priority = (int8_t)value;
+	return true;
+}
+
+static void keep(struct presence *presence, const struct stanza *stanza)
+{
+	stanza_free(&presence->last);
+	presence->last = stanza_copy(stanza);
+	presence->last->origin = (struct origin){0};
+}
+
+static int available(const struct sm_event *event)
+{
+	struct presence *presence = state_of(event->session);
+
+	if (!read_priority(event->stanza, &presence->priority))
+		return sm_reply_error(event, STANZA_BAD_REQUEST);
+	presence->fresh = !presence->last;
+	keep(presence, event->stanza);
+	broadcast(event->user, event->stanza);
+	if (presence->fresh) {
+		give_others(event->session);
+		probe_contacts(event->session);
+	}
+	return SM_PASS;
+}
+
+/* stanza: what they hear, from the session. */
+static void leave(struct session *session, const struct stanza *stanza)
+{
+	struct presence *presence = state_of(session);
+
+	if (presence->last) {
+		stanza_free(&presence->last);
+		broadcast(session->user, stanza);
+	}
+	presence->fresh = false;
+	for (unsigned at = 0; at < presence->directed_count; at++)
+		send_to(session->user->sm, stanza, presence->directed[at]);
+	directed_free(presence);
+}
+
+/* Only those who do not hear of the session's end anyway are remembered (section 4.6.3). */
+static int direct(const struct sm_event *event)
+{
+	struct presence *presence = state_of(event->session);
+	struct jid *to = event->stanza->to;
+
+	if (event->stanza->type == STANZA_UNAVAILABLE)
+		directed_del(presence, to);
+	else if (!(roster_state(event->user, to) & SUBSCRIPTION_FROM) && !jid_equal_bare(to, event->user->jid) &&
+		 !directed_add(presence, to))
+		return sm_reply_error(event, STANZA_RESOURCE_CONSTRAINT);
+	return SM_PASS;
+}
+
+static int sent(void *state, const struct sm_event *event)
+{
+	switch (event->stanza->type) {
+	case STANZA_NONE:
+		return event->stanza->to ? direct(event) : available(event);
+	case STANZA_UNAVAILABLE:
+		if (event->stanza->to)
+			return direct(event);
+		leave(event->session, event->stanza);
+		return SM_PASS;
+	case STANZA_PROBE:
+		return 0; /* the server's to send */
+	default:
+		return SM_PASS;
+	}
+}
+
+/* -- to a user ------------------------------------------------------------------------------------- */
+
+static void answer_probe(struct user *user, const struct stanza *probe)
+{
+	struct session *session = NULL;
+	bool any = false;
+
+	while ((session = user_next_session(user, session))) {
+		if (!state_of(session)->last || (!jid_is_bare(probe->to) && !jid_equal(probe->to, session->jid)))
+			continue;
+		send_to(user->sm, state_of(session)->last, probe->from);
+		any = true;
+	}
+	if (!any) {
+		AUTO(stanza_free) struct stanza *gone = unavailable_new(user->jid);
+
+		send_to(user->sm, gone, probe->from);
+	}
+}
+
+/* Section 4.3.2: who may not see it learns only that there is no subscription. */
+static int arrived(void *state, const struct sm_event *event)
+{
+	const struct stanza *stanza = event->stanza;
+	AUTO(jid_free) struct jid *asker = NULL;
+
+	if (stanza->type != STANZA_PROBE)
+		return SM_PASS;
+	asker = jid_bare(stanza->from);
+	if (jid_equal(asker, event->user->jid) || roster_state(event->user, asker) & SUBSCRIPTION_FROM)
+		answer_probe(event->user, stanza);
+	else
+		subscribe_send(event->user, asker, STANZA_UNSUBSCRIBED);
+	return 0;
+}
+
+/* -- sessions -------------------------------------------------------------------------------------- */
+
+static void session_end(void *state, struct session *session)
+{
+	AUTO(stanza_free) struct stanza *gone = unavailable_new(session->jid);
+
+	leave(session, gone);
+}
+
+/* "LENGTH\n", the presence, then an address a line: no address has a line's end in it. */
+static int session_save(void *state, const struct session *session, struct buf *out)
+{
+	const struct presence *presence = state_of(session);
+	AUTO(buf_fini) struct buf text = {0};
+
+	if (presence->last)
+		sm_stanza_print(presence->last, &text);
+	buf_printf(out, "%zu\n", buf_used(&text));
+	buf_append_slice(out, buf_slice(&text));
+	for (unsigned at = 0; at < presence->directed_count; at++) {
+		buf_append_slice(out, jid_full(presence->directed[at]));
+		buf_append_char(out, '\n');
+	}
+	return 0;
+}
+
+/* Up to the line's end, which is taken too. */
+static struct slice next_line(struct slice *in)
+{
+	const char *end = in->len ? memchr(in->data, '\n', in->len) : NULL;
+	struct slice line = {in->data, end ? (size_t)(end - in->data) : in->len};
+	size_t used = line.len + (end ? 1 : 0);
+
+	in->data += used;
+	in->len -= used;
+	return line;
+}
+
+static int session_load(void *state, struct session *session, struct slice in)
+{
+	struct presence *presence = state_of(session);
+	uint64_t len;
+
+	if (!slice_to_u64(next_line(&in), &len) || len > in.len)
+		return -EINVAL;
+	if (len) {
+		presence->last = sm_stanza_parse((struct slice){in.data, len});
+		if (!presence->last || !read_priority(presence->last, &presence->priority))
+			return -EINVAL;
+		stanza_set_from(presence->last, session->jid);
+	}
+	in.data += len;
+	in.len -= len;
+	while (in.len) {
+		AUTO(jid_free) struct jid *jid = jid_parse(next_line(&in));
+
+		if (!jid || !directed_add(presence, jid))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static const struct sm_hook hooks[] = {
+	{SM_IN_SESS, STANZA_PRESENCE, NULL, NULL, SM_NORMAL, sent},
+	{SM_PKT_USER, STANZA_PRESENCE, NULL, NULL, SM_NORMAL, arrived},
+	{.run = NULL},
+};
+
+const struct sm_module sm_presence = {
+	.name = "presence",
+	.hooks = hooks,
+	.session_size = sizeof(struct presence),
+	.session_end = session_end,
+	.session_save = session_save,
+	.session_load = session_load,
+};

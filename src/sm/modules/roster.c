@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/* The roster of a user, RFC 6121 section 2. */
+#include "sm/roster.h"
+
+#include "jid/jid.h"
+#include "sm/modules/modules.h"
+#include "sm/subscription.h"
+#include "sm/user.h"
+#include "storage/storage.h"
+#include "xml/nad.h"
+#include "xml/parser.h"
+
+struct interest {
+	bool interested;
+};
+
+struct roster *roster_of(const struct user *user)
+{
+	return sm_user_state(user, &sm_roster);
+}
+
+bool roster_is_interested(const struct session *session)
+{
+	return ((struct interest *)sm_session_state(session, &sm_roster))->interested;
+}
+
+unsigned roster_state(const struct user *user, const struct jid *contact)
+{
+	const struct roster_item *item = roster_find(roster_of(user), contact);
+
+	return item ? item->subscription : 0;
+}
+
+void roster_store_item(struct store_txn *txn, const struct user *user, const struct roster_item *item)
+{
+	AUTO(buf_fini) struct buf text = {0};
+
+	roster_item_print(item, &text);
+	store_put(txn, STORE_ROSTER, jid_user(user->jid), jid_user(item->jid), buf_slice(&text));
+}
+
+/* -- loading --------------------------------------------------------------------------------------- */
+
+static void add_parsed(struct roster *roster, const struct nad *nad, int elem)
+{
+	struct roster_item *item = NULL;
+
+	if (roster_item_read(nad, elem, &item) == 0)
+		roster_put(roster, &item);
+}
+
+static void add_rows_singly(struct roster *roster, const struct store_row *rows, size_t count)
+{
+	for (size_t at = 0; at < count; at++) {
+		struct roster_item *item = roster_item_parse(rows[at].value);
+
+		if (item)
+			roster_put(roster, &item);
+	}
+}
+
+/* All rows as one document: a parser for each would be most of the work. A bad row is then found one by one. */
+static void loaded(void *state, struct user *user, const struct store_row *rows, size_t count)
+{
+	static const struct xml_limits limits = {.stanza_bytes = SIZE_MAX / 2, .depth = 16, .attributes = 16};
+	AUTO(buf_fini) struct buf text = {0};
+	AUTO(nad_free) struct nad *nad = NULL;
+	struct roster *roster = roster_of(user);
+
+	roster_fini(roster);
+	if (count == 0)
+		return;
+	buf_append_text(&text, "<roster>");
+	for (size_t at = 0; at < count; at++)
+		buf_append_slice(&text, rows[at].value);
+	buf_append_text(&text, "</roster>");
+	nad = xml_parse(buf_slice(&text), &limits);
+	if (!nad) {
+		add_rows_singly(roster, rows, count);
+		return;
+	}
+	for (int elem = nad_first_child(nad, 0); elem >= 0; elem = nad_next_sibling(nad, elem))
+		add_parsed(roster, nad, elem);
+}
+
+static void user_load(void *state, struct user *user, struct sm_load *load)
+{
+	sm_load_list(load, STORE_ROSTER, loaded);
+}
+
+static void user_free(void *state, struct user *user)
+{
+	roster_fini(roster_of(user));
+}
+
+/* -- telling --------------------------------------------------------------------------------------- */
+
+static struct stanza *push_new(struct user *user, struct jid *contact)
+{
+	const struct roster_item *item = roster_find(roster_of(user), contact);
+	AUTO(buf_fini) struct buf id = {0};
+	struct stanza *push;
+
+	sm_fresh_id(user->sm, &id);
+	push = stanza_new(STANZA_IQ, STANZA_SET, buf_slice(&id));
+	nad_append(push->payload, NS_ROSTER, "query", 1);
+	if (item) {
+		roster_item_append(item, NS_ROSTER, push->payload, 2);
+	} else {
+		nad_append(push->payload, NS_ROSTER, "item", 2);
+		nad_append_attr(push->payload, -1, "jid", jid_user(contact));
+		nad_append_attr(push->payload, -1, "subscription", SLICE("remove"));
+	}
+	stanza_set_from(push, user->jid);
+	return push;
+}
+
+void roster_push(struct user *user, struct jid *contact)
+{
+	struct session *session = NULL;
+	AUTO(stanza_free) struct stanza *push = push_new(user, contact);
+
+	while ((session = user_next_session(user, session))) {
+		struct stanza *copy;
+
+		if (!roster_is_interested(session))
+			continue;
+		copy = stanza_copy(push);
+		stanza_set_to(copy, session->jid);
+		sm_deliver(session, &copy);
+	}
+}
+
+/* -- requests -------------------------------------------------------------------------------------- */
+
+/* Only the owner's sessions reach it, by no address or their own. */
+static bool is_own(const struct sm_event *event)
+{
+	const struct jid *to = event->stanza->to;
+
+	return !to || jid_equal(to, event->user->jid);
+}
+
+static int get(void *state, const struct sm_event *event)
+{
+	const struct roster *roster = roster_of(event->user);
+	struct interest *interest = sm_session_state(event->session, &sm_roster);
+	struct stanza *result;
+
+	if (!is_own(event))
+		return SM_PASS;
+	interest->interested = true;
+	result = stanza_result(event->stanza);
+	nad_append(result->payload, NS_ROSTER, "query", 1);
+	for (unsigned at = 0; at < roster->count; at++)
+		roster_item_append(roster->items[at], NS_ROSTER, result->payload, 2);
+	return sm_reply(event, &result);
+}
+
+/* The one item of a set, -1 when there is another number of them. */
+static int item_of(const struct stanza *stanza)
+{
+	const struct nad *nad = stanza->payload;
+	int item = nad_find_child(nad, stanza_find(stanza, NS_ROSTER, "query"), NS_ROSTER, "item");
+
+	return item >= 0 && nad_find_next(nad, item, NS_ROSTER, "item") < 0 ? item : -1;
+}
+
+static struct jid *contact_of(const struct stanza *stanza)
+{
+	AUTO(jid_free) struct jid *jid = jid_parse(nad_attr_value(stanza->payload, item_of(stanza), "jid"));
+
+	return jid ? jid_bare(jid) : NULL;
+}
+
+static int changed(void *state, const struct sm_event *event, unsigned note)
+{
+	AUTO(jid_free) struct jid *contact = contact_of(event->stanza);
+
+	roster_push(event->user, contact);
+	return sm_reply_result(event);
+}
+
+static int change(const struct sm_event *event, struct roster_item **item)
+{
+	struct sm_commit commit = {.txn = store_txn_new(), .committed = changed, .stale = true};
+
+	(*item)->subscription = (uint8_t)roster_state(event->user, (*item)->jid);
+	roster_store_item(commit.txn, event->user, *item);
+	if (!roster_put(roster_of(event->user), item)) {
+		store_txn_free(&commit.txn);
+		return sm_reply_error(event, STANZA_RESOURCE_CONSTRAINT);
+	}
+	return sm_commit(event, &commit);
+}
+
+/* note: what they were to each other (section 2.5.2: all subscriptions end with the item). */
+static int removed(void *state, const struct sm_event *event, unsigned note)
+{
+	AUTO(jid_free) struct jid *contact = contact_of(event->stanza);
+
+	roster_push(event->user, contact);
+	if (note & (SUBSCRIPTION_TO | SUBSCRIPTION_ASK))
+		subscribe_send(event->user, contact, STANZA_UNSUBSCRIBE);
+	if (note & SUBSCRIPTION_FROM) {
+		subscribe_send(event->user, contact, STANZA_UNSUBSCRIBED);
+		presence_hide(event->user, contact);
+	}
+	return sm_reply_result(event);
+}
+
+static int drop(const struct sm_event *event, struct jid *contact)
+{
+	struct roster *roster = roster_of(event->user);
+	struct sm_commit commit = {.committed = removed, .stale = true};
+
+	if (!roster_find(roster, contact))
+		return sm_reply_error(event, STANZA_ITEM_NOT_FOUND);
+	commit.note = roster_state(event->user, contact);
+	commit.txn = store_txn_new();
+	store_del(commit.txn, STORE_ROSTER, jid_user(event->user->jid), jid_user(contact));
+	roster_del(roster, contact);
+	return sm_commit(event, &commit);
+}
+
+static int set(void *state, const struct sm_event *event)
+{
+	AUTO(roster_item_free) struct roster_item *item = NULL;
+	int elem, rc;
+
+	if (!is_own(event))
+		return SM_PASS;
+	elem = item_of(event->stanza);
+	rc = elem < 0 ? ROSTER_BAD : roster_item_read(event->stanza->payload, elem, &item);
+	if (rc == ROSTER_BAD)
+		return sm_reply_error(event, STANZA_BAD_REQUEST);
+	if (rc == ROSTER_UNACCEPTABLE)
+		return sm_reply_error(event, STANZA_NOT_ACCEPTABLE);
+	if (jid_equal(item->jid, event->user->jid))
+		return sm_reply_error(event, STANZA_NOT_ALLOWED);
+	if (slice_is(nad_attr_value(event->stanza->payload, elem, "subscription"), "remove"))
+		return drop(event, item->jid);
+	return change(event, &item);
+}
+
+/* -- sessions -------------------------------------------------------------------------------------- */
+
+static int session_save(void *state, const struct session *session, struct buf *out)
+{
+	buf_append_char(out, roster_is_interested(session) ? '1' : '0');
+	return 0;
+}
+
+static int session_load(void *state, struct session *session, struct slice in)
+{
+	struct interest *interest = sm_session_state(session, &sm_roster);
+
+	interest->interested = slice_is(in, "1");
+	return 0;
+}
+
+static const struct sm_hook hooks[] = {
+	{SM_IN_SESS, STANZA_IQ_GET, NS_ROSTER, "query", SM_NORMAL, get},
+	{SM_IN_SESS, STANZA_IQ_SET, NS_ROSTER, "query", SM_NORMAL, set},
+	{.run = NULL},
+};
+
+const struct sm_module sm_roster = {
+	.name = "roster",
+	.features = {NS_ROSTER},
+	.hooks = hooks,
+	.user_size = sizeof(struct roster),
+	.session_size = sizeof(struct interest),
+	.user_load = user_load,
+	.user_free = user_free,
+	.session_save = session_save,
+	.session_load = session_load,
+};

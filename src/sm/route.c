@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where stanzas go: from a session to whom it is for, from the world to a user or a domain of ours, back to the sender
+ * when nobody takes it. What is for a user of this worker waits in a queue, so that no stanza is handled within another.
+ */
+#include "base/mem.h"
+#include "jid/jid.h"
+#include "sm/core.h"
+#include "xml/nad.h"
+
+static struct sm_domain *domain_of(const struct sm *sm, const struct jid *jid)
+{
+	return table_get(&sm->domains, jid_domain(jid));
+}
+
+static void drop(struct sm *sm, struct stanza **stanza)
+{
+	settle(sm, *stanza);
+	stanza_free(stanza);
+}
+
+static void count_routed(struct sm *sm, const struct stanza *stanza)
+{
+	if (stanza->kind == STANZA_MESSAGE)
+		metric_add(sm->process, METRIC_MESSAGES_ROUTED, 1);
+}
+
+void route_refuse(struct sm *sm, struct stanza **stanza, enum stanza_error error)
+{
+	struct stanza *answer = stanza_error_new(*stanza, error, NULL);
+
+	drop(sm, stanza);
+	sm_route(sm, &answer);
+}
+
+/* -- answers of hooks ------------------------------------------------------------------------------ */
+
+int sm_reply(const struct sm_event *event, struct stanza **answer)
+{
+	if (*answer && event->session)
+		sm_deliver(event->session, answer);
+	else
+		sm_route(event->sm, answer);
+	return 0;
+}
+
+int sm_reply_result(const struct sm_event *event)
+{
+	struct stanza *result = stanza_result(event->stanza);
+
+	return sm_reply(event, &result);
+}
+
+int sm_reply_error(const struct sm_event *event, enum stanza_error error)
+{
+	struct stanza *answer = stanza_error_new(event->stanza, error, NULL);
+
+	return sm_reply(event, &answer);
+}
+
+/* -- sending --------------------------------------------------------------------------------------- */
+
+static void queue(struct sm *sm, struct stanza **stanza)
+{
+	buf_append(&sm->queue, stanza, sizeof(*stanza));
+	*stanza = NULL;
+}
+
+/* To a user of ours on another worker, or perhaps of another sm: the router knows. */
+static void send_to_domain(struct sm *sm, const struct sm_domain *domain, struct stanza **stanza)
+{
+	struct packet *packet;
+
+	if (!sm->alone)
+		settle(sm, *stanza); /* the router's way back has no place for an origin */
+	packet = packet_stanza(sm->name, domain->name, stanza);
+	link_send(sm->link, &packet);
+}
+
+void sm_route(struct sm *sm, struct stanza **taken)
+{
+	struct stanza *stanza = *taken;
+	struct sm_domain *domain;
+
+	*taken = NULL;
+	if (!stanza)
+		return;
+	if (!stanza->to || sm->stopping) {
+		drop(sm, &stanza);
+		return;
+	}
+	if (!stanza->from)
+		stanza->from = jid_bare(stanza->to); /* an answer in the name of the account */
+	domain = domain_of(sm, stanza->to);
+	if (!domain)
+		chain_start(sm, SM_OUT_ROUTER, NULL, NULL, &stanza);
+	else if (!jid_local(stanza->to).len ||
+		 (sm->alone && link_worker_of(sm->link, stanza->to) == mio_worker(sm->mio)))
+		queue(sm, &stanza);
+	else
+		send_to_domain(sm, domain, &stanza);
+}
+
+void route_leave(struct sm *sm, struct stanza **stanza)
+{
+	struct str *to = link_name(sm->link, jid_domain((*stanza)->to));
+	struct packet *packet;
+
+	count_routed(sm, *stanza);
+	settle(sm, *stanza);
+	packet = packet_stanza(sm->name, to, stanza);
+	link_send(sm->link, &packet);
+	str_free(&to);
+}
+
+void sm_deliver(struct session *session, struct stanza **stanza)
+{
+	chain_start(session->user->sm, SM_OUT_SESS, session->user, session, stanza);
+}
+
+void route_to_session(struct sm *sm, struct session *session, struct stanza **stanza)
+{
+	struct packet *packet;
+
+	if (!session || sm->stopping) {
+		drop(sm, stanza);
+		return;
+	}
+	count_routed(sm, *stanza);
+	packet = packet_stanza(domain_of(sm, session->jid)->name, session->at, stanza);
+	packet->c2s = session->c2s;
+	session_id_set(&packet->sm, session->id);
+	packet->ours = session->ours;
+	link_send(sm->link, &packet);
+}
+
+/* -- from a session -------------------------------------------------------------------------------- */
+
+/* What no module took (RFC 6120 10.3, RFC 6121 8.1): without to it is for the account itself. */
+void route_from_session(struct sm *sm, struct user *user, struct stanza **stanza)
+{
+	if (!(*stanza)->to && (*stanza)->kind == STANZA_PRESENCE) {
+		drop(sm, stanza);
+		return;
+	}
+	if (!(*stanza)->to) {
+		stanza_set_to(*stanza, user->jid);
+		if ((*stanza)->kind == STANZA_IQ) {
+			chain_start(sm, SM_PKT_USER, user, NULL, stanza);
+			return;
+		}
+	}
+	/* A message is settled where it ends; all else with this. */
+	if ((*stanza)->kind != STANZA_MESSAGE) {
+		settle(sm, *stanza);
+		(*stanza)->origin = (struct origin){0};
+	}
+	sm_route(sm, stanza);
+}
+
+/* Returns false when the stanza cannot be handled, with the error. */
+static bool is_sound(const struct stanza *stanza, enum stanza_error *error)
+{
+	bool request = stanza->type == STANZA_GET || stanza->type == STANZA_SET;
+	struct slice text;
+
+	*error = STANZA_BAD_REQUEST;
+	if (!stanza->to && nad_attr(stanza->payload, 0, NULL, "to", &text)) {
+		*error = STANZA_JID_MALFORMED;
+		return false;
+	}
+	if (stanza->type == STANZA_TYPE_BAD)
+		return false;
+	return stanza->kind != STANZA_IQ || !request || (stanza->id.len && stanza_child(stanza) >= 0);
+}
+
+static void from_session(struct sm *sm, struct session *session, struct stanza **stanza)
+{
+	enum stanza_error error;
+
+	stanza_set_from(*stanza, session->jid);
+	if (is_sound(*stanza, &error))
+		chain_start(sm, SM_IN_SESS, session->user, session, stanza);
+	else
+		route_refuse(sm, stanza, error);
+}
+
+void route_client_packet(struct sm *sm, struct packet **packet)
+{
+	bool foreign;
+	struct session *session = session_of_packet(sm, *packet, &foreign);
+
+	if (!session || (*packet)->failed) {
+		if (!foreign && !(*packet)->failed)
+			session_tell_ended(sm, *packet);
+		return;
+	}
+	settle_arrived(session, (*packet)->stanza);
+	if (user_need(sm, session->jid)->state == USER_READY) {
+		from_session(sm, session, &(*packet)->stanza);
+	} else if (!user_wait(session->user, packet)) {
+		stanza_set_from((*packet)->stanza, session->jid);
+		route_refuse(sm, &(*packet)->stanza, STANZA_RESOURCE_CONSTRAINT);
+	}
+}
+
+/* -- from the world -------------------------------------------------------------------------------- */
+
+/* Without a user in memory there is no session, and these are for sessions only. */
+static bool needs_user(const struct stanza *stanza)
+{
+	switch (stanza->kind) {
+	case STANZA_PRESENCE:
+		return stanza->type != STANZA_NONE && stanza->type != STANZA_UNAVAILABLE && stanza->type != STANZA_ERROR;
+	case STANZA_IQ:
+		return stanza->type == STANZA_GET || stanza->type == STANZA_SET;
+	default:
+		return stanza->type != STANZA_ERROR && stanza->type != STANZA_HEADLINE;
+	}
+}
+
+/* RFC 6121 8.5.1 and 4.3.2: there is no such user. */
+static void to_nobody(struct sm *sm, struct stanza **stanza)
+{
+	struct stanza *answer = NULL;
+
+	if ((*stanza)->kind != STANZA_PRESENCE) {
+		route_refuse(sm, stanza, STANZA_SERVICE_UNAVAILABLE);
+		return;
+	}
+	if ((*stanza)->type == STANZA_PROBE) {
+		answer = stanza_new(STANZA_PRESENCE, STANZA_UNSUBSCRIBED, (struct slice){NULL, 0});
+		answer->from = jid_bare((*stanza)->to);
+		answer->to = jid_bare((*stanza)->from);
+	}
+	drop(sm, stanza);
+	sm_route(sm, &answer);
+}
+
+static void to_user(struct sm *sm, struct user *user, struct stanza **stanza)
+{
+	if (user->known)
+		chain_start(sm, SM_PKT_USER, user, NULL, stanza);
+	else
+		to_nobody(sm, stanza);
+	user_rest(user);
+}
+
+static void to_waiting_user(struct sm *sm, struct user *user, struct stanza **stanza)
+{
+	struct packet *packet = packet_stanza(sm->name, domain_of(sm, user->jid)->name, stanza);
+
+	if (!user_wait(user, &packet)) {
+		route_refuse(sm, &packet->stanza, STANZA_RESOURCE_CONSTRAINT);
+		packet_free(&packet);
+	}
+}
+
+void route_arrived(struct sm *sm, struct stanza **stanza)
+{
+	struct jid *to = (*stanza)->to;
+	struct user *user;
+
+	if (!domain_of(sm, to)) {
+		route_refuse(sm, stanza, STANZA_ITEM_NOT_FOUND);
+		return;
+	}
+	if (!jid_local(to).len) {
+		chain_start(sm, SM_PKT_SM, NULL, NULL, stanza);
+		return;
+	}
+	if (!user_get(sm, to) && !needs_user(*stanza)) {
+		drop(sm, stanza);
+		return;
+	}
+	user = user_need(sm, to);
+	if (user->state == USER_READY)
+		to_user(sm, user, stanza);
+	else
+		to_waiting_user(sm, user, stanza);
+}
+
+static void arrived(struct sm *sm, struct stanza **stanza)
+{
+	if (!(*stanza)->from || !(*stanza)->to)
+		drop(sm, stanza);
+	else if ((*stanza)->type == STANZA_TYPE_BAD)
+		route_refuse(sm, stanza, STANZA_BAD_REQUEST);
+	else
+		chain_start(sm, SM_IN_ROUTER, NULL, NULL, stanza);
+}
+
+void route_world_packet(struct sm *sm, struct packet **packet)
+{
+	if ((*packet)->relayed)
+		(*packet)->stanza->origin = (struct origin){0}; /* another process's word is not taken for it */
+	arrived(sm, &(*packet)->stanza);
+}
+
+void route_queue(struct sm *sm)
+{
+	struct stanza *stanza;
+
+	while (buf_used(&sm->queue) >= sizeof(stanza)) {
+		memcpy(&stanza, buf_slice(&sm->queue).data, sizeof(stanza));
+		buf_skip(&sm->queue, sizeof(stanza));
+		arrived(sm, &stanza);
+	}
+}
+
+/* The chains of what is for us ended: nobody took it. */
+void route_unhandled(struct sm *sm, struct stanza **stanza)
+{
+	if ((*stanza)->kind == STANZA_PRESENCE)
+		drop(sm, stanza);
+	else
+		route_refuse(sm, stanza, STANZA_SERVICE_UNAVAILABLE);
+}
+
+/* -- what waited ----------------------------------------------------------------------------------- */
+
+static void loaded_stanza(struct sm *sm, struct user *user, struct packet *packet)
+{
+	bool foreign;
+	struct session *session;
+
+	if (!packet->sm.len) {
+		to_user(sm, user, &packet->stanza);
+		return;
+	}
+	session = session_of_packet(sm, packet, &foreign);
+	if (session)
+		from_session(sm, session, &packet->stanza);
+	else
+		session_tell_ended(sm, packet);
+}
+
+void route_loaded(struct sm *sm, struct user *user, struct packet **packet)
+{
+	/* The one before may have made another load necessary. */
+	if (user_need(sm, user->jid)->state != USER_READY) {
+		if (!user_wait(user, packet))
+			route_not_loaded(sm, packet);
+		return;
+	}
+	if ((*packet)->kind == PACKET_STANZA)
+		loaded_stanza(sm, user, *packet);
+	else if ((*packet)->session.action == SESSION_START)
+		session_start(user, *packet);
+	else
+		session_delete_user(user, packet);
+	packet_free(packet);
+}
+
+void route_not_loaded(struct sm *sm, struct packet **packet)
+{
+	bool foreign;
+	struct session *session;
+
+	if ((*packet)->kind == PACKET_SESSION) {
+		session_fail(sm, *packet);
+	} else {
+		session = (*packet)->sm.len ? session_of_packet(sm, *packet, &foreign) : NULL;
+		if (session)
+			stanza_set_from((*packet)->stanza, session->jid);
+		route_refuse(sm, &(*packet)->stanza, STANZA_RESOURCE_CONSTRAINT);
+	}
+	packet_free(packet);
+}
+
+/* -- what came back -------------------------------------------------------------------------------- */
+
+static enum stanza_error error_of(const struct sm *sm, const struct packet *packet)
+{
+	if (packet->error == 404 && packet->stanza->to && !domain_of(sm, packet->stanza->to))
+		return STANZA_REMOTE_SERVER_NOT_FOUND;
+	return stanza_error_of_code(packet->error);
+}
+
+/* One of ours that nobody took. To a session: its c2s is gone, and so is the session; a message finds another way. */
+void route_returned(struct sm *sm, struct packet **packet)
+{
+	struct stanza **stanza = &(*packet)->stanza;
+	struct session *session = slots_get(&sm->sessions, session_id_slot(&(*packet)->sm));
+
+	if (session && str_slice(session->at).len && slice_equal(str_slice(session->at), str_slice((*packet)->to)))
+		session_end(session, SESSION_TELL_NOBODY);
+	if ((*packet)->kind != PACKET_STANZA)
+		return;
+	if ((*stanza)->kind == STANZA_PRESENCE)
+		drop(sm, stanza);
+	else if ((*packet)->sm.len && (*stanza)->kind == STANZA_MESSAGE && (*stanza)->to && domain_of(sm, (*stanza)->to))
+		sm_route(sm, stanza);
+	else
+		route_refuse(sm, stanza, error_of(sm, *packet));
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/* Sessions and the actions of c2s on them and on accounts, session-protocol.md sections 2, 5 and 6. */
+#include <errno.h>
+#include <string.h>
+#include "base/mem.h"
+#include "component/settings.h"
+#include "jid/jid.h"
+#include "sm/core.h"
+
+/* -- answers --------------------------------------------------------------------------------------- */
+
+static void answer(struct sm *sm, const struct packet *packet, enum session_action action)
+{
+	struct packet *made = packet_answer(packet, PACKET_SESSION);
+
+	made->session.action = action;
+	link_send(sm->link, &made);
+}
+
+/* jabberd2's c2s hears of a failure only when it carries an sm attribute, whatever it says (section 6.1). */
+void session_fail(struct sm *sm, const struct packet *packet)
+{
+	struct packet *made = packet_answer(packet, PACKET_SESSION);
+
+	made->failed = true;
+	if (!made->sm.len)
+		session_id_take(&made->sm, SLICE("none"));
+	link_send(sm->link, &made);
+}
+
+void session_tell_ended(struct sm *sm, const struct packet *packet)
+{
+	struct packet *made = packet_session(sm->name, packet->from, SESSION_ENDED);
+
+	made->c2s = packet->c2s;
+	made->sm = packet->sm;
+	made->ours = packet->ours;
+	link_send(sm->link, &made);
+}
+
+static void tell(struct session *session, enum session_action action)
+{
+	struct sm *sm = session->user->sm;
+	struct packet *made = packet_session(sm->name, session->at, action);
+
+	made->c2s = session->c2s;
+	session_id_set(&made->sm, session->id);
+	made->ours = session->ours;
+	link_send(sm->link, &made);
+}
+
+struct session *session_of_packet(struct sm *sm, const struct packet *packet, bool *foreign)
+{
+	struct session *session = slots_get(&sm->sessions, session_id_slot(&packet->sm));
+
+	*foreign = false;
+	if (!session)
+		return NULL;
+	*foreign = !slice_equal(str_slice(packet->from), str_slice(session->at)) ||
+		   (packet->c2s.len && !slice_equal(session_id_slice(&packet->c2s), session_id_slice(&session->c2s)));
+	return *foreign ? NULL : session;
+}
+
+/* -- ending ---------------------------------------------------------------------------------------- */
+
+void session_end(struct session *session, enum session_tell how)
+{
+	struct user *user = session->user;
+	struct sm *sm = user->sm;
+
+	if (how != SESSION_TELL_NOBODY)
+		tell(session, how == SESSION_TELL_ENDED ? SESSION_ENDED : SESSION_REPLACED);
+	slots_del(&sm->sessions, session->id);
+	list_remove(&session->link);
+	user->session_count--;
+	metric_add(sm->process, METRIC_SESSIONS, -1);
+	settle_forget(session);
+	modules_session_end(session);
+	str_free(&session->at);
+	jid_free(&session->jid);
+	mem_free(session);
+	user_rest(user);
+}
+
+void sessions_end_of(struct sm *sm, struct slice c2s)
+{
+	struct session *session;
+
+	for (uint32_t at = 0; (session = slots_next(&sm->sessions, &at));) {
+		if (slice_equal(str_slice(session->at), c2s))
+			session_end(session, SESSION_TELL_NOBODY);
+	}
+}
+
+static void end(struct sm *sm, const struct packet *packet)
+{
+	bool foreign;
+	struct session *session = session_of_packet(sm, packet, &foreign);
+
+	if (session)
+		session_end(session, SESSION_TELL_ENDED);
+	else if (!foreign)
+		session_fail(sm, packet);
+}
+
+/* -- starting -------------------------------------------------------------------------------------- */
+
+static struct session *session_new(struct user *user, const struct packet *packet)
+{
+	struct sm *sm = user->sm;
+	struct session *session = mem_zalloc(MEM_SESSION, sizeof(*session) + sm->session_size);
+
+	session->user = user;
+	session->jid = jid_ref(packet->session.target);
+	session->at = link_name(sm->link, str_slice(packet->from));
+	session->c2s = packet->c2s;
+	session->ours = packet->ours;
+	list_init(&session->report);
+	list_append(&user->sessions, &session->link);
+	user->session_count++;
+	session->id = slots_add(&sm->sessions, session);
+	metric_add(sm->process, METRIC_SESSIONS, 1);
+	modules_session_start(session);
+	return session;
+}
+
+/* The newcomer is never the one to go. */
+static void make_room(struct user *user)
+{
+	int64_t max = sm_settings(user->sm)->limits.sessions;
+
+	while (max > 0 && user->session_count >= max)
+		session_end(user_next_session(user, NULL), SESSION_TELL_ENDED);
+}
+
+void session_start(struct user *user, struct packet *packet)
+{
+	struct sm *sm = user->sm;
+	struct session *session;
+	struct packet *made;
+
+	if (!user->known) {
+		session_fail(sm, packet);
+		return;
+	}
+	session = user_find_session(user, packet->session.target);
+	if (session)
+		session_end(session, SESSION_TELL_REPLACED);
+	make_room(user);
+	session = session_new(user, packet);
+	made = packet_answer(packet, PACKET_SESSION);
+	made->session.action = SESSION_STARTED;
+	str_free(&made->from);
+	made->from = str_ref(sm->name);
+	session_id_set(&made->sm, session->id);
+	link_send(sm->link, &made);
+	user_rest(user);
+}
+
+/* -- accounts -------------------------------------------------------------------------------------- */
+
+static void created(struct sm *sm, struct packet *packet, int result)
+{
+	if (result == 0)
+		answer(sm, packet, SESSION_CREATED);
+	else
+		session_fail(sm, packet);
+}
+
+static void create(struct sm *sm, struct packet **packet)
+{
+	struct store_txn *txn = store_txn_new();
+	char stamp[24];
+	int len = snprintf(stamp, sizeof(stamp), "%lld", (long long)sm_wall_ms(sm));
+
+	store_add(txn, STORE_USER, jid_user((*packet)->session.target), SLICE("active"),
+		  (struct slice){stamp, (size_t)len});
+	sm_store_packet(sm, &txn, packet, created);
+}
+
+static void deleted(struct sm *sm, struct packet *packet, int result)
+{
+	if (result == 0)
+		answer(sm, packet, SESSION_DELETED);
+	else
+		session_fail(sm, packet);
+}
+
+void session_delete_user(struct user *user, struct packet **packet)
+{
+	static const enum store stores[] = {STORE_ACCOUNT, STORE_ROSTER, STORE_USER, STORE_REQUEST, STORE_OFFLINE};
+	struct sm *sm = user->sm;
+	struct store_txn *txn = store_txn_new();
+
+	while (user->session_count)
+		session_end(user_next_session(user, NULL), SESSION_TELL_ENDED);
+	if (user->known)
+		modules_user_delete(user);
+	user->known = false;
+	for (unsigned at = 0; at < countof(stores); at++)
+		store_clear(txn, stores[at], jid_user(user->jid));
+	sm_store_packet(sm, &txn, packet, deleted);
+	user_rest(user);
+}
+
+/* -- actions --------------------------------------------------------------------------------------- */
+
+/* Our answer differs from the question, jabberd2's is an error: so c2s learns with whom it speaks. */
+static void hello(struct sm *sm, const struct packet *packet)
+{
+	struct packet *made = packet_answer(packet, PACKET_SESSION);
+	AUTO(buf_fini) struct buf text = {0};
+
+	buf_printf(&text, "%s/%u/%08x", str_text(sm->name), mio_worker(sm->mio), sm->process->epoch);
+	made->session.end = str_new(buf_slice(&text));
+	link_send(sm->link, &made);
+}
+
+static void for_user(struct sm *sm, struct packet **packet)
+{
+	struct user *user = user_need(sm, (*packet)->session.target);
+
+	if (user->state == USER_READY)
+		route_loaded(sm, user, packet);
+	else if (!user_wait(user, packet))
+		session_fail(sm, *packet);
+}
+
+static bool is_target(const struct sm *sm, const struct packet *packet, bool full)
+{
+	const struct jid *target = packet->session.target;
+
+	return target && jid_local(target).len && sm_is_domain(sm, jid_domain(target)) && jid_is_bare(target) != full;
+}
+
+void session_packet(struct sm *sm, struct packet **packet)
+{
+	enum session_action action = (*packet)->session.action;
+
+	switch (action) {
+	case SESSION_START:
+	case SESSION_DELETE:
+		if (is_target(sm, *packet, action == SESSION_START))
+			for_user(sm, packet);
+		else
+			session_fail(sm, *packet);
+		break;
+	case SESSION_CREATE:
+		if (is_target(sm, *packet, false))
+			create(sm, packet);
+		else
+			session_fail(sm, *packet);
+		break;
+	case SESSION_END:
+		end(sm, *packet);
+		break;
+	case SESSION_HELLO:
+		hello(sm, *packet);
+		break;
+	default:
+		break; /* answers, which sm never asks for */
+	}
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Settlement (design.md section 5): each client stanza that a c2s of ours counted is settled once, by whoever acts last, on
+ * whatever worker; its session tells c2s up to which count all are.
+ */
+#include "base/mem.h"
+#include "sm/core.h"
+
+enum { WINDOW = 64 };
+
+bool settle_mark(struct session *session, uint32_t count)
+{
+	uint32_t ahead = count - session->settled;
+
+	if (ahead == 0 || ahead > WINDOW)
+		return false;
+	session->window |= UINT64_C(1) << (ahead - 1);
+	if (!(session->window & 1))
+		return false;
+	while (session->window & 1) {
+		session->window >>= 1;
+		session->settled++;
+	}
+	return true;
+}
+
+void settle_seen(struct session *session, uint32_t count)
+{
+	uint32_t ahead = count - session->seen;
+
+	if (!session->counting || (ahead > WINDOW && ahead < UINT32_MAX / 2)) {
+		session->counting = true;
+		session->settled = session->seen = count - 1;
+		session->window = 0;
+	} else if (ahead == 0 || ahead > WINDOW) {
+		return; /* seen before */
+	}
+	for (uint32_t at = session->seen + 1; at != count; at++)
+		settle_mark(session, at);
+	session->seen = count;
+}
+
+void settle_arrived(struct session *session, struct stanza *stanza)
+{
+	uint32_t count = stanza->origin.count;
+
+	if (!session->ours || stanza->origin.session == 0) {
+		stanza->origin = (struct origin){0};
+		return;
+	}
+	settle_seen(session, count);
+	stanza->origin = (struct origin){session->id, count};
+}
+
+static void mark(struct sm *sm, uint64_t id, uint32_t count)
+{
+	struct session *session = slots_get(&sm->sessions, id);
+
+	if (!session || !settle_mark(session, count) || session->reporting)
+		return;
+	session->reporting = true;
+	list_append(&sm->reports, &session->report);
+	mio_defer(sm->mio, &sm->report);
+}
+
+void settle(struct sm *sm, const struct stanza *stanza)
+{
+	struct packet *packet;
+
+	if (stanza->origin.session == 0 || sm->stopping)
+		return;
+	if (slot_worker(stanza->origin.session) == mio_worker(sm->mio)) {
+		mark(sm, stanza->origin.session, stanza->origin.count);
+		return;
+	}
+	packet = packet_new(PACKET_SETTLED, sm->name, sm->name);
+	session_id_set(&packet->sm, stanza->origin.session);
+	packet->settled = stanza->origin.count;
+	link_send(sm->link, &packet);
+}
+
+void settle_packet(struct sm *sm, const struct packet *packet)
+{
+	if (!packet->relayed && !packet->error)
+		mark(sm, session_id_slot(&packet->sm), packet->settled);
+}
+
+void settle_forget(struct session *session)
+{
+	if (session->reporting)
+		list_remove(&session->report);
+	session->reporting = false;
+}
+
+void settle_report(struct mio_task *task)
+{
+	struct sm *sm = container_of(task, struct sm, report);
+	struct list *first;
+
+	while ((first = list_shift(&sm->reports))) {
+		struct session *session = container_of(first, struct session, report);
+		struct packet *packet = packet_new(PACKET_SETTLED, sm->name, session->at);
+
+		session->reporting = false;
+		packet->c2s = session->c2s;
+		session_id_set(&packet->sm, session->id);
+		packet->ours = true;
+		packet->settled = session->settled;
+		link_send(sm->link, &packet);
+	}
+}

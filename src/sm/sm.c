@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/* The component: its life, and what arrives from link. */
+#include <string.h>
+#include "base/mem.h"
+#include "component/component.h"
+#include "jid/jid.h"
+#include "sm/core.h"
+#include "sm/sm_component.h"
+
+static void packet_arrived(void *part, struct packet **packet)
+{
+	struct sm *sm = part;
+
+	if ((*packet)->error) {
+		route_returned(sm, packet);
+	} else {
+		switch ((*packet)->kind) {
+		case PACKET_STANZA:
+			if ((*packet)->sm.len)
+				route_client_packet(sm, packet);
+			else
+				route_world_packet(sm, packet);
+			break;
+		case PACKET_SESSION:
+			session_packet(sm, packet);
+			break;
+		case PACKET_ACCOUNT:
+			account_serve(sm->worker, packet);
+			break;
+		case PACKET_SETTLED:
+			settle_packet(sm, *packet);
+			break;
+		case PACKET_ROUTE:
+			break;
+		}
+	}
+	packet_free(packet);
+	sm_work(sm);
+}
+
+static void name_changed(void *part, struct slice name, bool available)
+{
+	struct sm *sm = part;
+
+	if (available)
+		return;
+	sessions_end_of(sm, name);
+	sm_work(sm);
+}
+
+void sm_work(struct sm *sm)
+{
+	route_queue(sm);
+	users_trim(sm);
+}
+
+/* -- life ------------------------------------------------------------------------------------------ */
+
+static struct slice domain_key(const void *entry)
+{
+	return str_slice(((const struct sm_domain *)entry)->name);
+}
+
+static void add_domains(struct sm *sm, const struct conf_list *list)
+{
+	table_init(&sm->domains, domain_key, mio_hash_key(sm->mio));
+	sm->domain_names = mem_zalloc(MEM_SESSION, (list->count + 1) * sizeof(*sm->domain_names));
+	for (size_t at = 0; at < list->count; at++) {
+		struct sm_domain *domain;
+
+		sm->domain_names[at] = list->items[at];
+		if (sm_is_domain(sm, slice_of(list->items[at])))
+			continue;
+		domain = mem_zalloc(MEM_SESSION, sizeof(*domain));
+		domain->name = str_new(slice_of(list->items[at]));
+		table_put(&sm->domains, domain);
+	}
+}
+
+static void attach(struct sm *sm)
+{
+	sm->part = (struct link_part){
+		.name = str_text(sm->name),
+		.domains = sm->domain_names,
+		.belongs = LINK_BY_SM,
+		.packet = packet_arrived,
+		.name_changed = name_changed,
+		.part = sm,
+	};
+	link_attach(sm->link, &sm->part);
+}
+
+static int start(void *state, struct worker *worker, struct buf *why)
+{
+	struct sm *sm = state;
+	uint32_t generation;
+	int rc;
+
+	sm->worker = worker;
+	sm->process = worker->process;
+	sm->mio = worker->mio;
+	sm->link = worker->link;
+	sm->log = (struct log){.ring = worker->ring, .part = "sm"};
+	sm->alone = strcmp(sm->process->name, "run") == 0;
+	sm->name = str_new(slice_of(sm->alone ? "sm" : sm->process->name));
+	sm->report.run = settle_report;
+	list_init(&sm->reports);
+	users_init(sm);
+	mio_random(sm->mio, &generation, sizeof(generation));
+	slots_init(&sm->sessions, (uint8_t)mio_worker(sm->mio), generation);
+	slots_init(&sm->waits, (uint8_t)mio_worker(sm->mio), generation);
+	mio_random(sm->mio, &sm->fresh, sizeof(sm->fresh));
+	add_domains(sm, &sm->process->settings->domains);
+	rc = modules_start(sm);
+	if (rc) {
+		buf_printf(why, "sm: a module cannot start: %s", strerror(-rc));
+		return rc;
+	}
+	chains_sort(sm);
+	attach(sm);
+	return 0;
+}
+
+/* Sessions of a c2s in this process are its to end; another hears that they ended. */
+static void drain(void *state)
+{
+	struct sm *sm = state;
+	struct session *session;
+
+	for (uint32_t at = 0; (session = slots_next(&sm->sessions, &at));) {
+		if (!link_serves(sm->link, str_slice(session->at)))
+			session_end(session, SESSION_TELL_ENDED);
+	}
+	sm_work(sm);
+}
+
+static bool drained(void *state)
+{
+	const struct sm *sm = state;
+
+	return slots_count(&sm->waits) == 0 && buf_used(&sm->queue) == 0;
+}
+
+static void drop_queue(struct sm *sm)
+{
+	struct stanza *stanza;
+
+	while (buf_used(&sm->queue) >= sizeof(stanza)) {
+		memcpy(&stanza, buf_slice(&sm->queue).data, sizeof(stanza));
+		buf_skip(&sm->queue, sizeof(stanza));
+		stanza_free(&stanza);
+	}
+	buf_fini(&sm->queue);
+}
+
+static void stop(void *state)
+{
+	struct sm *sm = state;
+	struct sm_domain *domain;
+
+	sm->stopping = true;
+	mio_undefer(sm->mio, &sm->report);
+	drop_queue(sm);
+	stores_drop(sm);
+	users_drop(sm);
+	modules_stop(sm);
+	slots_fini(&sm->sessions);
+	slots_fini(&sm->waits);
+	for (uint32_t at = 0; (domain = table_next(&sm->domains, &at));) {
+		str_free(&domain->name);
+		mem_free(domain);
+	}
+	table_fini(&sm->domains);
+	mem_free(sm->domain_names);
+	str_free(&sm->name);
+}
+
+const struct component sm_component = {
+	.name = "sm",
+	.size = sizeof(struct sm),
+	.uses_storage = true,
+	.start = start,
+	.drain = drain,
+	.drained = drained,
+	.stop = stop,
+};

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* The modules of a worker: their states, in sm, in each user, in each session. */
+#include <stdlib.h>
+#include "base/mem.h"
+#include "component/settings.h"
+#include "jid/jid.h"
+#include "sm/core.h"
+#include "xml/nad.h"
+#include "xml/parser.h"
+
+enum { STATE_ALIGN = 16 };
+
+static size_t lay_out(size_t *size, size_t added)
+{
+	size_t offset = *size;
+
+	*size += (added + STATE_ALIGN - 1) & ~(size_t)(STATE_ALIGN - 1);
+	return offset;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void collect_features(struct sm *sm)
+{
+	size_t max = sm->module_count * SM_FEATURES_MAX, unique = 0;
+
+	sm->features = mem_zalloc(MEM_SESSION, max * sizeof(*sm->features));
+	for (unsigned at = 0; at < sm->module_count; at++) {
+		const char *const *features = sm_modules[at]->features;
+
+		for (unsigned i = 0; i < SM_FEATURES_MAX && features[i]; i++)
+			sm->features[sm->feature_count++] = features[i];
+	}
+	qsort(sm->features, sm->feature_count, sizeof(*sm->features), by_text);
+	for (size_t at = 0; at < sm->feature_count; at++) {
+		if (unique == 0 || strcmp(sm->features[at], sm->features[unique - 1]) != 0)
+			sm->features[unique++] = sm->features[at];
+	}
+	sm->feature_count = unique;
+}
+
+int modules_start(struct sm *sm)
+{
+	int rc = 0;
+
+	while (sm_modules[sm->module_count])
+		sm->module_count++;
+	sm->modules = mem_zalloc(MEM_SESSION, sm->module_count * sizeof(*sm->modules));
+	sm->user_offsets = mem_zalloc(MEM_SESSION, sm->module_count * sizeof(*sm->user_offsets));
+	sm->session_offsets = mem_zalloc(MEM_SESSION, sm->module_count * sizeof(*sm->session_offsets));
+	for (unsigned at = 0; at < sm->module_count && rc == 0; at++) {
+		const struct sm_module *module = sm_modules[at];
+
+		sm->modules[at] = mem_zalloc(MEM_SESSION, module->size);
+		sm->user_offsets[at] = lay_out(&sm->user_size, module->user_size);
+		sm->session_offsets[at] = lay_out(&sm->session_size, module->session_size);
+		if (module->start)
+			rc = module->start(sm->modules[at], sm, sm->process->settings);
+	}
+	collect_features(sm);
+	return rc;
+}
+
+void modules_stop(struct sm *sm)
+{
+	for (unsigned at = sm->module_count; at-- > 0;) {
+		if (sm->modules[at] && sm_modules[at]->stop)
+			sm_modules[at]->stop(sm->modules[at]);
+		mem_free(sm->modules[at]);
+	}
+	mem_free(sm->modules);
+	mem_free(sm->user_offsets);
+	mem_free(sm->session_offsets);
+	mem_free(sm->features);
+}
+
+static unsigned index_of(const struct sm *sm, const struct sm_module *module)
+{
+	unsigned at = 0;
+
+	while (at < sm->module_count - 1 && sm_modules[at] != module)
+		at++;
+	return at;
+}
+
+void *sm_user_state(const struct user *user, const struct sm_module *module)
+{
+	return (unsigned char *)user->states + user->sm->user_offsets[index_of(user->sm, module)];
+}
+
+void *sm_session_state(const struct session *session, const struct sm_module *module)
+{
+	const struct sm *sm = session->user->sm;
+
+	return (unsigned char *)session->states + sm->session_offsets[index_of(sm, module)];
+}
+
+void modules_user_free(struct user *user)
+{
+	for (unsigned at = 0; at < user->sm->module_count; at++) {
+		if (sm_modules[at]->user_free)
+			sm_modules[at]->user_free(user->sm->modules[at], user);
+	}
+}
+
+void modules_user_delete(struct user *user)
+{
+	for (unsigned at = 0; at < user->sm->module_count; at++) {
+		if (sm_modules[at]->user_delete)
+			sm_modules[at]->user_delete(user->sm->modules[at], user);
+	}
+}
+
+void modules_session_start(struct session *session)
+{
+	struct sm *sm = session->user->sm;
+
+	for (unsigned at = 0; at < sm->module_count; at++) {
+		if (sm_modules[at]->session_start)
+			sm_modules[at]->session_start(sm->modules[at], session);
+	}
+}
+
+void modules_session_end(struct session *session)
+{
+	struct sm *sm = session->user->sm;
+
+	for (unsigned at = 0; at < sm->module_count; at++) {
+		if (sm_modules[at]->session_end)
+			sm_modules[at]->session_end(sm->modules[at], session);
+	}
+}
+
+const struct settings *sm_settings(const struct sm *sm)
+{
+	return sm->process->settings;
+}
+
+int64_t sm_wall_ms(const struct sm *sm)
+{
+	return mio_wall_ms(sm->mio);
+}
+
+const char *const *sm_features(const struct sm *sm, size_t *count)
+{
+	*count = sm->feature_count;
+	return sm->features;
+}
+
+void sm_fresh_id(struct sm *sm, struct buf *out)
+{
+	buf_printf(out, "sm-%llx", (unsigned long long)++sm->fresh);
+}
+
+bool sm_is_domain(const struct sm *sm, struct slice domain)
+{
+	return table_get(&sm->domains, domain) != NULL;
+}
+
+void sm_count_offline(struct sm *sm)
+{
+	metric_add(sm->process, METRIC_OFFLINE_STORED, 1);
+}
+
+void sm_stanza_print(const struct stanza *stanza, struct buf *out)
+{
+	stanza_print_route(stanza, (struct slice){NULL, 0}, out);
+}
+
+struct stanza *sm_stanza_parse(struct slice text)
+{
+	/* It was within the limits of the file when it came; those may have changed since. */
+	static const struct xml_limits limits = {.stanza_bytes = 16 << 20, .depth = 1000, .attributes = 1000};
+	AUTO(nad_free) struct nad *nad = xml_parse(text, &limits);
+	struct stanza *stanza = NULL;
+
+	if (nad)
+		stanza_from_nad(&nad, &stanza);
+	return stanza;
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Users in memory:
+ *
+ *   (nobody) ── first need ──> LOADING ── answered ──> READY ── a write failed ──> STALE
+ *                                 ^                                                 │
+ *                                 └────────────────── next packet ──────────────────┘
+ *
+ * One that was never known, or rests too long, is dropped; packets that come meanwhile wait, in order and bounded.
+ */
+#include "sm/user.h"
+
+#include "base/mem.h"
+#include "jid/jid.h"
+#include "sm/core.h"
+
+enum { LOAD_READS_MAX = 16 };
+
+struct sm_load {
+	struct wait wait;
+	struct user *user;
+	struct store_txn *txn;
+	void *state; /* of the module that adds reads now */
+	unsigned account_op, active_op;
+	struct {
+		sm_load_fn *loaded;
+		void *state;
+		unsigned op;
+	} reads[LOAD_READS_MAX];
+	unsigned read_count;
+	struct packet *waiting[LOAD_WAITING_MAX];
+	unsigned waiting_count;
+};
+
+static void load_start(struct user *user);
+
+/* -- finding --------------------------------------------------------------------------------------- */
+
+static struct slice user_key(const void *entry)
+{
+	return jid_user(((const struct user *)entry)->jid);
+}
+
+void users_init(struct sm *sm)
+{
+	table_init(&sm->users, user_key, mio_hash_key(sm->mio));
+	list_init(&sm->resting);
+}
+
+struct user *user_get(struct sm *sm, const struct jid *jid)
+{
+	return table_get(&sm->users, jid_user(jid));
+}
+
+static struct user *user_new(struct sm *sm, struct jid *jid)
+{
+	struct user *user = mem_zalloc(MEM_USER, sizeof(*user) + sm->user_size);
+
+	user->sm = sm;
+	user->jid = jid_bare(jid);
+	list_init(&user->sessions);
+	list_init(&user->rest);
+	list_init(&user->holds);
+	table_put(&sm->users, user);
+	metric_add(sm->process, METRIC_USERS_LOADED, 1);
+	return user;
+}
+
+struct user *user_need(struct sm *sm, struct jid *jid)
+{
+	struct user *user = user_get(sm, jid);
+
+	if (!user) {
+		user = user_new(sm, jid);
+		load_start(user);
+	} else if (user->state == USER_STALE) {
+		load_start(user);
+	}
+	return user;
+}
+
+struct session *user_next_session(const struct user *user, const struct session *after)
+{
+	const struct list *next = after ? after->link.next : user->sessions.next;
+
+	return next == &user->sessions ? NULL : container_of(next, struct session, link);
+}
+
+struct session *user_find_session(const struct user *user, const struct jid *full)
+{
+	struct session *session = NULL;
+
+	while ((session = user_next_session(user, session))) {
+		if (jid_equal(session->jid, full))
+			break;
+	}
+	return session;
+}
+
+/* -- loading --------------------------------------------------------------------------------------- */
+
+static void add_read(struct sm_load *load, unsigned op, sm_load_fn *loaded)
+{
+	if (load->read_count == LOAD_READS_MAX)
+		return; /* the modules are ours, and few */
+	load->reads[load->read_count].loaded = loaded;
+	load->reads[load->read_count].state = load->state;
+	load->reads[load->read_count++].op = op;
+}
+
+void sm_load_list(struct sm_load *load, int store, sm_load_fn *loaded)
+{
+	add_read(load, store_list(load->txn, (enum store)store, jid_user(load->user->jid)), loaded);
+}
+
+void sm_load_count(struct sm_load *load, int store, sm_load_fn *loaded)
+{
+	add_read(load, store_count(load->txn, (enum store)store, jid_user(load->user->jid)), loaded);
+}
+
+static bool is_known(const struct sm_load *load, const struct store_txn *txn)
+{
+	size_t accounts, active;
+
+	store_rows(txn, load->account_op, &accounts);
+	store_rows(txn, load->active_op, &active);
+	return accounts > 0 || active > 0;
+}
+
+/* The packets that waited, in order; more may wait again behind a new load. */
+static void load_end(struct sm_load *load, bool loaded)
+{
+	struct user *user = load->user;
+	struct sm *sm = user->sm;
+
+	for (unsigned at = 0; at < load->waiting_count; at++) {
+		if (loaded)
+			route_loaded(sm, user, &load->waiting[at]);
+		else
+			route_not_loaded(sm, &load->waiting[at]);
+	}
+	wait_del(sm, &load->wait);
+	mem_free(load);
+}
+
+static void loaded(void *arg, uint64_t token, const struct store_txn *txn, int result)
+{
+	struct sm *sm = arg;
+	struct wait *wait = wait_get(sm, token, WAIT_LOAD);
+	struct sm_load *load;
+	struct user *user;
+
+	sm_storage_result(sm, result);
+	if (!wait)
+		return;
+	load = container_of(wait, struct sm_load, wait);
+	user = load->user;
+	user->load = NULL;
+	user->state = result ? USER_STALE : USER_READY;
+	if (result == 0) {
+		user->known = is_known(load, txn);
+		for (unsigned at = 0; at < load->read_count; at++) {
+			size_t count;
+			const struct store_row *rows = store_rows(txn, load->reads[at].op, &count);
+
+			load->reads[at].loaded(load->reads[at].state, user, rows, count);
+		}
+	}
+	load_end(load, result == 0);
+	user_rest(user);
+	sm_work(sm);
+}
+
+static void load_start(struct user *user)
+{
+	struct sm *sm = user->sm;
+	struct sm_load *load = mem_zalloc(MEM_USER, sizeof(*load));
+
+	load->user = user;
+	load->txn = store_txn_new();
+	load->account_op = store_list(load->txn, STORE_ACCOUNT, jid_user(user->jid));
+	load->active_op = store_get(load->txn, STORE_USER, jid_user(user->jid), SLICE("active"));
+	for (unsigned at = 0; at < sm->module_count; at++) {
+		load->state = sm->modules[at];
+		if (sm_modules[at]->user_load)
+			sm_modules[at]->user_load(load->state, user, load);
+	}
+	user->state = USER_LOADING;
+	user->load = load;
+	wait_add(sm, &load->wait, WAIT_LOAD);
+	sm_run(sm, &load->txn, loaded, &load->wait);
+}
+
+bool user_wait(struct user *user, struct packet **packet)
+{
+	struct sm_load *load = user->load;
+
+	if (!load || load->waiting_count == LOAD_WAITING_MAX)
+		return false;
+	load->waiting[load->waiting_count++] = *packet;
+	*packet = NULL;
+	return true;
+}
+
+void user_stale(struct user *user)
+{
+	if (user->state == USER_READY)
+		user->state = USER_STALE;
+}
+
+/* -- going ----------------------------------------------------------------------------------------- */
+
+static void stop_resting(struct user *user)
+{
+	if (!list_empty(&user->rest))
+		user->sm->resting_count--;
+	list_remove(&user->rest);
+}
+
+static bool is_needed(const struct user *user)
+{
+	return user->session_count || user->hold_count || user->pins || user->state == USER_LOADING;
+}
+
+/* A user who has to go at once rests before all others. */
+void user_rest(struct user *user)
+{
+	struct sm *sm = user->sm;
+
+	stop_resting(user);
+	if (is_needed(user))
+		return;
+	if (user->known && user->state == USER_READY)
+		list_append(&sm->resting, &user->rest);
+	else
+		list_append(sm->resting.next, &user->rest);
+	sm->resting_count++;
+}
+
+static void user_drop(struct user *user)
+{
+	struct sm *sm = user->sm;
+
+	stop_resting(user);
+	table_del(&sm->users, jid_user(user->jid));
+	metric_add(sm->process, METRIC_USERS_LOADED, -1);
+	modules_user_free(user);
+	jid_free(&user->jid);
+	mem_free(user);
+}
+
+void users_trim(struct sm *sm)
+{
+	while (!list_empty(&sm->resting)) {
+		struct user *first = container_of(sm->resting.next, struct user, rest);
+
+		if (sm->resting_count <= USERS_RESTING_MAX && first->known && first->state == USER_READY)
+			break;
+		user_drop(first);
+	}
+}
+
+static void load_drop(struct user *user)
+{
+	struct sm_load *load = user->load;
+
+	if (!load)
+		return;
+	for (unsigned at = 0; at < load->waiting_count; at++)
+		packet_free(&load->waiting[at]);
+	wait_del(user->sm, &load->wait);
+	mem_free(load);
+	user->load = NULL;
+}
+
+void users_drop(struct sm *sm)
+{
+	struct user *user;
+
+	for (uint32_t at = 0; (user = table_next(&sm->users, &at));) {
+		while (user->session_count)
+			session_end(user_next_session(user, NULL), SESSION_TELL_NOBODY);
+		load_drop(user);
+		holds_drop(user);
+		user_drop(user);
+	}
+	table_fini(&sm->users);
+}

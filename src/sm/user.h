@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* Users in memory and their sessions; the fields are for modules to read. */
+#pragma once
+
+#include "base/list.h"
+#include "link/packet.h"
+
+struct jid;
+struct sm;
+struct sm_load;
+struct str;
+
+enum user_state {
+	USER_LOADING, /* packets for it wait in load */
+	USER_READY,
+	USER_STALE,   /* memory is ahead of storage after a fault: read anew at the next packet */
+};
+
+/*
+ * A user is read at the first need, in one transaction, and stays while it has sessions, something waits for it (pins)
+ * or it is among those used last.
+ */
+struct user {
+	struct sm *sm;
+	struct jid *jid;      /* bare */
+	struct list sessions; /* of struct session, oldest first */
+	struct list rest;     /* among the users without sessions */
+	struct list holds;    /* chain.c */
+	struct sm_load *load; /* while loading */
+	unsigned session_count, hold_count, pins;
+	enum user_state state;
+	bool known; /* there was such a user in storage */
+	_Alignas(16) unsigned char states[];
+};
+
+/*
+ * A session: one resource of a user, and the client connection at c2s that it stands for. All counts of client stanzas
+ * up to settled are settled; of the 64 behind, those in the window.
+ */
+struct session {
+	struct list link; /* of the user's */
+	struct user *user;
+	uint64_t id;
+	struct jid *jid;  /* full */
+	struct str *at;   /* name of the c2s */
+	struct session_id c2s;
+	bool ours;        /* the c2s is ours: it wants settlements */
+	bool counting;    /* a counted stanza came: the fields below have meaning */
+	bool reporting;   /* in the list of reports of this turn */
+	uint32_t settled, seen;
+	uint64_t window;
+	struct list report;
+	_Alignas(16) unsigned char states[];
+};
+
+/* for (session = NULL; (session = user_next_session(user, session));) */
+struct session *user_next_session(const struct user *user, const struct session *after);
+struct session *user_find_session(const struct user *user, const struct jid *full); /* NULL: none */
