@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include "base/mem.h"
 #include "base/toml_reader.h"
+#include "base/utf8.h"
 
 enum { TEXT_MAX = 1 << 20, DEPTH_MAX = 32 };
 
@@ -59,12 +60,14 @@ const struct toml *toml_get(const struct toml *table, const char *key)
 
 static struct toml *append(struct toml *parent)
 {
-	struct toml **at = &parent->child;
+	struct toml *value = mem_zalloc(MEM_CONF, sizeof(*value));
 
-	while (*at)
-		at = &(*at)->next;
-	*at = mem_zalloc(MEM_CONF, sizeof(**at));
-	return *at;
+	if (parent->last)
+		parent->last->next = value;
+	else
+		parent->child = value;
+	parent->last = value;
+	return value;
 }
 
 static struct toml *add_member(struct toml *table, const struct toml_key *key)
@@ -99,8 +102,7 @@ static struct toml *descend(struct toml_reader *reader, struct toml *table, stru
 			next->type = TOML_TABLE;
 			next->flags = (uint8_t)made_by;
 		} else if (next->type == TOML_ARRAY && next->flags & BY_ARRAY && made_by == 0) {
-			for (next = next->child; next->next;)
-				next = next->next;
+			next = next->last;
 		} else if (next->type != TOML_TABLE || next->flags & INLINE ||
 			   (made_by == BY_DOTS && next->flags & BY_HEADER)) {
 			return toml_fail(reader, key->line, key->column, "\"%.*s\" has a value already", (int)key->text.len,
@@ -252,15 +254,35 @@ static bool read_document(struct toml_reader *reader, struct toml *root)
 	}
 }
 
+/* Looks at all of the text before it is read. */
+static bool check_text(struct toml_reader reader, struct slice text)
+{
+	if (text.len > TEXT_MAX)
+		return toml_fail_here(&reader, "larger than 1 MB");
+	while (text.len) {
+		size_t len = utf8_first(text);
+
+		if (!len)
+			return toml_fail_here(&reader, "not UTF-8");
+		reader.at += len;
+		if (*text.data == '\n') {
+			reader.line++;
+			reader.line_start = reader.at;
+		}
+		text = (struct slice){text.data + len, text.len - len};
+	}
+	return true;
+}
+
 int toml_parse(struct slice text, struct toml_doc **doc, struct toml_error *error)
 {
-	struct toml_reader reader = {.at = text.data, .end = text.data + text.len, .line_start = text.data, .line = 1,
-				     .error = error};
+	const char *start = text.len ? text.data : "";
+	struct toml_reader reader = {.at = start, .end = start + text.len, .line_start = start, .line = 1, .error = error};
 	struct toml_doc *made = mem_zalloc(MEM_CONF, sizeof(*made));
 	bool ok;
 
 	made->root.type = TOML_TABLE;
-	ok = text.len <= TEXT_MAX ? read_document(&reader, &made->root) : toml_fail_here(&reader, "larger than 1 MB");
+	ok = check_text(reader, text) && read_document(&reader, &made->root);
 	buf_fini(&reader.scratch);
 	if (!ok) {
 		toml_free(&made);

@@ -2,6 +2,7 @@
 /*
  * A reader of TOML 1.0, every value with its position. Dates are refused (we have none); everything else
  * of the language is read: tables, arrays of tables, inline tables, dotted keys, all strings, numbers.
+ * A text without NUL, so that every string is one of C too. Columns count bytes.
  */
 #pragma once
 
@@ -20,7 +21,8 @@ struct toml {
 	double number;         /* TOML_FLOAT */
 	struct toml *child;    /* first element or member, in file order */
 	struct toml *next;
-	uint8_t flags;         /* the reader's own */
+	struct toml *last;     /* the reader's own, and flags */
+	uint8_t flags;
 };
 
 struct toml_error {

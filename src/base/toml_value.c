@@ -57,12 +57,24 @@ void toml_skip_blanks(struct toml_reader *reader)
 		reader->at++;
 }
 
+/* A carriage return counts as part of a line feed only. */
+static bool at_line_end(const struct toml_reader *reader)
+{
+	return *reader->at == '\n' || (reader->end - reader->at > 1 && memcmp(reader->at, "\r\n", 2) == 0);
+}
+
+static void take_line_end(struct toml_reader *reader)
+{
+	reader->at += *reader->at == '\r';
+	new_line(reader);
+}
+
 static void skip_comment(struct toml_reader *reader)
 {
-	for (; !toml_at_end(reader) && *reader->at != '\n'; reader->at++) {
+	for (; !toml_at_end(reader) && !at_line_end(reader); reader->at++) {
 		unsigned char c = (unsigned char)*reader->at;
 
-		if ((c < 0x20 && c != '\t' && c != '\r') || c == 0x7f)
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
 			toml_fail_here(reader, "a control character in a comment");
 	}
 }
@@ -70,11 +82,11 @@ static void skip_comment(struct toml_reader *reader)
 void toml_skip_space(struct toml_reader *reader)
 {
 	while (!toml_at_end(reader)) {
-		if (*reader->at == '\n')
-			new_line(reader);
+		if (at_line_end(reader))
+			take_line_end(reader);
 		else if (*reader->at == '#')
 			skip_comment(reader);
-		else if (*reader->at == ' ' || *reader->at == '\t' || *reader->at == '\r')
+		else if (*reader->at == ' ' || *reader->at == '\t')
 			reader->at++;
 		else
 			return;
@@ -84,10 +96,9 @@ void toml_skip_space(struct toml_reader *reader)
 bool toml_end_line(struct toml_reader *reader)
 {
 	toml_skip_blanks(reader);
-	toml_take(reader, '\r');
 	if (reader->failed)
 		return false;
-	if (!toml_at_end(reader) && *reader->at != '\n' && *reader->at != '#')
+	if (!toml_at_end(reader) && !at_line_end(reader) && *reader->at != '#')
 		return toml_fail_here(reader, "something follows the value; one to a line");
 	return true;
 }
@@ -143,14 +154,11 @@ static bool read_escape(struct toml_reader *reader, bool multi, struct buf *out)
 	c = *reader->at;
 	if (multi && (c == '\n' || c == ' ' || c == '\t' || c == '\r')) {
 		toml_skip_blanks(reader);
-		toml_take(reader, '\r');
-		if (toml_at_end(reader) || *reader->at != '\n')
+		if (toml_at_end(reader) || !at_line_end(reader))
 			return toml_fail_here(reader, "unknown escape");
-		while (!toml_at_end(reader) && strchr(" \t\r\n", *reader->at)) {
-			if (*reader->at == '\n')
-				new_line(reader);
-			else
-				reader->at++;
+		while (!toml_at_end(reader) && at_line_end(reader)) {
+			take_line_end(reader);
+			toml_skip_blanks(reader);
 		}
 		return true;
 	}
@@ -173,44 +181,46 @@ static bool stands(const struct toml_reader *reader, const char *text)
 	return (size_t)(reader->end - reader->at) >= len && memcmp(reader->at, text, len) == 0;
 }
 
+/* One character of a string, or an escape or line end that stands for one. */
+static bool read_char(struct toml_reader *reader, char quote, bool multi, struct buf *out)
+{
+	unsigned char c;
+
+	if (toml_at_end(reader) || (!multi && at_line_end(reader)))
+		return toml_fail_here(reader, "a string without an end");
+	c = (unsigned char)*reader->at;
+	if (at_line_end(reader)) {
+		buf_append_char(out, '\n');
+		take_line_end(reader);
+		return true;
+	}
+	if (c == '\\' && quote == '"') {
+		reader->at++;
+		return read_escape(reader, multi, out);
+	}
+	if ((c < 0x20 && c != '\t') || c == 0x7f)
+		return toml_fail_here(reader, "a control character in a string");
+	buf_append_char(out, (char)c);
+	reader->at++;
+	return true;
+}
+
 /* From behind the opening quotes to behind the closing ones. */
 static bool read_string(struct toml_reader *reader, char quote, bool multi, struct buf *out)
 {
-	const char close[] = {quote, quote, quote, 0};
+	const char close[] = {quote, multi ? quote : 0, quote, 0};
 
-	if (multi && stands(reader, "\r\n"))
-		reader->at++;
-	if (multi && !toml_at_end(reader) && *reader->at == '\n')
-		new_line(reader);
-	for (;;) {
-		unsigned char c;
-
-		if (toml_at_end(reader))
-			return toml_fail_here(reader, "a string without an end");
-		c = (unsigned char)*reader->at;
-		if (multi ? stands(reader, close) : c == (unsigned char)quote) {
-			reader->at += multi ? 3 : 1;
-			/* Up to two quotes may stand right before the end of a long string. */
-			while (multi && toml_take(reader, quote))
-				buf_append_char(out, quote);
-			return true;
-		}
-		if (c == '\\' && quote == '"') {
-			reader->at++;
-			if (!read_escape(reader, multi, out))
-				return false;
-			continue;
-		}
-		if (c == '\n' && multi) {
-			buf_append_char(out, '\n');
-			new_line(reader);
-			continue;
-		}
-		if ((c < 0x20 && c != '\t' && !(multi && c == '\r')) || c == 0x7f)
-			return toml_fail_here(reader, c == '\n' ? "a string without an end" : "a control character in a string");
-		buf_append_char(out, (char)c);
-		reader->at++;
+	if (multi && !toml_at_end(reader) && at_line_end(reader))
+		take_line_end(reader);
+	while (!stands(reader, close)) {
+		if (!read_char(reader, quote, multi, out))
+			return false;
 	}
+	reader->at += strlen(close);
+	/* Up to two quotes may stand right before the end of a long string. */
+	for (unsigned more = 0; multi && more < 2 && toml_take(reader, quote); more++)
+		buf_append_char(out, quote);
+	return true;
 }
 
 static bool is_bare(char c)
@@ -255,69 +265,124 @@ static bool take_string(struct toml_reader *reader, struct toml *value)
 	return true;
 }
 
-/* Copies a number without its underscores, which must stand between digits. */
-static bool copy_number(struct slice word, char *out, size_t room)
+/* A number as strtoll and strtod read it. */
+struct number {
+	char text[80];
+	size_t len;
+	bool is_float;
+};
+
+static bool put_char(struct number *number, struct slice *word)
 {
-	size_t used = 0;
-
-	for (size_t at = 0; at < word.len; at++) {
-		bool between = at > 0 && at + 1 < word.len && word.data[at - 1] != '_' && word.data[at + 1] != '_' &&
-			       is_bare(word.data[at - 1]) && is_bare(word.data[at + 1]);
-
-		if (word.data[at] == '_' && !between)
-			return false;
-		if (word.data[at] == '_')
-			continue;
-		if (used + 1 >= room)
-			return false;
-		out[used++] = word.data[at];
-	}
-	out[used] = 0;
-	return used > 0;
+	if (number->len + 1 >= sizeof(number->text))
+		return false;
+	number->text[number->len++] = *word->data++;
+	word->len--;
+	return true;
 }
 
-static bool take_integer(const char *text, struct toml *value)
+static bool stands_at(struct slice word, const char *chars)
 {
-	const char *digits = text + (*text == '+' || *text == '-');
-	int base = 10;
-	char *end;
+	return word.len && *word.data && strchr(chars, *word.data);
+}
 
-	if (digits[0] == '0' && digits[1]) {
-		base = digits[1] == 'x' ? 16 : digits[1] == 'o' ? 8 : digits[1] == 'b' ? 2 : 0;
-		if (!base || digits != text)
+/* Digits with single underscores between them. */
+static bool put_digits(struct number *number, struct slice *word, const char *digits)
+{
+	bool after_digit = false;
+
+	for (; word->len; after_digit = true) {
+		if (after_digit && *word->data == '_')
+			*word = (struct slice){word->data + 1, word->len - 1};
+		else if (after_digit && !stands_at(*word, digits))
+			return true;
+		if (!stands_at(*word, digits) || !put_char(number, word))
 			return false;
-		digits = text = digits + 2;
 	}
-	if (!is_bare(*digits) || *digits == '-')
+	return after_digit;
+}
+
+static bool put_sign(struct number *number, struct slice *word)
+{
+	return !stands_at(*word, "+-") || put_char(number, word);
+}
+
+/* TOML 1.0, Integer and Float, without other bases, inf and nan: all of the word. */
+static bool put_decimal(struct number *number, struct slice word)
+{
+	static const char digits[] = "0123456789";
+
+	if (!put_sign(number, &word))
 		return false;
+	if (word.len > 1 && *word.data == '0' && !stands_at((struct slice){word.data + 1, 1}, ".eE"))
+		return false;
+	if (!put_digits(number, &word, digits))
+		return false;
+	if (stands_at(word, ".")) {
+		number->is_float = true;
+		if (!put_char(number, &word) || !put_digits(number, &word, digits))
+			return false;
+	}
+	if (stands_at(word, "eE")) {
+		number->is_float = true;
+		if (!put_char(number, &word) || !put_sign(number, &word) || !put_digits(number, &word, digits))
+			return false;
+	}
+	return !word.len;
+}
+
+/* 10, 16, 8 or 2, by the prefix. */
+static int base_of(struct slice word)
+{
+	if (word.len < 2 || *word.data != '0')
+		return 10;
+	return word.data[1] == 'x' ? 16 : word.data[1] == 'o' ? 8 : word.data[1] == 'b' ? 2 : 10;
+}
+
+static bool put_based(struct number *number, struct slice word, int base)
+{
+	word = (struct slice){word.data + 2, word.len - 2};
+	return put_digits(number, &word, base == 16 ? "0123456789abcdefABCDEF" : base == 8 ? "01234567" : "01") && !word.len;
+}
+
+/* Returns 0, -EINVAL or -ERANGE. */
+static int take_number(struct slice word, struct toml *value)
+{
+	bool sign = stands_at(word, "+-");
+	struct slice name = {word.data + sign, word.len - sign};
+	struct number number = {.len = 0};
+	int base = base_of(word);
+
+	if (slice_is(name, "inf") || slice_is(name, "nan")) {
+		number.is_float = true;
+		memcpy(number.text, word.data, word.len);
+	} else if (base == 10 ? !put_decimal(&number, word) : !put_based(&number, word, base)) {
+		return -EINVAL;
+	}
 	errno = 0;
-	value->integer = strtoll(text, &end, base);
-	value->type = TOML_INTEGER;
-	return !*end && !errno;
+	value->type = number.is_float ? TOML_FLOAT : TOML_INTEGER;
+	if (number.is_float)
+		value->number = strtod(number.text, NULL);
+	else
+		value->integer = strtoll(number.text, NULL, base);
+	/* A float too small to be told from zero is one: only overflow counts. */
+	return errno == ERANGE && (!number.is_float || value->number > 1 || value->number < -1) ? -ERANGE : 0;
 }
 
-static bool take_float(const char *text, struct toml *value)
+static bool is_value_char(char c)
 {
-	const char *digits = text + (*text == '+' || *text == '-');
-	char *end;
-
-	if (strcmp(digits, "inf") != 0 && strcmp(digits, "nan") != 0 &&
-	    (*digits < '0' || *digits > '9' || strpbrk(digits, "xXpP") || digits[strlen(digits) - 1] == '.'))
-		return false;
-	value->number = strtod(text, &end);
-	value->type = TOML_FLOAT;
-	return !*end;
+	return is_bare(c) || c == '+' || c == '.' || c == ':';
 }
 
 bool toml_read_scalar(struct toml_reader *reader, struct toml *value)
 {
 	const char *from = reader->at;
 	struct slice word;
-	char number[80];
+	int rc;
 
 	if (!toml_at_end(reader) && (*from == '"' || *from == '\''))
 		return take_string(reader, value);
-	while (!toml_at_end(reader) && (is_bare(*reader->at) || *reader->at == '+' || *reader->at == '.' || *reader->at == ':'))
+	while (!toml_at_end(reader) && is_value_char(*reader->at))
 		reader->at++;
 	word = (struct slice){from, (size_t)(reader->at - from)};
 	if (slice_is(word, "true") || slice_is(word, "false")) {
@@ -327,9 +392,9 @@ bool toml_read_scalar(struct toml_reader *reader, struct toml *value)
 	}
 	if (!word.len)
 		return toml_fail_here(reader, "expected a value");
-	if (copy_number(word, number, sizeof(number)) && (take_integer(number, value) || take_float(number, value)))
+	rc = take_number(word, value);
+	if (!rc)
 		return true;
-	reader->at = from;
-	return toml_fail(reader, value->line, value->column, "\"%.*s\" is no value; text stands in quotes",
-			 word.len > 60 ? 60 : (int)word.len, word.data);
+	return toml_fail(reader, value->line, value->column, "\"%.*s\" is %s", word.len > 60 ? 60 : (int)word.len, word.data,
+			 rc == -ERANGE ? "too large a number" : "no value; text stands in quotes");
 }
