@@ -14,6 +14,7 @@ void conn_free(struct conn **freed)
 	if (!conn)
 		return;
 	*freed = NULL;
+	list_remove(&conn->link);
 	mio_undefer(conn->env->mio, &conn->task);
 	mio_timer_stop(&conn->timer);
 	if (conn->sock.fd)
@@ -91,6 +92,7 @@ struct conn *conn_new(struct conn_env *env, const struct conn_options *options, 
 	conn->options = options;
 	conn->owner = owner;
 	conn->task.run = run_task;
+	list_append(&env->conns, &conn->link);
 	mio_timer_init(&conn->timer, conn_timer_run);
 	return conn;
 }

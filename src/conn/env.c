@@ -15,6 +15,7 @@ struct conn_env *conn_env_new(struct mio *mio)
 	struct conn_env *env = mem_zalloc(MEM_CONN, sizeof(*env));
 
 	env->mio = mio;
+	list_init(&env->conns);
 	env->buffer = mem_alloc(MEM_CONN, CONN_READ_BYTES);
 	env->sx = (struct sx_env){
 		.pool = xml_pool_new(),
@@ -32,6 +33,11 @@ void conn_env_free(struct conn_env **freed)
 	if (!env)
 		return;
 	*freed = NULL;
+	while (!list_empty(&env->conns)) {
+		struct conn *conn = container_of(env->conns.next, struct conn, link);
+
+		conn_free(&conn); /* killed in a turn that never ended */
+	}
 	xml_pool_free(&env->sx.pool);
 	mem_free(env->buffer);
 	mem_free(env);

@@ -2,6 +2,7 @@
 /* What the files of conn share: the connection and its worker's part. */
 #pragma once
 
+#include "base/list.h"
 #include "conn/conn.h"
 
 enum { CONN_READ_BYTES = 65536, CONN_CLOSE_MS = 5000 };
@@ -9,7 +10,8 @@ enum { CONN_READ_BYTES = 65536, CONN_CLOSE_MS = 5000 };
 struct conn_env {
 	struct mio *mio;
 	struct sx_env sx;
-	char *buffer; /* CONN_READ_BYTES, for one read at a time */
+	char *buffer;      /* CONN_READ_BYTES, for one read at a time */
+	struct list conns; /* killed ones too, until the end of the turn */
 };
 
 /*
@@ -26,6 +28,7 @@ struct conn {
 	struct mio_sock sock;
 	struct mio_task task;   /* what is left to do at the end of the turn */
 	struct mio_timer timer; /* the earlier of the two times below */
+	struct list link;       /* in the env's list */
 	struct conn_env *env;
 	const struct conn_options *options;
 	void *owner;
