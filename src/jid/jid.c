@@ -12,7 +12,8 @@ struct jid {
 	char text[];
 };
 
-/* Where the text is put together: three parts, two signs and room for the preparation of the last. */
+/* Where the text is put together: three parts, two signs and room for the preparation of the last.
+ */
 struct draft {
 	size_t local, user, full;
 	char text[JID_MAX + PREP_ROOM];

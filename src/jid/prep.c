@@ -37,8 +37,9 @@ static enum ascii map_ascii(struct slice text, const char *map, char *out)
 }
 
 /*
- * Stringprep maps and normalises once, which some texts need twice (Unicode PR 29 is one reason). Two addresses must
- * not become equal by being prepared again, so what does not settle at once is refused.
+ * Stringprep maps and normalises once, which some texts need twice (Unicode PR 29 is one reason).
+ * Two addresses must not become equal by being prepared again, so what does not settle at once is
+ * refused.
  */
 static size_t prep_wide(struct slice text, const Stringprep_profile *profile, char out[PREP_ROOM])
 {
@@ -113,7 +114,8 @@ static bool labels_fit(const char *name, size_t len, bool *ace)
 	for (size_t at = 0; at <= len; at++) {
 		if (at < len && name[at] != '.')
 			continue;
-		if (at == start || at - start > LABEL_MAX || name[start] == '-' || name[at - 1] == '-')
+		if (at == start || at - start > LABEL_MAX || name[start] == '-' ||
+		    name[at - 1] == '-')
 			return false;
 		*ace = *ace || (at - start > 4 && memcmp(name + start, "xn--", 4) == 0);
 		start = at + 1;
@@ -128,7 +130,8 @@ static size_t decode(const char *name, char out[PREP_ROOM])
 	size_t len = 0;
 
 	if (idna_to_unicode_8z8z(name, &wide, 0) == IDNA_SUCCESS &&
-	    idna_to_ascii_8z(wide, &back, IDNA_USE_STD3_ASCII_RULES) == IDNA_SUCCESS && strcmp(name, back) == 0)
+	    idna_to_ascii_8z(wide, &back, IDNA_USE_STD3_ASCII_RULES) == IDNA_SUCCESS &&
+	    strcmp(name, back) == 0)
 		len = strlen(wide);
 	if (len > JID_PART_MAX)
 		len = 0;
@@ -154,7 +157,8 @@ static size_t prep_idn(struct slice text, char out[PREP_ROOM])
 		len = strlen(ascii);
 	if (len > 0 && ascii[len - 1] == '.')
 		len--;
-	if (len > JID_PART_MAX || map_ascii((struct slice){ascii, len}, domain_map, name) != ASCII_DONE)
+	if (len > JID_PART_MAX ||
+	    map_ascii((struct slice){ascii, len}, domain_map, name) != ASCII_DONE)
 		len = 0;
 	idn_free(ascii);
 	name[len] = '\0';

@@ -7,12 +7,13 @@
 #include "xml/tree.h"
 
 enum {
-	SEPARATOR = '\x01',      /* no XML text holds it */
-	FEED_MAX = 1 << 24,      /* expat counts in int */
-	SPACES_MAX = 128,        /* in scope at once within a stanza: looking one up walks through them */
+	SEPARATOR = '\x01', /* no XML text holds it */
+	FEED_MAX = 1 << 24, /* expat counts in int */
+	SPACES_MAX = 128, /* in scope at once within a stanza: looking one up walks through them */
 };
 
-/* A name as expat gives it: uri, name and prefix with separators between; or only a name, or only the first two. */
+/* A name as expat gives it: uri, name and prefix with separators between; or only a name, or only
+ * the first two. */
 struct triplet {
 	struct slice uri, name, prefix;
 };
@@ -28,7 +29,8 @@ static struct triplet split(const char *full)
 	}
 	triplet.uri = (struct slice){full, (size_t)(first - full)};
 	second = strchr(first + 1, SEPARATOR);
-	triplet.name = (struct slice){first + 1, second ? (size_t)(second - first - 1) : strlen(first + 1)};
+	triplet.name = (struct slice){first + 1,
+				      second ? (size_t)(second - first - 1) : strlen(first + 1)};
 	if (second)
 		triplet.prefix = slice_of(second + 1);
 	return triplet;
@@ -134,7 +136,8 @@ static void on_instruction(void *data, const char *target, const char *text)
 	refuse(data, XML_RESTRICTED);
 }
 
-static void on_doctype(void *data, const char *name, const char *sysid, const char *pubid, int internal)
+static void on_doctype(void *data, const char *name, const char *sysid, const char *pubid,
+		       int internal)
 {
 	refuse(data, XML_RESTRICTED);
 }
@@ -213,7 +216,8 @@ int builder_feed(struct builder *builder, struct slice bytes)
 	while (bytes.len) {
 		size_t len = bytes.len < FEED_MAX ? bytes.len : FEED_MAX;
 
-		if (XML_Parse(builder->expat, bytes.data, (int)len, 0) != XML_STATUS_OK || builder->fault)
+		if (XML_Parse(builder->expat, bytes.data, (int)len, 0) != XML_STATUS_OK ||
+		    builder->fault)
 			return fault_of(builder);
 		builder->total += len;
 		bytes = (struct slice){bytes.data + len, bytes.len - len};

@@ -9,24 +9,24 @@
 struct context;
 
 enum builder_mode {
-	BUILDER_SKIP,   /* gives no nad */
+	BUILDER_SKIP,	/* gives no nad */
 	BUILDER_HEADER, /* the next start tag is the whole nad */
-	BUILDER_TREE,   /* elements on the first level, or of a document, become nads */
+	BUILDER_TREE,	/* elements on the first level, or of a document, become nads */
 };
 
 struct builder {
 	XML_Parser expat;
-	struct list link;        /* among the pool's idle ones */
+	struct list link;	 /* among the pool's idle ones */
 	struct context *context; /* whose root is open in it, or NULL */
-	size_t total;            /* bytes fed in its life: expat remembers every name that it ever saw */
-	struct buf held;         /* read and not fed yet: part of a tag and the text before it */
+	size_t total;	 /* bytes fed in its life: expat remembers every name that it ever saw */
+	struct buf held; /* read and not fed yet: part of a tag and the text before it */
 
 	struct nad *nad;
-	unsigned depth;  /* of open elements in nad */
+	unsigned depth;	 /* of open elements in nad */
 	unsigned spaces; /* declared in nad's open elements */
-	int fault;       /* what a handler has refused, or 0 */
+	int fault;	 /* what a handler has refused, or 0 */
 	uint8_t mode;
-	bool complete;    /* nad is */
+	bool complete; /* nad is */
 	bool root_closed;
 };
 

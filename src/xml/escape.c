@@ -4,10 +4,41 @@
 
 enum { IN_TEXT = 1, IN_VALUE = 2 };
 
-/* Where a byte needs an escape. Control characters, which XML does not know at all, need one everywhere. */
+/* Where a byte needs an escape. Control characters, which XML does not know at all, need one
+ * everywhere. */
 static const unsigned char special[256] = {
-	3, 3, 3, 3, 3, 3, 3, 3, 3, IN_VALUE, IN_VALUE, 3, 3, 3, 3, 3, /* tab and line feed may stand in text */
-	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3,
+	3,
+	3,
+	3,
+	3,
+	3,
+	3,
+	3,
+	3,
+	3,
+	IN_VALUE,
+	IN_VALUE,
+	3,
+	3,
+	3,
+	3,
+	3, /* tab and line feed may stand in text */
+	3,
+	3,
+	3,
+	3,
+	3,
+	3,
+	3,
+	3,
+	3,
+	3,
+	3,
+	3,
+	3,
+	3,
+	3,
+	3,
 	['&'] = IN_TEXT | IN_VALUE,
 	['<'] = IN_TEXT | IN_VALUE,
 	['>'] = IN_TEXT | IN_VALUE,

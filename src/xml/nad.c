@@ -11,7 +11,8 @@ static const struct tree_counts inline_room = {.elems = 8, .attrs = 8, .spaces =
 
 static size_t block_size(struct tree_counts cap)
 {
-	return (size_t)cap.elems * sizeof(struct tree_elem) + (size_t)cap.attrs * sizeof(struct tree_attr) +
+	return (size_t)cap.elems * sizeof(struct tree_elem) +
+	       (size_t)cap.attrs * sizeof(struct tree_attr) +
 	       (size_t)cap.spaces * sizeof(struct tree_space) + cap.text;
 }
 
@@ -49,7 +50,8 @@ struct nad *nad_new(void)
 	return nad;
 }
 
-/* The count is plain until the nad is frozen: a relaxed load and store cost what an increment costs. */
+/* The count is plain until the nad is frozen: a relaxed load and store cost what an increment
+ * costs. */
 struct nad *nad_ref(struct nad *nad)
 {
 	if (nad->frozen) {
@@ -57,7 +59,8 @@ struct nad *nad_ref(struct nad *nad)
 		return nad;
 	}
 	nad->shared = true;
-	atomic_store_explicit(&nad->refs, atomic_load_explicit(&nad->refs, memory_order_relaxed) + 1,
+	atomic_store_explicit(&nad->refs,
+			      atomic_load_explicit(&nad->refs, memory_order_relaxed) + 1,
 			      memory_order_relaxed);
 	return nad;
 }
@@ -112,7 +115,8 @@ static uint32_t doubled(uint32_t cap, uint32_t needed)
 	return cap * 2 > needed ? cap * 2 : needed;
 }
 
-/* Makes room for len more bytes of text. *kept, which may be text of this nad, is still good afterwards. */
+/* Makes room for len more bytes of text. *kept, which may be text of this nad, is still good
+ * afterwards. */
 static void reserve_text(struct nad *nad, size_t len, struct slice *kept)
 {
 	uintptr_t from = (uintptr_t)kept->data, base = (uintptr_t)nad->text;
@@ -334,7 +338,8 @@ int nad_append(struct nad *nad, const char *uri, const char *name, unsigned dept
 	return elem;
 }
 
-int nad_append_text(struct nad *nad, const char *uri, const char *name, unsigned depth, struct slice text)
+int nad_append_text(struct nad *nad, const char *uri, const char *name, unsigned depth,
+		    struct slice text)
 {
 	uintptr_t from = (uintptr_t)text.data, base = (uintptr_t)nad->text;
 	bool own = from >= base && from < base + nad->used.text;

@@ -10,9 +10,11 @@ static void copy_attrs(struct nad *nad, int made, const struct nad *from, int el
 
 	for (; at >= 0; at = from->attrs[at].next) {
 		struct tree_attr attr = from->attrs[at];
-		int ns = tree_attr_scope(nad, made, tree_uri(from, attr.ns), tree_prefix(from, attr.ns));
+		int ns = tree_attr_scope(nad, made, tree_uri(from, attr.ns),
+					 tree_prefix(from, attr.ns));
 
-		tree_append_attr(nad, made, ns, tree_slice(from, attr.name), tree_slice(from, attr.value));
+		tree_append_attr(nad, made, ns, tree_slice(from, attr.name),
+				 tree_slice(from, attr.value));
 	}
 }
 
@@ -32,8 +34,10 @@ static int copy_elem(struct nad *nad, const struct nad *from, int elem, unsigned
 	return made;
 }
 
-/* Text behind an element stands behind all that is in it: the tails of what ends before the next element. */
-static void copy_tails(struct nad *nad, const struct nad *from, int root, int last, int next, unsigned depth)
+/* Text behind an element stands behind all that is in it: the tails of what ends before the next
+ * element. */
+static void copy_tails(struct nad *nad, const struct nad *from, int root, int last, int next,
+		       unsigned depth)
 {
 	int stop = next < 0 ? root : from->elems[next].parent;
 
@@ -88,7 +92,8 @@ static void unlink_attr(struct nad *nad, int elem, int attr, int previous)
 
 void nad_set_attr(struct nad *nad, int elem, const char *uri, const char *name, const char *value)
 {
-	struct slice wanted = slice_of(uri), named = slice_of(name), text = slice_of(value), none = {NULL, 0};
+	struct slice wanted = slice_of(uri), named = slice_of(name), text = slice_of(value),
+		     none = {NULL, 0};
 	int attr = nad->elems[elem].first_attr, previous = TREE_NONE;
 
 	assert(!nad_is_shared(nad));

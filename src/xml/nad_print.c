@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Printing a nad. What is declared in the printed text so far is kept as a stack of bindings; an element or
- * attribute whose prefix is not bound to its namespace there declares it on the spot. So any part of a tree prints
- * as a whole, and no declaration is made twice on one path.
+ * Printing a nad. What is declared in the printed text so far is kept as a stack of bindings; an
+ * element or attribute whose prefix is not bound to its namespace there declares it on the spot. So
+ * any part of a tree prints as a whole, and no declaration is made twice on one path.
  */
 #include "base/mem.h"
 #include "xml/tree.h"
@@ -26,7 +26,8 @@ static void bind(struct printer *printer, struct slice prefix, struct slice uri,
 	if (printer->count == printer->cap) {
 		size_t size = printer->cap * sizeof(*printer->bindings);
 		bool in_room = printer->bindings == printer->room;
-		struct binding *more = mem_realloc(MEM_NAD, in_room ? NULL : printer->bindings, size * 2);
+		struct binding *more =
+			mem_realloc(MEM_NAD, in_room ? NULL : printer->bindings, size * 2);
 
 		if (in_room)
 			memcpy(more, printer->room, size);
@@ -36,7 +37,8 @@ static void bind(struct printer *printer, struct slice prefix, struct slice uri,
 	printer->bindings[printer->count++] = (struct binding){prefix, uri, elem};
 }
 
-static void printer_init(struct printer *printer, const struct nad *nad, struct slice scope, struct buf *out)
+static void printer_init(struct printer *printer, const struct nad *nad, struct slice scope,
+			 struct buf *out)
 {
 	printer->nad = nad;
 	printer->out = out;
@@ -73,8 +75,8 @@ static void declare(struct printer *printer, struct slice prefix, struct slice u
 }
 
 /*
- * Makes prefix mean uri on elem and binds it there, so that it stays so while the start tag is printed. False when
- * it means something else on elem already.
+ * Makes prefix mean uri on elem and binds it there, so that it stays so while the start tag is
+ * printed. False when it means something else on elem already.
  */
 static bool use(struct printer *printer, struct slice prefix, struct slice uri, int elem)
 {
@@ -100,11 +102,14 @@ static void print_name(struct buf *out, struct slice prefix, struct slice name)
 /* Prints one attribute; one without a prefix of its own gets one in scope or a made-up one. */
 static void print_attr(struct printer *printer, const struct tree_attr *attr, int elem)
 {
-	/* Taken in growing length. One element uses a few prefixes, so one that is free is soon found. */
-	static const char made_up[] = "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
-				      "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
-				      "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn";
-	struct slice prefix = tree_prefix(printer->nad, attr->ns), uri = tree_uri(printer->nad, attr->ns);
+	/* Taken in growing length. One element uses a few prefixes, so one that is free is soon
+	 * found. */
+	static const char made_up[] =
+		"nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
+		"nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
+		"nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn";
+	struct slice prefix = tree_prefix(printer->nad, attr->ns),
+		     uri = tree_uri(printer->nad, attr->ns);
 
 	if (attr->ns >= 0 && (!prefix.len || !use(printer, prefix, uri, elem))) {
 		prefix = (struct slice){made_up, 0};
@@ -119,7 +124,8 @@ static void print_attr(struct printer *printer, const struct tree_attr *attr, in
 	buf_append_char(printer->out, '\'');
 }
 
-/* The start tag without its end. The element's own namespace comes first: it is the one that cannot be renamed. */
+/* The start tag without its end. The element's own namespace comes first: it is the one that cannot
+ * be renamed. */
 static void print_start(struct printer *printer, int elem)
 {
 	const struct nad *nad = printer->nad;
@@ -148,7 +154,8 @@ static void print_end(struct printer *printer, int elem)
 		buf_append_text(printer->out, "/>");
 	} else {
 		buf_append_text(printer->out, "</");
-		print_name(printer->out, tree_prefix(printer->nad, here->ns), tree_slice(printer->nad, here->name));
+		print_name(printer->out, tree_prefix(printer->nad, here->ns),
+			   tree_slice(printer->nad, here->name));
 		buf_append_char(printer->out, '>');
 	}
 	while (printer->bindings[printer->count - 1].elem >= elem)

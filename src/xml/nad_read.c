@@ -96,7 +96,8 @@ static int find_attr(const struct nad *nad, int elem, struct slice uri, struct s
 	return attr;
 }
 
-bool nad_attr(const struct nad *nad, int elem, const char *uri, const char *name, struct slice *value)
+bool nad_attr(const struct nad *nad, int elem, const char *uri, const char *name,
+	      struct slice *value)
 {
 	int attr = find_attr(nad, elem, slice_of(uri), slice_of(name));
 

@@ -2,10 +2,12 @@
 /*
  * The reader of one stream:
  *
- *   between stanzas --a tag begins--> within one (a parser is borrowed) --its last tag--> between stanzas
+ *   between stanzas --a tag begins--> within one (a parser is borrowed) --its last tag--> between
+ * stanzas
  *                   --the root's end tag--> ended
  *
- * Each read is scanned first; up to the last tag that ends in it expat is fed, the rest is held until its tag ends.
+ * Each read is scanned first; up to the last tag that ends in it expat is fed, the rest is held
+ * until its tag ends.
  */
 #include "xml/parser.h"
 
@@ -24,11 +26,12 @@ enum phase { READING, CLOSED, ENDED, FAILED };
 struct xml_reader {
 	struct xml_pool *pool;
 	struct context *context; /* of the stream's root; NULL before it */
-	struct builder *builder; /* borrowed, while something has been read of what is not complete */
+	struct builder
+		*builder; /* borrowed, while something has been read of what is not complete */
 	struct xml_limits limits;
 	struct scan scan;
 	uint32_t count; /* bytes of it so far */
-	uint8_t phase;  /* CLOSED: the root was empty, and its end is still to be told */
+	uint8_t phase;	/* CLOSED: the root was empty, and its end is still to be told */
 };
 
 _Static_assert(sizeof(struct xml_reader) <= 64, "an idle stream is small");
@@ -85,8 +88,6 @@ static int feed(struct xml_reader *reader, struct slice bytes)
 		buf_append_slice(held, bytes);
 		bytes = buf_slice(held);
 	}
-	if (!reader->context && memchr(bytes.data, '\0', bytes.len))
-		return XML_ENCODING; /* expat would guess at UTF-16 */
 	rc = builder_feed(reader->builder, bytes);
 	if (held->cap > HELD_KEEP_BYTES)
 		buf_fini(held);
@@ -110,7 +111,8 @@ static int read_tags(struct xml_reader *reader, struct slice bytes, size_t *used
 		rc = XML_TOO_BIG;
 	if (!reader->builder)
 		reader->builder = pool_borrow(reader->pool, reader->context,
-					      reader->scan.mode == SCAN_HEADER ? BUILDER_HEADER : BUILDER_TREE);
+					      reader->scan.mode == SCAN_HEADER ? BUILDER_HEADER
+									       : BUILDER_TREE);
 	if (whole)
 		fed = feed(reader, (struct slice){window.data, whole});
 	if (fed != XML_MORE)
@@ -122,7 +124,8 @@ static int read_tags(struct xml_reader *reader, struct slice bytes, size_t *used
 	return rc;
 }
 
-/* The stream's header is read: from now on parsers are shared with other streams that have the like. */
+/* The stream's header is read: from now on parsers are shared with other streams that have the
+ * like. */
 static int start_stream(struct xml_reader *reader, const struct nad *header)
 {
 	struct builder *builder = reader->builder;
@@ -136,7 +139,8 @@ static int start_stream(struct xml_reader *reader, const struct nad *header)
 	return XML_HEADER;
 }
 
-/* Something is complete for the scanner; so it must be for expat. Returns what it is, or an error. */
+/* Something is complete for the scanner; so it must be for expat. Returns what it is, or an error.
+ */
 static int complete(struct xml_reader *reader, int rc, struct nad **nad)
 {
 	struct nad *made = builder_take(reader->builder);

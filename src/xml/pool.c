@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pool keeps few idle parsers, the last used first. Contexts that peers make up beyond the known ones live with
- * their streams and get a new parser for each stanza, which costs them time and nobody else memory.
+ * The pool keeps few idle parsers, the last used first. Contexts that peers make up beyond the
+ * known ones live with their streams and get a new parser for each stanza, which costs them time
+ * and nobody else memory.
  */
 #include "xml/pool.h"
 
@@ -12,7 +13,8 @@ enum {
 	CONTEXTS = 16,
 	IDLE_MAX = 8,
 	ROOT_MAX_BYTES = 4096,
-	/* Of text that one parser reads: bounds the names and buffers that it keeps. A new one costs some 3 us. */
+	/* Of text that one parser reads: bounds the names and buffers that it keeps. A new one
+	   costs some 3 us. */
 	LIFE_BYTES = 65536,
 };
 
@@ -157,7 +159,8 @@ struct builder *pool_borrow(struct xml_pool *pool, struct context *context, enum
 {
 	struct builder *builder;
 
-	for (struct list *link = pool->idle.next; context && link != &pool->idle; link = link->next) {
+	for (struct list *link = pool->idle.next; context && link != &pool->idle;
+	     link = link->next) {
 		if (container_of(link, struct builder, link)->context == context)
 			return take_idle(pool, link);
 	}

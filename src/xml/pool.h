@@ -4,7 +4,8 @@
 
 #include "xml/builder.h"
 
-/* What of a stream's header matters to what stands in it: the root's name and the namespaces declared there. */
+/* What of a stream's header matters to what stands in it: the root's name and the namespaces
+ * declared there. */
 struct context {
 	uint32_t readers;
 	bool known; /* to the pool; else its parsers are not kept */

@@ -10,11 +10,25 @@
  */
 #include "xml/scan.h"
 
-enum state { TEXT, LESS, OPEN, SLASH, VALUE, QUOTED, CLOSE, DECLARATION, BANG, CDATA, CDATA_1, CDATA_2 };
+enum state {
+	TEXT,
+	LESS,
+	OPEN,
+	SLASH,
+	VALUE,
+	QUOTED,
+	CLOSE,
+	DECLARATION,
+	BANG,
+	CDATA,
+	CDATA_1,
+	CDATA_2
+};
 
 void scan_init(struct scan *scan, enum scan_mode mode)
 {
-	*scan = (struct scan){.mode = (uint8_t)mode, .depth = mode == SCAN_STREAM ? 1 : 0, .state = TEXT};
+	*scan = (struct scan){
+		.mode = (uint8_t)mode, .depth = mode == SCAN_STREAM ? 1 : 0, .state = TEXT};
 }
 
 /* Depth outside of what is being read. */
@@ -66,6 +80,8 @@ static int began_tag(struct scan *scan, char c)
 		if (scan->began || scan->depth > 0)
 			return XML_RESTRICTED;
 		scan->state = DECLARATION;
+	} else if (c == '\0' && scan->depth == 0) {
+		return XML_ENCODING; /* expat would guess at UTF-16 */
 	} else if (scan_is_blank(c) || c == '\'' || c == '"' || c == '<' || c == '>') {
 		return XML_NOT_WELL_FORMED;
 	} else {
@@ -76,7 +92,8 @@ static int began_tag(struct scan *scan, char c)
 }
 
 /* Between the quotes and names of a start tag. Leaves *at behind what decided. */
-static int in_tag(struct scan *scan, const struct xml_limits *limits, struct slice bytes, size_t *at)
+static int in_tag(struct scan *scan, const struct xml_limits *limits, struct slice bytes,
+		  size_t *at)
 {
 	while (*at < bytes.len) {
 		char c = bytes.data[(*at)++];
@@ -112,7 +129,8 @@ static int in_value(struct scan *scan, struct slice bytes, size_t *at)
 	return XML_MORE;
 }
 
-/* Outside of a root there is white space only; a root of other encodings begins with these bytes. */
+/* Outside of a root there is white space only; a root of other encodings begins with these bytes.
+ */
 static int in_text(struct scan *scan, struct slice bytes, size_t *at)
 {
 	size_t end = scan->depth > rest_depth(scan) ? find(bytes, *at, '<') : *at;
@@ -198,7 +216,8 @@ static int step(struct scan *scan, const struct xml_limits *limits, struct slice
 	}
 }
 
-int scan_bytes(struct scan *scan, const struct xml_limits *limits, struct slice bytes, size_t *whole)
+int scan_bytes(struct scan *scan, const struct xml_limits *limits, struct slice bytes,
+	       size_t *whole)
 {
 	size_t at = 0;
 	int rc = XML_MORE;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The arrays of a nad, for the files of this folder: links are indexes, text is offsets. The arrays stand in one
- * block: at first in the room behind the struct, so that a usual stanza is one allocation.
+ * The arrays of a nad, for the files of this folder: links are indexes, text is offsets. The arrays
+ * stand in one block: at first in the room behind the struct, so that a usual stanza is one
+ * allocation.
  */
 #pragma once
 
@@ -22,8 +23,8 @@ struct tree_span {
 struct tree_elem {
 	int32_t parent, next; /* next sibling */
 	uint32_t depth;
-	int32_t ns;                      /* its own namespace */
-	int32_t spaces;                  /* first declaration made here */
+	int32_t ns;	/* its own namespace */
+	int32_t spaces; /* first declaration made here */
 	int32_t first_attr, last_attr;
 	struct tree_span name, text, tail; /* tail: the text behind the end tag */
 };
@@ -51,7 +52,7 @@ struct nad {
 	int32_t pending; /* declarations that wait for the next element */
 	_Atomic uint32_t refs;
 	bool shared, frozen;
-	void *block; /* NULL while the room suffices */
+	void *block;	    /* NULL while the room suffices */
 	struct buf printed; /* the root's inside, when frozen */
 	_Alignas(8) char room[];
 };
@@ -87,7 +88,8 @@ void tree_append_attr(struct nad *nad, int elem, int ns, struct slice name, stru
 /* The namespace by this uri and prefix as elem sees it; declared on elem unless it is in scope. */
 int tree_scope(struct nad *nad, int elem, struct slice uri, struct slice prefix);
 
-/* The same for an attribute. Without a prefix to use it is declared nowhere and printing finds one. */
+/* The same for an attribute. Without a prefix to use it is declared nowhere and printing finds one.
+ */
 int tree_attr_scope(struct nad *nad, int elem, struct slice uri, struct slice prefix);
 
 /* Escapes so that reading gives the same bytes; what XML cannot carry becomes U+FFFD. */

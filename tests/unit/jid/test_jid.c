@@ -194,7 +194,8 @@ static void refuses_text_that_grows_too_long(void **state)
 
 	for (size_t at = 0; at < sizeof(text); at++)
 		text[at] = "\xEF\xB7\xBA"[at % 3];
-	assert_null(jid_make((struct slice){NULL, 0}, SLICE("example.com"), text_of(text, sizeof(text))));
+	assert_null(jid_make((struct slice){NULL, 0}, SLICE("example.com"),
+			     text_of(text, sizeof(text))));
 }
 
 static void shares_a_bare_address_and_makes_one(void **state)

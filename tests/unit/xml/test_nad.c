@@ -12,7 +12,8 @@ static struct nad *chat(void)
 	nad_append(nad, "jabber:client", "message", 0);
 	nad_append_attr(nad, -1, "to", SLICE("juliet@example.com"));
 	nad_append_attr(nad, -1, "type", SLICE("chat"));
-	nad_append_text(nad, "jabber:client", "body", 1, SLICE("Hello, this is a message of a usual length."));
+	nad_append_text(nad, "jabber:client", "body", 1,
+			SLICE("Hello, this is a message of a usual length."));
 	nad_append(nad, "http://jabber.org/protocol/chatstates", "active", 1);
 	return nad;
 }
@@ -55,8 +56,9 @@ static void takes_one_allocation_for_a_chat_message(void **state)
 
 static void finds_children_by_namespace_and_name(void **state)
 {
-	AUTO(nad_free) struct nad *nad =
-		read_tree("<a xmlns='u:1'><x/><y xmlns='u:2'/><x xmlns='u:2'><x/></x><x xmlns=''/></a>");
+	AUTO(nad_free)
+	struct nad *nad = read_tree(
+		"<a xmlns='u:1'><x/><y xmlns='u:2'/><x xmlns='u:2'><x/></x><x xmlns=''/></a>");
 
 	assert_int_equal(nad_find_child(nad, 0, "u:1", "x"), 1);
 	assert_int_equal(nad_find_child(nad, 0, "u:2", NULL), 2);
@@ -134,7 +136,8 @@ static void copies_any_subtree(void **state)
 
 static void puts_a_tree_into_another_and_into_itself(void **state)
 {
-	AUTO(nad_free) struct nad *from = read_tree("<a xmlns='u:1' xmlns:p='u:2'>t<p:b p:x='1'/>u</a>");
+	AUTO(nad_free)
+	struct nad *from = read_tree("<a xmlns='u:1' xmlns:p='u:2'>t<p:b p:x='1'/>u</a>");
 	AUTO(nad_free) struct nad *nad = nad_new();
 	AUTO(buf_fini) struct buf out = {0};
 
@@ -162,7 +165,8 @@ static void is_read_only_once_shared(void **state)
 
 static void keeps_its_printed_inside_when_frozen(void **state)
 {
-	AUTO(nad_free) struct nad *nad = read_tree("<m xmlns='u:1' xmlns:p='u:2'>t<p:b/><c>&lt;</c></m>");
+	AUTO(nad_free)
+	struct nad *nad = read_tree("<m xmlns='u:1' xmlns:p='u:2'>t<p:b/><c>&lt;</c></m>");
 	AUTO(nad_free) struct nad *other = NULL;
 	AUTO(buf_fini) struct buf before = {0}, after = {0};
 	size_t weight = nad_weight(nad);

@@ -28,8 +28,10 @@ static void leaves_out_the_namespace_around(void **state)
 	const char *text = "<message xmlns='jabber:client' to='a'><body>x</body></message>";
 
 	assert_prints(text, 0, "jabber:client", "<message to='a'><body>x</body></message>");
-	assert_prints(text, 0, NULL, "<message xmlns='jabber:client' to='a'><body>x</body></message>");
-	assert_prints(text, 0, "u:1", "<message xmlns='jabber:client' to='a'><body>x</body></message>");
+	assert_prints(text, 0, NULL,
+		      "<message xmlns='jabber:client' to='a'><body>x</body></message>");
+	assert_prints(text, 0, "u:1",
+		      "<message xmlns='jabber:client' to='a'><body>x</body></message>");
 	assert_prints(text, 1, "jabber:client", "<body>x</body>");
 	assert_prints(text, 1, NULL, "<body xmlns='jabber:client'>x</body>");
 }
@@ -45,12 +47,15 @@ static void takes_a_default_namespace_back(void **state)
 
 static void declares_again_what_was_declared_outside(void **state)
 {
-	const char *text = "<m xmlns='u:1' xmlns:p='u:2' xmlns:q='u:3'><p:a p:x='1'><p:b q:y='2'/></p:a><c/></m>";
+	const char *text = "<m xmlns='u:1' xmlns:p='u:2' xmlns:q='u:3'><p:a p:x='1'><p:b "
+			   "q:y='2'/></p:a><c/></m>";
 
 	assert_prints(text, 0, "u:1",
 		      "<m xmlns:p='u:2' xmlns:q='u:3'><p:a p:x='1'><p:b q:y='2'/></p:a><c/></m>");
-	assert_prints(text, 1, NULL, "<p:a xmlns:p='u:2' p:x='1'><p:b xmlns:q='u:3' q:y='2'/></p:a>");
-	assert_prints_inside(text, 0, "<p:a xmlns:p='u:2' p:x='1'><p:b xmlns:q='u:3' q:y='2'/></p:a><c/>");
+	assert_prints(text, 1, NULL,
+		      "<p:a xmlns:p='u:2' p:x='1'><p:b xmlns:q='u:3' q:y='2'/></p:a>");
+	assert_prints_inside(text, 0,
+			     "<p:a xmlns:p='u:2' p:x='1'><p:b xmlns:q='u:3' q:y='2'/></p:a><c/>");
 	assert_prints_inside(text, 1, "<p:b xmlns:p='u:2' xmlns:q='u:3' q:y='2'/>");
 }
 
@@ -64,8 +69,9 @@ static void never_declares_xml(void **state)
 
 static void does_not_declare_twice(void **state)
 {
-	assert_prints("<a xmlns='u:1' xmlns:p='u:2'><b xmlns='u:1' xmlns:p='u:2'><p:c xmlns:p='u:2'/></b></a>", 0, "u:1",
-		      "<a xmlns:p='u:2'><b><p:c/></b></a>");
+	assert_prints("<a xmlns='u:1' xmlns:p='u:2'><b xmlns='u:1' xmlns:p='u:2'><p:c "
+		      "xmlns:p='u:2'/></b></a>",
+		      0, "u:1", "<a xmlns:p='u:2'><b><p:c/></b></a>");
 }
 
 static void finds_a_prefix_for_an_attribute_without(void **state)
@@ -78,13 +84,15 @@ static void finds_a_prefix_for_an_attribute_without(void **state)
 	nad_set_attr(nad, 0, "u:2", "y", "2");
 	nad_set_attr(nad, 0, "u:1", "z", "3");
 	nad_print(nad, 0, "u:1", &out);
-	assert_string_equal(buf_text(&out), "<a xmlns:n='u:1' n:x='1' xmlns:nn='u:2' nn:y='2' n:z='3'/>");
+	assert_string_equal(buf_text(&out),
+			    "<a xmlns:n='u:1' n:x='1' xmlns:nn='u:2' nn:y='2' n:z='3'/>");
 }
 
 static void escapes_so_that_it_reads_back(void **state)
 {
-	assert_prints("<a x='&#9;&#10;&#13;&apos;&quot;&amp;&lt;&gt;'>&#13;\n\t'\"&amp;&lt;]]&gt;</a>", 0, NULL,
-		      "<a x='&#9;&#10;&#13;&apos;\"&amp;&lt;&gt;'>&#13;\n\t'\"&amp;&lt;]]&gt;</a>");
+	assert_prints(
+		"<a x='&#9;&#10;&#13;&apos;&quot;&amp;&lt;&gt;'>&#13;\n\t'\"&amp;&lt;]]&gt;</a>", 0,
+		NULL, "<a x='&#9;&#10;&#13;&apos;\"&amp;&lt;&gt;'>&#13;\n\t'\"&amp;&lt;]]&gt;</a>");
 }
 
 static void replaces_what_xml_cannot_carry(void **state)
@@ -142,7 +150,8 @@ static void check_inside(const struct nad *nad, int elem)
 	other = nad_first_child(again, 0);
 	while (child >= 0 && other >= 0) {
 		assert_trees(nad, child, again, other);
-		assert_slices(tree_slice(nad, nad->elems[child].tail), tree_slice(again, again->elems[other].tail));
+		assert_slices(tree_slice(nad, nad->elems[child].tail),
+			      tree_slice(again, again->elems[other].tail));
 		child = nad_next_sibling(nad, child);
 		other = nad_next_sibling(again, other);
 	}

@@ -11,7 +11,8 @@
 
 static inline struct nad *read_tree(const char *text)
 {
-	static const struct xml_limits limits = {.stanza_bytes = 1 << 20, .depth = 1000, .attributes = 1000};
+	static const struct xml_limits limits = {
+		.stanza_bytes = 1 << 20, .depth = 1000, .attributes = 1000};
 
 	return xml_parse(slice_of(text), &limits);
 }
@@ -37,7 +38,8 @@ static inline void assert_attrs(const struct nad *a, int at, const struct nad *b
 		bool same = false;
 
 		for (int j = -1; !same && nad_attr_next(b, bt, &j, &found);)
-			same = slice_equal(attr.uri, found.uri) && slice_equal(attr.name, found.name);
+			same = slice_equal(attr.uri, found.uri) &&
+			       slice_equal(attr.name, found.name);
 		if (!same)
 			fail_msg("attribute %.*s is lost", (int)attr.name.len, attr.name.data);
 		assert_slices(found.value, attr.value);
@@ -47,7 +49,8 @@ static inline void assert_attrs(const struct nad *a, int at, const struct nad *b
 	assert_int_equal(count, 0);
 }
 
-/* The subtrees mean the same: prefixes and the order of attributes do not count. Their tails are outside. */
+/* The subtrees mean the same: prefixes and the order of attributes do not count. Their tails are
+ * outside. */
 static inline void assert_trees(const struct nad *a, int at, const struct nad *b, int bt)
 {
 	int end = tree_end(a, at), root = at;
@@ -60,7 +63,8 @@ static inline void assert_trees(const struct nad *a, int at, const struct nad *b
 		assert_slices(nad_ns(a, at), nad_ns(b, bt));
 		assert_slices(nad_cdata(a, at), nad_cdata(b, bt));
 		if (at != root)
-			assert_slices(tree_slice(a, a->elems[at].tail), tree_slice(b, b->elems[bt].tail));
+			assert_slices(tree_slice(a, a->elems[at].tail),
+				      tree_slice(b, b->elems[bt].tail));
 		assert_attrs(a, at, b, bt);
 	}
 }
@@ -74,7 +78,8 @@ static inline unsigned pick(uint64_t *seed, unsigned below)
 static inline void random_attrs(struct nad *nad, int elem, int spaces, uint64_t *seed)
 {
 	static const char *const names[] = {"x", "y", "lang", "to"};
-	static const char *const values[] = {"", "v", "it's \"q\" <&>", "a\tb\nc\rd", "\xC3\xBC\xF0\x9F\x93\xB1", "]]>"};
+	static const char *const values[] = {
+		"", "v", "it's \"q\" <&>", "a\tb\nc\rd", "\xC3\xBC\xF0\x9F\x93\xB1", "]]>"};
 	static const char *const uris[] = {NULL, "u:1", "u:4", XML_NS_URI};
 
 	for (unsigned count = pick(seed, 4); count > 0; count--) {
@@ -85,22 +90,24 @@ static inline void random_attrs(struct nad *nad, int elem, int spaces, uint64_t 
 
 		snprintf(text, sizeof(text), "%.*s", (int)uri.len, uri.len ? uri.data : "");
 		if (pick(seed, 3) == 0)
-			nad_set_attr(nad, elem, uris[pick(seed, 4)], name, pick(seed, 5) ? value : NULL);
+			nad_set_attr(nad, elem, uris[pick(seed, 4)], name,
+				     pick(seed, 5) ? value : NULL);
 		else if (!nad_attr(nad, elem, text, name, &have))
 			nad_append_attr(nad, ns, name, slice_of(value));
 	}
 }
 
 /*
- * A tree with all that the functions allow: shadowed and unused declarations, namespaces used out of their scope,
- * attributes in default namespaces, mixed text.
+ * A tree with all that the functions allow: shadowed and unused declarations, namespaces used out
+ * of their scope, attributes in default namespaces, mixed text.
  */
 static inline struct nad *random_tree(uint64_t seed)
 {
 	static const char *const uris[] = {"u:1", "u:2", "u:3", "jabber:client", "u:it's"};
 	static const char *const prefixes[] = {NULL, "a", "b", "n", "nn"};
 	static const char *const names[] = {"message", "body", "x", "y"};
-	static const char *const texts[] = {"", "text", " ", "<&>'\"\r\n\t", "]]>", "\xE2\x82\xAC", "\xC2\x85"};
+	static const char *const texts[] = {"",	   "text",	   " ",	      "<&>'\"\r\n\t",
+					    "]]>", "\xE2\x82\xAC", "\xC2\x85"};
 	struct nad *nad = nad_new();
 	unsigned depth = 0, elems = 1 + pick(&seed, 12);
 
@@ -112,10 +119,12 @@ static inline struct nad *random_tree(uint64_t seed)
 		if (nad->used.spaces && pick(&seed, 4))
 			ns = (int)pick(&seed, nad->used.spaces);
 		elem = pick(&seed, 4) ? nad_append_elem(nad, ns, names[pick(&seed, 4)], depth)
-				      : nad_append(nad, uris[pick(&seed, 5)], names[pick(&seed, 4)], depth);
+				      : nad_append(nad, uris[pick(&seed, 5)], names[pick(&seed, 4)],
+						   depth);
 		random_attrs(nad, elem, (int)nad->used.spaces, &seed);
 		for (unsigned count = pick(&seed, 3); count > 0; count--)
-			nad_append_cdata(nad, slice_of(texts[pick(&seed, 7)]), 1 + pick(&seed, depth + 1));
+			nad_append_cdata(nad, slice_of(texts[pick(&seed, 7)]),
+					 1 + pick(&seed, depth + 1));
 		depth = 1 + pick(&seed, depth + 1);
 	}
 	return nad;
