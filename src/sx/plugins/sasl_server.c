@@ -97,7 +97,7 @@ static void drop(struct sasl_server *sasl)
 static int ask(struct sasl_server *sasl, const struct nad *nad, const char *mechanism)
 {
 	struct slice text = nad_cdata(nad, 0);
-	struct buf message = {0};
+	AUTO(buf_wipe) struct buf message = {0};
 
 	if (!slice_is(text, "=") && !buf_append_unbase64(&message, text)) {
 		drop(sasl);
@@ -108,7 +108,6 @@ static int ask(struct sasl_server *sasl, const struct nad *nad, const char *mech
 	sasl->stepping = true;
 	sasl->conf->step(sx_owner(sasl->sx), sasl->sx, mechanism, text.len > 0, buf_slice(&message));
 	sasl->stepping = false;
-	buf_wipe(&message);
 	return sasl->exchange == ASKED ? SX_WAIT : 0;
 }
 
