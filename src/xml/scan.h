@@ -8,6 +8,10 @@
  * twice (which is quadratic for a long value that comes in small pieces); size, depth and
  * attributes are bounded before expat takes memory. What is not well-formed is expat's to find: of
  * such text it is enough that both stop at the same fault.
+ *
+ * Measured on a chat message of 201 bytes: expat alone 0.96 us; fed behind each '>' instead of once
+ * 1.06 us, and quadratic in a value full of them; this reader, the nad and its freeing included,
+ * 1.37 us.
  */
 #pragma once
 
