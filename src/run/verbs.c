@@ -282,7 +282,7 @@ int verbs_run(const struct verb *verbs, int argc, char **argv)
 		print_page(verb);
 		return EXIT_OK;
 	}
-	if (parsed.given & ~verb->options) {
+	if (parsed.given & ~(verb->options | VERB_CONFIG)) {
 		fprintf(stderr, "jackdaw: %s has no such option; jackdaw %s --help\n", verb->name, verb->name);
 		return EXIT_USAGE;
 	}
