@@ -1,5 +1,6 @@
 """Servers on loopback ports of their own, raw clients, and a runner for scenarios."""
 import base64
+import json
 import os
 import re
 import shutil
@@ -135,6 +136,34 @@ registration = "{registration}"
                 file.write(f'{name}@{self.domain}\t{password}\n')
         return self.command('user', 'import', path)
 
+    def metric(self, name, part=None):
+        """A counter of `status --json`."""
+        facts = json.loads(self.command('status', '--json').stdout)
+
+        def find(value):
+            if isinstance(value, dict):
+                for key, inner in value.items():
+                    if key == name and isinstance(inner, (int, float)):
+                        return inner
+                    found = find(inner)
+                    if found is not None:
+                        return found
+            if isinstance(value, list):
+                for inner in value:
+                    found = find(inner)
+                    if found is not None:
+                        return found
+            return None
+
+        return find(facts)
+
+    def wait_stored(self, count, seconds=15):
+        """Until so many messages for who is away are committed."""
+        end = time.time() + seconds
+        while (self.metric('offline_stored') or 0) < count:
+            assert time.time() < end, self.command('status', '--json').stdout
+            time.sleep(0.02)
+
     def stop(self):
         problems = []
         for part in reversed(list(self.processes.values())):
@@ -228,12 +257,14 @@ class Raw:
             if element.tag.split('}')[1] == name and all(element.get(k) == v for k, v in attributes.items()):
                 return element
 
-    def nothing(self, seconds=0.3):
-        try:
-            element = self.receive(seconds)
-        except (socket.timeout, TimeoutError):
-            return True
-        return element is None and not self.ended
+    def no_message(self):
+        """None has come when an iq that was sent now is answered."""
+        self.send("<iq type='get' id='none' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>")
+        while True:
+            element = self.receive()
+            assert element is not None and not element.tag.endswith('}message'), ElementTree.tostring(element)
+            if element.get('id') == 'none':
+                return
 
     def features(self):
         features = self.receive()

@@ -78,8 +78,7 @@ def offline_messages_wait_for_the_next_login():
         romeo = _log_in(deployment, 'romeo')
         for number in range(5):
             romeo.send(f"<message to='juliet@localhost' type='chat'><body>{number}</body></message>")
-        romeo.send("<iq type='get' id='p' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>")
-        romeo.expect('iq', id='p')
+        deployment.wait_stored(5)
         deployment.restart('sm', kill=True)
         juliet = _log_in(deployment, 'juliet')
         for number in range(5):
