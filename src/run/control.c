@@ -151,7 +151,7 @@ static int run_command(struct process *process, const struct command *command)
 static int run_stopped(struct deployment *deployment, const struct command *command)
 {
 	static const struct component *const none[] = {NULL};
-	AUTO(buf_fini) struct buf why = {0};
+	struct buf why = {0};
 	struct mio_host *host = mio_host_new("offline");
 	struct log_writer *logs = log_writer_new(STDERR_FILENO, LOG_WARN, LOG_TEXT, false);
 	struct process *process = NULL;
@@ -174,6 +174,7 @@ static int run_stopped(struct deployment *deployment, const struct command *comm
 		fprintf(stderr, "jackdaw: %s\n", buf_text(&why));
 	else
 		code = run_command(process, command);
+	buf_fini(&why); /* may be from the worker's heap, which ends now */
 	process_free(&process);
 	log_writer_free(&logs);
 	mio_host_free(&host);

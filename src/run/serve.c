@@ -276,7 +276,7 @@ static void hold_signals(void)
 
 static int serve(const struct cli *cli, const struct form *form)
 {
-	AUTO(buf_fini) struct buf why = {0};
+	struct buf why = {0};
 	struct serving serving = {.form = form, .name = cli->name ? cli->name : form->verb};
 	int rc;
 
@@ -294,6 +294,7 @@ static int serve(const struct cli *cli, const struct form *form)
 	}
 	if (rc)
 		fprintf(stderr, "jackdaw: %s\n", buf_used(&why) ? buf_text(&why) : strerror(-rc));
+	buf_fini(&why); /* may be from a worker's heap, which ends now */
 	end(&serving);
 	return rc ? EXIT_PROBLEM : EXIT_OK;
 }
