@@ -25,8 +25,8 @@ void conn_free(struct conn **freed)
 }
 
 /*
- * Closes the socket. What the peer sent meanwhile is read first, within bounds: closing a socket with unread bytes
- * would reset the connection, and our last words with it.
+ * Closes the socket. What the peer sent meanwhile is read first, within bounds: closing a socket
+ * with unread bytes would reset the connection, and our last words with it.
  */
 static void close_sock(struct conn *conn)
 {
@@ -108,7 +108,8 @@ static void start(struct conn *conn)
 	sx_start(conn->sx);
 }
 
-struct conn *conn_accept(struct conn_env *env, int given, const struct conn_options *options, void *owner)
+struct conn *conn_accept(struct conn_env *env, int given, const struct conn_options *options,
+			 void *owner)
 {
 	struct conn *conn = conn_new(env, options, owner);
 
@@ -117,11 +118,12 @@ struct conn *conn_accept(struct conn_env *env, int given, const struct conn_opti
 	return conn;
 }
 
-struct conn *conn_connect(struct conn_env *env, const char *address, const struct conn_options *options,
-			  void *owner, int *fault)
+struct conn *conn_connect(struct conn_env *env, const char *address,
+			  const struct conn_options *options, void *owner, int *fault)
 {
 	struct conn *conn = conn_new(env, options, owner);
-	int rc = mio_connect(env->mio, &conn->sock, address, &conn_sock_handler, options->sock_flags);
+	int rc = mio_connect(env->mio, &conn->sock, address, &conn_sock_handler,
+			     options->sock_flags);
 
 	if (rc) {
 		conn_free(&conn);

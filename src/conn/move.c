@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A connection changes its worker. It is taken apart at the end of the turn, when none of its handlers is on the
- * stack, travels as mail, and is built again on the other loop.
+ * A connection changes its worker. It is taken apart at the end of the turn, when none of its
+ * handlers is on the stack, travels as mail, and is built again on the other loop.
  */
 #include "base/mem.h"
 #include "conn/state.h"
@@ -13,7 +13,7 @@ struct conn_move {
 	void (*arrived)(struct conn *conn, void *arg);
 	void *arg;
 	struct sx_box *box;
-	int given;         /* the socket; meaningless when closed */
+	int given; /* the socket; meaningless when closed */
 	bool closed;
 	struct conn state; /* phases, rates and flags; its pointers are dead */
 	int64_t deadline_left_ms, tokens_age_ms;
@@ -52,7 +52,8 @@ static void arrive(struct mio *mio, struct mio_mail *mail)
 	struct conn *conn = conn_new(move->to_env, state->options, NULL);
 
 	if (!move->closed)
-		mio_sock_take(mio, &conn->sock, move->given, &conn_sock_handler, conn->options->sock_flags);
+		mio_sock_take(mio, &conn->sock, move->given, &conn_sock_handler,
+			      conn->options->sock_flags);
 	conn->sx = sx_arrive(&move->box, &conn->env->sx, &conn_sx_handler, conn);
 	conn->phase = state->phase;
 	conn->end = state->end;

@@ -10,13 +10,13 @@ enum { CONN_READ_BYTES = 65536, CONN_CLOSE_MS = 5000 };
 struct conn_env {
 	struct mio *mio;
 	struct sx_env sx;
-	char *buffer;      /* CONN_READ_BYTES, for one read at a time */
+	char *buffer;	   /* CONN_READ_BYTES, for one read at a time */
 	struct list conns; /* killed ones too, until the end of the turn */
 };
 
 /*
- *   RUNNING - the stream is CLOSED -> DRAINING - all is written, or 5 s -> ENDED - end of turn: closed() -> freed
- *   RUNNING, DRAINING - a fault, a deadline -> ENDED
+ *   RUNNING - the stream is CLOSED -> DRAINING - all is written, or 5 s -> ENDED
+ *   RUNNING, DRAINING - a fault, a deadline -> ENDED - end of turn: closed() -> freed
  *   any - conn_kill(), conn_drop() -> DEAD - end of turn -> freed
  */
 enum conn_phase { CONN_RUNNING, CONN_DRAINING, CONN_ENDED, CONN_DEAD };
@@ -26,24 +26,24 @@ enum { PAUSE_OWNER = 1, PAUSE_RATE = 2, PAUSE_INPUT = 4, PAUSE_END = 8 };
 
 struct conn {
 	struct mio_sock sock;
-	struct mio_task task;   /* what is left to do at the end of the turn */
+	struct mio_task task;	/* what is left to do at the end of the turn */
 	struct mio_timer timer; /* the earlier of the two times below */
-	struct list link;       /* in the env's list */
+	struct list link;	/* in the env's list */
 	struct conn_env *env;
 	const struct conn_options *options;
 	void *owner;
 	struct sx *sx;
 	struct conn_move *move; /* on its way to another worker */
-	char *peer;             /* its address, once somebody asked */
-	int64_t deadline_ms;    /* of login or close; 0: none */
-	int64_t resume_ms;      /* when the rate allows to read again; 0: now */
+	char *peer;		/* its address, once somebody asked */
+	int64_t deadline_ms;	/* of login or close; 0: none */
+	int64_t resume_ms;	/* when the rate allows to read again; 0: now */
 	int64_t tokens, tokens_ms;
 	int fault;
 	uint8_t phase, end, pauses;
 	bool resume : 1;    /* let the stream parse on in the task */
 	bool unpause : 1;   /* the same, and the owner no longer holds it */
 	bool blocked : 1;   /* writable() will come */
-	bool full : 1;      /* the owner is owed drained() */
+	bool full : 1;	    /* the owner is owed drained() */
 	bool closing : 1;   /* we said goodbye */
 	bool timed_out : 1; /* login took too long */
 };
@@ -54,7 +54,7 @@ extern const struct sx_handler conn_sx_handler;
 /* conn.c */
 struct conn *conn_new(struct conn_env *env, const struct conn_options *options, void *owner);
 void conn_free(struct conn **conn);
-void conn_end(struct conn *conn, enum conn_end end); /* ENDED: closed() comes at the end of the turn */
+void conn_end(struct conn *conn, enum conn_end end); /* closed() comes at the end of the turn */
 void conn_fail(struct conn *conn, int fault);
 
 /* io.c */
@@ -64,7 +64,7 @@ void conn_check_input(struct conn *conn);
 
 /* time.c */
 void conn_set_deadline(struct conn *conn, int64_t ms); /* 0: none */
-size_t conn_allowance(struct conn *conn);              /* bytes that may be read now; 0: paused until more may */
+size_t conn_allowance(struct conn *conn); /* bytes that may be read now; 0: it was paused */
 void conn_spend(struct conn *conn, size_t bytes);
 void conn_timer_run(struct mio_timer *timer);
 void conn_arm(struct conn *conn);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Deadlines and the rate of reading: a bucket that fills with time and that each byte read empties. */
+/* Deadlines, and the rate of reading: a bucket that time fills and each byte read empties. */
 #include "conn/state.h"
 
 enum { REFILL_MAX_MS = 3600 * 1000 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bytes on their way through the plugins. A stage stands before each plugin: what comes from the wire waits in
- * its read buffer, what goes there in its write buffer, until the plugin takes it. Written bytes are filtered
- * only when the owner asks for output, so that what one turn sends becomes few TLS records.
+ * Bytes on their way through the plugins. A stage stands before each plugin: what comes from the
+ * wire waits in its read buffer, what goes there in its write buffer, until the plugin takes it.
+ * Written bytes are filtered only when the owner asks for output, so that what one turn sends
+ * becomes few TLS records.
  */
 #include "base/mem.h"
 #include "sx/stream.h"

@@ -9,7 +9,7 @@
 
 enum { ID_LEN = 40 };
 
-/* -- words --------------------------------------------------------------------------------------- */
+/* -- words --------------------------------------------------------------------------------- */
 
 void sx_set_words(struct sx *sx, const struct slice words[SX_WORDS])
 {
@@ -85,7 +85,7 @@ const char *sx_scope(const struct sx *sx)
 	return sx->options->ns;
 }
 
-/* -- our header ----------------------------------------------------------------------------------- */
+/* -- our header ---------------------------------------------------------------------------- */
 
 static void print_attr(struct buf *out, const char *name, struct slice value)
 {
@@ -121,7 +121,10 @@ void sx_header_print(struct sx *sx, bool version)
 	bool server = options->type == SX_SERVER;
 
 	buf_printf(out, "<?xml version='1.0'?><stream:stream xmlns:stream='%s'", NS_STREAM);
-	print_attr(out, "xmlns", options->ns ? slice_of(options->ns) : server ? sx_peer_ns(sx) : SLICE(""));
+	if (options->ns)
+		print_attr(out, "xmlns", slice_of(options->ns));
+	else if (server)
+		print_attr(out, "xmlns", sx_peer_ns(sx));
 	if (server) {
 		make_id(sx);
 		print_attr(out, "to", sx_from(sx));
@@ -154,11 +157,11 @@ static void send_features(struct sx *sx)
 	sx_send(sx, &features);
 }
 
-/* -- theirs ---------------------------------------------------------------------------------------- */
+/* -- theirs -------------------------------------------------------------------------------- */
 
 /*
- * The header's default namespace. A nad tells namespaces, not which of them is the default; printed it does, and
- * no attribute's value can look like a declaration there, for its quotes are escaped.
+ * The header's default namespace. A nad tells namespaces, not which of them is the default; printed
+ * it does, and no attribute's value can look like a declaration there, for its quotes are escaped.
  */
 static struct slice content_ns(const struct nad *nad, struct buf *text)
 {
@@ -194,7 +197,7 @@ static void keep_words(struct sx *sx, const struct nad *nad, struct slice conten
 	sx_set_words(sx, words);
 }
 
-/* "1.0" and higher minors are ours, "0.x" means the protocol before 1.0. False: no version we can speak. */
+/* "1.0" and higher minors are ours, "0.x" is the protocol before it. False: we cannot speak it. */
 static bool read_version(struct sx *sx, const struct nad *nad)
 {
 	struct slice version, major, minor;
@@ -224,7 +227,8 @@ static enum sx_error check_root(const struct sx *sx, const struct nad *nad, stru
 		return ns ? SX_INVALID_NAMESPACE : SX_BAD_FORMAT;
 	if (ns && !slice_is(content, ns))
 		return SX_INVALID_NAMESPACE;
-	if (nad_attr_value(nad, 0, "to").len > JID_MAX || nad_attr_value(nad, 0, "from").len > JID_MAX)
+	if (nad_attr_value(nad, 0, "to").len > JID_MAX ||
+	    nad_attr_value(nad, 0, "from").len > JID_MAX)
 		return SX_IMPROPER_ADDRESSING;
 	return SX_ERROR_NONE;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A stream changes its worker. The box holds the stream itself, without reader, in the old worker's memory;
- * sx_arrive() copies it piece by piece into the new worker's and frees each piece, which the heap sends home.
+ * A stream changes its worker. The box holds the stream itself, without reader, in the old worker's
+ * memory; sx_arrive() copies it piece by piece into the new worker's and frees each piece, which
+ * the heap sends home.
  */
 #include "base/mem.h"
 #include "jid/jid.h"
@@ -68,8 +69,8 @@ static void move_identity(struct sx *to, struct sx *from)
 	jid_free(&from->identity);
 }
 
-struct sx *sx_arrive(struct sx_box **box, const struct sx_env *env, const struct sx_handler *handler,
-		     void *owner)
+struct sx *sx_arrive(struct sx_box **box, const struct sx_env *env,
+		     const struct sx_handler *handler, void *owner)
 {
 	struct sx *from = (*box)->sx;
 	const struct sx_options *options = from->options;
@@ -81,7 +82,7 @@ struct sx *sx_arrive(struct sx_box **box, const struct sx_env *env, const struct
 	sx->handler = handler;
 	sx->owner = owner;
 	sx->reader = xml_reader_new(env->pool, sx->state == SX_STATE_OPEN ? &options->after_auth
-									 : &options->before_auth);
+									  : &options->before_auth);
 	sx_move_buf(&sx->input, &from->input);
 	sx_move_buf(&sx->output, &from->output);
 	move_stages(sx, from);

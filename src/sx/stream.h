@@ -5,7 +5,15 @@
 #include "sx/sx.h"
 
 /* Texts of the two headers, in one block: an idle stream keeps a single allocation for them. */
-enum sx_word { SX_WORD_TO, SX_WORD_FROM, SX_WORD_LANG, SX_WORD_ID, SX_WORD_NS, SX_WORD_OURS, SX_WORDS };
+enum sx_word {
+	SX_WORD_TO, /* of the peer's header, as the next four */
+	SX_WORD_FROM,
+	SX_WORD_LANG,
+	SX_WORD_ID, /* the server's */
+	SX_WORD_NS,
+	SX_WORD_OURS, /* the from of our header */
+	SX_WORDS
+};
 
 struct sx_words {
 	uint32_t len[SX_WORDS];
@@ -23,8 +31,8 @@ struct sx {
 	const struct sx_handler *handler;
 	void *owner;
 	struct xml_reader *reader;
-	struct buf input;        /* XML that nobody has parsed yet */
-	struct buf output;       /* for the wire */
+	struct buf input;	 /* XML that nobody has parsed yet */
+	struct buf output;	 /* for the wire */
 	struct sx_stage *stages; /* one per plugin once filters are in use, else NULL */
 	struct sx_words *words;
 	struct jid *identity;
@@ -35,8 +43,8 @@ struct sx {
 	bool parsing : 1; /* the loop is on the stack */
 	bool waiting : 1; /* a plugin said SX_WAIT */
 	bool paused : 1;  /* the owner said so */
-	bool ended : 1;   /* the peer's bytes ended */
-	bool told : 1;    /* output() was called and not yet answered by sx_sent() */
+	bool ended : 1;	  /* the peer's bytes ended */
+	bool told : 1;	  /* output() was called and not yet answered by sx_sent() */
 	bool version : 1; /* of the peer's header */
 	bool secure : 1;
 	bool opened : 1; /* open() was called */
@@ -67,7 +75,7 @@ const char *sx_scope(const struct sx *sx); /* the default namespace around what 
 void sx_filter_in(struct sx *sx, const void *bytes, size_t len);
 void sx_filter_out(struct sx *sx);
 void sx_filter_fini(struct sx *sx);
-struct buf *sx_print_to(struct sx *sx); /* where what we print goes: the last filter's or the output */
+struct buf *sx_print_to(struct sx *sx); /* where we print: the last filter's buffer or the output */
 
 /* move.c */
 void sx_move_buf(struct buf *to, struct buf *from); /* a copy in the current heap; from is freed */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The life of a stream: its states, the loop that parses one thing at a time, sending and ending. */
+/* The life of a stream: states, the loop that parses one thing at a time, sending and ending. */
 #include "sx/sx.h"
 
 #include "base/mem.h"
@@ -151,7 +151,7 @@ void sx_drop_input(struct sx *sx)
 	buf_fini(&sx->input);
 }
 
-/* -- ending ------------------------------------------------------------------------------------- */
+/* -- ending -------------------------------------------------------------------------------- */
 
 void sx_kill(struct sx *sx)
 {
@@ -266,7 +266,7 @@ static void peer_error(struct sx *sx, const struct nad *nad)
 	sx_finish(sx, SX_END_ERROR);
 }
 
-/* -- reading ------------------------------------------------------------------------------------ */
+/* -- reading ------------------------------------------------------------------------------- */
 
 static void handle_element(struct sx *sx, struct nad **nad)
 {
@@ -380,7 +380,7 @@ void sx_continue(struct sx *sx)
 		parse(sx);
 }
 
-/* -- writing ------------------------------------------------------------------------------------ */
+/* -- writing ------------------------------------------------------------------------------- */
 
 void sx_want_output(struct sx *sx)
 {
@@ -451,7 +451,7 @@ void sx_send_parts(struct sx *sx, const struct slice *parts, size_t count, enum 
 	queued(sx, kind);
 }
 
-/* -- what plugins and owners set and ask ---------------------------------------------------------- */
+/* -- what plugins and owners set and ask --------------------------------------------------- */
 
 void sx_set_identity(struct sx *sx, struct jid *id, const char *how)
 {

@@ -2,10 +2,11 @@
 /*
  * Fuzzes what a peer says on a stream.
  *
- * The first byte says how: modulo 3, 0 is a client at our server, 1 a component at our router, 2 a router at our
- * component, which logs in with DIGEST-MD5; divided by 3, modulo 64 and plus one, it is the size of the pieces in which
- * the rest comes. A server lets everybody in, after a second message when the mechanism is TWO, and answers late,
- * with the next piece, when the first message is empty.
+ * The first byte says how: modulo 3, 0 is a client at our server, 1 a component at our router, 2 a
+ * router at our component, which logs in with DIGEST-MD5; divided by 3, modulo 64 and plus one, it
+ * is the size of the pieces in which the rest comes. A server lets everybody in, after a second
+ * message when the mechanism is TWO, and answers late, with the next piece, when the first message
+ * is empty.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -33,18 +34,21 @@ static void zeroes(void *arg, void *bytes, size_t len)
 static void let_in(struct sx *sx)
 {
 	struct jid *jid = jid_parse(SLICE("ann@example.org"));
-	struct sx_sasl_answer answer = {.outcome = SX_SASL_SUCCESS, .identity = jid, .how = "SASL/PLAIN"};
+	struct sx_sasl_answer answer = {
+		.outcome = SX_SASL_SUCCESS, .identity = jid, .how = "SASL/PLAIN"};
 
 	sx_sasl_answer(sx, &answer);
 	jid_free(&jid);
 }
 
-static void offer_plain(void *owner, struct sx *sx, void (*offer)(void *to, const char *name), void *to)
+static void offer_plain(void *owner, struct sx *sx, void (*offer)(void *to, const char *name),
+			void *to)
 {
 	offer(to, "PLAIN");
 }
 
-static void step(void *arg, struct sx *sx, const char *mechanism, bool initial, struct slice message)
+static void step(void *arg, struct sx *sx, const char *mechanism, bool initial,
+		 struct slice message)
 {
 	struct owner *owner = arg;
 	struct slice data = SLICE("challenge");
@@ -100,7 +104,8 @@ static const void *const server_conf[] = {&sasl};
 
 static struct sx_options options_of(enum how how)
 {
-	static const struct xml_limits limits = {.stanza_bytes = 4096, .depth = 20, .attributes = 20};
+	static const struct xml_limits limits = {
+		.stanza_bytes = 4096, .depth = 20, .attributes = 20};
 
 	return (struct sx_options){
 		.type = how == ROUTER ? SX_CLIENT : SX_SERVER,

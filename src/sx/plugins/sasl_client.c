@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SASL as a client, through libgsasl. Success comes in three forms: with the server's last data, without (jabberd2's
- * components never look at it), or behind a last challenge that an empty response answers.
+ * SASL as a client, through libgsasl. Success comes in three forms: with the server's last data,
+ * without (jabberd2's components never look at it), or behind a last challenge that an empty
+ * response answers.
  */
 #include "sx/plugins.h"
 
@@ -32,12 +33,9 @@ static const struct {
 	const char *mechanism, *how;
 	bool proves;
 } mechanisms[] = {
-	{"DIGEST-MD5", "SASL/DIGEST-MD5", false},
-	{"PLAIN", "SASL/PLAIN", false},
-	{"SCRAM-SHA-1", "SASL/SCRAM-SHA-1", true},
-	{"SCRAM-SHA-256", "SASL/SCRAM-SHA-256", true},
-	{"EXTERNAL", "SASL/EXTERNAL", false},
-	{"ANONYMOUS", "SASL/ANONYMOUS", false},
+	{"DIGEST-MD5", "SASL/DIGEST-MD5", false},  {"PLAIN", "SASL/PLAIN", false},
+	{"SCRAM-SHA-1", "SASL/SCRAM-SHA-1", true}, {"SCRAM-SHA-256", "SASL/SCRAM-SHA-256", true},
+	{"EXTERNAL", "SASL/EXTERNAL", false},	   {"ANONYMOUS", "SASL/ANONYMOUS", false},
 };
 
 static void end(struct sasl_client *sasl)
@@ -86,10 +84,10 @@ static int step(struct exchange *exchange, struct slice in, struct buf *out)
 	return rc;
 }
 
-/* -- starting ------------------------------------------------------------------------------------ */
+/* -- starting ------------------------------------------------------------------------------ */
 
-static void set_properties(struct sx *sx, Gsasl_session *session, const char *service, const char *user,
-			   const char *password)
+static void set_properties(struct sx *sx, Gsasl_session *session, const char *service,
+			   const char *user, const char *password)
 {
 	const char *to = sx->options->to;
 	const char *host = strcmp(service, "xmpp") == 0 && to ? to : sx->env->host_name;
@@ -165,7 +163,7 @@ void sx_sasl_on_failure(struct sx *sx, void (*failed)(void *owner, struct sx *sx
 		sasl->failed = failed;
 }
 
-/* -- the server's elements ------------------------------------------------------------------------ */
+/* -- the server's elements ----------------------------------------------------------------- */
 
 static void send_response(struct sx *sx, struct slice message)
 {
@@ -261,7 +259,7 @@ static int read_nad(void *state, struct sx *sx, struct nad **nad)
 	return 0;
 }
 
-/* -- life ---------------------------------------------------------------------------------------- */
+/* -- life ---------------------------------------------------------------------------------- */
 
 static void open_stream(void *state, struct sx *sx, const void *conf)
 {

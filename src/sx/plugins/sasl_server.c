@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SASL as a server, RFC 6120 section 6: elements, base64 and order. What a message means is the owner's.
+ * SASL as a server, RFC 6120 section 6: elements, base64 and order. What a message means is the
+ * owner's.
  *
  *   idle - auth -> asked - challenge -> awaiting - response -> asked - success -> new stream
- *   asked - failure -> idle; awaiting - abort, a second auth -> idle, the owner hears that it was dropped
+ *   asked - failure -> idle
+ *   awaiting - abort, a second auth -> idle, the owner hears that it was dropped
  */
 #include "sx/plugins.h"
 
@@ -20,7 +22,7 @@ struct sasl_server {
 	struct sx *sx;
 	const struct sx_sasl_server_conf *conf;
 	uint8_t exchange; /* ASKED: the owner has the word. AWAITING: the peer has */
-	bool stepping;    /* step() is on the stack */
+	bool stepping;	  /* step() is on the stack */
 	unsigned failures;
 };
 
@@ -43,7 +45,7 @@ const char *sx_sasl_failure_name(enum sx_sasl_failure failure)
 	return (unsigned)failure < SX_SASL_FAILURES ? failure_names[failure] : "";
 }
 
-/* -- our elements -------------------------------------------------------------------------------- */
+/* -- our elements -------------------------------------------------------------------------- */
 
 /* <name>base64</name>; data NULL: none. */
 static void send_data(struct sx *sx, const char *name, const struct slice *data)
@@ -91,7 +93,7 @@ static void drop(struct sasl_server *sasl)
 		sasl->conf->dropped(sx_owner(sasl->sx), sasl->sx);
 }
 
-/* -- the peer's ---------------------------------------------------------------------------------- */
+/* -- the peer's ---------------------------------------------------------------------------- */
 
 /* Decodes what the element says and asks the owner. mechanism is NULL for a response. */
 static int ask(struct sasl_server *sasl, const struct nad *nad, const char *mechanism)
@@ -106,7 +108,8 @@ static int ask(struct sasl_server *sasl, const struct nad *nad, const char *mech
 	}
 	sasl->exchange = ASKED;
 	sasl->stepping = true;
-	sasl->conf->step(sx_owner(sasl->sx), sasl->sx, mechanism, text.len > 0, buf_slice(&message));
+	sasl->conf->step(sx_owner(sasl->sx), sasl->sx, mechanism, text.len > 0,
+			 buf_slice(&message));
 	sasl->stepping = false;
 	return sasl->exchange == ASKED ? SX_WAIT : 0;
 }
@@ -189,7 +192,7 @@ bool sx_sasl_busy(const struct sx *sx)
 	return sasl && sasl->exchange != IDLE;
 }
 
-/* -- features and life --------------------------------------------------------------------------- */
+/* -- features and life --------------------------------------------------------------------- */
 
 static void offer(void *to, const char *name)
 {

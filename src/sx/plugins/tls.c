@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TLS, RFC 6120 section 5, and from the first byte (XEP-0368). OpenSSL reads and writes through a BIO on the
- * stream's own buffers, so nothing is copied between.
+ * TLS, RFC 6120 section 5, and from the first byte (XEP-0368). OpenSSL reads and writes through a
+ * BIO on the stream's own buffers, so nothing is copied between.
  *
- *   server: idle - starttls -> proceed, what is unparsed is dropped -> handshake -> secure, new stream
+ *   server: idle - starttls -> proceed, input is dropped -> handshake -> secure, new stream
  *   client: idle - feature -> starttls -> asked - proceed -> handshake -> secure, new stream
  */
 #include "sx/plugins.h"
@@ -28,7 +28,7 @@ struct tls {
 	bool asked, done, broken, shut;
 };
 
-/* -- the BIO ------------------------------------------------------------------------------------- */
+/* -- the BIO ------------------------------------------------------------------------------- */
 
 static int bio_write(BIO *bio, const char *bytes, int len)
 {
@@ -83,7 +83,7 @@ static BIO *bio_new(struct tls *tls)
 	return bio;
 }
 
-/* -- the SSL ------------------------------------------------------------------------------------- */
+/* -- the SSL ------------------------------------------------------------------------------- */
 
 /* OpenSSL's oldest complaint, as the reason of the stream's end. Returns the fault. */
 static int broken(struct tls *tls, const char *what)
@@ -182,7 +182,7 @@ static int handshake(struct tls *tls)
 	return 0;
 }
 
-/* -- filters ------------------------------------------------------------------------------------- */
+/* -- filters ------------------------------------------------------------------------------- */
 
 /* Moves all of one buffer behind another. */
 static void pass_on(struct buf *in, struct buf *out)
@@ -289,7 +289,7 @@ static int write_bytes(void *state, struct sx *sx, struct buf *in, struct buf *o
 	return rc;
 }
 
-/* -- STARTTLS ------------------------------------------------------------------------------------ */
+/* -- STARTTLS ------------------------------------------------------------------------------ */
 
 static void send_tls(struct sx *sx, const char *name)
 {
@@ -391,7 +391,7 @@ bool sx_tls_withholds(const struct sx *sx)
 	return tls && tls->conf && tls->conf->require && !sx_is_secure(sx);
 }
 
-/* -- life ---------------------------------------------------------------------------------------- */
+/* -- life ---------------------------------------------------------------------------------- */
 
 static void open_stream(void *state, struct sx *sx, const void *conf)
 {

@@ -21,16 +21,19 @@ static void arrived(struct conn *conn, void *arg)
 	conn_set_owner(conn, room);
 }
 
-static void offer_plain(void *owner, struct sx *sx, void (*offer)(void *to, const char *name), void *to)
+static void offer_plain(void *owner, struct sx *sx, void (*offer)(void *to, const char *name),
+			void *to)
 {
 	offer(to, "PLAIN");
 }
 
-static void let_in(void *owner, struct sx *sx, const char *mechanism, bool initial, struct slice message)
+static void let_in(void *owner, struct sx *sx, const char *mechanism, bool initial,
+		   struct slice message)
 {
 	struct room *room = conn_owner(conn_of(sx));
 	struct jid *jid = jid_parse(SLICE("ann@example.org"));
-	struct sx_sasl_answer answer = {.outcome = SX_SASL_SUCCESS, .identity = jid, .how = "SASL/PLAIN"};
+	struct sx_sasl_answer answer = {
+		.outcome = SX_SASL_SUCCESS, .identity = jid, .how = "SASL/PLAIN"};
 	struct conn *conn = conn_of(sx);
 
 	sx_sasl_answer(sx, &answer);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A host with two workers and a listener; a client by hand; a step that is called until it is content. */
+/* A host with two workers and a listener; a client by hand; a step that is called until it is
+ * content. */
 #pragma once
 
 #include <setjmp.h>
@@ -22,11 +23,11 @@ struct room {
 	bool late;  /* gave up */
 	bool moves; /* a connection goes to worker 1 behind its login */
 	void (*on_packet)(struct room *room, struct conn *conn, struct nad *nad);
-	struct conn *conn; /* the last one accepted */
-	struct buf heard;  /* "stream open packet:NAME closed:KIND " */
+	struct conn *conn;	    /* the last one accepted */
+	struct buf heard;	    /* "stream open packet:NAME closed:KIND " */
 	int fault, packets, worker; /* of the last closed(); of packet(); where it ran */
-	int client;        /* a plain socket */
-	struct buf got;    /* what it was sent */
+	int client;		    /* a plain socket */
+	struct buf got;		    /* what it was sent */
 	bool eof;
 };
 

@@ -283,7 +283,8 @@ static void a_dropped_connection_ends_without_a_word(void **test)
 	room_close(&room);
 }
 
-static void never_answer(void *owner, struct sx *sx, const char *mechanism, bool initial, struct slice message)
+static void never_answer(void *owner, struct sx *sx, const char *mechanism, bool initial,
+			 struct slice message)
 {
 }
 
@@ -294,7 +295,8 @@ static bool push_input(struct room *room)
 	if (room->conn)
 		assert_true(sx_input_waiting(conn_sx(room->conn)) <= 2 * 65536);
 	while (room->packets < 2000000) {
-		ssize_t put = send(room->client, spaces, sizeof(spaces), MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t put =
+			send(room->client, spaces, sizeof(spaces), MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (put <= 0)
 			break;

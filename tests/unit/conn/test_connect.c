@@ -43,7 +43,8 @@ static void on_closed(void *owner, struct conn *conn, enum conn_end end)
 	dialer.conn = NULL;
 }
 
-static const struct conn_handler handler = {.open = on_open, .packet = on_packet, .closed = on_closed};
+static const struct conn_handler handler = {
+	.open = on_open, .packet = on_packet, .closed = on_closed};
 
 static void dial(struct room *room, const char *address, int *fault)
 {
@@ -83,7 +84,8 @@ static void logs_in_over_a_connection_of_ours(void **test)
 
 	room_open(&room);
 	room_run(&room, dial_the_room);
-	assert_string_equal(buf_text(&dialer.heard), "packet:features open packet:features packet:message ");
+	assert_string_equal(buf_text(&dialer.heard),
+			    "packet:features open packet:features packet:message ");
 	assert_string_equal(room_heard(&room), "stream open packet:message ");
 	hang_up(&room);
 }
@@ -93,7 +95,8 @@ static bool dial_nobody(struct room *room)
 	int fault = 0;
 
 	if (room->steps == 1) {
-		snprintf(dialer.address, sizeof(dialer.address), "%s", mio_listener_address(room->listener));
+		snprintf(dialer.address, sizeof(dialer.address), "%s",
+			 mio_listener_address(room->listener));
 		mio_accept_stop(mio_host_loop(room->host, 0), room->listener);
 		mio_unlisten(&room->listener);
 		dial(room, dialer.address, &fault);

@@ -29,7 +29,9 @@ static bool talk_step_by_step(struct room *room)
 		room_say(room, HEADER);
 	} else if (room->fault == 1 && room_got(room, "</stream:features><?xml")) {
 		room->fault = 2;
-	} else if (room->fault == 1 && room_got(room, "<stream:features xmlns:stream='http://etherx.jabber.org/streams'/>")) {
+	} else if (room->fault == 1 &&
+		   room_got(room,
+			    "<stream:features xmlns:stream='http://etherx.jabber.org/streams'/>")) {
 		room->fault = 2;
 		room_say(room, "<message>hello</message>");
 	}

@@ -15,7 +15,9 @@ static void say_stanzas(struct room *room)
 
 	buf_append_text(&text, HEADER AUTH HEADER);
 	for (int i = 0; i < 20; i++)
-		buf_append_text(&text, "<message>01234567890123456789012345678901234567890123456789</message>");
+		buf_append_text(
+			&text,
+			"<message>01234567890123456789012345678901234567890123456789</message>");
 	room_say(room, buf_text(&text));
 	buf_fini(&text);
 }

@@ -180,16 +180,19 @@ void peers_talk(struct peer *a, struct peer *b, size_t chunk)
 	}
 }
 
-static void offer_plain(void *owner, struct sx *sx, void (*offer)(void *to, const char *name), void *to)
+static void offer_plain(void *owner, struct sx *sx, void (*offer)(void *to, const char *name),
+			void *to)
 {
 	offer(to, "PLAIN");
 }
 
-static void plain_step(void *owner, struct sx *sx, const char *mechanism, bool initial, struct slice message)
+static void plain_step(void *owner, struct sx *sx, const char *mechanism, bool initial,
+		       struct slice message)
 {
 	struct jid *jid = jid_parse(SLICE("ann@example.org"));
 	struct slice data = SLICE("prove it");
-	struct sx_sasl_answer answer = {.outcome = SX_SASL_SUCCESS, .identity = jid, .how = "SASL/PLAIN"};
+	struct sx_sasl_answer answer = {
+		.outcome = SX_SASL_SUCCESS, .identity = jid, .how = "SASL/PLAIN"};
 
 	if (mechanism && strcmp(mechanism, "TWO") == 0) {
 		answer.outcome = SX_SASL_CHALLENGE;

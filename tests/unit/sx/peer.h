@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One end of a stream in memory: records what its owner hears, and is joined to another end by hand. */
+/* One end of a stream in memory: records what its owner hears, and is joined to another end by
+ * hand. */
 #pragma once
 
 #include "sx/plugins.h"
@@ -14,8 +15,8 @@ struct peer {
 	struct buf packet; /* the last packet, printed */
 	unsigned outputs;  /* calls of output() */
 	uint8_t seed;
-	const char *from;  /* what header() sets */
-	enum sx_error refuse;                     /* what header() answers, unless NONE */
+	const char *from;     /* what header() sets */
+	enum sx_error refuse; /* what header() answers, unless NONE */
 	void (*on_packet)(struct peer *peer, struct nad *nad);
 	void (*on_open)(struct peer *peer);
 };
@@ -41,8 +42,8 @@ void peers_talk(struct peer *a, struct peer *b, size_t chunk);
 extern const struct sx_sasl_server_conf peer_sasl;
 
 #define HEADER(attributes)                                                                         \
-	"<?xml version='1.0'?><stream:stream xmlns:stream='http://etherx.jabber.org/streams' "     \
-	attributes ">"
+	"<?xml version='1.0'?><stream:stream "                                                     \
+	"xmlns:stream='http://etherx.jabber.org/streams' " attributes ">"
 #define CLIENT_HEADER HEADER("xmlns='jabber:client' to='example.org' version='1.0'")
 #define COMPONENT_HEADER HEADER("version='1.0'")
 #define AUTH_PLAIN                                                                                 \

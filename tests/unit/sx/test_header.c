@@ -27,9 +27,11 @@ static void a_component_s_header_is_jabberd2_s(void **test)
 
 	peer_init(&peer, SX_CLIENT, NULL, NULL, ack, NULL);
 	sx_start(peer.sx);
-	assert_string_equal(peer_said(&peer),
-			    "<?xml version='1.0'?><stream:stream xmlns:stream='http://etherx.jabber.org/streams' "
-			    "version='1.0' xmlns:ack='http://www.xmpp.org/extensions/xep-0198.html#ns'>");
+	assert_string_equal(
+		peer_said(&peer),
+		"<?xml version='1.0'?><stream:stream "
+		"xmlns:stream='http://etherx.jabber.org/streams' "
+		"version='1.0' xmlns:ack='http://www.xmpp.org/extensions/xep-0198.html#ns'>");
 	peer_fini(&peer);
 }
 
@@ -40,7 +42,8 @@ static void a_client_s_header_names_the_domain(void **test)
 	peer_init(&peer, SX_CLIENT, NS_CLIENT, "example.org", NULL, NULL);
 	sx_start(peer.sx);
 	assert_string_equal(peer_said(&peer),
-			    "<?xml version='1.0'?><stream:stream xmlns:stream='http://etherx.jabber.org/streams' "
+			    "<?xml version='1.0'?><stream:stream "
+			    "xmlns:stream='http://etherx.jabber.org/streams' "
 			    "xmlns='jabber:client' to='example.org' version='1.0'>");
 	peer_fini(&peer);
 }
@@ -55,7 +58,8 @@ static void a_router_s_answer_is_jabberd2_s(void **test)
 	said = peer_said(&peer);
 	id = strstr(said, " id='");
 	assert_memory_equal(said,
-			    "<?xml version='1.0'?><stream:stream xmlns:stream='http://etherx.jabber.org/streams' "
+			    "<?xml version='1.0'?><stream:stream "
+			    "xmlns:stream='http://etherx.jabber.org/streams' "
 			    "version='1.0' id='",
 			    (size_t)(id - said) + 5);
 	assert_int_equal(strspn(id + 5, "0123456789abcdefghijklmnopqrstuvwxyz"), 40);
@@ -119,19 +123,23 @@ static void knows_versions(void **test)
 		const char *header;
 		bool spoken, has;
 	} cases[] = {
-		{HEADER("version='1.0'"), true, true},   {HEADER("version='1.7'"), true, true},
-		{HEADER("version='0.9'"), true, false},  {HEADER("version='2.0'"), false, false},
-		{HEADER("version='10.0'"), false, false}, {HEADER("version=''"), false, false},
-		{HEADER("version='1'"), false, false},   {HEADER("version='one.zero'"), false, false},
+		{HEADER("version='1.0'"), true, true},
+		{HEADER("version='1.7'"), true, true},
+		{HEADER("version='0.9'"), true, false},
+		{HEADER("version='2.0'"), false, false},
+		{HEADER("version='10.0'"), false, false},
+		{HEADER("version=''"), false, false},
+		{HEADER("version='1'"), false, false},
+		{HEADER("version='one.zero'"), false, false},
 	};
 
 	for (size_t i = 0; i < countof(cases); i++) {
 		struct peer *peer = fresh(NULL);
 
 		peer_feed(peer, cases[i].header);
-		assert_string_equal(peer_heard(peer), cases[i].spoken
-							      ? "header stream "
-							      : "closed:error:unsupported-version ");
+		assert_string_equal(peer_heard(peer),
+				    cases[i].spoken ? "header stream "
+						    : "closed:error:unsupported-version ");
 		assert_int_equal(sx_has_version(peer->sx), cases[i].has);
 		peer_fini(peer);
 	}
@@ -144,13 +152,15 @@ static void checks_the_root(void **test)
 	} cases[] = {
 		{NULL, "<foo>", "closed:error:bad-format "},
 		{NULL, "<stream xmlns='urn:x'>", "closed:error:bad-format "},
-		{NS_CLIENT, "<foo xmlns='http://etherx.jabber.org/streams'>", "closed:error:bad-format "},
+		{NS_CLIENT, "<foo xmlns='http://etherx.jabber.org/streams'>",
+		 "closed:error:bad-format "},
 		{NS_CLIENT, "<s:stream xmlns:s='urn:x' xmlns='jabber:client'>",
 		 "closed:error:invalid-namespace "},
 		{NS_CLIENT, HEADER("xmlns='jabber:server'"), "closed:error:invalid-namespace "},
 		{NS_CLIENT, HEADER("version='1.0'"), "closed:error:invalid-namespace "},
 		{NS_CLIENT, HEADER("xmlns:c='jabber:client'"), "closed:error:invalid-namespace "},
-		{NS_CLIENT, "<s:stream xmlns:s='http://etherx.jabber.org/streams' xmlns='jabber:client'>",
+		{NS_CLIENT,
+		 "<s:stream xmlns:s='http://etherx.jabber.org/streams' xmlns='jabber:client'>",
 		 "header stream "},
 	};
 
@@ -183,7 +193,8 @@ static void refuses_addresses_that_are_too_long(void **test)
 	struct peer *peer = fresh(NULL);
 	struct buf header = {0};
 
-	buf_append_text(&header, "<stream:stream xmlns:stream='http://etherx.jabber.org/streams' to='");
+	buf_append_text(&header,
+			"<stream:stream xmlns:stream='http://etherx.jabber.org/streams' to='");
 	for (int i = 0; i < 4000; i++)
 		buf_append_char(&header, 'x');
 	buf_append_text(&header, "'>");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A stream changes its worker: what it had is in the new worker's memory, nothing is left in the old one's. */
+/* A stream changes its worker: what it had is in the new worker's memory, nothing is left in the
+ * old one's. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -17,13 +17,13 @@
 /* realm="jabberd-router",nonce="Nn0nce==",qop="auth",charset=utf-8,algorithm=md5-sess */
 #define CHALLENGE                                                                                  \
 	SASL("challenge")                                                                          \
-	">cmVhbG09ImphYmJlcmQtcm91dGVyIixub25jZT0iTm4wbmNlPT0iLHFvcD0iYXV0aCIsY2hhcnNldD11dGYtOC" \
+	">cmVhbG09ImphYmJlcmQtcm91dGVyIixub25jZT0iTm4wbmNlPT0iLHFvcD0iYXV0aCIsY2hhcnNldD11dGYtOC"  \
 	"xhbGdvcml0aG09bWQ1LXNlc3M=</challenge>"
 
 static const struct sx_plugin *const client_plugins[] = {&sx_sasl_client, NULL};
 static const struct sx_plugin *const server_plugins[] = {&sx_sasl_server, NULL};
 
-/* -- a server made of libgsasl -------------------------------------------------------------------- */
+/* -- a server made of libgsasl ------------------------------------------------------------- */
 
 static struct {
 	Gsasl *gsasl;
@@ -52,7 +52,8 @@ static void digest_dropped(void *owner, struct sx *sx)
 	digest.session = NULL;
 }
 
-static void digest_step(void *owner, struct sx *sx, const char *name, bool initial, struct slice message)
+static void digest_step(void *owner, struct sx *sx, const char *name, bool initial,
+			struct slice message)
 {
 	struct jid *jid = jid_parse(SLICE("jabberd@jabberd-router"));
 	struct sx_sasl_answer answer = {.outcome = SX_SASL_FAILURE,
@@ -73,14 +74,15 @@ static void digest_step(void *owner, struct sx *sx, const char *name, bool initi
 	}
 	if (name)
 		assert_int_equal(gsasl_server_start(digest.gsasl, name, &digest.session), GSASL_OK);
-	rc = gsasl_step(digest.session, message.len ? message.data : "", message.len, &out, &out_len);
+	rc = gsasl_step(digest.session, message.len ? message.data : "", message.len, &out,
+			&out_len);
 	if (rc == GSASL_OK || rc == GSASL_NEEDS_MORE) {
 		data = (struct slice){out, out_len};
-		answer = (struct sx_sasl_answer){
-			.outcome = rc == GSASL_OK ? SX_SASL_SUCCESS : SX_SASL_CHALLENGE,
-			.data = out_len ? &data : NULL,
-			.identity = jid,
-			.how = "SASL"};
+		answer = (struct sx_sasl_answer){.outcome = rc == GSASL_OK ? SX_SASL_SUCCESS
+									   : SX_SASL_CHALLENGE,
+						 .data = out_len ? &data : NULL,
+						 .identity = jid,
+						 .how = "SASL"};
 	}
 	if (rc == GSASL_OK && digest.two_steps) {
 		answer.outcome = SX_SASL_CHALLENGE;
@@ -93,7 +95,8 @@ static void digest_step(void *owner, struct sx *sx, const char *name, bool initi
 	jid_free(&jid);
 }
 
-static void offer_digest(void *owner, struct sx *sx, void (*offer)(void *to, const char *name), void *to)
+static void offer_digest(void *owner, struct sx *sx, void (*offer)(void *to, const char *name),
+			 void *to)
 {
 	offer(to, "DIGEST-MD5");
 }
@@ -102,14 +105,16 @@ static const struct sx_sasl_server_conf digest_conf = {
 	.mechanisms = offer_digest, .step = digest_step, .dropped = digest_dropped};
 static const void *const server_conf[] = {&digest_conf};
 
-/* -- clients --------------------------------------------------------------------------------------- */
+/* -- clients
+ * --------------------------------------------------------------------------------------- */
 
 static const char *mechanism = "DIGEST-MD5", *password = "secret", *service = "jabberd-router";
 
 static void log_in(struct peer *peer, struct nad *nad)
 {
 	if (slice_is(nad_name(nad, 0), "features") && sx_state(peer->sx) == SX_STATE_STREAM)
-		assert_int_equal(sx_sasl_auth(peer->sx, service, mechanism, "jabberd", password), 0);
+		assert_int_equal(sx_sasl_auth(peer->sx, service, mechanism, "jabberd", password),
+				 0);
 }
 
 static void note_failure(void *owner, struct sx *sx, const char *text)
@@ -159,21 +164,24 @@ static void exchange(size_t chunk, const char *client_heard, const char *server_
 static void logs_in_with_digest_md5(void **test)
 {
 	mechanism = "DIGEST-MD5";
-	exchange(1000, "stream packet:features open packet:features ", "header stream header open ");
+	exchange(1000, "stream packet:features open packet:features ",
+		 "header stream header open ");
 	exchange(1, "stream packet:features open packet:features ", "header stream header open ");
 }
 
 static void answers_the_proof_in_a_challenge(void **test)
 {
 	digest.two_steps = true;
-	exchange(1000, "stream packet:features open packet:features ", "header stream header open ");
+	exchange(1000, "stream packet:features open packet:features ",
+		 "header stream header open ");
 	digest.two_steps = false;
 }
 
 static void logs_in_with_plain(void **test)
 {
 	mechanism = "PLAIN";
-	exchange(1000, "stream packet:features open packet:features ", "header stream header open ");
+	exchange(1000, "stream packet:features open packet:features ",
+		 "header stream header open ");
 	mechanism = "DIGEST-MD5";
 }
 
@@ -202,7 +210,8 @@ static void plain_speaks_first(void **test)
 	peer_said(peer);
 	mechanism = "PLAIN";
 	peer_feed(peer, HEADER("version='1.0' id='abc'") "<stream:features/>");
-	assert_string_equal(peer_said(peer), SASL("auth") " mechanism='PLAIN'>AGphYmJlcmQAc2VjcmV0</auth>");
+	assert_string_equal(peer_said(peer),
+			    SASL("auth") " mechanism='PLAIN'>AGphYmJlcmQAc2VjcmV0</auth>");
 	mechanism = "DIGEST-MD5";
 	peer_fini(peer);
 }
@@ -220,8 +229,10 @@ static void answers_a_challenge_of_the_router(void **test)
 	said = peer_said(peer);
 	len = strlen(SASL("response") ">");
 	assert_memory_equal(said, SASL("response") ">", len);
-	assert_true(buf_append_unbase64(&decoded, (struct slice){said + len, strcspn(said + len, "<")}));
-	assert_non_null(strstr(buf_text(&decoded), "username=\"jabberd\", realm=\"jabberd-router\""));
+	assert_true(buf_append_unbase64(&decoded,
+					(struct slice){said + len, strcspn(said + len, "<")}));
+	assert_non_null(
+		strstr(buf_text(&decoded), "username=\"jabberd\", realm=\"jabberd-router\""));
 	assert_non_null(strstr(buf_text(&decoded), "digest-uri=\"jabberd-router/here\""));
 	assert_null(strstr(buf_text(&decoded), "authzid"));
 	buf_fini(&decoded);
@@ -246,7 +257,8 @@ static void a_wrong_proof_in_a_challenge_is_aborted(void **test)
 	struct peer *peer = challenged();
 
 	/* rspauth=00000000000000000000000000000000 */
-	peer_feed(peer, SASL("challenge") ">cnNwYXV0aD0wMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMA==</challenge>");
+	peer_feed(peer, SASL("challenge") ">cnNwYXV0aD0wMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMA="
+					  "=</challenge>");
 	assert_string_equal(peer_said(peer), SASL("abort") "/>");
 	assert_memory_equal(peer_heard(peer), "failed:", 7);
 	peer_feed(peer, SASL("success") "/>");
@@ -258,7 +270,8 @@ static void a_wrong_proof_with_success_is_refused(void **test)
 {
 	struct peer *peer = challenged();
 
-	peer_feed(peer, SASL("success") ">cnNwYXV0aD0wMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMA==</success>");
+	peer_feed(peer, SASL("success") ">cnNwYXV0aD0wMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMA==<"
+					"/success>");
 	assert_memory_equal(peer_heard(peer), "failed:", 7);
 	assert_null(sx_identity(peer->sx));
 	peer_fini(peer);
@@ -306,7 +319,8 @@ static void says_when_there_is_no_such_mechanism(void **test)
 	struct peer *peer = client();
 
 	peer->on_packet = NULL;
-	assert_int_equal(sx_sasl_auth(peer->sx, "xmpp", "PLAIN", "a", "b"), -EINVAL); /* too early */
+	assert_int_equal(sx_sasl_auth(peer->sx, "xmpp", "PLAIN", "a", "b"),
+			 -EINVAL); /* too early */
 	peer_feed(peer, HEADER("version='1.0' id='abc'") "<stream:features/>");
 	assert_int_equal(sx_sasl_auth(peer->sx, "xmpp", "NONE-SUCH", "a", "b"), -EINVAL);
 	assert_int_equal(sx_sasl_auth(peer->sx, "xmpp", "PLAIN", "not@a@name", "b"), -EINVAL);

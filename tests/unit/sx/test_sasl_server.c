@@ -23,7 +23,8 @@ struct seen {
 
 static struct seen seen;
 
-static void note_step(void *owner, struct sx *sx, const char *mechanism, bool initial, struct slice message)
+static void note_step(void *owner, struct sx *sx, const char *mechanism, bool initial,
+		      struct slice message)
 {
 	seen = (struct seen){initial, mechanism != NULL, message.len};
 }
@@ -33,7 +34,8 @@ static void note_dropped(void *owner, struct sx *sx)
 	buf_append_text(&((struct peer *)owner)->heard, "dropped ");
 }
 
-static void offer_two(void *owner, struct sx *sx, void (*offer)(void *to, const char *name), void *to)
+static void offer_two(void *owner, struct sx *sx, void (*offer)(void *to, const char *name),
+		      void *to)
 {
 	offer(to, "ONE");
 	offer(to, "TWO");
@@ -58,7 +60,8 @@ static void offers_its_mechanisms_until_login(void **test)
 
 	peer_init(&peer, SX_SERVER, NULL, NULL, plugins, patient);
 	peer_feed(&peer, COMPONENT_HEADER);
-	assert_non_null(strstr(peer_said(&peer), "<mechanism>ONE</mechanism><mechanism>TWO</mechanism>"));
+	assert_non_null(
+		strstr(peer_said(&peer), "<mechanism>ONE</mechanism><mechanism>TWO</mechanism>"));
 	peer_fini(&peer);
 }
 
@@ -66,7 +69,8 @@ static void waits_for_a_late_answer(void **test)
 {
 	struct peer *peer = server(patient);
 	struct jid *jid = jid_parse(SLICE("ann@example.org"));
-	struct sx_sasl_answer answer = {.outcome = SX_SASL_SUCCESS, .identity = jid, .how = "SASL/ONE"};
+	struct sx_sasl_answer answer = {
+		.outcome = SX_SASL_SUCCESS, .identity = jid, .how = "SASL/ONE"};
 
 	peer_feed(peer, AUTH_PLAIN COMPONENT_HEADER);
 	assert_true(sx_sasl_busy(peer->sx));
@@ -154,11 +158,13 @@ static void names_what_is_wrong(void **test)
 	} cases[] = {
 		{SASL("auth") "/>", FAILURE("invalid-mechanism")},
 		{SASL("auth") " mechanism=''/>", FAILURE("invalid-mechanism")},
-		{SASL("auth") " mechanism='A-NAME-THAT-IS-TOO-LONG'/>", FAILURE("invalid-mechanism")},
+		{SASL("auth") " mechanism='A-NAME-THAT-IS-TOO-LONG'/>",
+		 FAILURE("invalid-mechanism")},
 		{SASL("auth") " mechanism='OTHER'/>", FAILURE("invalid-mechanism")},
 		{SASL("auth") " mechanism='PLAIN'>!!!</auth>", FAILURE("incorrect-encoding")},
 		{SASL("response") ">AAAA</response>",
-		 SASL("failure") "><mechanism-too-weak/><text>response before auth</text></failure>"},
+		 SASL("failure") "><mechanism-too-weak/><text>response before "
+				 "auth</text></failure>"},
 		{SASL("abort") "/>", FAILURE("aborted")},
 		{SASL("what") "/>", FAILURE("malformed-request")},
 	};
@@ -229,7 +235,8 @@ static void ignores_sasl_once_open(void **test)
 
 static void names_its_failures(void **test)
 {
-	assert_string_equal(sx_sasl_failure_name(SX_SASL_TEMPORARY_AUTH_FAILURE), "temporary-auth-failure");
+	assert_string_equal(sx_sasl_failure_name(SX_SASL_TEMPORARY_AUTH_FAILURE),
+			    "temporary-auth-failure");
 	assert_string_equal(sx_sasl_failure_name(SX_SASL_FAILURES), "");
 }
 

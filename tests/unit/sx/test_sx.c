@@ -85,11 +85,13 @@ static void authentication_opens_at_the_second_header(void **test)
 	assert_int_equal(sx_state(peer.sx), SX_STATE_NONE);
 	assert_string_equal(jid_text(sx_identity(peer.sx)), "ann@example.org");
 	assert_string_equal(sx_identity_how(peer.sx), "SASL/PLAIN");
-	assert_non_null(strstr(peer_said(&peer), "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'></success>"));
+	assert_non_null(strstr(peer_said(&peer),
+			       "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'></success>"));
 	peer_feed(&peer, CLIENT_HEADER "<message/>");
 	assert_string_equal(peer_heard(&peer), "header open packet:message ");
 	said = peer_said(&peer);
-	assert_non_null(strstr(said, "<stream:features xmlns:stream='http://etherx.jabber.org/streams'/>"));
+	assert_non_null(
+		strstr(said, "<stream:features xmlns:stream='http://etherx.jabber.org/streams'/>"));
 	assert_null(strstr(said, "mechanisms"));
 	peer_fini(&peer);
 }
@@ -255,11 +257,12 @@ static void an_error_is_said_once_and_ends(void **test)
 
 	sx_error(peer->sx, SX_CONFLICT, "<new one>");
 	sx_error(peer->sx, SX_RESET, NULL);
-	assert_string_equal(peer_said(peer),
-			    "<stream:error xmlns:stream='http://etherx.jabber.org/streams'>"
-			    "<conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
-			    "<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>&lt;new one&gt;</text>"
-			    "</stream:error></stream:stream>");
+	assert_string_equal(
+		peer_said(peer),
+		"<stream:error xmlns:stream='http://etherx.jabber.org/streams'>"
+		"<conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
+		"<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>&lt;new one&gt;</text>"
+		"</stream:error></stream:stream>");
 	assert_string_equal(peer_heard(peer), "closed:error:conflict ");
 	assert_string_equal(sx_end_text(peer->sx), "<new one>");
 	peer_feed(peer, "<message/>");
@@ -351,8 +354,11 @@ static void a_stream_error_of_the_peer_ends_the_stream(void **test)
 {
 	struct peer *peer = server();
 
-	peer_feed(peer, "<stream:error><xml-not-well-formed xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
-			"<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>why</text></stream:error><message/>");
+	peer_feed(
+		peer,
+		"<stream:error><xml-not-well-formed xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
+		"<text "
+		"xmlns='urn:ietf:params:xml:ns:xmpp-streams'>why</text></stream:error><message/>");
 	assert_string_equal(peer_heard(peer), "closed:error:not-well-formed ");
 	assert_string_equal(sx_end_text(peer->sx), "why");
 	peer_fini(peer);
@@ -468,9 +474,10 @@ static void an_idle_stream_is_small(void **test)
 	peer_said(&peer);
 	heap_usage(heap, &usage);
 	bytes = usage.bytes[MEM_STREAM];
-	print_message("# an idle stream: %llu bytes of MEM_STREAM, %llu of MEM_PARSER, %llu of MEM_BUF\n",
-		      (unsigned long long)bytes, (unsigned long long)usage.bytes[MEM_PARSER],
-		      (unsigned long long)usage.bytes[MEM_BUF]);
+	print_message(
+		"# an idle stream: %llu bytes of MEM_STREAM, %llu of MEM_PARSER, %llu of MEM_BUF\n",
+		(unsigned long long)bytes, (unsigned long long)usage.bytes[MEM_PARSER],
+		(unsigned long long)usage.bytes[MEM_BUF]);
 	assert_true(bytes < 700);
 	peer_fini(&peer);
 	heap_enter(before);

@@ -15,7 +15,8 @@
 static const struct sx_plugin *const server_plugins[] = {&sx_tls, &sx_sasl_server, NULL};
 static const struct sx_plugin *const client_plugins[] = {&sx_tls, &sx_sasl_client, NULL};
 
-/* -- certificates ---------------------------------------------------------------------------------- */
+/* -- certificates
+ * ---------------------------------------------------------------------------------- */
 
 struct certificates {
 	SSL_CTX *plain, *other, *client;
@@ -70,13 +71,16 @@ static void note_gone(void *arg, void *ssl)
 
 static const struct sx_tls_conf offering = {
 	.context = server_lookup, .offer = true, .made = note_made, .gone = note_gone};
-static const struct sx_tls_conf requiring = {.context = server_lookup, .offer = true, .require = true};
+static const struct sx_tls_conf requiring = {
+	.context = server_lookup, .offer = true, .require = true};
 static const struct sx_tls_conf direct_server = {.context = server_lookup, .direct = true};
 static const struct sx_tls_conf using = {.context = client_lookup, .offer = true};
-static const struct sx_tls_conf insisting = {.context = client_lookup, .offer = true, .require = true};
+static const struct sx_tls_conf insisting = {
+	.context = client_lookup, .offer = true, .require = true};
 static const struct sx_tls_conf direct_client = {.context = client_lookup, .direct = true};
 
-/* -- pairs ----------------------------------------------------------------------------------------- */
+/* -- pairs
+ * ----------------------------------------------------------------------------------------- */
 
 struct pair {
 	struct peer server, client;
@@ -89,8 +93,8 @@ static void log_in(struct peer *peer, struct nad *nad)
 		sx_sasl_auth(peer->sx, "xmpp", "PLAIN", "ann", "secret");
 }
 
-static void pair_init(struct pair *pair, const struct sx_tls_conf *server, const struct sx_tls_conf *client,
-		      const char *to)
+static void pair_init(struct pair *pair, const struct sx_tls_conf *server,
+		      const struct sx_tls_conf *client, const char *to)
 {
 	*pair = (struct pair){.server_conf = {server, &peer_sasl}, .client_conf = {client, NULL}};
 	peer_init(&pair->server, SX_SERVER, NS_CLIENT, NULL, server_plugins, pair->server_conf);
@@ -108,11 +112,15 @@ static void pair_fini(struct pair *pair)
 /* The common name that the client was shown. */
 static void assert_shown(struct pair *pair, const char *name)
 {
-	struct { void *sx, *conf; SSL *ssl; } *state = sx_plugin_state(pair->client.sx, &sx_tls);
+	struct {
+		void *sx, *conf;
+		SSL *ssl;
+	} *state = sx_plugin_state(pair->client.sx, &sx_tls);
 	X509 *certificate = SSL_get1_peer_certificate(state->ssl);
 	char text[100] = "";
 
-	X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, text, sizeof(text));
+	X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, text,
+				  sizeof(text));
 	assert_string_equal(text, name);
 	X509_free(certificate);
 }
@@ -123,11 +131,13 @@ static void starts_tls_and_logs_in_under_it(size_t chunk)
 
 	pair_init(&pair, &offering, &using, "example.org");
 	peers_talk(&pair.client, &pair.server, chunk);
-	assert_string_equal(peer_heard(&pair.client), "stream stream packet:features open packet:features ");
+	assert_string_equal(peer_heard(&pair.client),
+			    "stream stream packet:features open packet:features ");
 	assert_string_equal(peer_heard(&pair.server), "header stream header stream header open ");
 	assert_true(sx_is_secure(pair.client.sx));
 	assert_true(sx_is_secure(pair.server.sx));
-	assert_null(memmem(buf_slice(&pair.client.wire).data, buf_used(&pair.client.wire), "<auth", 5));
+	assert_null(
+		memmem(buf_slice(&pair.client.wire).data, buf_used(&pair.client.wire), "<auth", 5));
 	assert_shown(&pair, "example.org");
 	pair_fini(&pair);
 }
@@ -213,7 +223,10 @@ static void closing_works_under_tls(void **test)
 static void close_notify_is_the_end_of_bytes(void **test)
 {
 	struct pair pair;
-	struct { void *sx, *conf; SSL *ssl; } *state;
+	struct {
+		void *sx, *conf;
+		SSL *ssl;
+	} * state;
 
 	pair_init(&pair, &offering, &using, "example.org");
 	peers_talk(&pair.client, &pair.server, 100000);
@@ -227,7 +240,8 @@ static void close_notify_is_the_end_of_bytes(void **test)
 	pair_fini(&pair);
 }
 
-/* -- a server against what is said by hand ---------------------------------------------------------- */
+/* -- a server against what is said by hand
+ * ---------------------------------------------------------- */
 
 static void server_init(struct pair *pair, const struct sx_tls_conf *conf)
 {
@@ -246,7 +260,8 @@ static void offers_starttls_before_sasl(void **test)
 
 	server_init(&pair, &offering);
 	said = peer_said(&pair.server);
-	assert_non_null(strstr(said, "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/><mechanisms "));
+	assert_non_null(
+		strstr(said, "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/><mechanisms "));
 	peer_fini(&pair.server);
 }
 
@@ -257,7 +272,8 @@ static void withholds_sasl_until_required_tls_is_there(void **test)
 
 	server_init(&pair, &requiring);
 	said = peer_said(&pair.server);
-	assert_non_null(strstr(said, "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>"));
+	assert_non_null(strstr(
+		said, "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>"));
 	assert_null(strstr(said, "mechanisms"));
 	peer_feed(&pair.server, AUTH_PLAIN);
 	assert_non_null(strstr(peer_said(&pair.server), "<encryption-required/>"));
@@ -282,7 +298,8 @@ static void what_is_injected_behind_starttls_is_never_seen(void **test)
 	server_init(&pair, &offering);
 	peer_said(&pair.server);
 	peer_feed(&pair.server, STARTTLS CLIENT_HEADER AUTH_PLAIN);
-	assert_string_equal(peer_said(&pair.server), "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+	assert_string_equal(peer_said(&pair.server),
+			    "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
 	assert_int_equal(sx_input_waiting(pair.server.sx), 0);
 	assert_string_equal(peer_heard(&pair.server), "");
 	assert_null(sx_identity(pair.server.sx));
@@ -332,7 +349,8 @@ static void a_client_that_insists_leaves_where_there_is_none(void **test)
 {
 	struct pair pair = {.client_conf = {&insisting, NULL}};
 
-	peer_init(&pair.client, SX_CLIENT, NS_CLIENT, "example.org", client_plugins, pair.client_conf);
+	peer_init(&pair.client, SX_CLIENT, NS_CLIENT, "example.org", client_plugins,
+		  pair.client_conf);
 	sx_start(pair.client.sx);
 	peer_feed(&pair.client, HEADER("xmlns='jabber:client' version='1.0'") "<stream:features/>");
 	assert_string_equal(peer_heard(&pair.client), "stream closed:error:policy-violation ");
@@ -343,10 +361,13 @@ static void a_client_believes_no_unasked_proceed(void **test)
 {
 	struct pair pair = {.client_conf = {&using, NULL}};
 
-	peer_init(&pair.client, SX_CLIENT, NS_CLIENT, "example.org", client_plugins, pair.client_conf);
+	peer_init(&pair.client, SX_CLIENT, NS_CLIENT, "example.org", client_plugins,
+		  pair.client_conf);
 	sx_start(pair.client.sx);
-	peer_feed(&pair.client, HEADER("xmlns='jabber:client' version='1.0'")
-		  "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+	peer_feed(&pair.client,
+		  HEADER("xmlns='jabber:client' version='1.0'") "<proceed "
+								"xmlns='urn:ietf:params:xml:ns:"
+								"xmpp-tls'/>");
 	assert_string_equal(peer_heard(&pair.client), "stream closed:error:undefined-condition ");
 	peer_fini(&pair.client);
 }
