@@ -13,7 +13,10 @@ enum { KEY_MAX = 128, FILE_MAX = 1 << 20 };
 
 struct conf_block {
 	struct conf_block *next;
+	size_t size;
 };
+
+_Static_assert(sizeof(struct conf_block) % 16 == 0, "what stands behind it is aligned");
 
 /* One reading of a file. */
 struct reading {
@@ -24,11 +27,12 @@ struct reading {
 
 void *conf_block(struct conf *conf, size_t size)
 {
-	struct conf_block *block = mem_zalloc(MEM_CONF, sizeof(*block) + 8 + size);
+	struct conf_block *block = mem_zalloc(MEM_CONF, sizeof(*block) + size);
 
 	block->next = conf->blocks;
+	block->size = size;
 	conf->blocks = block;
-	return (char *)block + 16;
+	return block + 1;
 }
 
 const char *conf_keep(struct conf *conf, struct slice text)
@@ -50,6 +54,7 @@ void conf_free(struct conf **taken)
 	while (conf->blocks) {
 		struct conf_block *next = conf->blocks->next;
 
+		mem_wipe(conf->blocks + 1, conf->blocks->size);
 		mem_free(conf->blocks);
 		conf->blocks = next;
 	}
@@ -93,11 +98,18 @@ static bool is_section(const struct conf_option *options, const char *key)
 static int unknown(const struct reading *reading, const struct conf_option *options, const char *key,
 		   const struct toml *value)
 {
-	const char *nearest = conf_nearest(options, key);
+	struct slice nearest = {NULL, 0};
 
-	if (nearest)
-		return fail(reading, value->key_line, value->key_column, "unknown key \"%s\"; did you mean \"%s\"?", key, nearest);
-	return fail(reading, value->key_line, value->key_column, "unknown key \"%s\"", key);
+	if (value->type == TOML_TABLE)
+		nearest = conf_nearest_section(options, key);
+	else if (is_section(options, key))
+		return fail(reading, value->key_line, value->key_column, "\"%s\" is a section; write [%s]", key, key);
+	if (!nearest.len)
+		nearest = slice_of(conf_nearest(options, key));
+	if (!nearest.len)
+		return fail(reading, value->key_line, value->key_column, "unknown key \"%s\"", key);
+	return fail(reading, value->key_line, value->key_column, "unknown key \"%s\"; did you mean \"%.*s\"?", key,
+		    (int)nearest.len, nearest.data);
 }
 
 static int read_table(const struct reading *reading, const struct toml *table, const char *prefix,
@@ -108,18 +120,33 @@ static int fill_presets(const struct reading *reading, const struct conf_option 
 	AUTO(buf_fini) struct buf why = {0};
 
 	for (; options->key; options++) {
-		if (options->preset && conf_preset(reading->conf, options, out, &why))
+		if (options->type == CONF_TABLES)
+			*(struct conf_tables *)((char *)out + options->offset) = (struct conf_tables){NULL, 0};
+		else if (options->preset && conf_preset(reading->conf, options, out, &why))
 			return fail(reading, 0, 0, "%s: the preset is wrong: %s", options->key, buf_text(&why));
 	}
 	return 0;
 }
 
+/* The value of a dotted key, or NULL. */
+static const struct toml *look_up(const struct toml *table, const char *key)
+{
+	const char *dot = strchr(key, '.');
+	char section[KEY_MAX];
+
+	if (!dot)
+		return toml_get(table, key);
+	snprintf(section, sizeof(section), "%.*s", (int)(dot - key), key);
+	table = toml_get(table, section);
+	return table && table->type == TOML_TABLE ? look_up(table, dot + 1) : NULL;
+}
+
 static int check_required(const struct reading *reading, const struct toml *table, const struct conf_option *options)
 {
 	for (; options->key; options++) {
-		if (!options->preset && options->type != CONF_TABLES && !strchr(options->key, '.') &&
-		    !toml_get(table, options->key))
-			return fail(reading, table->line, table->column, "\"%s\" is missing: %s", options->key, options->text);
+		if (!options->preset && options->type != CONF_TABLES && !look_up(table, options->key))
+			return fail(reading, table->line, table->column, "\"%s\" is missing: %s", options->key,
+				    options->text);
 	}
 	return 0;
 }
@@ -156,11 +183,14 @@ static int read_option(const struct reading *reading, const struct toml *value, 
 	AUTO(buf_fini) struct buf why = {0};
 	int rc;
 
+	if (option->type == CONF_TABLES && option->off && value->child)
+		return fail(reading, value->key_line, value->key_column, "%s: not in this version", option->key);
 	if (option->type == CONF_TABLES)
-		return option->off ? fail(reading, value->key_line, value->key_column, "%s: not in this version", option->key)
-				   : read_tables(reading, value, option, out);
+		return read_tables(reading, value, option, out);
 	rc = conf_value(reading->conf, option, value, out, &why);
-	return rc ? fail(reading, value->line, value->column, "%s: %s", option->key, buf_text(&why)) : 0;
+	if (rc)
+		fail(reading, value->line, value->column, "%s: %s", option->key, buf_text(&why));
+	return rc;
 }
 
 static int read_table(const struct reading *reading, const struct toml *table, const char *prefix,
@@ -173,7 +203,8 @@ static int read_table(const struct reading *reading, const struct toml *table, c
 
 		if (snprintf(key, sizeof(key), "%s%.*s", prefix, (int)value->key.len, value->key.data) >= KEY_MAX - 1)
 			return fail(reading, value->key_line, value->key_column, "the key is too long");
-		option = find(options, key);
+		/* A dot inside quotes is part of a name, and no name of ours has one. */
+		option = strchr(key + strlen(prefix), '.') ? NULL : find(options, key);
 		if (option) {
 			rc = read_option(reading, value, option, out);
 		} else if (value->type == TOML_TABLE && is_section(options, key)) {
@@ -229,7 +260,7 @@ static int read_file(const char *path, struct buf *out)
 int conf_load(const char *path, const struct conf_option *options, void *out, struct conf **conf, struct conf_error *error)
 {
 	struct reading reading = {path, NULL, error};
-	AUTO(buf_fini) struct buf text = {0};
+	AUTO(buf_wipe) struct buf text = {0};
 	int rc = read_file(path, &text);
 
 	if (rc) {

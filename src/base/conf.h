@@ -68,7 +68,8 @@ struct conf; /* a parsed file: owns every string that the struct points to */
  * Parses text (as the content of the file called name) over the options into *out, which is filled with
  * the defaults first. options ends with a NULL key. On success *out is frozen and lives as long as *conf.
  * Returns 0, or -EINVAL with *error filled: unknown key (with "did you mean"), wrong type, bad value,
- * duplicate, missing required key, TOML syntax; -errno when a secret's file cannot be read.
+ * duplicate, missing required key, TOML syntax; -errno when a secret's file cannot be read. After a fault *out
+ * is not to be used.
  */
 int conf_parse(const char *name, struct slice text, const struct conf_option *options, void *out,
 	       struct conf **conf, struct conf_error *error);
@@ -78,7 +79,10 @@ int conf_load(const char *path, const struct conf_option *options, void *out, st
 	      struct conf_error *error);
 void conf_free(struct conf **conf);
 
-/* "config explain KEY": type, default, sentence, an example. False when there is no such key. */
+/*
+ * "config explain KEY": type with an example, default, sentence; "component.name" is a key of [[component]].
+ * False when there is no such key.
+ */
 bool conf_explain(const struct conf_option *options, const char *key, struct buf *out);
 /* "config show": the struct as a file, secrets as "***". */
 void conf_show(const struct conf_option *options, const void *values, struct buf *out);

@@ -7,9 +7,14 @@ static void print_text(const char *text, struct buf *out)
 {
 	buf_append_char(out, '"');
 	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			buf_append_char(out, '\\');
-		buf_append_char(out, *text);
+		unsigned char c = (unsigned char)*text;
+
+		if (c == '"' || c == '\\')
+			buf_printf(out, "\\%c", c);
+		else if (c < 0x20 || c == 0x7f)
+			buf_printf(out, "\\u%04x", c);
+		else
+			buf_append_char(out, *text);
 	}
 	buf_append_char(out, '"');
 }
@@ -61,9 +66,22 @@ static void print_choice(const char *choices, int value, struct buf *out)
 	buf_printf(out, "\"%.*s\"", (int)strcspn(choices, " "), choices);
 }
 
+static void print_per_time(const struct conf_per_time *value, struct buf *out)
+{
+	static const struct {
+		const char *name;
+		int64_t ms;
+	} units[] = {{"year", 31536000000}, {"week", 604800000}, {"day", 86400000}, {"hour", 3600000},
+		     {"minute", 60000},	    {"second", 1000},	 {"ms", 1}};
+	unsigned at = 0;
+
+	while (at < countof(units) - 1 && value->per_ms != units[at].ms)
+		at++;
+	buf_printf(out, "%lld per %s", (long long)value->count, units[at].name);
+}
+
 static void print_quoted(const struct conf_option *option, const void *field, struct buf *out)
 {
-	const struct conf_per_time *per = field;
 	const struct conf_queue *queue = field;
 	int64_t number = *(const int64_t *)field;
 
@@ -78,8 +96,7 @@ static void print_quoted(const struct conf_option *option, const void *field, st
 	} else if (option->type == CONF_RATE) {
 		print_size(number, "/s", out);
 	} else if (option->type == CONF_PER_TIME) {
-		buf_printf(out, "%lld per %s", (long long)per->count,
-			   per->per_ms == 60000 ? "minute" : per->per_ms == 3600000 ? "hour" : per->per_ms == 1000 ? "second" : "day");
+		print_per_time(field, out);
 	} else if (number == INT64_MAX) {
 		buf_append_text(out, "forever");
 	} else {
@@ -119,23 +136,51 @@ void conf_print(const struct conf_option *option, const void *values, struct buf
 	}
 }
 
-void conf_show(const struct conf_option *options, const void *values, struct buf *out)
+static void show_pair(const struct conf_option *option, const char *name, const void *values, struct buf *out)
 {
-	char section[64] = "";
+	buf_printf(out, "%s = ", name);
+	conf_print(option, values, out);
+	buf_append_char(out, '\n');
+}
+
+static void show_tables(const struct conf_option *option, const void *values, struct buf *out)
+{
+	const struct conf_tables *tables = (const void *)((const char *)values + option->offset);
+
+	for (size_t at = 0; at < tables->count; at++) {
+		buf_printf(out, "\n[[%s]]\n", option->key);
+		for (const struct conf_option *sub = option->sub; sub->key; sub++)
+			show_pair(sub, sub->key, tables->items[at], out);
+	}
+}
+
+static void show_sections(const struct conf_option *options, const void *values, struct buf *out)
+{
+	struct slice section = {NULL, 0};
 
 	for (; options->key; options++) {
 		const char *dot = strchr(options->key, '.');
-		size_t len = dot ? (size_t)(dot - options->key) : 0;
+		struct slice now = {options->key, dot ? (size_t)(dot - options->key) : 0};
 
-		if (options->type == CONF_TABLES)
+		if (!dot)
 			continue;
-		if (len && (strlen(section) != len || strncmp(section, options->key, len) != 0)) {
-			snprintf(section, sizeof(section), "%.*s", (int)len, options->key);
-			buf_printf(out, "\n[%s]\n", section);
-		}
-		buf_printf(out, "%s = ", dot ? dot + 1 : options->key);
-		conf_print(options, values, out);
-		buf_append_char(out, '\n');
+		if (!slice_equal(now, section))
+			buf_printf(out, "\n[%.*s]\n", (int)now.len, now.data);
+		section = now;
+		show_pair(options, dot + 1, values, out);
+	}
+}
+
+void conf_show(const struct conf_option *options, const void *values, struct buf *out)
+{
+	for (const struct conf_option *option = options; option->key; option++) {
+		if (!strchr(option->key, '.') && option->type != CONF_TABLES)
+			show_pair(option, option->key, values, out);
+	}
+	show_sections(options, values, out);
+	for (; options->key; options++) {
+		if (options->type == CONF_TABLES)
+			show_tables(options, values, out);
 	}
 }
 
@@ -150,38 +195,58 @@ static const char *type_name(enum conf_type type)
 	return names[type];
 }
 
-bool conf_explain(const struct conf_option *options, const char *key, struct buf *out)
+static void explain(const struct conf_option *option, const char *key, struct buf *out)
+{
+	const char *quote = conf_is_worded(option->type) ? "\"" : "";
+
+	buf_printf(out, "%s: %s\n", key, option->text);
+	buf_printf(out, "type: %s%s%s\n", type_name(option->type), option->choices ? " " : "",
+		   option->choices ? option->choices : "");
+	if (option->type == CONF_TABLES)
+		buf_append_text(out, "default: none\n");
+	else if (option->preset)
+		buf_printf(out, "default: %s%s%s\n", quote, option->preset, quote);
+	else
+		buf_append_text(out, "default: none; it must be given\n");
+	if (option->off)
+		buf_printf(out, "not in this version: only %s%s%s is accepted\n", quote, option->off, quote);
+}
+
+static bool explain_as(const struct conf_option *options, const char *key, const char *whole, struct buf *out)
 {
 	for (; options->key; options++) {
-		if (strcmp(options->key, key) != 0)
-			continue;
-		buf_printf(out, "%s: %s\n", options->key, options->text);
-		buf_printf(out, "type: %s%s%s\n", type_name(options->type), options->choices ? " " : "",
-			   options->choices ? options->choices : "");
-		buf_printf(out, "default: %s\n", options->preset ? options->preset : "none; it must be given");
-		if (options->off)
-			buf_printf(out, "not in this version: only %s is accepted\n", options->off);
-		return true;
+		size_t len = strlen(options->key);
+
+		if (strcmp(options->key, key) == 0) {
+			explain(options, whole, out);
+			return true;
+		}
+		if (options->type == CONF_TABLES && strncmp(options->key, key, len) == 0 && key[len] == '.')
+			return explain_as(options->sub, key + len + 1, whole, out);
 	}
 	return false;
 }
 
-/* How many letters must be changed, added or left out. */
-static unsigned distance(const char *a, const char *b)
+bool conf_explain(const struct conf_option *options, const char *key, struct buf *out)
 {
-	size_t len = strlen(b);
+	return explain_as(options, key, key, out);
+}
+
+/* How many bytes must be changed, added or left out. */
+static unsigned distance(struct slice a, struct slice b)
+{
 	unsigned row[65];
 
-	if (len > 64 || strlen(a) > 64)
+	if (a.len > 64 || b.len > 64)
 		return 100;
-	for (unsigned at = 0; at <= len; at++)
+	for (unsigned at = 0; at <= b.len; at++)
 		row[at] = at;
-	for (unsigned i = 1; a[i - 1]; i++) {
+	for (unsigned i = 1; i <= a.len; i++) {
 		unsigned diagonal = row[0];
 
 		row[0] = i;
-		for (unsigned j = 1; j <= len; j++) {
-			unsigned above = row[j], cost = diagonal + (a[i - 1] != b[j - 1]);
+		for (unsigned j = 1; j <= b.len; j++) {
+			unsigned above = row[j], cost = diagonal + (a.data[i - 1] != b.data[j - 1]);
 
 			diagonal = above;
 			row[j] = above < row[j - 1] ? above + 1 : row[j - 1] + 1;
@@ -189,26 +254,49 @@ static unsigned distance(const char *a, const char *b)
 				row[j] = cost;
 		}
 	}
-	return row[len];
+	return row[b.len];
+}
+
+/* From here on a key is another one, not a mistyped one. */
+static unsigned too_far(const char *key)
+{
+	return (unsigned)strlen(key) / 3 + 2;
 }
 
 const char *conf_nearest(const struct conf_option *options, const char *key)
 {
 	const char *nearest = NULL, *last = strrchr(key, '.');
-	unsigned best = (unsigned)strlen(key) / 3 + 1;
+	unsigned best = too_far(key);
 
 	for (; options->key; options++) {
 		const char *dot = strrchr(options->key, '.');
-		unsigned away = distance(key, options->key);
-		/* The right word in the wrong section is near too. */
-		bool same = dot && strcmp(dot + 1, last ? last + 1 : key) == 0;
+		unsigned away = distance(slice_of(key), slice_of(options->key));
 
-		if (same)
+		/* The right word in the wrong section is near too. */
+		if (dot && strcmp(dot + 1, last ? last + 1 : key) == 0)
 			away = 1;
-		if (away > best || (away == best && nearest))
+		if (away < best) {
+			best = away;
+			nearest = options->key;
+		}
+	}
+	return nearest;
+}
+
+struct slice conf_nearest_section(const struct conf_option *options, const char *key)
+{
+	struct slice nearest = {NULL, 0};
+	unsigned best = too_far(key);
+
+	for (; options->key; options++) {
+		const char *dot = strrchr(options->key, '.');
+		struct slice section = {options->key, dot ? (size_t)(dot - options->key) : strlen(options->key)};
+		unsigned away = distance(slice_of(key), section);
+
+		if ((!dot && options->type != CONF_TABLES) || away >= best)
 			continue;
 		best = away;
-		nearest = options->key;
+		nearest = section;
 	}
 	return nearest;
 }

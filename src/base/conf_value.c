@@ -185,10 +185,11 @@ static int list_value(struct conf *conf, const struct toml *value, struct conf_l
 /* The first line of the file, without its end. */
 static int secret_file(struct conf *conf, const char *path, const char **out, struct buf *why)
 {
-	char line[SECRET_MAX];
+	char line[SECRET_MAX + 1];
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t len = fd < 0 ? -1 : read(fd, line, sizeof(line) - 1);
+	ssize_t len = fd < 0 ? -1 : read(fd, line, SECRET_MAX);
 	int fault = len < 0 ? -errno : 0;
+	size_t used;
 
 	if (fd >= 0)
 		close(fd);
@@ -197,9 +198,15 @@ static int secret_file(struct conf *conf, const char *path, const char **out, st
 		return fault;
 	}
 	line[len] = 0;
-	*out = conf_keep(conf, (struct slice){line, strcspn(line, "\r\n")});
+	used = strcspn(line, "\r\n");
+	if (!used || used == SECRET_MAX) {
+		buf_printf(why, "the first line of %s is %s; it should be the secret", path, used ? "too long" : "empty");
+		fault = -EINVAL;
+	} else {
+		*out = conf_keep(conf, (struct slice){line, used});
+	}
 	mem_wipe(line, sizeof(line));
-	return 0;
+	return fault;
 }
 
 static int secret_value(struct conf *conf, const struct toml *value, const char **out, struct buf *why)
@@ -224,8 +231,12 @@ static int text_value(struct conf *conf, const struct conf_option *option, const
 		*(int64_t *)field = 0;
 		return 0;
 	}
-	if (value->type != TOML_STRING)
-		return wrong(why, option->type == CONF_TEXT || option->type == CONF_CHOICE ? "a text in quotes" : example(option));
+	if (value->type != TOML_STRING && (option->type == CONF_TEXT || option->type == CONF_CHOICE))
+		return wrong(why, "a text in quotes");
+	if (value->type != TOML_STRING) {
+		buf_printf(why, "expected a %s", example(option));
+		return -EINVAL;
+	}
 	if (option->type == CONF_TEXT) {
 		*(const char **)field = conf_keep(conf, value->string);
 		return 0;
@@ -300,7 +311,9 @@ int conf_value(struct conf *conf, const struct conf_option *option, const struct
 	memcpy(before, field, field_size(option->type));
 	rc = plain_value(conf, option, value, field, why);
 	if (!rc && option->off && !is_off(option, out)) {
-		buf_printf(why, "not in this version; the only value is \"%s\"", option->off);
+		buf_printf(why, conf_is_worded(option->type) ? "not in this version; the only value is \"%s\""
+							     : "not in this version; the only value is %s",
+			   option->off);
 		rc = -EINVAL;
 	}
 	if (rc)
@@ -308,7 +321,7 @@ int conf_value(struct conf *conf, const struct conf_option *option, const struct
 	return rc;
 }
 
-static bool is_worded(enum conf_type type)
+bool conf_is_worded(enum conf_type type)
 {
 	return type != CONF_BOOL && type != CONF_COUNT && type != CONF_LIST;
 }
@@ -323,9 +336,7 @@ int conf_preset(struct conf *conf, const struct conf_option *option, void *out, 
 	struct toml_doc *doc;
 	int rc;
 
-	if (option->type == CONF_TABLES)
-		return 0;
-	if (is_worded(option->type))
+	if (conf_is_worded(option->type))
 		return plain_value(conf, option, &word, field, why);
 	buf_printf(&line, "preset = %s\n", option->preset);
 	rc = toml_parse(buf_slice(&line), &doc, &error);

@@ -23,6 +23,7 @@ static void free_children(struct toml *value)
 		struct toml *next = child->next;
 
 		free_children(child);
+		mem_wipe((char *)child->string.data, child->string.len); /* it may be a secret */
 		mem_free((char *)child->string.data);
 		mem_free((char *)child->key.data);
 		mem_free(child);
