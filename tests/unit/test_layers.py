@@ -39,7 +39,7 @@ def files(root):
 
 
 def code_only(text):
-    return re.sub(r'/\*.*?\*/|"(?:\\.|[^"\\])*"', lambda m: re.sub(r'[^\n]', ' ', m.group()), text, flags=re.S)
+    return re.sub(r'/\*.*?\*/|"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])+\'', lambda m: re.sub(r'[^\n]', ' ', m.group()), text, flags=re.S)
 
 
 def check(root):
