@@ -53,6 +53,7 @@ struct mio {
 	struct mio_wheel wheel;
 	struct mio_task *tasks, **tasks_end,
 		*running; /* deferred; running: of the turn that ends */
+	uint32_t turn;
 	uint64_t blocked; /* workers whose mailbox this loop found above its mark: see
 			     mio_entry_paused() */
 	uint8_t worker;

@@ -231,10 +231,11 @@ void mio_undefer(struct mio *mio, struct mio_task *task)
 		mio->tasks_end = task->back;
 }
 
-/* A task that defers itself again runs in the next turn, or a loop with one would never wait. */
-static void run_tasks(struct mio *mio)
+/* One list of tasks; returns how many ran. What ran in this turn already is put off to the next. */
+static unsigned run_list(struct mio *mio)
 {
 	struct mio_task *task;
+	unsigned count = 0;
 
 	mio->running = mio->tasks;
 	mio->tasks = NULL;
@@ -243,8 +244,26 @@ static void run_tasks(struct mio *mio)
 		mio->running->back = &mio->running;
 	while ((task = mio->running)) {
 		mio_undefer(mio, task);
+		if (task->turn == mio->turn) {
+			mio_defer(mio, task);
+			continue;
+		}
+		task->turn = mio->turn;
 		task->run(task);
+		count++;
 	}
+	return count;
+}
+
+/*
+ * What a task defers runs in the same turn, so that a stanza's answer is written without another look at the sockets; a
+ * task that defers itself again runs in the next one, or a loop with one would never wait.
+ */
+static void run_tasks(struct mio *mio)
+{
+	mio->turn++;
+	while (mio->tasks && run_list(mio))
+		;
 }
 
 void mio_turn_end(struct mio *mio)

@@ -73,12 +73,13 @@ void mio_random(struct mio *mio, void *bytes, size_t len); /* unguessable (in th
 struct hash_key mio_hash_key(struct mio *mio);
 
 /*
- * Runs once at the end of this turn, or of the next when called outside one or by a task. Deferring twice
- * is once.
+ * Runs once at the end of this turn, also when a task defers it; of the next when called outside a turn, or when it ran
+ * in this one already. Deferring twice is once.
  */
 struct mio_task {
 	struct mio_task *next, **back; /* the loop's own */
 	void (*run)(struct mio_task *task);
+	uint32_t turn; /* in which it ran last */
 	bool queued;
 };
 
