@@ -45,7 +45,7 @@ void conn_check_input(struct conn *conn)
 static void readable(struct mio_sock *sock)
 {
 	struct conn *conn = container_of(sock, struct conn, sock);
-	size_t allowed = conn_allowance(conn);
+	size_t allowed = conn->phase == CONN_RUNNING ? conn_allowance(conn) : 0;
 	ssize_t got;
 
 	if (!allowed)
@@ -106,10 +106,12 @@ void conn_flush(struct conn *conn)
 	rc = write_out(conn);
 	if (!rc && conn->blocked && conn_unsent(conn) > out_max(conn))
 		rc = -ENOBUFS;
-	if (rc) {
+	if (rc && conn->phase == CONN_DRAINING)
+		conn_end(conn, conn->end); /* it was over: that they did not listen is no news */
+	else if (rc)
 		conn_fail(conn, rc);
+	if (rc)
 		return;
-	}
 	if (!conn->full || conn->phase != CONN_RUNNING || conn_unsent(conn) >= out_full(conn) / 2)
 		return;
 	conn->full = false;

@@ -2,8 +2,8 @@
 /*
  * Stream exchange: an XML stream (RFC 6120 section 4) without sockets. Bytes in by sx_feed(), bytes out by
  * sx_output(), plugins between the wire and the XML, elements to the owner. No I/O, no clock; randomness and the
- * worker's parsers come with the environment. Nothing is ever processed that was pipelined behind an element
- * which restarts the stream or starts TLS.
+ * worker's parsers come with the environment. Nothing behind an element is looked at before that element is handled:
+ * what was pipelined behind SASL success must be a new stream, what was behind STARTTLS is never looked at.
  *
  *   client: NONE - header queued -> STREAM_SENT - header read -> STREAM - authenticated, restart -> OPEN
  *   server: NONE - header read -> STREAM_RECEIVED - header queued -> STREAM - authenticated, restart -> OPEN

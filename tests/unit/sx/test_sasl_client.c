@@ -36,7 +36,7 @@ static int give_secret(Gsasl *gsasl, Gsasl_session *session, Gsasl_property prop
 {
 	if (property == GSASL_REALM)
 		return gsasl_property_set(session, property, "jabberd-router");
-	if (property == GSASL_PASSWORD)
+	if (property == GSASL_PASSWORD && gsasl_property_fast(session, GSASL_AUTHID))
 		return gsasl_property_set(session, property, "secret");
 	if (property == GSASL_VALIDATE_SIMPLE)
 		return strcmp(gsasl_property_fast(session, GSASL_PASSWORD), "secret") == 0
@@ -183,6 +183,18 @@ static void logs_in_with_plain(void **test)
 	exchange(1000, "stream packet:features open packet:features ",
 		 "header stream header open ");
 	mechanism = "DIGEST-MD5";
+}
+
+static void logs_in_with_scram(void **test)
+{
+	mechanism = "SCRAM-SHA-1";
+	service = "xmpp";
+	exchange(1000, "stream packet:features open packet:features ",
+		 "header stream header open ");
+	mechanism = "SCRAM-SHA-256";
+	exchange(7, "stream packet:features open packet:features ", "header stream header open ");
+	mechanism = "DIGEST-MD5";
+	service = "jabberd-router";
 }
 
 static void a_wrong_password_is_told(void **test)
@@ -334,6 +346,7 @@ int main(void)
 		cmocka_unit_test(logs_in_with_digest_md5),
 		cmocka_unit_test(answers_the_proof_in_a_challenge),
 		cmocka_unit_test(logs_in_with_plain),
+		cmocka_unit_test(logs_in_with_scram),
 		cmocka_unit_test(a_wrong_password_is_told),
 		cmocka_unit_test(asks_as_jabberd2_s_components_do),
 		cmocka_unit_test(plain_speaks_first),
