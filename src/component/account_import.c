@@ -2,7 +2,8 @@
 /*
  * user import: one account a line, in batches of a transaction each.
  *
- *   parse a batch -> ask which exist -> hash the passwords of the others, some at a time -> write -> next batch
+ *   parse a batch -> ask which exist -> hash the passwords of the others, some at a time -> write
+ * -> next batch
  *                         ^--- somebody made one of them meanwhile ---------------------------'
  */
 #include <string.h>
@@ -13,7 +14,13 @@
 #include "ctl/ctl.h"
 #include "jid/jid.h"
 
-enum { BATCH_MAX = 500, HASHING_MAX = 16, ERRORS_SHOWN = 20, PROGRESS_MS = 1000, LINE_MAX_BYTES = 16384 };
+enum {
+	BATCH_MAX = 500,
+	HASHING_MAX = 16,
+	ERRORS_SHOWN = 20,
+	PROGRESS_MS = 1000,
+	LINE_MAX_BYTES = 16384
+};
 
 struct entry {
 	struct jid *user;
@@ -30,12 +37,13 @@ struct import {
 	size_t at, line; /* in the input; lines from 1 */
 	struct entry entries[BATCH_MAX];
 	size_t count, hashed, hashing; /* entries of the batch; looked at for hashing; under way */
-	struct table seen;             /* of the batch, by address */
+	struct table seen;	       /* of the batch, by address */
 	size_t added, existed, wrong;
 	int64_t progress_ms;
 };
 
-/* A password under way to the hashing driver: by an id, the import may be gone when it comes back. */
+/* A password under way to the hashing driver: by an id, the import may be gone when it comes back.
+ */
 struct hashing_entry {
 	uint64_t call;
 	size_t entry;
@@ -73,7 +81,8 @@ static struct import *import_of(struct accounts *accounts, uint64_t id, struct c
 	return *call ? ctl_kept(*call) : NULL;
 }
 
-static void PRINTF_LIKE(4, 5) wrong_line(struct import *import, struct ctl_call *call, size_t line, const char *format, ...)
+static void PRINTF_LIKE(4, 5) wrong_line(struct import *import, struct ctl_call *call, size_t line,
+					 const char *format, ...)
 {
 	AUTO(buf_fini) struct buf text = {0};
 	va_list args;
@@ -93,14 +102,16 @@ static void end_import(struct import *import, struct ctl_call *call, int result)
 	if (import->wrong > ERRORS_SHOWN)
 		ctl_error(call, "and %zu more lines", import->wrong - ERRORS_SHOWN);
 	if (ctl_wants_json(call))
-		ctl_print(call, "{\"added\": %zu, \"existed\": %zu, \"wrong\": %zu}", import->added, import->existed,
-			  import->wrong);
+		ctl_print(call, "{\"added\": %zu, \"existed\": %zu, \"wrong\": %zu}", import->added,
+			  import->existed, import->wrong);
 	else
-		ctl_print(call, "%zu added, %zu existed already, %zu wrong", import->added, import->existed, import->wrong);
+		ctl_print(call, "%zu added, %zu existed already, %zu wrong", import->added,
+			  import->existed, import->wrong);
 	ctl_end(call, import->wrong || result < 0 ? CTL_PROBLEM : CTL_OK);
 }
 
-/* -- reading lines ----------------------------------------------------------------------------------- */
+/* -- reading lines
+ * ----------------------------------------------------------------------------------- */
 
 static bool next_line(struct import *import, struct slice input, struct slice *line)
 {
@@ -162,15 +173,17 @@ static void read_line(struct import *import, struct ctl_call *call, struct slice
 	entry->line = import->line;
 	entry->user = account_jid(import->accounts->process, address, &why);
 	if (!entry->user) {
-		wrong_line(import, call, import->line, "%.*s %s", (int)(address.len > 200 ? 200 : address.len), address.data,
-			   why);
+		wrong_line(import, call, import->line, "%.*s %s",
+			   (int)(address.len > 200 ? 200 : address.len), address.data, why);
 		return;
 	}
 	if (!begins_scram(line))
 		entry->password = line;
 	if (!line.len || (!entry->password.len && !read_keys(line, &entry->account))) {
-		wrong_line(import, call, import->line, "%s", line.len ? "this is no RFC 5803 string, SCRAM-SHA-1$ROUNDS:SALT$STORED:SERVER" :
-									 "behind the address: a tab and the password");
+		wrong_line(import, call, import->line, "%s",
+			   line.len ? "this is no RFC 5803 string, "
+				      "SCRAM-SHA-1$ROUNDS:SALT$STORED:SERVER"
+				    : "behind the address: a tab and the password");
 		jid_free(&entry->user);
 		return;
 	}
@@ -188,16 +201,19 @@ static void read_batch(struct import *import, struct ctl_call *call)
 	struct slice line;
 
 	clear_batch(import);
-	table_init(&import->seen, entry_key, mio_hash_key(import->accounts->process->workers[0]->mio));
+	table_init(&import->seen, entry_key,
+		   mio_hash_key(import->accounts->process->workers[0]->mio));
 	while (import->count < BATCH_MAX && next_line(import, ctl_input(call), &line)) {
 		if (line.len > LINE_MAX_BYTES)
-			wrong_line(import, call, import->line, "longer than %d bytes", LINE_MAX_BYTES);
+			wrong_line(import, call, import->line, "longer than %d bytes",
+				   LINE_MAX_BYTES);
 		else if (line.len)
 			read_line(import, call, line);
 	}
 }
 
-/* -- the batch --------------------------------------------------------------------------------------- */
+/* -- the batch
+ * --------------------------------------------------------------------------------------- */
 
 static void check_batch(struct import *import);
 
@@ -235,11 +251,13 @@ static void write_batch(struct import *import, struct ctl_call *call)
 		if (entry->skipped)
 			continue;
 		auth_account_rows(txn, entry->user, &entry->account, true);
-		store_put(txn, STORE_ACCOUNT, jid_user(entry->user), ACCOUNT_CREATED, slice_of(stamp));
+		store_put(txn, STORE_ACCOUNT, jid_user(entry->user), ACCOUNT_CREATED,
+			  slice_of(stamp));
 		writes++;
 	}
 	if (writes)
-		storage_run(worker->process->storage, worker->mio, &txn, written, import->accounts, import->call);
+		storage_run(worker->process->storage, worker->mio, &txn, written, import->accounts,
+			    import->call);
 	store_txn_free(&txn);
 	if (!writes)
 		next_batch(import, call);
@@ -265,7 +283,8 @@ static void made(void *arg, uint64_t token, const struct auth_account *account)
 		if (account)
 			entry->account = *account;
 		else
-			wrong_line(import, call, entry->line, "the password is not allowed (SASLprep, RFC 4013)");
+			wrong_line(import, call, entry->line,
+				   "the password is not allowed (SASLprep, RFC 4013)");
 	}
 	mem_free(under_way);
 	if (import)
@@ -327,7 +346,8 @@ static void check_batch(struct import *import)
 
 	for (size_t i = 0; i < import->count; i++)
 		store_get(txn, STORE_ACCOUNT, jid_user(import->entries[i].user), ACCOUNT_CREATED);
-	storage_run(worker->process->storage, worker->mio, &txn, checked, import->accounts, import->call);
+	storage_run(worker->process->storage, worker->mio, &txn, checked, import->accounts,
+		    import->call);
 }
 
 static void tell_progress(struct import *import, struct ctl_call *call)
@@ -338,9 +358,9 @@ static void tell_progress(struct import *import, struct ctl_call *call)
 	if (now_ms - import->progress_ms < PROGRESS_MS)
 		return;
 	import->progress_ms = now_ms;
-	ctl_progress(call, "%zu lines, %zu%%: %zu added, %zu existed already, %zu wrong", import->line,
-		     len ? (import->at > len ? len : import->at) * 100 / len : 100, import->added, import->existed,
-		     import->wrong);
+	ctl_progress(call, "%zu lines, %zu%%: %zu added, %zu existed already, %zu wrong",
+		     import->line, len ? (import->at > len ? len : import->at) * 100 / len : 100,
+		     import->added, import->existed, import->wrong);
 }
 
 static void next_batch(struct import *import, struct ctl_call *call)

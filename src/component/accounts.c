@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The account commands. What waits for storage or hashing is kept by the id of its call: when the caller went away the
- * answer finds nothing and nothing more is done.
+ * The account commands. What waits for storage or hashing is kept by the id of its call: when the
+ * caller went away the answer finds nothing and nothing more is done.
  */
 #include "component/accounts.h"
 
@@ -86,7 +86,8 @@ static void end_with(struct ctl_call *call, int result, const char *done)
 	ctl_end(call, result ? CTL_PROBLEM : CTL_OK);
 }
 
-/* -- add, passwd ------------------------------------------------------------------------------------- */
+/* -- add, passwd
+ * ------------------------------------------------------------------------------------- */
 
 static void added(void *arg, uint64_t token, int result, const struct auth_account *account)
 {
@@ -107,8 +108,9 @@ static void changed(void *arg, uint64_t token, int result, const struct auth_acc
 }
 
 /* Keys of the password are made: the account is written. */
-static void write_account(struct accounts *accounts, uint64_t token, const struct auth_account *account,
-			  enum auth_verb verb, auth_asked_fn *done)
+static void write_account(struct accounts *accounts, uint64_t token,
+			  const struct auth_account *account, enum auth_verb verb,
+			  auth_asked_fn *done)
 {
 	struct ctl_call *call = ctl_call(accounts->ctl, token);
 	AUTO(jid_free) struct jid *jid = NULL;
@@ -116,13 +118,14 @@ static void write_account(struct accounts *accounts, uint64_t token, const struc
 	if (!call)
 		return;
 	if (!account) {
-		ctl_error(call, "the password is empty or has characters that are not allowed (SASLprep, RFC 4013)");
+		ctl_error(call, "the password is empty or has characters that are not allowed "
+				"(SASLprep, RFC 4013)");
 		ctl_end(call, CTL_PROBLEM);
 		return;
 	}
 	jid = known_account(accounts, call);
-	auth_ask(accounts->process->workers[0]->auth, verb, &auth_source_storage, accounts->process->storage, jid,
-		 account, done, accounts, token);
+	auth_ask(accounts->process->workers[0]->auth, verb, &auth_source_storage,
+		 accounts->process->storage, jid, account, done, accounts, token);
 }
 
 static void made_for_add(void *arg, uint64_t token, const struct auth_account *account)
@@ -148,8 +151,8 @@ static void looked_up(void *arg, uint64_t token, const struct store_txn *txn, in
 	store_rows(txn, 0, &count);
 	account->disabled = count > 0;
 	jid = known_account(accounts, call);
-	auth_ask(accounts->process->workers[0]->auth, AUTH_CHANGE, &auth_source_storage, accounts->process->storage, jid,
-		 account, changed, accounts, token);
+	auth_ask(accounts->process->workers[0]->auth, AUTH_CHANGE, &auth_source_storage,
+		 accounts->process->storage, jid, account, changed, accounts, token);
 }
 
 static void free_kept_account(void *state)
@@ -176,7 +179,8 @@ static void made_for_change(void *arg, uint64_t token, const struct auth_account
 	jid = known_account(accounts, call);
 	txn = store_txn_new();
 	store_get(txn, STORE_ACCOUNT, jid_user(jid), ACCOUNT_DISABLED);
-	storage_run(accounts->process->storage, loop_of(accounts), &txn, looked_up, accounts, token);
+	storage_run(accounts->process->storage, loop_of(accounts), &txn, looked_up, accounts,
+		    token);
 }
 
 /* The first line of the input. */
@@ -200,7 +204,8 @@ static void start_password(struct accounts *accounts, struct ctl_call *call, aut
 		return;
 	jid = named_account(accounts, call);
 	if (jid)
-		auth_make_account(accounts->process->workers[0]->auth, password_of(call), made, accounts, ctl_id(call));
+		auth_make_account(accounts->process->workers[0]->auth, password_of(call), made,
+				  accounts, ctl_id(call));
 }
 
 static void user_add(void *arg, struct ctl_call *call)
@@ -213,7 +218,8 @@ static void user_passwd(void *arg, struct ctl_call *call)
 	start_password(arg, call, made_for_change);
 }
 
-/* -- del, disable, enable ---------------------------------------------------------------------------- */
+/* -- del, disable, enable
+ * ---------------------------------------------------------------------------- */
 
 static void removed(void *arg, uint64_t token, const struct store_txn *txn, int result)
 {
@@ -271,8 +277,8 @@ static void user_del(void *arg, struct ctl_call *call)
 		if (store != STORE_SERVER)
 			store_clear(txn, (enum store)store, jid_user(jid));
 	}
-	storage_run(accounts->process->storage, loop_of(accounts), &txn, has_sm ? key_removed : removed, accounts,
-		    ctl_id(call));
+	storage_run(accounts->process->storage, loop_of(accounts), &txn,
+		    has_sm ? key_removed : removed, accounts, ctl_id(call));
 }
 
 static void disabled(void *arg, uint64_t token, const struct store_txn *txn, int result)
@@ -309,8 +315,8 @@ static void set_disabled(struct accounts *accounts, struct ctl_call *call, bool 
 		store_put(txn, STORE_ACCOUNT, jid_user(jid), ACCOUNT_DISABLED, SLICE(""));
 	else
 		store_del(txn, STORE_ACCOUNT, jid_user(jid), ACCOUNT_DISABLED);
-	storage_run(accounts->process->storage, loop_of(accounts), &txn, disable ? disabled : enabled, accounts,
-		    ctl_id(call));
+	storage_run(accounts->process->storage, loop_of(accounts), &txn,
+		    disable ? disabled : enabled, accounts, ctl_id(call));
 }
 
 static void user_disable(void *arg, struct ctl_call *call)
@@ -323,7 +329,8 @@ static void user_enable(void *arg, struct ctl_call *call)
 	set_disabled(arg, call, false);
 }
 
-/* -- list, show -------------------------------------------------------------------------------------- */
+/* -- list, show
+ * -------------------------------------------------------------------------------------- */
 
 static void list_page(struct accounts *accounts, struct ctl_call *call, struct slice after);
 
@@ -374,7 +381,8 @@ static void list_page(struct accounts *accounts, struct ctl_call *call, struct s
 	struct store_txn *txn = store_txn_new();
 
 	store_owners(txn, STORE_ACCOUNT, after, LIST_PAGE);
-	storage_run(accounts->process->storage, loop_of(accounts), &txn, listed, accounts, ctl_id(call));
+	storage_run(accounts->process->storage, loop_of(accounts), &txn, listed, accounts,
+		    ctl_id(call));
 }
 
 static void user_list(void *arg, struct ctl_call *call)
@@ -405,8 +413,8 @@ static void gather(struct facts *facts, const struct store_row *row)
 	else if (slice_equal(row->item, ACCOUNT_DISABLED))
 		facts->disabled = true;
 	else if (auth_key_parse(row->value, &hash, &key))
-		buf_printf(&facts->mechanisms, "%s%s%s%s", buf_used(&facts->mechanisms) ? ", " : "", facts->quote,
-			   auth_hash_mechanism(hash), facts->quote);
+		buf_printf(&facts->mechanisms, "%s%s%s%s", buf_used(&facts->mechanisms) ? ", " : "",
+			   facts->quote, auth_hash_mechanism(hash), facts->quote);
 }
 
 static void print_facts(struct ctl_call *call, struct facts *facts)
@@ -416,7 +424,9 @@ static void print_facts(struct ctl_call *call, struct facts *facts)
 
 	ctl_json_text(&jid, slice_of(ctl_arg(call, 0)));
 	if (ctl_wants_json(call)) {
-		ctl_print(call, "{\"jid\": %s, \"created\": \"%.*s\", \"disabled\": %s, \"mechanisms\": [%s]}",
+		ctl_print(call,
+			  "{\"jid\": %s, \"created\": \"%.*s\", \"disabled\": %s, \"mechanisms\": "
+			  "[%s]}",
 			  buf_text(&jid), (int)facts->created.len, facts->created.data,
 			  facts->disabled ? "true" : "false", mechanisms);
 		return;
@@ -463,7 +473,8 @@ static void user_show(void *arg, struct ctl_call *call)
 		return;
 	txn = store_txn_new();
 	store_list(txn, STORE_ACCOUNT, jid_user(jid));
-	storage_run(accounts->process->storage, loop_of(accounts), &txn, shown, accounts, ctl_id(call));
+	storage_run(accounts->process->storage, loop_of(accounts), &txn, shown, accounts,
+		    ctl_id(call));
 }
 
 static void user_import(void *arg, struct ctl_call *call)
@@ -473,15 +484,21 @@ static void user_import(void *arg, struct ctl_call *call)
 }
 
 static const struct ctl_command commands[] = {
-	{"user add", "JID", "makes an account", "jackdaw user add alice@example.com", true, user_add},
-	{"user del", "JID", "deletes an account and all it has", "jackdaw user del alice@example.com", false, user_del},
-	{"user passwd", "JID", "sets a password", "jackdaw user passwd alice@example.com", true, user_passwd},
+	{"user add", "JID", "makes an account", "jackdaw user add alice@example.com", true,
+	 user_add},
+	{"user del", "JID", "deletes an account and all it has",
+	 "jackdaw user del alice@example.com", false, user_del},
+	{"user passwd", "JID", "sets a password", "jackdaw user passwd alice@example.com", true,
+	 user_passwd},
 	{"user list", "", "lists the accounts", "jackdaw user list", false, user_list},
-	{"user show", "JID", "says what is known of an account", "jackdaw user show alice@example.com", false, user_show},
-	{"user disable", "JID", "forbids an account to log in", "jackdaw user disable alice@example.com", false,
-	 user_disable},
-	{"user enable", "JID", "allows it again", "jackdaw user enable alice@example.com", false, user_enable},
-	{"user import", "FILE", "makes many accounts", "jackdaw user import accounts.tsv", true, user_import},
+	{"user show", "JID", "says what is known of an account",
+	 "jackdaw user show alice@example.com", false, user_show},
+	{"user disable", "JID", "forbids an account to log in",
+	 "jackdaw user disable alice@example.com", false, user_disable},
+	{"user enable", "JID", "allows it again", "jackdaw user enable alice@example.com", false,
+	 user_enable},
+	{"user import", "FILE", "makes many accounts", "jackdaw user import accounts.tsv", true,
+	 user_import},
 	{.name = NULL},
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The account commands of administrators: user add, passwd, del, list, show, disable, enable, import. */
+/* The account commands of administrators: user add, passwd, del, list, show, disable, enable,
+ * import. */
 #pragma once
 
 struct accounts;

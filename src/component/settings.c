@@ -11,24 +11,28 @@
 #include "base/toml.h"
 #include "jid/jid.h"
 
-#define SETTING(name, kind, member, value, sentence)                                               \
-	{.key = name, .type = kind, .offset = offsetof(struct settings, member), .preset = value, .text = sentence}
-#define CHOICE(name, member, value, sentence, words)                                               \
-	{.key = name, .type = CONF_CHOICE, .offset = offsetof(struct settings, member), .preset = value,      \
-	 .text = sentence, .choices = words}
-/* What this version has not: the value that asks for nothing is the only one, docs/decisions/0001-settings-not-yet.md. */
-#define LATER(name, kind, member, only, sentence, words)                                           \
-	{.key = name, .type = kind, .offset = offsetof(struct settings, member), .preset = only,              \
-	 .text = sentence, .choices = words, .off = only}
+/* clang-format off */
+#define AT(member) offsetof(struct settings, member)
+#define SETTING(name, kind, member, value, sentence)                                             \
+	{.key = name, .type = kind, .offset = AT(member), .preset = value, .text = sentence}
+#define CHOICE(name, member, value, sentence, words)                                             \
+	{.key = name, .type = CONF_CHOICE, .offset = AT(member), .preset = value, .text = sentence,  \
+	 .choices = words}
+/*
+ * What this version has not: the value that asks for nothing is the only one
+ * (docs/decisions/0001-settings-not-yet.md).
+ */
+#define LATER(name, kind, member, only, sentence, words)                                         \
+	{.key = name, .type = kind, .offset = AT(member), .preset = only, .text = sentence,          \
+	 .choices = words, .off = only}
 
 #define ROUTER_ADDRESS "127.0.0.1:5347"
 
-/* clang-format off */
 static const struct conf_option component_options[] = {
-	{.key = "name", .type = CONF_TEXT, .offset = offsetof(struct settings_component, name),
-	 .text = "the domain that the component serves"},
-	{.key = "secret", .type = CONF_SECRET, .offset = offsetof(struct settings_component, secret),
-	 .text = "what it proves that it knows, XEP-0114"},
+	{.key = "name", .type = CONF_TEXT, .text = "the domain that the component serves",
+	 .offset = offsetof(struct settings_component, name)},
+	{.key = "secret", .type = CONF_SECRET, .text = "what it proves that it knows, XEP-0114",
+	 .offset = offsetof(struct settings_component, secret)},
 	{.key = NULL},
 };
 
@@ -41,7 +45,7 @@ const struct conf_option settings_options[] = {
 		"database, keys, control sockets; made when missing"),
 
 	SETTING("tls.certificates", CONF_TEXT, tls.certificates, "/etc/jackdaw/certs",
-		"a directory with NAME.crt and NAME.key, or NAME/fullchain.pem and NAME/privkey.pem, for each domain"),
+		"a directory: NAME.crt and NAME.key, or NAME/fullchain.pem and NAME/privkey.pem"),
 	SETTING("tls.required", CONF_BOOL, tls.required, "true",
 		"no login without TLS; false for loopback and tests"),
 	CHOICE("tls.minimum", tls.minimum, "1.2",
@@ -84,7 +88,8 @@ const struct conf_option settings_options[] = {
 	SETTING("storage.url", CONF_TEXT, storage.url, "sqlite:jackdaw.db",
 		"the database, relative to data.dir; or memory:"),
 	CHOICE("storage.durability", storage.durability, "full",
-		"full: survives a power cut; process: survives the end of the process only", "full process"),
+		"full: survives a power cut; process: survives the end of the process only",
+		"full process"),
 
 	LATER("accounts.from", CONF_TEXT, accounts.from, "internal",
 		"where accounts are kept", NULL),
@@ -149,7 +154,7 @@ const struct conf_option settings_options[] = {
 	LATER("sessions.ping_timeout", CONF_DURATION, sessions.ping_timeout_ms, "1 minute",
 		"how long a probed client may be silent", NULL),
 
-	{.key = "component", .type = CONF_TABLES, .offset = offsetof(struct settings, components), .preset = "[]",
+	{.key = "component", .type = CONF_TABLES, .offset = AT(components), .preset = "[]",
 	 .text = "bridges and bots, XEP-0114", .sub = component_options,
 	 .sub_size = sizeof(struct settings_component), .off = "[]"},
 	{.key = NULL},
@@ -193,10 +198,12 @@ static int check_domains(const struct settings *settings, const struct finding *
 		if (!jid_prep_domain(slice_of(text), &domain))
 			return wrong(finding, "domains: \"%.200s\" is no domain", text);
 		if (!slice_is(buf_slice(&domain), text))
-			return wrong(finding, "domains: write \"%.200s\" as \"%.200s\"", text, buf_text(&domain));
+			return wrong(finding, "domains: write \"%.200s\" as \"%.200s\"", text,
+				     buf_text(&domain));
 		for (size_t other = 0; other < i; other++) {
 			if (!strcmp(settings->domains.items[other], text))
-				return wrong(finding, "domains: \"%.200s\" stands there twice", text);
+				return wrong(finding, "domains: \"%.200s\" stands there twice",
+					     text);
 		}
 	}
 	return 0;
@@ -210,11 +217,15 @@ static int check_components(const struct settings *settings, const struct findin
 
 		if (!jid_prep_domain(slice_of(component->name), &domain) ||
 		    !slice_is(buf_slice(&domain), component->name))
-			return wrong(finding, "component: \"%.200s\" is no domain in its plain form", component->name);
+			return wrong(finding,
+				     "component: \"%.200s\" is no domain in its plain form",
+				     component->name);
 		if (settings_serves(settings, slice_of(component->name)))
-			return wrong(finding, "component: \"%.200s\" is one of domains", component->name);
+			return wrong(finding, "component: \"%.200s\" is one of domains",
+				     component->name);
 		if (!component->secret[0])
-			return wrong(finding, "component: the secret of \"%.200s\" is empty", component->name);
+			return wrong(finding, "component: the secret of \"%.200s\" is empty",
+				     component->name);
 	}
 	return 0;
 }
@@ -224,22 +235,28 @@ static int check_storage(const struct settings *settings, const struct finding *
 	const char *url = settings->storage.url;
 
 	if (!strncmp(url, "postgresql:", 11) || !strncmp(url, "postgres:", 9))
-		return wrong(finding, "storage.url: PostgreSQL is not in this version; use \"sqlite:jackdaw.db\"");
+		return wrong(finding, "storage.url: PostgreSQL is not in this version; use "
+				      "\"sqlite:jackdaw.db\"");
 	if (strncmp(url, "sqlite:", 7) != 0 && strcmp(url, "memory:") != 0)
-		return wrong(finding, "storage.url: \"%.200s\" is neither \"sqlite:FILE\" nor \"memory:\"", url);
+		return wrong(finding,
+			     "storage.url: \"%.200s\" is neither \"sqlite:FILE\" nor \"memory:\"",
+			     url);
 	return 0;
 }
 
 static int check_registration(const struct settings *settings, const struct finding *finding)
 {
 	if (settings->accounts.registration == REGISTRATION_INVITE)
-		return wrong(finding, "accounts.registration: \"invite\" is not in this version; closed or open");
+		return wrong(
+			finding,
+			"accounts.registration: \"invite\" is not in this version; closed or open");
 	return 0;
 }
 
 static int check_mechanisms(const struct settings *settings, const struct finding *finding)
 {
-	static const char *const known[] = {"SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"};
+	static const char *const known[] = {"SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1",
+					    "PLAIN"};
 
 	for (size_t i = 0; i < settings->accounts.mechanisms.count; i++) {
 		const char *name = settings->accounts.mechanisms.items[i];
@@ -248,11 +265,14 @@ static int check_mechanisms(const struct settings *settings, const struct findin
 		while (at < countof(known) && strcmp(known[at], name) != 0)
 			at++;
 		if (at == countof(known))
-			return wrong(finding, "accounts.mechanisms: \"%.100s\" is not in this version; "
-				     "SCRAM-SHA-512, SCRAM-SHA-256, SCRAM-SHA-1, PLAIN", name);
+			return wrong(finding,
+				     "accounts.mechanisms: \"%.100s\" is not in this version; "
+				     "SCRAM-SHA-512, SCRAM-SHA-256, SCRAM-SHA-1, PLAIN",
+				     name);
 	}
 	if (!settings->accounts.mechanisms.count)
-		return wrong(finding, "accounts.mechanisms: nobody could log in; name at least one");
+		return wrong(finding,
+			     "accounts.mechanisms: nobody could log in; name at least one");
 	return 0;
 }
 
@@ -267,7 +287,8 @@ static int check_workers(const struct settings *settings, const struct finding *
 static int check_burst(const struct settings *settings, const struct finding *finding)
 {
 	if (settings->limits.stanza_before_auth < 4096 || settings->limits.stanza < 10000)
-		return wrong(finding, "limits.stanza: at least 10000 bytes, and stanza_before_auth at least 4 KB (RFC 6120)");
+		return wrong(finding, "limits.stanza: at least 10000 bytes, and stanza_before_auth "
+				      "at least 4 KB (RFC 6120)");
 	return 0;
 }
 
@@ -285,7 +306,8 @@ static const struct {
 };
 
 /* Where a key stands in the text; the file as a whole when it is not there. */
-static void find_place(struct slice text, const char *section, const char *key, struct conf_error *error)
+static void find_place(struct slice text, const char *section, const char *key,
+		       struct conf_error *error)
 {
 	struct toml_doc *doc;
 	struct toml_error ignored;
@@ -304,8 +326,8 @@ static void find_place(struct slice text, const char *section, const char *key, 
 	toml_free(&doc);
 }
 
-int settings_parse(const char *name, struct slice text, struct settings *settings, struct conf **conf,
-		   struct conf_error *error)
+int settings_parse(const char *name, struct slice text, struct settings *settings,
+		   struct conf **conf, struct conf_error *error)
 {
 	int rc = conf_parse(name, text, settings_options, settings, conf, error);
 
@@ -321,7 +343,9 @@ int settings_parse(const char *name, struct slice text, struct settings *setting
 	}
 	/* No fact is typed twice: a router that listens elsewhere is looked for there. */
 	if (!rc && !*settings->router.connect)
-		settings->router.connect = settings->listen.router.count ? settings->listen.router.items[0] : ROUTER_ADDRESS;
+		settings->router.connect = settings->listen.router.count
+						   ? settings->listen.router.items[0]
+						   : ROUTER_ADDRESS;
 	return rc;
 }
 
@@ -339,7 +363,8 @@ static int read_all(int fd, struct buf *text)
 	return got < 0 ? -errno : 0;
 }
 
-int settings_load(const char *path, struct settings *settings, struct conf **conf, struct conf_error *error)
+int settings_load(const char *path, struct settings *settings, struct conf **conf,
+		  struct conf_error *error)
 {
 	AUTO(buf_wipe) struct buf text = {0};
 	int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The configuration file as a struct, filled by the option table settings_options (product.md is its contract). */
+/* The configuration file as a struct, filled by the option table settings_options (product.md is
+ * its contract). */
 #pragma once
 
 #include "base/conf.h"
@@ -23,7 +24,8 @@ struct settings {
 		int minimum; /* index into "1.2 1.3" */
 	} tls;
 	struct {
-		struct conf_list client, client_tls, server, server_tls, https, http, router, trusted_proxies;
+		struct conf_list client, client_tls, server, server_tls, https, http, router,
+			trusted_proxies;
 	} listen;
 	struct {
 		int64_t workers;
@@ -46,7 +48,8 @@ struct settings {
 		int64_t archive_ms, offline_ms;
 	} messages;
 	struct {
-		int64_t client_rate, client_burst, stanza, stanza_before_auth, time_to_login_ms, depth, attributes, sessions;
+		int64_t client_rate, client_burst, stanza, stanza_before_auth, time_to_login_ms,
+			depth, attributes, sessions;
 		int64_t connections, connections_per_address, memory;
 		struct conf_list unlimited_from;
 		struct conf_per_time login_attempts, registrations;
@@ -72,8 +75,9 @@ enum { SETTINGS_WORKERS_MAX = 64, SETTINGS_FILE_MAX = 1 << 20 };
 extern const struct conf_option settings_options[];
 
 /* conf_parse() and conf_load() over the table, and what a table cannot check. */
-int settings_parse(const char *name, struct slice text, struct settings *settings, struct conf **conf,
-		   struct conf_error *error);
-int settings_load(const char *path, struct settings *settings, struct conf **conf, struct conf_error *error);
+int settings_parse(const char *name, struct slice text, struct settings *settings,
+		   struct conf **conf, struct conf_error *error);
+int settings_load(const char *path, struct settings *settings, struct conf **conf,
+		  struct conf_error *error);
 
 bool settings_serves(const struct settings *settings, struct slice domain);

@@ -41,7 +41,8 @@ struct loading {
 	struct buf *note, *why;
 };
 
-/* -- making one -------------------------------------------------------------------------------------- */
+/* -- making one
+ * -------------------------------------------------------------------------------------- */
 
 /* Names as RFC 6120 has them: dNSName where the domain is ASCII, id-on-xmppAddr always. */
 static GENERAL_NAMES *alternative_names(const char *domain)
@@ -150,13 +151,16 @@ static int make_pair(struct loading *loading)
 	X509_free(certificate);
 	EVP_PKEY_free(key);
 	if (rc)
-		buf_printf(loading->why, "%s: cannot be written: %s", buf_text(&loading->key), strerror(-rc));
+		buf_printf(loading->why, "%s: cannot be written: %s", buf_text(&loading->key),
+			   strerror(-rc));
 	return rc;
 }
 
-/* -- finding one ------------------------------------------------------------------------------------- */
+/* -- finding one
+ * ------------------------------------------------------------------------------------- */
 
-static void set_paths(struct loading *loading, const char *dir, const char *certificate, const char *key)
+static void set_paths(struct loading *loading, const char *dir, const char *certificate,
+		      const char *key)
 {
 	buf_clear(&loading->certificate);
 	buf_clear(&loading->key);
@@ -167,7 +171,8 @@ static void set_paths(struct loading *loading, const char *dir, const char *cert
 /* There is one when either file is: half of a pair is a mistake to be told, not passed over. */
 static bool has_pair(struct loading *loading)
 {
-	return !access(buf_text(&loading->certificate), F_OK) || !access(buf_text(&loading->key), F_OK);
+	return !access(buf_text(&loading->certificate), F_OK) ||
+	       !access(buf_text(&loading->key), F_OK);
 }
 
 /* An error of the directory itself (no permission) must not end in a self-signed certificate. */
@@ -203,14 +208,17 @@ static int find_pair(struct loading *loading)
 		return rc;
 	}
 	set_paths(loading, buf_text(&dir), ".crt", ".key");
-	buf_printf(loading->note, "%s: self-signed certificate %s, for want of one in %s\n", loading->domain,
-		   buf_text(&loading->certificate), loading->settings->tls.certificates);
-	if (!access(buf_text(&loading->certificate), F_OK) && !access(buf_text(&loading->key), F_OK))
+	buf_printf(loading->note, "%s: self-signed certificate %s, for want of one in %s\n",
+		   loading->domain, buf_text(&loading->certificate),
+		   loading->settings->tls.certificates);
+	if (!access(buf_text(&loading->certificate), F_OK) &&
+	    !access(buf_text(&loading->key), F_OK))
 		return 0;
 	return make_pair(loading);
 }
 
-/* -- loading it -------------------------------------------------------------------------------------- */
+/* -- loading it
+ * -------------------------------------------------------------------------------------- */
 
 /* A key under a passphrase would ask for it on the terminal. */
 static int no_passphrase(char *text, int size, int writing, void *arg)
@@ -224,8 +232,10 @@ static int check_readable(struct loading *loading, struct buf *path)
 	int fault;
 
 	if (!access(buf_text(path), R_OK)) {
-		if (path == &loading->key && !stat(buf_text(path), &status) && (status.st_mode & S_IROTH))
-			buf_printf(loading->note, "%s: everybody can read this key: chmod o-r\n", buf_text(path));
+		if (path == &loading->key && !stat(buf_text(path), &status) &&
+		    (status.st_mode & S_IROTH))
+			buf_printf(loading->note, "%s: everybody can read this key: chmod o-r\n",
+				   buf_text(path));
 		return 0;
 	}
 	fault = errno;
@@ -239,7 +249,8 @@ static void note_dates(struct loading *loading, SSL_CTX *context)
 	const X509 *certificate = SSL_CTX_get0_certificate(context);
 
 	if (X509_cmp_time(X509_get0_notAfter(certificate), &now) < 0)
-		buf_printf(loading->note, "%s: this certificate has expired\n", buf_text(&loading->certificate));
+		buf_printf(loading->note, "%s: this certificate has expired\n",
+			   buf_text(&loading->certificate));
 	else if (X509_cmp_time(X509_get0_notBefore(certificate), &now) > 0)
 		buf_printf(loading->note, "%s: this certificate is not valid yet\n",
 			   buf_text(&loading->certificate));
@@ -258,7 +269,8 @@ static int use_pair(struct loading *loading, SSL_CTX *context)
 	if (SSL_CTX_use_certificate_chain_file(context, certificate) != 1)
 		buf_printf(loading->why, "%s: is no certificate in PEM form", certificate);
 	else if (SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1)
-		buf_printf(loading->why, "%s: is no private key (PEM, without a passphrase) for %s", key, certificate);
+		buf_printf(loading->why, "%s: is no private key (PEM, without a passphrase) for %s",
+			   key, certificate);
 	else if (SSL_CTX_check_private_key(context) != 1)
 		buf_printf(loading->why, "%s: does not fit %s", key, certificate);
 	else
@@ -272,14 +284,15 @@ static SSL_CTX *new_context(const struct settings *settings)
 
 	if (!context)
 		return NULL;
-	SSL_CTX_set_min_proto_version(context, settings->tls.minimum ? TLS1_3_VERSION : TLS1_2_VERSION);
+	SSL_CTX_set_min_proto_version(context,
+				      settings->tls.minimum ? TLS1_3_VERSION : TLS1_2_VERSION);
 	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 	SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20");
 	/* Tickets carry the state: a cache would hold memory for sessions that never come back. */
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_max_early_data(context, 0);
 	SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-				  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+					  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	return context;
 }
 
@@ -301,8 +314,8 @@ static void free_context(void *context)
 	SSL_CTX_free(context);
 }
 
-int tls_store_load(struct mio_host *host, const struct settings *settings, struct tls_store **store, struct buf *note,
-		   struct buf *why)
+int tls_store_load(struct mio_host *host, const struct settings *settings, struct tls_store **store,
+		   struct buf *note, struct buf *why)
 {
 	struct tls_store *made = mem_zalloc(MEM_TLS, sizeof(*made));
 	int rc = 0;

@@ -59,7 +59,8 @@ static struct slice cut_chunk(struct slice *input)
 
 	if (chunk.len > CHUNK) {
 		chunk.len = CHUNK;
-		while (chunk.len > CHUNK - 4 && ((unsigned char)chunk.data[chunk.len] & 0xc0) == 0x80)
+		while (chunk.len > CHUNK - 4 &&
+		       ((unsigned char)chunk.data[chunk.len] & 0xc0) == 0x80)
 			chunk.len--;
 	}
 	input->data += chunk.len;
@@ -67,7 +68,8 @@ static struct slice cut_chunk(struct slice *input)
 	return chunk;
 }
 
-static int send_request(int fd, const char *const *words, size_t count, bool json, struct slice input)
+static int send_request(int fd, const char *const *words, size_t count, bool json,
+			struct slice input)
 {
 	AUTO(buf_wipe) struct buf line = {0};
 	int rc;
@@ -104,11 +106,14 @@ static bool take_line(struct slice line, const struct ctl_sink *sink, int *code)
 	bool last = json_is_integer(end);
 
 	if (json_is_string(out))
-		sink->print(sink->arg, false, (struct slice){json_string_value(out), json_string_length(out)});
+		sink->print(sink->arg, false,
+			    (struct slice){json_string_value(out), json_string_length(out)});
 	if (json_is_string(err))
-		sink->print(sink->arg, true, (struct slice){json_string_value(err), json_string_length(err)});
+		sink->print(sink->arg, true,
+			    (struct slice){json_string_value(err), json_string_length(err)});
 	if (json_is_string(progress) && sink->progress)
-		sink->progress(sink->arg, (struct slice){json_string_value(progress), json_string_length(progress)});
+		sink->progress(sink->arg, (struct slice){json_string_value(progress),
+							 json_string_length(progress)});
 	if (last)
 		*code = (int)json_integer_value(end);
 	json_decref(json);

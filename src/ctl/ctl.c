@@ -109,8 +109,8 @@ static size_t name_words(const char *name, const char *const *words, size_t coun
 	return used;
 }
 
-static const struct ctl_command *find(const struct ctl *ctl, const char *const *words, size_t count, size_t *used,
-				      void **arg)
+static const struct ctl_command *find(const struct ctl *ctl, const char *const *words, size_t count,
+				      size_t *used, void **arg)
 {
 	const struct ctl_command *best = NULL;
 	size_t most = 0;
@@ -130,7 +130,8 @@ static const struct ctl_command *find(const struct ctl *ctl, const char *const *
 	return best;
 }
 
-const struct ctl_command *ctl_find(const struct ctl *ctl, const char *const *words, size_t count, size_t *used)
+const struct ctl_command *ctl_find(const struct ctl *ctl, const char *const *words, size_t count,
+				   size_t *used)
 {
 	void *arg;
 
@@ -145,15 +146,16 @@ static void start_call(struct mio_task *task)
 
 	command = find(call->ctl, (const char *const *)call->words, call->count, &call->used, &arg);
 	if (!command) {
-		ctl_error(call, "%s: this server has no such command", call->count ? call->words[0] : "");
+		ctl_error(call, "%s: this server has no such command",
+			  call->count ? call->words[0] : "");
 		ctl_end(call, CTL_USAGE);
 		return;
 	}
 	command->run(arg, call);
 }
 
-uint64_t ctl_run(struct ctl *ctl, const char *const *words, size_t count, bool json, struct slice input,
-		 const struct ctl_sink *sink)
+uint64_t ctl_run(struct ctl *ctl, const char *const *words, size_t count, bool json,
+		 struct slice input, const struct ctl_sink *sink)
 {
 	struct ctl_call *call = mem_zalloc(MEM_OTHER, sizeof(*call));
 

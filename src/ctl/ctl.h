@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Commands of administrators: one registry that the control socket, the command line on a stopped server and (later) other
- * front ends share. A command is given its words and, for secrets, lines of input; it prints text or JSON, may go on for long
- * with progress, and ends with an exit code. Runs on worker 0.
+ * Commands of administrators: one registry that the control socket, the command line on a stopped
+ * server and (later) other front ends share. A command is given its words and, for secrets, lines
+ * of input; it prints text or JSON, may go on for long with progress, and ends with an exit code.
+ * Runs on worker 0.
  *
- * On the socket (Unix, mode 0600) a request is one JSON line {"command": ["user", "add", "a@b"], "json": false, "input": "..."},
- * the answer JSON lines {"out": "..."}, {"err": "..."}, {"progress": "..."}, and at last {"exit": 0}. With "more": true the
- * input goes on in lines {"input": "..."} until {"end": true}: a line is at most 1 MB, all input 256 MB. One command a
+ * On the socket (Unix, mode 0600) a request is one JSON line {"command": ["user", "add", "a@b"],
+ * "json": false, "input": "..."}, the answer JSON lines {"out": "..."}, {"err": "..."},
+ * {"progress": "..."}, and at last {"exit": 0}. With "more": true the input goes on in lines
+ * {"input": "..."} until {"end": true}: a line is at most 1 MB, all input 256 MB. One command a
  * connection; a caller that goes away takes its command's call with it.
  */
 #pragma once
@@ -22,22 +24,29 @@ struct json_t;
 struct mio;
 struct mio_host;
 
-enum { CTL_OK = 0, CTL_PROBLEM = 1, CTL_USAGE = 2, CTL_ELSEWHERE = 3 /* nothing done: another part can */ };
+enum {
+	CTL_OK = 0,
+	CTL_PROBLEM = 1,
+	CTL_USAGE = 2,
+	CTL_ELSEWHERE = 3 /* nothing done: another part can */
+};
 
 struct ctl_command {
 	const char *name;    /* "user add" */
 	const char *args;    /* "JID" for the usage line */
 	const char *text;    /* one sentence */
 	const char *example; /* a whole command line */
-	bool input;          /* reads a password or a file's content from the caller */
+	bool input;	     /* reads a password or a file's content from the caller */
 	void (*run)(void *arg, struct ctl_call *call);
 };
 
 struct ctl *ctl_new(struct mio *mio);
 void ctl_free(struct ctl **ctl);
-void ctl_add(struct ctl *ctl, const struct ctl_command *commands, void *arg); /* the table ends with a NULL name; borrowed */
+void ctl_add(struct ctl *ctl, const struct ctl_command *commands,
+	     void *arg); /* the table ends with a NULL name; borrowed */
 /* The command with the longest name that the words begin with; *used of them are its name. */
-const struct ctl_command *ctl_find(const struct ctl *ctl, const char *const *words, size_t count, size_t *used);
+const struct ctl_command *ctl_find(const struct ctl *ctl, const char *const *words, size_t count,
+				   size_t *used);
 
 /* Serves a Unix socket. Returns 0 or a fault. */
 int ctl_listen(struct ctl *ctl, const char *path);
@@ -49,10 +58,10 @@ struct ctl_sink {
 	void (*ended)(void *arg, int code);
 	void *arg;
 };
-/* The command starts behind this turn. input is copied and wiped at the end. Unknown commands end with CTL_USAGE and a
- * line. Returns the call's id. */
-uint64_t ctl_run(struct ctl *ctl, const char *const *words, size_t count, bool json, struct slice input,
-		 const struct ctl_sink *sink);
+/* The command starts behind this turn. input is copied and wiped at the end. Unknown commands end
+ * with CTL_USAGE and a line. Returns the call's id. */
+uint64_t ctl_run(struct ctl *ctl, const char *const *words, size_t count, bool json,
+		 struct slice input, const struct ctl_sink *sink);
 /* The caller went away: the call is gone, ended() is not called. */
 void ctl_cancel(struct ctl *ctl, uint64_t id);
 
@@ -63,7 +72,7 @@ struct ctl *ctl_of(const struct ctl_call *call);
 /* What a long command remembers: dies with the call. */
 void ctl_keep(struct ctl_call *call, void *state, void (*free_state)(void *state));
 void *ctl_kept(const struct ctl_call *call);
-size_t ctl_args(const struct ctl_call *call);            /* behind the command's name */
+size_t ctl_args(const struct ctl_call *call);		     /* behind the command's name */
 const char *ctl_arg(const struct ctl_call *call, size_t at); /* NULL beyond the end */
 struct slice ctl_input(const struct ctl_call *call);
 bool ctl_wants_json(const struct ctl_call *call);

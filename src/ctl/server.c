@@ -140,7 +140,8 @@ static void client_run(struct client *client)
 		}
 	}
 	client->state = CLIENT_RUNNING;
-	client->call = ctl_run(client->server->ctl, words, count, json_is_true(json_object_get(client->request, "json")),
+	client->call = ctl_run(client->server->ctl, words, count,
+			       json_is_true(json_object_get(client->request, "json")),
 			       buf_slice(&client->input), &sink);
 	buf_wipe(&client->input);
 }
@@ -162,7 +163,8 @@ static void client_line(struct client *client, struct slice line)
 		client->request = json;
 	if (buf_used(&client->input) > INPUT_MAX_BYTES)
 		client_refuse(client, "the input is longer than 256 MB");
-	else if (json_is_true(json_object_get(json, "end")) || (first && !json_is_true(json_object_get(json, "more"))))
+	else if (json_is_true(json_object_get(json, "end")) ||
+		 (first && !json_is_true(json_object_get(json, "more"))))
 		client_run(client);
 	if (!first)
 		json_decref(json);
@@ -177,7 +179,8 @@ static void client_lines(struct client *client)
 
 		if (!newline) {
 			if (in.len > LINE_MAX_BYTES)
-				client_refuse(client, "a request is one line of JSON, at most 1 MB");
+				client_refuse(client,
+					      "a request is one line of JSON, at most 1 MB");
 			return;
 		}
 		len = (size_t)(newline - in.data);
@@ -186,7 +189,8 @@ static void client_lines(struct client *client)
 	}
 }
 
-/* One read a turn, so that a long import leaves the loop to others; the socket is readable again at once. */
+/* One read a turn, so that a long import leaves the loop to others; the socket is readable again at
+ * once. */
 static void client_readable(struct mio_sock *sock)
 {
 	struct client *client = container_of(sock, struct client, sock);

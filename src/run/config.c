@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The verbs that look at the file, and nothing else: check, config show, config explain, version. */
+/* The verbs that look at the file, and nothing else: check, config show, config explain, version.
+ */
 #include <stdio.h>
 #include <string.h>
 #include "ctl/ctl.h"
@@ -17,7 +18,8 @@ static int report(const struct cli *cli, struct slice problem)
 
 	ctl_json_text(&text, problem);
 	if (cli->json)
-		printf("{\"ok\": %s, \"problems\": [%s]}\n", problem.len ? "false" : "true", problem.len ? buf_text(&text) : "");
+		printf("{\"ok\": %s, \"problems\": [%s]}\n", problem.len ? "false" : "true",
+		       problem.len ? buf_text(&text) : "");
 	else if (problem.len)
 		fprintf(stderr, "jackdaw: %.*s\n", (int)problem.len, problem.data);
 	else
@@ -31,7 +33,8 @@ int verb_check(const struct cli *cli)
 	struct deployment deployment = {.lock_count = 0};
 
 	if (cli->count > 1 || (cli->count && strcmp(cli->words[0], "config") != 0)) {
-		fprintf(stderr, "jackdaw: check %s is not in this version; check config is\n", cli->words[0]);
+		fprintf(stderr, "jackdaw: check %s is not in this version; check config is\n",
+			cli->words[0]);
 		return EXIT_USAGE;
 	}
 	if (loads(cli, &deployment, &why))
@@ -66,8 +69,8 @@ int verb_config_explain(const struct cli *cli)
 		return EXIT_OK;
 	}
 	near = conf_nearest(settings_options, cli->words[0]);
-	fprintf(stderr, "jackdaw: there is no key \"%s\"%s%s%s\n", cli->words[0], near ? ", did you mean \"" : "",
-		near ? near : "", near ? "\"?" : "");
+	fprintf(stderr, "jackdaw: there is no key \"%s\"%s%s%s\n", cli->words[0],
+		near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 	return EXIT_PROBLEM;
 }
 

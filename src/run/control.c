@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The verbs that act on a server: through its control socket, or on the storage of one that is stopped. */
+/* The verbs that act on a server: through its control socket, or on the storage of one that is
+ * stopped. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +19,7 @@ enum { COMMAND_WORDS_MAX = 24, PROGRESS_MS = 10000 };
 /* What a command prints goes to this process's terminal. */
 struct terminal {
 	bool is_terminal; /* of stderr */
-	bool line_open;   /* a progress line stands there */
+	bool line_open;	  /* a progress line stands there */
 	int64_t progress_ms;
 	int code;
 	struct mio_host *clock;
@@ -69,7 +70,8 @@ static void terminal_ended(void *arg, int code)
 
 static void terminal_init(struct terminal *terminal, struct mio_host *clock, struct ctl_sink *sink)
 {
-	*terminal = (struct terminal){.is_terminal = isatty(STDERR_FILENO), .code = EXIT_PROBLEM, .clock = clock};
+	*terminal = (struct terminal){
+		.is_terminal = isatty(STDERR_FILENO), .code = EXIT_PROBLEM, .clock = clock};
 	terminal->progress_ms = mio_host_now_ms(clock);
 	*sink = (struct ctl_sink){terminal_print, terminal_progress, terminal_ended, terminal};
 }
@@ -82,7 +84,8 @@ struct command {
 	struct buf input;
 };
 
-/* -- a running server -------------------------------------------------------------------------------- */
+/* -- a running server
+ * -------------------------------------------------------------------------------- */
 
 static bool is_no_server(int rc)
 {
@@ -100,8 +103,8 @@ static int ask(const struct deployment *deployment, const char *name, const stru
 
 	terminal_init(&terminal, clock, &sink);
 	buf_printf(&path, "%s/%s.sock", deployment->settings.data.dir, name);
-	rc = ctl_ask(buf_text(&path), command->words, command->count, command->json, buf_slice(&command->input), &sink,
-		     &code);
+	rc = ctl_ask(buf_text(&path), command->words, command->count, command->json,
+		     buf_slice(&command->input), &sink, &code);
 	close_line(&terminal);
 	mio_host_free(&clock);
 	if (is_no_server(rc) || (!rc && code == CTL_ELSEWHERE))
@@ -116,7 +119,8 @@ static int ask(const struct deployment *deployment, const char *name, const stru
 }
 
 /* The whole server first, then the parts, who knows most first. */
-static int ask_any(const struct deployment *deployment, const char *name, const struct command *command)
+static int ask_any(const struct deployment *deployment, const char *name,
+		   const struct command *command)
 {
 	static const char *const parts[] = {"control", "sm", "c2s", "router"};
 	int rc = -ENOENT;
@@ -128,7 +132,8 @@ static int ask_any(const struct deployment *deployment, const char *name, const 
 	return rc;
 }
 
-/* -- a stopped one ----------------------------------------------------------------------------------- */
+/* -- a stopped one
+ * ----------------------------------------------------------------------------------- */
 
 static int run_command(struct process *process, const struct command *command)
 {
@@ -141,7 +146,8 @@ static int run_command(struct process *process, const struct command *command)
 	accounts = accounts_new(process->ctl, process);
 	terminal_init(&terminal, process->host, &sink);
 	terminal.stop = process->host;
-	ctl_run(process->ctl, command->words, command->count, command->json, buf_slice(&command->input), &sink);
+	ctl_run(process->ctl, command->words, command->count, command->json,
+		buf_slice(&command->input), &sink);
 	rc = mio_host_run(process->host);
 	ctl_free(&process->ctl);
 	accounts_free(&accounts);
@@ -181,7 +187,8 @@ static int run_stopped(struct deployment *deployment, const struct command *comm
 	return code;
 }
 
-/* -- verbs ------------------------------------------------------------------------------------------- */
+/* -- verbs
+ * ------------------------------------------------------------------------------------------- */
 
 static void add_words(struct command *command, const char *name, struct buf *words)
 {
@@ -212,7 +219,8 @@ static int act(const struct cli *cli, struct command *command, bool stopped_too)
 	if (code < 0 && stopped_too && strcmp(deployment.settings.storage.url, "memory:") != 0) {
 		code = run_stopped(&deployment, command);
 	} else if (code < 0) {
-		fprintf(stderr, "jackdaw: no server that could do it runs on %s\n", deployment.settings.data.dir);
+		fprintf(stderr, "jackdaw: no server that could do it runs on %s\n",
+			deployment.settings.data.dir);
 		code = EXIT_PROBLEM;
 	}
 	deployment_fini(&deployment);
@@ -252,7 +260,8 @@ int verb_password(const struct cli *cli)
 	int code;
 
 	if (cli->count != 1) {
-		fprintf(stderr, "jackdaw: %s wants one account; a password is never an argument\n", cli->verb->name);
+		fprintf(stderr, "jackdaw: %s wants one account; a password is never an argument\n",
+			cli->verb->name);
 		return EXIT_USAGE;
 	}
 	set_command(cli, &command, &name);
@@ -270,7 +279,8 @@ int verb_import(const struct cli *cli)
 	int code;
 
 	if (cli->count != 1) {
-		fprintf(stderr, "jackdaw: %s wants one file, or - for standard input\n", cli->verb->name);
+		fprintf(stderr, "jackdaw: %s wants one file, or - for standard input\n",
+			cli->verb->name);
 		return EXIT_USAGE;
 	}
 	set_command(cli, &command, &name);
@@ -289,7 +299,9 @@ static int with_address(const struct cli *cli, int (*run)(const struct cli *cli)
 	const char *word;
 
 	if (cli->count != 2) {
-		fprintf(stderr, "jackdaw: %s wants USER and HOST; a password is never an argument\n", cli->verb->name);
+		fprintf(stderr,
+			"jackdaw: %s wants USER and HOST; a password is never an argument\n",
+			cli->verb->name);
 		return EXIT_USAGE;
 	}
 	buf_printf(&address, "%s@%s", cli->words[0], cli->words[1]);

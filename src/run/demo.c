@@ -21,8 +21,8 @@ static const char *const accounts[DEMO_ACCOUNTS] = {"romeo@localhost", "juliet@l
 struct demo {
 	struct process *process;
 	struct buf passwords[DEMO_ACCOUNTS];
-	size_t at; /* the account under way */
-	bool again; /* it exists: its password is set */
+	size_t at;	    /* the account under way */
+	bool again;	    /* it exists: its password is set */
 	struct buf trouble; /* what the command under way said */
 	void (*done)(void *arg);
 	void *arg;
@@ -30,7 +30,8 @@ struct demo {
 
 static void make_password(struct mio_host *host, struct buf *out)
 {
-	static const char letters[] = "abcdefghijkmnpqrstuvwxyz23456789"; /* 32 that look different */
+	static const char letters[] =
+		"abcdefghijkmnpqrstuvwxyz23456789"; /* 32 that look different */
 	unsigned char bytes[PASSWORD_LEN];
 
 	mio_host_random(host, bytes, sizeof(bytes));
@@ -59,7 +60,8 @@ static bool read_passwords(struct demo *demo, struct buf *text)
 	return true;
 }
 
-int demo_new(const struct deployment *deployment, struct mio_host *host, struct demo **demo, struct buf *why)
+int demo_new(const struct deployment *deployment, struct mio_host *host, struct demo **demo,
+	     struct buf *why)
 {
 	AUTO(buf_wipe) struct buf text = {0};
 	struct demo *made;
@@ -75,7 +77,9 @@ int demo_new(const struct deployment *deployment, struct mio_host *host, struct 
 		return rc;
 	made = mem_zalloc(MEM_OTHER, sizeof(*made));
 	if (!read_passwords(made, &text)) {
-		buf_printf(why, "%s/demo.passwords: is not as we wrote it; remove it, and new ones are made",
+		buf_printf(why,
+			   "%s/demo.passwords: is not as we wrote it; remove it, and new ones are "
+			   "made",
 			   deployment->settings.data.dir);
 		demo_free(&made);
 		return -EINVAL;
@@ -95,14 +99,17 @@ void demo_free(struct demo **demo)
 	*demo = NULL;
 }
 
-/* -- making them ------------------------------------------------------------------------------------- */
+/* -- making them
+ * ------------------------------------------------------------------------------------- */
 
 static void print_accounts(struct demo *demo)
 {
-	fprintf(stderr, "jackdaw: two accounts, each on the other's roster; to log in, type into profanity, for example:\n");
+	fprintf(stderr, "jackdaw: two accounts, each on the other's roster; to log in, type into "
+			"profanity, for example:\n");
 	for (size_t i = 0; i < DEMO_ACCOUNTS; i++)
-		fprintf(stderr, "  /connect %-16s server 127.0.0.1 port 5222 tls trust    password: %s\n", accounts[i],
-			buf_text(&demo->passwords[i]));
+		fprintf(stderr,
+			"  /connect %-16s server 127.0.0.1 port 5222 tls trust    password: %s\n",
+			accounts[i], buf_text(&demo->passwords[i]));
 }
 
 static void rosters_written(void *arg, uint64_t token, const struct store_txn *txn, int result)
@@ -110,7 +117,8 @@ static void rosters_written(void *arg, uint64_t token, const struct store_txn *t
 	struct demo *demo = arg;
 
 	if (result < 0)
-		log_error(&demo->process->workers[0]->log, "demo: the rosters are not written: %s", strerror(-result));
+		log_error(&demo->process->workers[0]->log, "demo: the rosters are not written: %s",
+			  strerror(-result));
 	print_accounts(demo);
 	demo->done(demo->arg);
 }
@@ -123,10 +131,13 @@ static void write_rosters(struct demo *demo)
 		const char *other = accounts[DEMO_ACCOUNTS - 1 - i];
 		AUTO(buf_fini) struct buf item = {0};
 
-		buf_printf(&item, "<item xmlns='jabber:iq:roster' jid='%s' subscription='both'/>", other);
-		store_add(txn, STORE_ROSTER, slice_of(accounts[i]), slice_of(other), buf_slice(&item));
+		buf_printf(&item, "<item xmlns='jabber:iq:roster' jid='%s' subscription='both'/>",
+			   other);
+		store_add(txn, STORE_ROSTER, slice_of(accounts[i]), slice_of(other),
+			  buf_slice(&item));
 	}
-	storage_run(demo->process->storage, demo->process->workers[0]->mio, &txn, rosters_written, demo, 0);
+	storage_run(demo->process->storage, demo->process->workers[0]->mio, &txn, rosters_written,
+		    demo, 0);
 }
 
 static void heard(void *arg, bool error, struct slice text)
@@ -145,7 +156,8 @@ static void run_command(struct demo *demo)
 	const char *words[] = {"user", demo->again ? "passwd" : "add", accounts[demo->at]};
 
 	buf_clear(&demo->trouble);
-	ctl_run(demo->process->ctl, words, countof(words), false, buf_slice(&demo->passwords[demo->at]), &sink);
+	ctl_run(demo->process->ctl, words, countof(words), false,
+		buf_slice(&demo->passwords[demo->at]), &sink);
 }
 
 /* That the account exists is no trouble: it gets the password that we print. */

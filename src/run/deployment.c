@@ -44,9 +44,11 @@ int deployment_load(struct deployment *deployment, const struct cli *cli, struct
 	int rc;
 
 	if (cli->demo)
-		rc = settings_parse("--demo", slice_of(demo_file), &deployment->settings, &deployment->conf, &error);
+		rc = settings_parse("--demo", slice_of(demo_file), &deployment->settings,
+				    &deployment->conf, &error);
 	else
-		rc = settings_load(cli->config ? cli->config : DEFAULT_FILE, &deployment->settings, &deployment->conf, &error);
+		rc = settings_load(cli->config ? cli->config : DEFAULT_FILE, &deployment->settings,
+				   &deployment->conf, &error);
 	if (rc)
 		explain(&error, cli, why);
 	return rc;
@@ -71,7 +73,8 @@ int deployment_make_dir(const struct deployment *deployment, struct buf *why)
 	return -fault;
 }
 
-/* -- locks ------------------------------------------------------------------------------------------- */
+/* -- locks
+ * ------------------------------------------------------------------------------------------- */
 
 /* The lock file has the pid of its holder, for the one who comes second. */
 static int take_lock(struct deployment *deployment, const char *name, struct buf *why)
@@ -99,14 +102,16 @@ static int take_lock(struct deployment *deployment, const char *name, struct buf
 	}
 	fault = errno;
 	if (fault == EWOULDBLOCK && pread(fd, pid, sizeof(pid) - 1, 0) >= 0)
-		buf_printf(why, "%s: another jackdaw %s runs there, pid %ld", deployment->settings.data.dir, name, atol(pid));
+		buf_printf(why, "%s: another jackdaw %s runs there, pid %ld",
+			   deployment->settings.data.dir, name, atol(pid));
 	else
 		buf_printf(why, "%s: cannot be locked: %s", buf_text(&path), strerror(fault));
 	close(fd);
 	return -fault;
 }
 
-/* -- small files ------------------------------------------------------------------------------------- */
+/* -- small files
+ * ------------------------------------------------------------------------------------- */
 
 static int read_small(const char *path, struct buf *text)
 {
@@ -125,7 +130,8 @@ static int read_small(const char *path, struct buf *text)
 	return rc;
 }
 
-/* Whole or not at all, and never over one that is there: written beside it and linked to its name. */
+/* Whole or not at all, and never over one that is there: written beside it and linked to its name.
+ */
 static int write_once(const char *path, struct slice text)
 {
 	AUTO(buf_fini) struct buf beside = {0};
@@ -145,7 +151,8 @@ static int write_once(const char *path, struct slice text)
 	return rc;
 }
 
-int deployment_file(const struct deployment *deployment, const char *name, struct buf *text, struct buf *why)
+int deployment_file(const struct deployment *deployment, const char *name, struct buf *text,
+		    struct buf *why)
 {
 	AUTO(buf_fini) struct buf path = {0};
 	AUTO(buf_wipe) struct buf found = {0};
@@ -166,8 +173,8 @@ int deployment_file(const struct deployment *deployment, const char *name, struc
 }
 
 /* 32 random bytes in hexadecimal and a newline. */
-static int read_secret(struct deployment *deployment, struct mio_host *host, const char *name, struct buf *text,
-		       struct buf *why)
+static int read_secret(struct deployment *deployment, struct mio_host *host, const char *name,
+		       struct buf *text, struct buf *why)
 {
 	uint8_t bytes[DEPLOYMENT_SECRET];
 	int rc;
@@ -179,7 +186,8 @@ static int read_secret(struct deployment *deployment, struct mio_host *host, con
 	rc = deployment_file(deployment, name, text, why);
 	if (rc || buf_used(text) >= 2 * DEPLOYMENT_SECRET)
 		return rc;
-	buf_printf(why, "%s/%s: is cut short; remove it, and a new one is made", deployment->settings.data.dir, name);
+	buf_printf(why, "%s/%s: is cut short; remove it, and a new one is made",
+		   deployment->settings.data.dir, name);
 	return -EINVAL;
 }
 
@@ -206,7 +214,8 @@ static int own_secrets(struct deployment *deployment, struct mio_host *host, str
 	return 0;
 }
 
-int deployment_own(struct deployment *deployment, struct mio_host *host, const char *const *locks, struct buf *why)
+int deployment_own(struct deployment *deployment, struct mio_host *host, const char *const *locks,
+		   struct buf *why)
 {
 	int rc = deployment_make_dir(deployment, why);
 

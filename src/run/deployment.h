@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a verb knows before it does anything: the settings, and the data directory with its locks and secrets. */
+/* What a verb knows before it does anything: the settings, and the data directory with its locks
+ * and secrets. */
 #pragma once
 
 #include "component/settings.h"
@@ -12,7 +13,7 @@ enum { DEPLOYMENT_LOCKS_MAX = 4, DEPLOYMENT_SECRET = 32 };
 struct deployment {
 	struct settings settings;
 	struct conf *conf;
-	struct buf router_password; /* when the file has none */
+	struct buf router_password;	   /* when the file has none */
 	uint8_t secret[DEPLOYMENT_SECRET]; /* of the installation: makes unknown users' salts */
 	int locks[DEPLOYMENT_LOCKS_MAX];
 	size_t lock_count;
@@ -21,9 +22,12 @@ struct deployment {
 /* Reads the settings of --config or --demo. A fault has its line in *why. */
 int deployment_load(struct deployment *deployment, const struct cli *cli, struct buf *why);
 /* Makes data.dir, takes the locks (NULL-terminated), reads or makes the secrets. */
-int deployment_own(struct deployment *deployment, struct mio_host *host, const char *const *locks, struct buf *why);
+int deployment_own(struct deployment *deployment, struct mio_host *host, const char *const *locks,
+		   struct buf *why);
 int deployment_make_dir(const struct deployment *deployment, struct buf *why);
 void deployment_fini(struct deployment *deployment); /* a zeroed one is fine */
 
-/* A small file of data.dir, private to its owner: read, or written once with what is in text. The first of two wins. */
-int deployment_file(const struct deployment *deployment, const char *name, struct buf *text, struct buf *why);
+/* A small file of data.dir, private to its owner: read, or written once with what is in text. The
+ * first of two wins. */
+int deployment_file(const struct deployment *deployment, const char *name, struct buf *text,
+		    struct buf *why);

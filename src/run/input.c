@@ -31,7 +31,8 @@ int input_file(const char *file, struct buf *content)
 	if (!fault && buf_used(content) > INPUT_MAX_BYTES)
 		fault = EFBIG;
 	if (fault)
-		fprintf(stderr, "jackdaw: %s: %s\n", is_stdin ? "standard input" : file, strerror(fault));
+		fprintf(stderr, "jackdaw: %s: %s\n", is_stdin ? "standard input" : file,
+			strerror(fault));
 	return fault ? EXIT_PROBLEM : EXIT_OK;
 }
 
@@ -75,7 +76,8 @@ int input_password(const char *file, const char *account, struct buf *password)
 	if (!file && isatty(STDIN_FILENO)) {
 		code = ask_twice(account, password);
 	} else if (!file) {
-		fprintf(stderr, "jackdaw: there is no terminal to ask: --password-file FILE, or - for standard input\n");
+		fprintf(stderr, "jackdaw: there is no terminal to ask: --password-file FILE, or - "
+				"for standard input\n");
 		return EXIT_USAGE;
 	} else {
 		code = input_file(file, password);

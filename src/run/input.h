@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a verb reads: a password from the terminal or a file, a file whole. They return an exit code, 0 when it is read. */
+/* What a verb reads: a password from the terminal or a file, a file whole. They return an exit
+ * code, 0 when it is read. */
 #pragma once
 
 #include "base/buf.h"

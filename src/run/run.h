@@ -7,7 +7,13 @@
 
 struct verb;
 
-enum verb_option { VERB_CONFIG = 1, VERB_JSON = 2, VERB_DEMO = 4, VERB_NAME = 8, VERB_PASSWORD = 16 };
+enum verb_option {
+	VERB_CONFIG = 1,
+	VERB_JSON = 2,
+	VERB_DEMO = 4,
+	VERB_NAME = 8,
+	VERB_PASSWORD = 16
+};
 
 enum { EXIT_OK = 0, EXIT_PROBLEM = 1, EXIT_USAGE = 2 };
 
@@ -21,23 +27,25 @@ struct cli {
 };
 
 struct verb {
-	const char *name;    /* "user add" */
-	const char *args;    /* "JID" */
-	const char *text;    /* one sentence */
-	const char *example; /* a whole command line */
-	unsigned options;    /* enum verb_option, or-ed */
+	const char *name;		   /* "user add" */
+	const char *args;		   /* "JID" */
+	const char *text;		   /* one sentence */
+	const char *example;		   /* a whole command line */
+	unsigned options;		   /* enum verb_option, or-ed */
 	int (*run)(const struct cli *cli); /* returns the exit code */
-	const char *now;     /* another server's spelling: what it is called here; not in the table for people */
+	const char *now; /* another server's spelling: what it is called here; not in the table for
+			    people */
 };
 
 /* The table ends with a NULL name. */
 int verbs_run(const struct verb *verbs, int argc, char **argv);
 
-int verb_serve(const struct cli *cli);    /* "run": everything in one process; or the one part that the verb names */
-int verb_control(const struct cli *cli);  /* asks the running server */
-int verb_account(const struct cli *cli);  /* the same, or the stopped server's storage */
-int verb_password(const struct cli *cli); /* the same with a password */
-int verb_import(const struct cli *cli);   /* the same with a file */
+int verb_serve(const struct cli *cli); /* "run": everything in one process; or the one part that the
+					  verb names */
+int verb_control(const struct cli *cli);    /* asks the running server */
+int verb_account(const struct cli *cli);    /* the same, or the stopped server's storage */
+int verb_password(const struct cli *cli);   /* the same with a password */
+int verb_import(const struct cli *cli);	    /* the same with a file */
 int verb_register(const struct cli *cli);   /* verb_password, the address in two words */
 int verb_unregister(const struct cli *cli); /* verb_account likewise */
 int verb_check(const struct cli *cli);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The verbs that serve: everything in one process, or one part. From the file to the ready line, and back to exit 0. */
+/* The verbs that serve: everything in one process, or one part. From the file to the ready line,
+ * and back to exit 0. */
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
@@ -23,7 +24,8 @@
 #include "sm/sm_component.h"
 
 /* What stands later in the list lets work in: it is drained first. */
-static const struct component *const everything[] = {&router_component, &sm_component, &c2s_component, NULL};
+static const struct component *const everything[] = {&router_component, &sm_component,
+						     &c2s_component, NULL};
 static const struct component *const router_only[] = {&router_component, NULL};
 static const struct component *const c2s_only[] = {&c2s_component, NULL};
 static const struct component *const sm_only[] = {&sm_component, NULL};
@@ -57,7 +59,8 @@ struct serving {
 	struct demo *demo; /* NULL: not asked for */
 };
 
-/* -- ready ------------------------------------------------------------------------------------------- */
+/* -- ready
+ * ------------------------------------------------------------------------------------------- */
 
 /* The pieces of the list that begin with the word, or those that do not. */
 static void append_pieces(struct buf *out, const char *list, const char *word, bool with)
@@ -106,7 +109,8 @@ static void on_ready(struct process *process, void *arg)
 		say_ready(serving);
 }
 
-/* -- signals ----------------------------------------------------------------------------------------- */
+/* -- signals
+ * ----------------------------------------------------------------------------------------- */
 
 static void signalled(int number, void *arg)
 {
@@ -114,7 +118,8 @@ static void signalled(int number, void *arg)
 	const struct log *log = &serving->process->workers[0]->log;
 
 	if (number == SIGHUP) {
-		log_warn(log, "reload is not in this version: certificates and the file are read at the next start");
+		log_warn(log, "reload is not in this version: certificates and the file are read "
+			      "at the next start");
 		return;
 	}
 	log_info(log, "stopping");
@@ -122,7 +127,8 @@ static void signalled(int number, void *arg)
 	process_drain(serving->process);
 }
 
-/* -- starting ---------------------------------------------------------------------------------------- */
+/* -- starting
+ * ---------------------------------------------------------------------------------------- */
 
 /* A client is a descriptor: we take as many as we may. */
 static void raise_descriptors(void)
@@ -238,7 +244,8 @@ static void log_notes(const struct serving *serving)
 	}
 }
 
-/* The order matters: calls end before what they would answer to, and who hashes or writes before what it reads. */
+/* The order matters: calls end before what they would answer to, and who hashes or writes before
+ * what it reads. */
 static void end(struct serving *serving)
 {
 	if (serving->process)
@@ -257,11 +264,14 @@ static void end(struct serving *serving)
 
 static bool is_name(const char *name)
 {
-	return *name && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == strlen(name) &&
+	return *name &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+		       strlen(name) &&
 	       *name != '.' && strlen(name) < 64;
 }
 
-/* From before the first thread until the loop takes them: an early SIGTERM waits instead of cutting the start short. */
+/* From before the first thread until the loop takes them: an early SIGTERM waits instead of cutting
+ * the start short. */
 static void hold_signals(void)
 {
 	sigset_t set;
@@ -281,7 +291,9 @@ static int serve(const struct cli *cli, const struct form *form)
 	int rc;
 
 	if (cli->count || !is_name(serving.name)) {
-		fprintf(stderr, "jackdaw: %s\n", cli->count ? "this verb takes no words" : "a name has letters, digits, . _ and -");
+		fprintf(stderr, "jackdaw: %s\n",
+			cli->count ? "this verb takes no words"
+				   : "a name has letters, digits, . _ and -");
 		return EXIT_USAGE;
 	}
 	hold_signals();

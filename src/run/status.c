@@ -97,12 +97,17 @@ static void status(void *arg, struct ctl_call *call)
 
 	say_text(&facts, "version", JACKDAW_VERSION);
 	say_text(&facts, "name", process->name);
-	say_text(&facts, "state", atomic_load(&process->draining) ? "stopping" : ready ? "ready" : "starting");
+	say_text(&facts, "state",
+		 atomic_load(&process->draining) ? "stopping"
+		 : ready			 ? "ready"
+						 : "starting");
 	say_parts(&facts, process);
-	say_number(&facts, "uptime_seconds", (mio_now_ms(process->workers[0]->mio) - process->started_ms) / 1000, "");
+	say_number(&facts, "uptime_seconds",
+		   (mio_now_ms(process->workers[0]->mio) - process->started_ms) / 1000, "");
 	say_number(&facts, "workers", process->worker_count, "");
 	for (unsigned metric = 0; metric < METRICS; metric++)
-		say_number(&facts, metric_name((enum metric)metric), process_metric(process, (enum metric)metric), "");
+		say_number(&facts, metric_name((enum metric)metric),
+			   process_metric(process, (enum metric)metric), "");
 	say_queues(&facts, process);
 	say_number(&facts, "memory_bytes", memory_of(process), "");
 	end_facts(&facts);
@@ -122,7 +127,8 @@ static void memory(void *arg, struct ctl_call *call)
 			kinds[kind] += usage.bytes[kind];
 	}
 	for (unsigned kind = 0; kind < MEM_KINDS; kind++)
-		say_number(&facts, mem_kind_name((enum mem_kind)kind), (int64_t)kinds[kind], " bytes");
+		say_number(&facts, mem_kind_name((enum mem_kind)kind), (int64_t)kinds[kind],
+			   " bytes");
 	say_number(&facts, "from the system", memory_of(process), " bytes");
 	end_facts(&facts);
 }

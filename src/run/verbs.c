@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Parses a command line over the table of verbs; help pages and the nearest name for a mistyped one. */
+/* Parses a command line over the table of verbs; help pages and the nearest name for a mistyped
+ * one. */
 #include "run/run.h"
 
 #include <stdio.h>
@@ -18,13 +19,15 @@ static const struct option options[] = {
 	{"--config", "FILE", VERB_CONFIG, "instead of /etc/jackdaw/jackdaw.toml"},
 	{"--demo", NULL, VERB_DEMO, "needs no file: localhost, data in ./var, two accounts"},
 	{"--name", "NAME", VERB_NAME, "of the part, at the router and of its lock"},
-	{"--password-file", "FILE", VERB_PASSWORD, "the password is its first line; - for standard input"},
+	{"--password-file", "FILE", VERB_PASSWORD,
+	 "the password is its first line; - for standard input"},
 	{"--json", NULL, VERB_JSON, "prints facts as JSON"},
 };
 
 /* Promised, and not done yet: better said than guessed at. */
 static const char *const later[] = {
-	"backup", "restore", "import", "announce", "roster", "watch", "reload", "restart", "upgrade", "s2s",
+	"backup",	 "restore",   "import",	     "announce",    "roster",
+	"watch",	 "reload",    "restart",     "upgrade",	    "s2s",
 	"user sessions", "user kick", "user revoke", "config diff", "config apply",
 };
 
@@ -37,7 +40,8 @@ struct parsed {
 	bool help;
 };
 
-/* -- reading ----------------------------------------------------------------------------------------- */
+/* -- reading
+ * ----------------------------------------------------------------------------------------- */
 
 static void set_option(struct parsed *parsed, enum verb_option option, const char *value)
 {
@@ -106,7 +110,8 @@ static bool read_words(struct parsed *parsed, int argc, char **argv)
 	return true;
 }
 
-/* -- finding ----------------------------------------------------------------------------------------- */
+/* -- finding
+ * ----------------------------------------------------------------------------------------- */
 
 static size_t name_words(const char *name, const char *const *words, size_t count)
 {
@@ -115,7 +120,8 @@ static size_t name_words(const char *name, const char *const *words, size_t coun
 	while (*name) {
 		size_t len = strcspn(name, " ");
 
-		if (used == count || strlen(words[used]) != len || memcmp(words[used], name, len) != 0)
+		if (used == count || strlen(words[used]) != len ||
+		    memcmp(words[used], name, len) != 0)
 			return 0;
 		used++;
 		name += len;
@@ -124,7 +130,8 @@ static size_t name_words(const char *name, const char *const *words, size_t coun
 	return used;
 }
 
-static const struct verb *find_verb(const struct verb *verbs, const struct parsed *parsed, size_t *used)
+static const struct verb *find_verb(const struct verb *verbs, const struct parsed *parsed,
+				    size_t *used)
 {
 	const struct verb *best = NULL;
 
@@ -179,8 +186,8 @@ static const struct verb *nearest(const struct verb *verbs, const struct parsed 
 		bool two = strchr(verb->name, ' ') && parsed->count > 1;
 		unsigned far;
 
-		snprintf(typed, sizeof(typed), "%.*s%s%.*s", NAME_MAX_LEN, parsed->words[0], two ? " " : "", NAME_MAX_LEN,
-			 two ? parsed->words[1] : "");
+		snprintf(typed, sizeof(typed), "%.*s%s%.*s", NAME_MAX_LEN, parsed->words[0],
+			 two ? " " : "", NAME_MAX_LEN, two ? parsed->words[1] : "");
 		far = distance(verb->name, typed);
 		if (far < best_distance && far < strlen(verb->name)) {
 			best = verb;
@@ -190,7 +197,8 @@ static const struct verb *nearest(const struct verb *verbs, const struct parsed 
 	return best;
 }
 
-/* -- help -------------------------------------------------------------------------------------------- */
+/* -- help
+ * -------------------------------------------------------------------------------------------- */
 
 static void print_line(FILE *to, const struct verb *verb)
 {
@@ -208,7 +216,8 @@ static unsigned print_table(FILE *to, const struct verb *verbs, const char *firs
 	for (const struct verb *verb = verbs; verb->name; verb++) {
 		size_t len = strcspn(verb->name, " ");
 
-		if (verb->now || (first && (strlen(first) != len || memcmp(first, verb->name, len) != 0)))
+		if (verb->now ||
+		    (first && (strlen(first) != len || memcmp(first, verb->name, len) != 0)))
 			continue;
 		if (!count++)
 			fprintf(to, "jackdaw %s, an XMPP server\n\n", JACKDAW_VERSION);
@@ -232,9 +241,11 @@ static void print_page(const struct verb *verb)
 		printf("  Here it is called: jackdaw %s\n", verb->now);
 	for (size_t i = 0; i < countof(options); i++) {
 		if (verb->options & options[i].option)
-			printf("\n  %s %s\n      %s", options[i].name, options[i].value ? options[i].value : "", options[i].text);
+			printf("\n  %s %s\n      %s", options[i].name,
+			       options[i].value ? options[i].value : "", options[i].text);
 	}
-	printf("\n\nExample:\n  %s\n\nExit codes: 0 fine, 1 a problem was found, 2 wrong usage.\n", verb->example);
+	printf("\n\nExample:\n  %s\n\nExit codes: 0 fine, 1 a problem was found, 2 wrong usage.\n",
+	       verb->example);
 }
 
 static int unknown(const struct verb *verbs, const struct parsed *parsed)
@@ -251,8 +262,8 @@ static int unknown(const struct verb *verbs, const struct parsed *parsed)
 	if (parsed->count == 1 && print_table(stderr, verbs, parsed->words[0]))
 		return EXIT_USAGE;
 	near = nearest(verbs, parsed);
-	fprintf(stderr, "jackdaw: there is no verb \"%s%s%s\"", parsed->words[0], parsed->count > 1 ? " " : "",
-		parsed->count > 1 ? parsed->words[1] : "");
+	fprintf(stderr, "jackdaw: there is no verb \"%s%s%s\"", parsed->words[0],
+		parsed->count > 1 ? " " : "", parsed->count > 1 ? parsed->words[1] : "");
 	if (near)
 		fprintf(stderr, ", did you mean \"%s\"?\n", near->name);
 	else
@@ -283,7 +294,8 @@ int verbs_run(const struct verb *verbs, int argc, char **argv)
 		return EXIT_OK;
 	}
 	if (parsed.given & ~(verb->options | VERB_CONFIG)) {
-		fprintf(stderr, "jackdaw: %s has no such option; jackdaw %s --help\n", verb->name, verb->name);
+		fprintf(stderr, "jackdaw: %s has no such option; jackdaw %s --help\n", verb->name,
+			verb->name);
 		return EXIT_USAGE;
 	}
 	if (parsed.cli.demo && parsed.cli.config) {
@@ -291,7 +303,8 @@ int verbs_run(const struct verb *verbs, int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (verb->now)
-		fprintf(stderr, "jackdaw: %s is called \"jackdaw %s\" here\n", verb->name, verb->now);
+		fprintf(stderr, "jackdaw: %s is called \"jackdaw %s\" here\n", verb->name,
+			verb->now);
 	parsed.cli.verb = verb;
 	parsed.cli.words = parsed.words + used;
 	parsed.cli.count = parsed.count - used;

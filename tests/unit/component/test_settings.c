@@ -48,7 +48,9 @@ static void needs_nothing_but_domains(void **state)
 	struct conf *conf = NULL;
 
 	memset(&settings, 0, sizeof(settings));
-	assert_int_equal(settings_parse("t", SLICE("domains = [\"example.com\"]\n"), &settings, &conf, &error), 0);
+	assert_int_equal(settings_parse("t", SLICE("domains = [\"example.com\"]\n"), &settings,
+					&conf, &error),
+			 0);
 	assert_string_equal(settings.data.dir, "/var/lib/jackdaw");
 	assert_string_equal(settings.listen.client.items[0], ":5222");
 	assert_string_equal(settings.listen.router.items[0], "127.0.0.1:5347");
@@ -112,10 +114,13 @@ static void says_what_is_not_in_this_version(void **state)
 
 static void accepts_values_that_ask_for_nothing(void **state)
 {
-	accepted("domains = [\"b.example\"]\nadmins = []\n[listen]\nserver = []\nhttps = []\ntrusted_proxies = []\n"
-		 "[process]\nsplit = false\n[tls]\nclient_ca = \"\"\n[messages]\narchive = \"off\"\n"
-		 "[sessions]\nresume = \"off\"\n[metrics]\nlisten = []\n[log]\nto = \"stderr\"\n"
-		 "[router]\ntls = \"off\"\nca = \"\"\n[accounts]\nfrom = \"internal\"\nregistration = \"closed\"\n");
+	accepted(
+		"domains = [\"b.example\"]\nadmins = []\n[listen]\nserver = []\nhttps = "
+		"[]\ntrusted_proxies = []\n"
+		"[process]\nsplit = false\n[tls]\nclient_ca = \"\"\n[messages]\narchive = \"off\"\n"
+		"[sessions]\nresume = \"off\"\n[metrics]\nlisten = []\n[log]\nto = \"stderr\"\n"
+		"[router]\ntls = \"off\"\nca = \"\"\n[accounts]\nfrom = \"internal\"\nregistration "
+		"= \"closed\"\n");
 }
 
 static void names_the_key_that_was_meant(void **state)
@@ -130,8 +135,9 @@ static void refuses_a_storage_it_does_not_know(void **state)
 
 static void has_no_components_yet(void **state)
 {
-	refused("domains = [\"b.example\"]\n[[component]]\nname = \"irc.b.example\"\nsecret = \"s\"\n", 2,
-		"not in this version");
+	refused("domains = [\"b.example\"]\n[[component]]\nname = \"irc.b.example\"\nsecret = "
+		"\"s\"\n",
+		2, "not in this version");
 }
 
 static void looks_for_the_router_where_it_listens(void **state)
@@ -140,9 +146,12 @@ static void looks_for_the_router_where_it_listens(void **state)
 	struct conf *conf = NULL;
 
 	memset(&settings, 0, sizeof(settings));
-	assert_int_equal(settings_parse("t", SLICE("domains = [\"b.example\"]\n[listen]\nrouter = [\"127.0.0.1:7\"]\n"),
-					&settings, &conf, &error),
-			 0);
+	assert_int_equal(
+		settings_parse(
+			"t",
+			SLICE("domains = [\"b.example\"]\n[listen]\nrouter = [\"127.0.0.1:7\"]\n"),
+			&settings, &conf, &error),
+		0);
 	assert_string_equal(settings.router.connect, "127.0.0.1:7");
 	conf_free(&conf);
 }
@@ -174,7 +183,9 @@ static void shows_a_file_that_it_would_accept(void **state)
 	struct conf *conf = NULL;
 
 	memset(&settings, 0, sizeof(settings));
-	assert_int_equal(settings_parse("t", SLICE("domains = [\"example.com\"]\n"), &settings, &conf, &error), 0);
+	assert_int_equal(settings_parse("t", SLICE("domains = [\"example.com\"]\n"), &settings,
+					&conf, &error),
+			 0);
 	conf_show(settings_options, &settings, &text);
 	conf_free(&conf);
 	accepted(buf_text(&text));

@@ -56,9 +56,17 @@ static void remove_in(const struct fixture *fixture, const char *name)
 static int teardown(void **state)
 {
 	static const char *const names[] = {
-		"certs/a.example.crt", "certs/a.example.key", "certs/b.example.crt", "certs/b.example.key",
-		"etc/a.example.crt",   "etc/a.example.key",   "etc/b.example/fullchain.pem", "etc/b.example/privkey.pem",
-		"etc/b.example",       "certs",		      "etc",
+		"certs/a.example.crt",
+		"certs/a.example.key",
+		"certs/b.example.crt",
+		"certs/b.example.key",
+		"etc/a.example.crt",
+		"etc/a.example.key",
+		"etc/b.example/fullchain.pem",
+		"etc/b.example/privkey.pem",
+		"etc/b.example",
+		"certs",
+		"etc",
 	};
 	struct fixture *fixture = *state;
 
@@ -78,7 +86,8 @@ static int load(struct fixture *fixture)
 	tls_store_free(&fixture->store);
 	buf_clear(&fixture->note);
 	buf_clear(&fixture->why);
-	return tls_store_load(fixture->host, &fixture->settings, &fixture->store, &fixture->note, &fixture->why);
+	return tls_store_load(fixture->host, &fixture->settings, &fixture->store, &fixture->note,
+			      &fixture->why);
 }
 
 /* Copies one of the made files to where certificates are looked for. */
@@ -125,12 +134,13 @@ static void keeps_the_certificate_it_made(void **state)
 	ASN1_INTEGER *serial;
 
 	assert_int_equal(load(fixture), 0);
-	serial = ASN1_INTEGER_dup(
-		X509_get_serialNumber(SSL_CTX_get0_certificate(tls_store_context(fixture->store, "a.example"))));
+	serial = ASN1_INTEGER_dup(X509_get_serialNumber(
+		SSL_CTX_get0_certificate(tls_store_context(fixture->store, "a.example"))));
 	assert_int_equal(load(fixture), 0);
-	assert_int_equal(ASN1_INTEGER_cmp(serial, X509_get_serialNumber(SSL_CTX_get0_certificate(
-							  tls_store_context(fixture->store, "a.example")))),
-			 0);
+	assert_int_equal(
+		ASN1_INTEGER_cmp(serial, X509_get_serialNumber(SSL_CTX_get0_certificate(
+						 tls_store_context(fixture->store, "a.example")))),
+		0);
 	ASN1_INTEGER_free(serial);
 }
 
@@ -140,8 +150,10 @@ static void knows_its_own_names_only(void **state)
 
 	assert_int_equal(load(fixture), 0);
 	assert_null(tls_store_context(fixture->store, "c.example"));
-	assert_ptr_equal(tls_store_context(fixture->store, ""), tls_store_context(fixture->store, "a.example"));
-	assert_ptr_equal(tls_store_context(fixture->store, "B.Example"), tls_store_context(fixture->store, "b.example"));
+	assert_ptr_equal(tls_store_context(fixture->store, ""),
+			 tls_store_context(fixture->store, "a.example"));
+	assert_ptr_equal(tls_store_context(fixture->store, "B.Example"),
+			 tls_store_context(fixture->store, "b.example"));
 }
 
 static void takes_both_ways_to_name_the_files(void **state)
@@ -198,7 +210,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(keeps_the_certificate_it_made, setup, teardown),
 		cmocka_unit_test_setup_teardown(knows_its_own_names_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(takes_both_ways_to_name_the_files, setup, teardown),
-		cmocka_unit_test_setup_teardown(refuses_a_key_of_another_certificate, setup, teardown),
+		cmocka_unit_test_setup_teardown(refuses_a_key_of_another_certificate, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(refuses_half_of_a_pair, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_a_file_that_is_no_key, setup, teardown),
 	};

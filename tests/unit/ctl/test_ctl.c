@@ -65,7 +65,8 @@ static void ended(void *arg, int code)
 	mio_host_stop(fixture->host);
 }
 
-static uint64_t run(struct fixture *fixture, const char *const *words, size_t count, const char *input)
+static uint64_t run(struct fixture *fixture, const char *const *words, size_t count,
+		    const char *input)
 {
 	const struct ctl_sink sink = {heard, NULL, ended, fixture};
 
@@ -107,8 +108,10 @@ static const struct ctl_command short_commands[] = {
 	{"input", "", "", "", true, echo_input},
 	{.name = NULL},
 };
-static const struct ctl_command long_commands[] = {{"user add", "JID", "", "", false, say}, {.name = NULL}};
-static const struct ctl_command slow_commands[] = {{"slow", "", "", "", false, slow}, {.name = NULL}};
+static const struct ctl_command long_commands[] = {{"user add", "JID", "", "", false, say},
+						   {.name = NULL}};
+static const struct ctl_command slow_commands[] = {{"slow", "", "", "", false, slow},
+						   {.name = NULL}};
 
 static void add_commands(struct fixture *fixture)
 {
@@ -237,13 +240,17 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(takes_the_longest_name_that_fits, setup, teardown),
-		cmocka_unit_test_setup_teardown(runs_behind_the_turn_and_ends_once, setup, teardown),
-		cmocka_unit_test_setup_teardown(refuses_a_command_it_does_not_know, setup, teardown),
+		cmocka_unit_test_setup_teardown(runs_behind_the_turn_and_ends_once, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(refuses_a_command_it_does_not_know, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(refuses_no_words_at_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(hands_the_input_to_the_command, setup, teardown),
-		cmocka_unit_test_setup_teardown(forgets_the_call_of_a_caller_that_went_away, setup, teardown),
+		cmocka_unit_test_setup_teardown(forgets_the_call_of_a_caller_that_went_away, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(can_be_cancelled_before_it_starts, setup, teardown),
-		cmocka_unit_test_setup_teardown(ends_what_is_under_way_when_the_server_stops, setup, teardown),
+		cmocka_unit_test_setup_teardown(ends_what_is_under_way_when_the_server_stops, setup,
+						teardown),
 		cmocka_unit_test(writes_text_as_json),
 	};
 

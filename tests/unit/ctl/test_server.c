@@ -27,7 +27,8 @@ struct fixture {
 	int gone;
 };
 
-/* -- the server's commands --------------------------------------------------------------------------- */
+/* -- the server's commands
+ * --------------------------------------------------------------------------- */
 
 static void echo(void *arg, struct ctl_call *call)
 {
@@ -41,7 +42,8 @@ static void echo(void *arg, struct ctl_call *call)
 static void flood(void *arg, struct ctl_call *call)
 {
 	for (int i = 0; i < 20000; i++)
-		ctl_print(call, "a line that is repeated until the socket takes no more of it: %d", i);
+		ctl_print(call, "a line that is repeated until the socket takes no more of it: %d",
+			  i);
 	ctl_end(call, CTL_OK);
 }
 
@@ -68,7 +70,8 @@ static const struct ctl_command commands[] = {
 	{.name = NULL},
 };
 
-/* -- the fixture ------------------------------------------------------------------------------------- */
+/* -- the fixture
+ * ------------------------------------------------------------------------------------- */
 
 static int no_start(struct mio *mio, void *arg)
 {
@@ -179,7 +182,8 @@ static void say_raw(struct fixture *fixture, const char *text, size_t len)
 	close(fd);
 }
 
-/* -- tests ------------------------------------------------------------------------------------------- */
+/* -- tests
+ * ------------------------------------------------------------------------------------------- */
 
 static void talk_echo(struct fixture *fixture)
 {
@@ -256,8 +260,14 @@ static void writes_more_than_the_socket_takes_at_once(void **state)
 
 static void talk_junk(struct fixture *fixture)
 {
-	static const char *const junk[] = {"\n", "[]\n", "{}\n", "{\"command\": []}\n", "{\"command\": [1]}\n", "\xff{\n",
-					   "{\"command\": {\"a\": 1}}\n", "{\"command\": [\"echo\"], \"more\": true}\n{\n"};
+	static const char *const junk[] = {"\n",
+					   "[]\n",
+					   "{}\n",
+					   "{\"command\": []}\n",
+					   "{\"command\": [1]}\n",
+					   "\xff{\n",
+					   "{\"command\": {\"a\": 1}}\n",
+					   "{\"command\": [\"echo\"], \"more\": true}\n{\n"};
 	char *text = mem_alloc(MEM_TEXT, 3 << 20);
 
 	for (size_t i = 0; i < countof(junk); i++)
@@ -284,7 +294,8 @@ static void talk_vanish(struct fixture *fixture)
 	char bytes[64];
 	int fd = connect_raw(fixture);
 
-	if (send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) < 0 || read(fd, bytes, sizeof(bytes)) < 0)
+	if (send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) < 0 ||
+	    read(fd, bytes, sizeof(bytes)) < 0)
 		abort();
 	close(fd);
 	fd = connect_raw(fixture);
@@ -319,7 +330,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(runs_a_command_for_a_caller, setup, teardown),
 		cmocka_unit_test_setup_teardown(takes_a_long_input_in_pieces, setup, teardown),
 		cmocka_unit_test_setup_teardown(says_that_input_is_not_utf8, setup, teardown),
-		cmocka_unit_test_setup_teardown(writes_more_than_the_socket_takes_at_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(writes_more_than_the_socket_takes_at_once, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(answers_junk_with_an_error, setup, teardown),
 		cmocka_unit_test_setup_teardown(forgets_a_caller_that_vanishes, setup, teardown),
 		cmocka_unit_test_setup_teardown(tells_that_no_server_is_there, setup, teardown),
