@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <termios.h>
@@ -36,9 +37,16 @@ int input_file(const char *file, struct buf *content)
 	return fault ? EXIT_PROBLEM : EXIT_OK;
 }
 
-/* One line of the terminal, not echoed. False at its end. */
+static void interrupted(int number)
+{
+	/* Only ends the read: the terminal must not stay without echo. */
+}
+
+/* One line of the terminal, not echoed. False at its end or when interrupted. */
 static bool read_hidden(const char *prompt, struct buf *line)
 {
+	const struct sigaction end_read = {.sa_handler = interrupted};
+	struct sigaction before;
 	struct termios shown, hidden;
 	char c = 0;
 
@@ -47,10 +55,12 @@ static bool read_hidden(const char *prompt, struct buf *line)
 	hidden = shown;
 	hidden.c_lflag &= ~(tcflag_t)ECHO;
 	fputs(prompt, stderr);
+	sigaction(SIGINT, &end_read, &before);
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
 	while (read(STDIN_FILENO, &c, 1) == 1 && c != '\n')
 		buf_append_char(line, c);
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+	sigaction(SIGINT, &before, NULL);
 	fputc('\n', stderr);
 	return c == '\n';
 }
