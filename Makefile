@@ -29,7 +29,7 @@ run: all
 test: deps-test all build-test/build.ninja build-tsan/build.ninja
 	@ninja -C build-test
 	@ninja -C build-tsan
-	@$(PYTHON) tests/run.py build-test build-tsan:thread
+	@$(PYTHON) tests/run.py build-test 'build-tsan:base,mio,link,e2e chat'
 
 soak: deps-test build-test/build.ninja
 	@ninja -C build-test tests/sim/sim_chat
