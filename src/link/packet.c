@@ -2,17 +2,32 @@
 /* Packets: making, owning, answering; the ids of sessions. */
 #include "link/packet.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include "base/mem.h"
 #include "jid/jid.h"
 #include "stanza/stanza.h"
 #include "xml/nad.h"
 
+/* Hexadecimal without leading zeros; each message's ids are printed, so not by printf. */
+static char *print_hex(char *out, uint32_t value)
+{
+	unsigned shift = value ? (31 - (unsigned)__builtin_clz(value)) / 4 * 4 : 0;
+
+	for (;; shift -= 4) {
+		*out++ = "0123456789abcdef"[value >> shift & 15];
+		if (!shift)
+			return out;
+	}
+}
+
 void session_id_set(struct session_id *id, uint64_t slot)
 {
-	id->len = (uint8_t)snprintf(id->text, sizeof(id->text), "%x.%x.%x", (unsigned)(slot >> 56),
-				    (unsigned)(slot >> 32) & 0xffffff, (unsigned)slot);
+	char *out = print_hex(id->text, (uint32_t)(slot >> 56));
+
+	*out++ = '.';
+	out = print_hex(out, (uint32_t)(slot >> 32) & 0xffffff);
+	*out++ = '.';
+	out = print_hex(out, (uint32_t)slot);
+	id->len = (uint8_t)(out - id->text);
 }
 
 bool session_id_take(struct session_id *id, struct slice text)
