@@ -30,12 +30,20 @@ struct mio_host *sim_host(struct sim *sim, const char *part);
 /* Ends a process as kill -9 would: heaps dropped, sockets reset, foreign handles closed, unsynced pages lost. */
 void sim_kill(struct sim *sim, struct mio_host **host);
 
+/* What a shell does: SIGTERM to a process that asked for signals; whether it has stopped itself. */
+void sim_signal(struct mio_host *host, int number);
+bool sim_stopped(const struct mio_host *host);
+
+/* Blocks of memory that hosts had not freed when they ended by mio_host_free(), so far. */
+uint64_t sim_left_behind(const struct sim *sim);
+
 /* Runs until the virtual time has passed, nothing is left to do, or done(arg) says so (NULL: never). */
 void sim_run(struct sim *sim, int64_t ms, bool (*done)(void *arg), void *arg);
 bool sim_step(struct sim *sim); /* one event; false when nothing is left to do */
 
 uint64_t sim_random(struct sim *sim);  /* for tests: from the seed */
 int64_t sim_now_ms(const struct sim *sim);
+int64_t sim_wall_ms(const struct sim *sim); /* starts at 2026-01-01T00:00:00Z */
 uint64_t sim_steps(const struct sim *sim);
 uint64_t sim_trace(const struct sim *sim); /* hash over every event and its bytes so far */
 
