@@ -155,16 +155,16 @@ void holds_drop(struct user *user)
 		hold_free(container_of(user->holds.next, struct hold, link));
 }
 
-static bool same_recipient(const struct jid *a, const struct jid *b)
+static bool same_user(const struct jid *a, const struct jid *b)
 {
 	return a && b ? jid_equal_bare(a, b) : a == b;
 }
 
-/* Who may not overtake whom. */
+/* Who may not overtake whom. A subscription comes from the account, what follows it from a resource: bare addresses. */
 static bool same_way(const struct hold *hold, enum sm_chain chain, const struct stanza *stanza)
 {
-	return hold->chain == chain && hold->stanza->kind != STANZA_IQ && jid_equal(hold->stanza->from, stanza->from) &&
-	       same_recipient(hold->stanza->to, stanza->to);
+	return hold->chain == chain && hold->stanza->kind != STANZA_IQ &&
+	       same_user(hold->stanza->from, stanza->from) && same_user(hold->stanza->to, stanza->to);
 }
 
 static bool must_wait(const struct user *user, enum sm_chain chain, const struct stanza *stanza)

@@ -186,16 +186,19 @@ static void deleted(struct sm *sm, struct packet *packet, int result)
 		session_fail(sm, packet);
 }
 
+/*
+ * The keys of the account went before this was asked, and a new account of that name may have keys already. So it may be
+ * unknown by now, and still have contacts who must hear of it.
+ */
 void session_delete_user(struct user *user, struct packet **packet)
 {
-	static const enum store stores[] = {STORE_ACCOUNT, STORE_ROSTER, STORE_USER, STORE_REQUEST, STORE_OFFLINE};
+	static const enum store stores[] = {STORE_ROSTER, STORE_USER, STORE_REQUEST, STORE_OFFLINE};
 	struct sm *sm = user->sm;
 	struct store_txn *txn = store_txn_new();
 
 	while (user->session_count)
 		session_end(user_next_session(user, NULL), SESSION_TELL_ENDED);
-	if (user->known)
-		modules_user_delete(user);
+	modules_user_delete(user);
 	user->known = false;
 	for (unsigned at = 0; at < countof(stores); at++)
 		store_clear(txn, stores[at], jid_user(user->jid));

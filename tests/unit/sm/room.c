@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: MIT */
+/* The process that the tests of sm share. */
+#include "room.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+#include "base/mem.h"
+#include "component/component.h"
+#include "jid/jid.h"
+#include "mio/sim.h"
+#include "sm/core.h"
+#include "sm/sm_component.h"
+#include "stanza/stanza.h"
+#include "xml/nad.h"
+#include "xml/parser.h"
+
+enum { CLIENTS_MAX = 16 };
+
+struct line {
+	struct line *next;
+	char *client, *text;
+};
+
+struct client {
+	char *name;
+	struct session_id sm;
+	uint32_t sent, settled;
+};
+
+struct room {
+	struct sim *sim;
+	struct mio_host *host;
+	unsigned workers;
+	struct process *process;
+	struct settings settings;
+	struct log_writer *logs;
+	struct line *lines, **last;
+	struct client clients[CLIENTS_MAX];
+	struct buf shown; /* what room_next() gave */
+	struct str *c2s, *sm, *world, *localhost;
+};
+
+struct recorder {
+	struct room *room;
+	struct link_part c2s, world;
+};
+
+static const char *const domains[] = {"localhost", "b.example"};
+static const char *const world_domains[] = {"remote.example", NULL};
+
+/* -- writing down ---------------------------------------------------------------------------------- */
+
+static void write_down(struct room *room, const char *client, struct slice text)
+{
+	struct heap *before = heap_enter(NULL); /* it outlives the process */
+	struct line *line = mem_zalloc(MEM_OTHER, sizeof(*line));
+
+	line->client = mem_strdup(MEM_OTHER, client);
+	line->text = mem_strndup(MEM_OTHER, text.data ? text.data : "", text.len);
+	*room->last = line;
+	room->last = &line->next;
+	heap_enter(before);
+}
+
+static char *lasting(const char *text)
+{
+	struct heap *before = heap_enter(NULL);
+	char *copy = mem_strdup(MEM_OTHER, text);
+
+	heap_enter(before);
+	return copy;
+}
+
+static struct client *client_of(struct room *room, const char *name)
+{
+	for (unsigned at = 0; at < CLIENTS_MAX; at++) {
+		struct client *client = &room->clients[at];
+
+		if (!client->name)
+			client->name = lasting(name);
+		if (strcmp(client->name, name) == 0)
+			return client;
+	}
+	fail_msg("too many clients");
+	return NULL;
+}
+
+static void print_packet(const struct packet *packet, struct buf *out)
+{
+	static const char *const actions[SESSION_ACTIONS] = {"start",	"started", "end",     "ended",	  "create",
+							     "created", "delete",  "deleted", "replaced", "hello"};
+
+	if (packet->kind == PACKET_STANZA) {
+		stanza_print(packet->stanza, out);
+		return;
+	}
+	buf_printf(out, "%s from=%s", actions[packet->session.action], str_text(packet->from));
+	if (packet->failed)
+		buf_printf(out, " failed sm=%.*s", packet->sm.len, packet->sm.text);
+	if (packet->session.target)
+		buf_printf(out, " target=%s", jid_text(packet->session.target));
+	if (packet->session.id)
+		buf_printf(out, " id=%s", str_text(packet->session.id));
+	if (packet->session.end)
+		buf_printf(out, " end=%s", str_text(packet->session.end));
+}
+
+static void to_c2s(void *part, struct packet **taken)
+{
+	struct recorder *recorder = part;
+	struct packet *packet = *taken;
+	AUTO(buf_fini) struct buf name = {0}, text = {0};
+	struct client *client;
+
+	buf_append_slice(&name, session_id_slice(&packet->c2s));
+	client = client_of(recorder->room, buf_text(&name));
+	if (packet->kind == PACKET_SETTLED) {
+		client->settled = packet->settled;
+	} else {
+		if (packet->kind == PACKET_SESSION && packet->session.action == SESSION_STARTED)
+			client->sm = packet->sm;
+		print_packet(packet, &text);
+		write_down(recorder->room, buf_text(&name), buf_slice(&text));
+	}
+	packet_free(taken);
+}
+
+static void to_world(void *part, struct packet **packet)
+{
+	struct recorder *recorder = part;
+	AUTO(buf_fini) struct buf text = {0};
+
+	print_packet(*packet, &text);
+	write_down(recorder->room, "world", buf_slice(&text));
+	packet_free(packet);
+}
+
+static int recorder_start(void *state, struct worker *worker, struct buf *why)
+{
+	struct recorder *recorder = state;
+
+	recorder->room = container_of(worker->process->settings, struct room, settings);
+	recorder->c2s = (struct link_part){
+		.name = "c2s", .belongs = LINK_BY_C2S, .packet = to_c2s, .part = recorder};
+	recorder->world = (struct link_part){
+		.name = "s2s", .domains = world_domains, .belongs = LINK_BY_C2S, .packet = to_world, .part = recorder};
+	link_attach(worker->link, &recorder->c2s);
+	link_attach(worker->link, &recorder->world);
+	return 0;
+}
+
+static const struct component recorder_component = {
+	.name = "recorder", .size = sizeof(struct recorder), .start = recorder_start};
+static const struct component *const components[] = {&sm_component, &recorder_component, NULL};
+
+/* -- life ------------------------------------------------------------------------------------------ */
+
+static void start_process(struct room *room)
+{
+	AUTO(buf_fini) struct buf why = {0};
+	struct process_options options = {
+		.name = "run",
+		.settings = &room->settings,
+		.components = components,
+		.logs = room->logs,
+		.workers = room->workers,
+	};
+
+	room->host = options.host = sim_host(room->sim, "sm");
+	if (process_start(&options, &room->process, &why))
+		fail_msg("%s", buf_text(&why));
+}
+
+static int open_with(void **state, unsigned workers)
+{
+	struct room *room = mem_zalloc(MEM_OTHER, sizeof(*room));
+	struct sim_options options = {.seed = 7};
+
+	room->last = &room->lines;
+	room->workers = workers;
+	room->sim = sim_new(&options);
+	room->settings.domains = (struct conf_list){(const char **)domains, countof(domains)};
+	room->settings.data.dir = "/data";
+	room->settings.storage.url = "sqlite:sm.db";
+	room->settings.messages.offline_ms = INT64_MAX;
+	room->settings.limits.sessions = 5;
+	room->logs = log_writer_new(2, LOG_WARN, LOG_TEXT, false);
+	room->c2s = str_new(SLICE("c2s"));
+	room->sm = str_new(SLICE("sm"));
+	room->world = str_new(SLICE("s2s"));
+	room->localhost = str_new(SLICE("localhost"));
+	start_process(room);
+	*state = room;
+	return 0;
+}
+
+void room_restart(struct room *room)
+{
+	process_free(&room->process);
+	mio_host_free(&room->host);
+	room_forget(room);
+	start_process(room);
+}
+
+int room_open(void **state)
+{
+	return open_with(state, 2);
+}
+
+int room_open_one(void **state)
+{
+	return open_with(state, 1);
+}
+
+int room_close(void **state)
+{
+	struct room *room = *state;
+
+	room_forget(room);
+	process_free(&room->process);
+	mio_host_free(&room->host);
+	sim_free(&room->sim);
+	log_writer_free(&room->logs);
+	for (unsigned at = 0; at < CLIENTS_MAX; at++)
+		mem_free(room->clients[at].name);
+	str_free(&room->c2s);
+	str_free(&room->sm);
+	str_free(&room->world);
+	str_free(&room->localhost);
+	buf_fini(&room->shown);
+	mem_free(room);
+	return 0;
+}
+
+static void let_settle(struct room *room)
+{
+	sim_run(room->sim, 1000, NULL, NULL);
+}
+
+static void send(struct room *room, struct packet **packet)
+{
+	link_send(room->process->links[0], packet);
+}
+
+/* -- doing ----------------------------------------------------------------------------------------- */
+
+static void send_action(struct room *room, const char *client, int action, const char *target)
+{
+	struct packet *packet = packet_session(room->c2s, room->localhost, (enum session_action)action);
+
+	session_id_take(&packet->c2s, slice_of(client));
+	packet->ours = true;
+	if (target)
+		packet->session.target = jid_parse(slice_of(target));
+	packet->session.id = str_new(SLICE("i1"));
+	if (action == SESSION_END) {
+		str_free(&packet->to);
+		packet->to = str_ref(room->sm);
+		packet->sm = client_of(room, client)->sm;
+	}
+	send(room, &packet);
+}
+
+void room_action(struct room *room, const char *client, int action, const char *target)
+{
+	send_action(room, client, action, target);
+	let_settle(room);
+}
+
+void room_account(struct room *room, const char *user)
+{
+	room_action(room, "admin", SESSION_CREATE, user);
+	room_expect(room, "admin", "created");
+}
+
+void room_start(struct room *room, const char *client)
+{
+	room_action(room, client, SESSION_START, client);
+}
+
+void room_login(struct room *room, const char *client)
+{
+	room_start(room, client);
+	room_expect(room, client, "started from=sm");
+}
+
+void room_end(struct room *room, const char *client)
+{
+	room_action(room, client, SESSION_END, NULL);
+}
+
+static struct stanza *read_stanza(const char *xml)
+{
+	static const struct xml_limits limits = {.stanza_bytes = 1 << 20, .depth = 50, .attributes = 50};
+	AUTO(buf_fini) struct buf text = {0};
+	AUTO(nad_free) struct nad *stream = NULL;
+	struct nad *nad;
+	struct stanza *stanza = NULL;
+
+	buf_printf(&text, "<c xmlns='jabber:client'>%s</c>", xml);
+	stream = xml_parse(buf_slice(&text), &limits);
+	assert_non_null(stream);
+	nad = nad_copy(stream, nad_first_child(stream, 0));
+	stanza_from_nad(&nad, &stanza);
+	assert_non_null(stanza);
+	return stanza;
+}
+
+static void send_one(struct room *room, const char *name, const char *xml)
+{
+	struct client *client = client_of(room, name);
+	struct stanza *stanza = read_stanza(xml);
+	struct packet *packet;
+
+	stanza->origin = (struct origin){1, ++client->sent};
+	packet = packet_stanza(room->c2s, room->sm, &stanza);
+	session_id_take(&packet->c2s, slice_of(name));
+	packet->sm = client->sm;
+	packet->ours = true;
+	send(room, &packet);
+}
+
+void room_send(struct room *room, const char *client, const char *xml)
+{
+	send_one(room, client, xml);
+	let_settle(room);
+}
+
+void room_send_all(struct room *room, const char *const *client_and_xml)
+{
+	for (; *client_and_xml; client_and_xml += 2)
+		send_one(room, client_and_xml[0], client_and_xml[1]);
+	let_settle(room);
+}
+
+void room_from_world(struct room *room, const char *xml)
+{
+	struct stanza *stanza = read_stanza(xml);
+	struct packet *packet = packet_stanza(room->world, room->localhost, &stanza);
+
+	packet->relayed = true;
+	send(room, &packet);
+	let_settle(room);
+}
+
+static struct sm *sm_on(struct room *room, unsigned worker)
+{
+	return worker_state(room->process->workers[worker], &sm_component);
+}
+
+void room_lose_c2s(struct room *room)
+{
+	for (unsigned at = 0; at < room->process->worker_count; at++) {
+		struct sm *sm = sm_on(room, at);
+
+		sm->part.name_changed(sm, SLICE("c2s"), false);
+	}
+	let_settle(room);
+}
+
+/* -- looking --------------------------------------------------------------------------------------- */
+
+static void drop_line(struct room *room, struct line **at)
+{
+	struct line *line = *at;
+
+	*at = line->next;
+	if (room->last == &line->next)
+		room->last = at;
+	mem_free(line->client);
+	mem_free(line->text);
+	mem_free(line);
+}
+
+const char *room_next(struct room *room, const char *client)
+{
+	for (struct line **at = &room->lines; *at; at = &(*at)->next) {
+		if (strcmp((*at)->client, client) != 0)
+			continue;
+		buf_clear(&room->shown);
+		buf_append_text(&room->shown, (*at)->text);
+		drop_line(room, at);
+		return buf_text(&room->shown);
+	}
+	return NULL;
+}
+
+void room_expect(struct room *room, const char *client, const char *part_of_it)
+{
+	const char *text = room_next(room, client);
+
+	if (!text)
+		fail_msg("%s was told nothing, not %s", client, part_of_it);
+	else if (!strstr(text, part_of_it))
+		fail_msg("%s was told %s, not %s", client, text, part_of_it);
+}
+
+static unsigned count_with(struct room *room, const char *client, const char *part_of_it)
+{
+	unsigned count = 0;
+	const char *text;
+
+	while ((text = room_next(room, client)))
+		count += strstr(text, part_of_it) != NULL;
+	return count;
+}
+
+void room_expect_among(struct room *room, const char *client, const char *part_of_it)
+{
+	if (count_with(room, client, part_of_it) != 1)
+		fail_msg("%s was not told %s once", client, part_of_it);
+}
+
+void room_expect_none_with(struct room *room, const char *client, const char *part_of_it)
+{
+	if (count_with(room, client, part_of_it) != 0)
+		fail_msg("%s was told %s", client, part_of_it);
+}
+
+void room_expect_nothing(struct room *room, const char *client)
+{
+	const char *text = room_next(room, client);
+
+	if (text)
+		fail_msg("%s was told %s", client, text);
+}
+
+void room_forget(struct room *room)
+{
+	while (room->lines)
+		drop_line(room, &room->lines);
+}
+
+uint32_t room_settled(struct room *room, const char *client)
+{
+	return client_of(room, client)->settled;
+}
+
+struct session *room_session(struct room *room, const char *client)
+{
+	AUTO(jid_free) struct jid *jid = jid_parse(slice_of(client));
+	struct sm *sm = sm_on(room, link_worker_of(room->process->links[0], jid));
+	struct user *user = user_get(sm, jid);
+
+	return user ? user_find_session(user, jid) : NULL;
+}
+
+struct process *room_process(struct room *room)
+{
+	return room->process;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A simulated process with the real sm, link and storage (in memory), a c2s that writes down what it is told, and a part
+ * that stands for the world. Clients are called by their full address, which is also their id at c2s.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct process;
+struct room;
+struct session;
+struct stanza;
+
+/* Setup and teardown of a test; *state is the room. Two workers; room_open_one() has one. */
+int room_open(void **state);
+int room_open_one(void **state);
+int room_close(void **state);
+
+/* Each of these lets everything settle before it returns. */
+void room_account(struct room *room, const char *user);
+void room_start(struct room *room, const char *client); /* only sends it */
+void room_login(struct room *room, const char *client); /* and it must succeed */
+void room_end(struct room *room, const char *client);
+void room_send(struct room *room, const char *client, const char *xml);
+/* Several at once, without time between them; ends with NULL. */
+void room_send_all(struct room *room, const char *const *client_and_xml);
+void room_from_world(struct room *room, const char *xml);
+void room_action(struct room *room, const char *client, int action, const char *target);
+void room_restart(struct room *room); /* an orderly end and a new start; clients have no sessions then */
+void room_lose_c2s(struct room *room); /* every worker hears that its name went away */
+
+/* What a client ("world": the world) was told, each thing once, in order. */
+const char *room_next(struct room *room, const char *client); /* NULL: nothing more */
+void room_expect(struct room *room, const char *client, const char *part_of_it);
+/* Takes all there is and wants one to have this in it, none to have that. */
+void room_expect_among(struct room *room, const char *client, const char *part_of_it);
+void room_expect_nothing(struct room *room, const char *client);
+void room_expect_none_with(struct room *room, const char *client, const char *part_of_it);
+void room_forget(struct room *room); /* all that was told so far */
+
+uint32_t room_settled(struct room *room, const char *client); /* the last settlement that c2s heard */
+struct session *room_session(struct room *room, const char *client);
+struct process *room_process(struct room *room);

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* Messages for who is away: stored before they are settled, given in order, once. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+#include "room.h"
+
+#define TO_JULIET(body) "<message to='juliet@localhost' type='chat'><body>" body "</body></message>"
+
+static void two_people(struct room *room)
+{
+	room_account(room, "romeo@localhost");
+	room_account(room, "juliet@localhost");
+	room_login(room, "romeo@localhost/a");
+}
+
+static void gives_what_was_stored_in_order_with_its_time(void **state)
+{
+	struct room *room = *state;
+
+	two_people(room);
+	room_send_all(room, (const char *[]){"romeo@localhost/a", TO_JULIET("one"), "romeo@localhost/a", TO_JULIET("two"),
+					     "romeo@localhost/a", TO_JULIET("three"), NULL});
+	assert_int_equal(room_settled(room, "romeo@localhost/a"), 3);
+	room_login(room, "juliet@localhost/b");
+	room_expect_nothing(room, "juliet@localhost/b");
+	room_send(room, "juliet@localhost/b", "<presence><priority>-1</priority></presence>");
+	room_expect(room, "juliet@localhost/b", "<priority>-1</priority>");
+	room_expect_nothing(room, "juliet@localhost/b");
+	room_send(room, "juliet@localhost/b", "<presence/>");
+	room_expect(room, "juliet@localhost/b", "<presence");
+	room_expect(room, "juliet@localhost/b", "<body>one</body><delay xmlns='urn:xmpp:delay' from='localhost' stamp=");
+	room_expect(room, "juliet@localhost/b", "<body>two</body>");
+	room_expect(room, "juliet@localhost/b", "<body>three</body>");
+	room_login(room, "juliet@localhost/c");
+	room_forget(room);
+	room_send(room, "juliet@localhost/c", "<presence/>");
+	room_expect_none_with(room, "juliet@localhost/c", "<body>");
+}
+
+static void outlives_a_restart(void **state)
+{
+	struct room *room = *state;
+
+	two_people(room);
+	room_send(room, "romeo@localhost/a", TO_JULIET("kept &amp; &lt;well&gt;"));
+	room_restart(room);
+	room_login(room, "juliet@localhost/b");
+	room_send(room, "juliet@localhost/b", "<presence/>");
+	room_expect_among(room, "juliet@localhost/b", "<body>kept &amp; &lt;well&gt;</body>");
+}
+
+/* A message that comes while she comes does not overtake the stored ones. */
+static void keeps_the_order_while_she_comes(void **state)
+{
+	struct room *room = *state;
+	unsigned next = 0;
+	const char *text;
+
+	two_people(room);
+	room_login(room, "juliet@localhost/b");
+	room_send_all(room, (const char *[]){
+				    "romeo@localhost/a",  TO_JULIET("0"), "romeo@localhost/a",	TO_JULIET("1"),
+				    "juliet@localhost/b", "<presence/>",  "romeo@localhost/a",	TO_JULIET("2"),
+				    "romeo@localhost/a",  TO_JULIET("3"), "juliet@localhost/b", "<presence><show>away</show></presence>",
+				    "romeo@localhost/a",  TO_JULIET("4"), NULL});
+	while ((text = room_next(room, "juliet@localhost/b"))) {
+		char body[32];
+
+		snprintf(body, sizeof(body), "<body>%u</body>", next);
+		if (!strstr(text, "<body>"))
+			continue;
+		assert_non_null(strstr(text, body));
+		next++;
+	}
+	assert_int_equal(next, 5);
+	assert_int_equal(room_settled(room, "romeo@localhost/a"), 5);
+}
+
+static void stores_only_what_has_a_body(void **state)
+{
+	struct room *room = *state;
+
+	two_people(room);
+	room_send(room, "romeo@localhost/a",
+		  "<message to='juliet@localhost' type='chat'><composing xmlns='http://jabber.org/protocol/chatstates'/></message>");
+	room_send(room, "romeo@localhost/a", "<message to='juliet@localhost' type='headline'><body>h</body></message>");
+	room_send(room, "romeo@localhost/a", "<message to='juliet@localhost' type='error'><body>e</body></message>");
+	room_expect_nothing(room, "romeo@localhost/a");
+	assert_int_equal(room_settled(room, "romeo@localhost/a"), 3);
+	room_send(room, "romeo@localhost/a", "<message to='juliet@localhost/gone' type='normal'><body>n</body></message>");
+	room_expect(room, "romeo@localhost/a", "<service-unavailable");
+	room_send(room, "romeo@localhost/a", "<message to='juliet@localhost/gone' type='chat'><body>chat</body></message>");
+	room_login(room, "juliet@localhost/b");
+	room_send(room, "juliet@localhost/b", "<presence/>");
+	room_expect_among(room, "juliet@localhost/b", "<body>");
+}
+
+static void takes_only_so_many(void **state)
+{
+	struct room *room = *state;
+
+	two_people(room);
+	for (unsigned at = 0; at < 100; at++) {
+		room_send_all(room, (const char *[]){"romeo@localhost/a", TO_JULIET("x"), "romeo@localhost/a", TO_JULIET("x"),
+						     "romeo@localhost/a", TO_JULIET("x"), "romeo@localhost/a", TO_JULIET("x"),
+						     "romeo@localhost/a", TO_JULIET("x"), "romeo@localhost/a", TO_JULIET("x"),
+						     "romeo@localhost/a", TO_JULIET("x"), "romeo@localhost/a", TO_JULIET("x"),
+						     "romeo@localhost/a", TO_JULIET("x"), "romeo@localhost/a", TO_JULIET("x"),
+						     NULL});
+	}
+	room_expect_nothing(room, "romeo@localhost/a");
+	room_send(room, "romeo@localhost/a", TO_JULIET("one more"));
+	room_expect(room, "romeo@localhost/a", "<service-unavailable");
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(gives_what_was_stored_in_order_with_its_time, room_open, room_close),
+		cmocka_unit_test_setup_teardown(outlives_a_restart, room_open, room_close),
+		cmocka_unit_test_setup_teardown(keeps_the_order_while_she_comes, room_open, room_close),
+		cmocka_unit_test_setup_teardown(stores_only_what_has_a_body, room_open, room_close),
+		cmocka_unit_test_setup_teardown(takes_only_so_many, room_open_one, room_close),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
