@@ -27,7 +27,7 @@ struct log {
 
 /* Writes to the descriptor, which stays the caller's. threaded = false writes at once (tools, simulator). */
 struct log_writer *log_writer_new(int fd, enum log_level level, enum log_format format, bool threaded);
-void log_writer_free(struct log_writer **writer); /* after writing what is left */
+void log_writer_free(struct log_writer **writer); /* after writing what is left; its rings are freed before */
 
 /* wall_ms: where the worker keeps its idea of the time, milliseconds since 1970; read at each line. */
 struct log_ring *log_ring_new(struct log_writer *writer, const int64_t *wall_ms);
