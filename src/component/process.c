@@ -265,12 +265,15 @@ static void free_worker(struct worker **taken)
 	if (!worker)
 		return;
 	components = worker->process->components;
-	uplink_free(&worker->uplink);
 	for (unsigned at = count_components(worker->process); at-- > 0;) {
 		if (worker->states[at] && components[at]->stop)
 			components[at]->stop(worker->states[at]);
-		mem_free(worker->states[at]);
 	}
+	uplink_free(&worker->uplink);
+	/* Connections borrow their options from the components' states. */
+	conn_env_reap(worker->conns);
+	for (unsigned at = count_components(worker->process); at-- > 0;)
+		mem_free(worker->states[at]);
 	for (uint32_t at = 0; (packet = slots_next(&worker->asked, &at));)
 		packet_free(&packet);
 	slots_fini(&worker->asked);

@@ -143,6 +143,7 @@ struct uplink *uplink_new(struct worker *worker, bool declares_ack)
 	return uplink;
 }
 
+/* After the loops stopped. */
 void uplink_free(struct uplink **taken)
 {
 	struct uplink *uplink = *taken;
@@ -153,6 +154,7 @@ void uplink_free(struct uplink **taken)
 	mio_timer_stop(&uplink->retry);
 	link_peer_free(&uplink->peer);
 	conn_kill(&uplink->conn);
+	conn_env_reap(uplink->worker->conns);
 	mem_free(uplink);
 }
 

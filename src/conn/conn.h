@@ -16,6 +16,8 @@ struct conn;
 struct conn_env;
 struct conn_env *conn_env_new(struct mio *mio);
 void conn_env_free(struct conn_env **env); /* after its connections */
+/* Frees all that are left, killed in a turn that never ended: after the loops stopped, while their options live. */
+void conn_env_reap(struct conn_env *env);
 struct mio *conn_env_mio(const struct conn_env *env);
 struct sx_env *conn_env_sx(struct conn_env *env);
 

@@ -26,6 +26,15 @@ struct conn_env *conn_env_new(struct mio *mio)
 	return env;
 }
 
+void conn_env_reap(struct conn_env *env)
+{
+	while (!list_empty(&env->conns)) {
+		struct conn *conn = container_of(env->conns.next, struct conn, link);
+
+		conn_free(&conn);
+	}
+}
+
 void conn_env_free(struct conn_env **freed)
 {
 	struct conn_env *env = *freed;
@@ -33,11 +42,7 @@ void conn_env_free(struct conn_env **freed)
 	if (!env)
 		return;
 	*freed = NULL;
-	while (!list_empty(&env->conns)) {
-		struct conn *conn = container_of(env->conns.next, struct conn, link);
-
-		conn_free(&conn); /* killed in a turn that never ended */
-	}
+	conn_env_reap(env);
 	xml_pool_free(&env->sx.pool);
 	mem_free(env->buffer);
 	mem_free(env);
