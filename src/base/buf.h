@@ -9,7 +9,7 @@
 #include <string.h>
 #include "base/macros.h"
 
-/* Bytes that belong to somebody else; data may be NULL when len is 0. Never NUL-terminated by contract. */
+/* Bytes that belong to somebody else, NUL-terminated or not; data may be NULL when len is 0. */
 struct slice {
 	const char *data;
 	size_t len;
@@ -42,8 +42,8 @@ bool slice_to_u64(struct slice text, uint64_t *value);
 bool slice_equal_secret(struct slice a, struct slice b);
 
 /*
- * A growing byte buffer, read from the front: bytes are data + start .. data + len. A zeroed struct is an
- * empty buffer that holds no memory. buf_skip() releases the memory when nothing is left.
+ * A growing byte buffer, read from the front: bytes are data + start .. data + len. A zeroed struct
+ * is an empty buffer that holds no memory. buf_skip() releases the memory when nothing is left.
  */
 struct buf {
 	char *data;
@@ -71,16 +71,16 @@ void buf_vprintf(struct buf *buf, const char *format, va_list args);
 char *buf_reserve(struct buf *buf, size_t len);
 void buf_added(struct buf *buf, size_t len);
 
-void buf_skip(struct buf *buf, size_t len);  /* at the front; keeps at most 4 KB once empty */
-void buf_clear(struct buf *buf);             /* empty, memory kept */
-void buf_fini(struct buf *buf);              /* empty, memory gone; may be used again */
-void buf_wipe(struct buf *buf);              /* buf_fini for secrets */
-const char *buf_text(struct buf *buf);       /* NUL-terminated view of what is unread */
+void buf_skip(struct buf *buf, size_t len); /* at the front; keeps at most 4 KB once empty */
+void buf_clear(struct buf *buf);	    /* empty, memory kept */
+void buf_fini(struct buf *buf);		    /* empty, memory gone; may be used again */
+void buf_wipe(struct buf *buf);		    /* buf_fini for secrets */
+const char *buf_text(struct buf *buf);	    /* NUL-terminated view of what is unread */
 
-/* XML 1.0 escaping of & < > ' ", and of a carriage return, which a parser would make a line feed. */
+/* XML 1.0 escaping of & < > ' ", and of a carriage return: a parser makes it a line feed. */
 void buf_append_xml(struct buf *buf, struct slice text);
 void buf_append_base64(struct buf *buf, struct slice bytes);
-/* Strict base64 (RFC 4648, padding required, no white space). Returns false and appends nothing on junk. */
+/* RFC 4648, padding required, no white space. Returns false and appends nothing on junk. */
 bool buf_append_unbase64(struct buf *buf, struct slice text);
 void buf_append_hex(struct buf *buf, const void *bytes, size_t len); /* lower case */
 
@@ -88,7 +88,7 @@ void buf_append_hex(struct buf *buf, const void *bytes, size_t len); /* lower ca
 struct str;
 
 struct str *str_new(struct slice text);
-struct str *str_ref(struct str *str); /* NULL gives NULL */
-void str_free(struct str **str);      /* drops one reference */
+struct str *str_ref(struct str *str);	       /* NULL gives NULL */
+void str_free(struct str **str);	       /* drops one reference */
 const char *str_text(const struct str *str);   /* NULL gives "" */
 struct slice str_slice(const struct str *str); /* NULL gives an empty slice */

@@ -61,7 +61,8 @@ void conf_free(struct conf **taken)
 	mem_free(conf);
 }
 
-static int fail(const struct reading *reading, unsigned line, unsigned column, const char *format, ...)
+static int fail(const struct reading *reading, unsigned line, unsigned column, const char *format,
+		...)
 {
 	va_list args;
 
@@ -95,21 +96,23 @@ static bool is_section(const struct conf_option *options, const char *key)
 	return false;
 }
 
-static int unknown(const struct reading *reading, const struct conf_option *options, const char *key,
-		   const struct toml *value)
+static int unknown(const struct reading *reading, const struct conf_option *options,
+		   const char *key, const struct toml *value)
 {
 	struct slice nearest = {NULL, 0};
 
 	if (value->type == TOML_TABLE)
 		nearest = conf_nearest_section(options, key);
 	else if (is_section(options, key))
-		return fail(reading, value->key_line, value->key_column, "\"%s\" is a section; write [%s]", key, key);
+		return fail(reading, value->key_line, value->key_column,
+			    "\"%s\" is a section; write [%s]", key, key);
 	if (!nearest.len)
 		nearest = slice_of(conf_nearest(options, key));
 	if (!nearest.len)
 		return fail(reading, value->key_line, value->key_column, "unknown key \"%s\"", key);
-	return fail(reading, value->key_line, value->key_column, "unknown key \"%s\"; did you mean \"%.*s\"?", key,
-		    (int)nearest.len, nearest.data);
+	return fail(reading, value->key_line, value->key_column,
+		    "unknown key \"%s\"; did you mean \"%.*s\"?", key, (int)nearest.len,
+		    nearest.data);
 }
 
 static int read_table(const struct reading *reading, const struct toml *table, const char *prefix,
@@ -121,9 +124,11 @@ static int fill_presets(const struct reading *reading, const struct conf_option 
 
 	for (; options->key; options++) {
 		if (options->type == CONF_TABLES)
-			*(struct conf_tables *)((char *)out + options->offset) = (struct conf_tables){NULL, 0};
+			*(struct conf_tables *)((char *)out + options->offset) =
+				(struct conf_tables){NULL, 0};
 		else if (options->preset && conf_preset(reading->conf, options, out, &why))
-			return fail(reading, 0, 0, "%s: the preset is wrong: %s", options->key, buf_text(&why));
+			return fail(reading, 0, 0, "%s: the preset is wrong: %s", options->key,
+				    buf_text(&why));
 	}
 	return 0;
 }
@@ -141,23 +146,27 @@ static const struct toml *look_up(const struct toml *table, const char *key)
 	return table && table->type == TOML_TABLE ? look_up(table, dot + 1) : NULL;
 }
 
-static int check_required(const struct reading *reading, const struct toml *table, const struct conf_option *options)
+static int check_required(const struct reading *reading, const struct toml *table,
+			  const struct conf_option *options)
 {
 	for (; options->key; options++) {
-		if (!options->preset && options->type != CONF_TABLES && !look_up(table, options->key))
-			return fail(reading, table->line, table->column, "\"%s\" is missing: %s", options->key,
-				    options->text);
+		if (!options->preset && options->type != CONF_TABLES &&
+		    !look_up(table, options->key))
+			return fail(reading, table->line, table->column, "\"%s\" is missing: %s",
+				    options->key, options->text);
 	}
 	return 0;
 }
 
-static int read_tables(const struct reading *reading, const struct toml *array, const struct conf_option *option, void *out)
+static int read_tables(const struct reading *reading, const struct toml *array,
+		       const struct conf_option *option, void *out)
 {
 	struct conf_tables *tables = (struct conf_tables *)((char *)out + option->offset);
 	size_t count = 0;
 
 	if (array->type != TOML_ARRAY)
-		return fail(reading, array->key_line, array->key_column, "%s: write it as [[%s]]", option->key, option->key);
+		return fail(reading, array->key_line, array->key_column, "%s: write it as [[%s]]",
+			    option->key, option->key);
 	for (const struct toml *element = array->child; element; element = element->next)
 		count++;
 	tables->items = conf_block(reading->conf, (count + 1) * sizeof(void *));
@@ -167,7 +176,8 @@ static int read_tables(const struct reading *reading, const struct toml *array, 
 		int rc;
 
 		if (element->type != TOML_TABLE)
-			return fail(reading, element->line, element->column, "%s: write it as [[%s]]", option->key, option->key);
+			return fail(reading, element->line, element->column,
+				    "%s: write it as [[%s]]", option->key, option->key);
 		rc = fill_presets(reading, option->sub, item);
 		rc = rc ? rc : read_table(reading, element, "", option->sub, item);
 		rc = rc ? rc : check_required(reading, element, option->sub);
@@ -178,13 +188,15 @@ static int read_tables(const struct reading *reading, const struct toml *array, 
 	return 0;
 }
 
-static int read_option(const struct reading *reading, const struct toml *value, const struct conf_option *option, void *out)
+static int read_option(const struct reading *reading, const struct toml *value,
+		       const struct conf_option *option, void *out)
 {
 	AUTO(buf_fini) struct buf why = {0};
 	int rc;
 
 	if (option->type == CONF_TABLES && option->off && value->child)
-		return fail(reading, value->key_line, value->key_column, "%s: not in this version", option->key);
+		return fail(reading, value->key_line, value->key_column, "%s: not in this version",
+			    option->key);
 	if (option->type == CONF_TABLES)
 		return read_tables(reading, value, option, out);
 	rc = conf_value(reading->conf, option, value, out, &why);
@@ -201,8 +213,10 @@ static int read_table(const struct reading *reading, const struct toml *table, c
 		char key[KEY_MAX];
 		int rc;
 
-		if (snprintf(key, sizeof(key), "%s%.*s", prefix, (int)value->key.len, value->key.data) >= KEY_MAX - 1)
-			return fail(reading, value->key_line, value->key_column, "the key is too long");
+		if (snprintf(key, sizeof(key), "%s%.*s", prefix, (int)value->key.len,
+			     value->key.data) >= KEY_MAX - 1)
+			return fail(reading, value->key_line, value->key_column,
+				    "the key is too long");
 		/* A dot inside quotes is part of a name, and no name of ours has one. */
 		option = strchr(key + strlen(prefix), '.') ? NULL : find(options, key);
 		if (option) {
@@ -219,8 +233,8 @@ static int read_table(const struct reading *reading, const struct toml *table, c
 	return 0;
 }
 
-int conf_parse(const char *name, struct slice text, const struct conf_option *options, void *out, struct conf **conf,
-	       struct conf_error *error)
+int conf_parse(const char *name, struct slice text, const struct conf_option *options, void *out,
+	       struct conf **conf, struct conf_error *error)
 {
 	struct reading reading = {name, mem_zalloc(MEM_CONF, sizeof(struct conf)), error};
 	struct toml_error toml_error;
@@ -257,7 +271,8 @@ static int read_file(const char *path, struct buf *out)
 	return len < 0 ? (int)len : 0;
 }
 
-int conf_load(const char *path, const struct conf_option *options, void *out, struct conf **conf, struct conf_error *error)
+int conf_load(const char *path, const struct conf_option *options, void *out, struct conf **conf,
+	      struct conf_error *error)
 {
 	struct reading reading = {path, NULL, error};
 	AUTO(buf_wipe) struct buf text = {0};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Option tables: they parse, check and document the configuration. A table describes the fields of a
- * struct; nobody looks a setting up by name.
+ * Option tables: they parse, check and document the configuration. A table describes the fields of
+ * a struct; nobody looks a setting up by name.
  */
 #pragma once
 
@@ -14,13 +14,14 @@ enum conf_type {
 	CONF_TEXT,     /* const char *: never NULL */
 	CONF_BOOL,     /* bool */
 	CONF_COUNT,    /* int64_t, 0 or more */
-	CONF_DURATION, /* int64_t milliseconds; "30 s", "5 minutes", "30 days"; "off" is 0, "forever" is INT64_MAX */
+	CONF_DURATION, /* int64_t milliseconds; "30 s", "5 minutes", "30 days"; "off" is 0,
+			  "forever" is INT64_MAX */
 	CONF_SIZE,     /* int64_t bytes; "256 KB" (1 KB is 1024), a plain "0" too */
 	CONF_RATE,     /* int64_t bytes a second; "20 KB/s", "off" is 0 */
 	CONF_PER_TIME, /* struct conf_per_time; "5 per minute", "off" is a count of 0 */
 	CONF_QUEUE,    /* struct conf_queue; "2000 stanzas, 4 MB" */
 	CONF_LIST,     /* struct conf_list of text */
-	CONF_SECRET,   /* const char *: a string, or { file = "..." } whose first line it is; never printed */
+	CONF_SECRET,   /* const char *: a string, or the first line of { file = "..." } */
 	CONF_CHOICE,   /* int: index into the words of choices */
 	CONF_TABLES,   /* struct conf_tables: [[name]] sections, each parsed by the table in sub */
 };
@@ -46,11 +47,11 @@ struct conf_tables {
 struct conf_option {
 	const char *key; /* "limits.stanza": sections are part of the key */
 	enum conf_type type;
-	size_t offset;        /* in the struct */
-	const char *preset;   /* the default: 256 KB, [":5222"], true; texts without quotes; NULL: required */
-	const char *text;     /* one sentence for people */
-	const char *choices;  /* CONF_CHOICE: "off starttls required" */
-	const char *off;      /* not in this version: the only accepted value ("[]", "false", "off"); else NULL */
+	size_t offset;	     /* in the struct */
+	const char *preset;  /* 256 KB, [":5222"], true: texts unquoted; NULL: required */
+	const char *text;    /* one sentence for people */
+	const char *choices; /* CONF_CHOICE: "off starttls required" */
+	const char *off;     /* not in this version: the only value that is accepted, "[]" */
 	const struct conf_option *sub;
 	size_t sub_size;
 };
@@ -59,17 +60,17 @@ struct conf_option {
 struct conf_error {
 	char file[256];
 	unsigned line, column; /* from 1; 0 when the file as a whole is meant */
-	char text[512];        /* names the key, what is wrong, what would be right */
+	char text[512];	       /* names the key, what is wrong, what would be right */
 };
 
 struct conf; /* a parsed file: owns every string that the struct points to */
 
 /*
- * Parses text (as the content of the file called name) over the options into *out, which is filled with
- * the defaults first. options ends with a NULL key. On success *out is frozen and lives as long as *conf.
- * Returns 0, or -EINVAL with *error filled: unknown key (with "did you mean"), wrong type, bad value,
- * duplicate, missing required key, TOML syntax; -errno when a secret's file cannot be read. After a fault *out
- * is not to be used.
+ * Parses text (as the content of the file called name) over the options into *out, which is filled
+ * with the defaults first. options ends with a NULL key. On success *out is frozen and lives as
+ * long as *conf. Returns 0, or -EINVAL with *error filled: unknown key (with "did you mean"), wrong
+ * type, bad value, duplicate, missing required key, TOML syntax; -errno when a secret's file cannot
+ * be read. After a fault *out is not to be used.
  */
 int conf_parse(const char *name, struct slice text, const struct conf_option *options, void *out,
 	       struct conf **conf, struct conf_error *error);
@@ -80,8 +81,8 @@ int conf_load(const char *path, const struct conf_option *options, void *out, st
 void conf_free(struct conf **conf);
 
 /*
- * "config explain KEY": type with an example, default, sentence; "component.name" is a key of [[component]].
- * False when there is no such key.
+ * "config explain KEY": type with an example, default, sentence; "component.name" is a key of
+ * [[component]]. False when there is no such key.
  */
 bool conf_explain(const struct conf_option *options, const char *key, struct buf *out);
 /* "config show": the struct as a file, secrets as "***". */

@@ -14,11 +14,11 @@ void *conf_block(struct conf *conf, size_t size); /* zeroed, lives as long as th
 const char *conf_keep(struct conf *conf, struct slice text);
 
 /*
- * Puts a value of the file (or a preset) into the option's field. Returns 0 or a fault with why filled: what is
- * wrong and what would be right, without the key.
+ * Puts a value of the file (or a preset) into the option's field. Returns 0 or a fault with why
+ * filled: what is wrong and what would be right, without the key.
  */
-int conf_value(struct conf *conf, const struct conf_option *option, const struct toml *value, void *out,
-	       struct buf *why);
+int conf_value(struct conf *conf, const struct conf_option *option, const struct toml *value,
+	       void *out, struct buf *why);
 int conf_preset(struct conf *conf, const struct conf_option *option, void *out, struct buf *why);
 /* The value as it would stand in a file; secrets as "***". */
 void conf_print(const struct conf_option *option, const void *values, struct buf *out);

@@ -37,13 +37,17 @@ static void print_duration(int64_t ms, struct buf *out)
 	static const struct {
 		const char *one, *many;
 		int64_t ms;
-	} units[] = {{"day", "days", 86400000}, {"hour", "hours", 3600000}, {"minute", "minutes", 60000}, {"s", "s", 1000},
+	} units[] = {{"day", "days", 86400000},
+		     {"hour", "hours", 3600000},
+		     {"minute", "minutes", 60000},
+		     {"s", "s", 1000},
 		     {"ms", "ms", 1}};
 
 	for (unsigned at = 0; at < countof(units); at++) {
 		if (ms % units[at].ms)
 			continue;
-		buf_printf(out, "%lld %s", (long long)(ms / units[at].ms), ms == units[at].ms ? units[at].one : units[at].many);
+		buf_printf(out, "%lld %s", (long long)(ms / units[at].ms),
+			   ms == units[at].ms ? units[at].one : units[at].many);
 		return;
 	}
 }
@@ -71,8 +75,9 @@ static void print_per_time(const struct conf_per_time *value, struct buf *out)
 	static const struct {
 		const char *name;
 		int64_t ms;
-	} units[] = {{"year", 31536000000}, {"week", 604800000}, {"day", 86400000}, {"hour", 3600000},
-		     {"minute", 60000},	    {"second", 1000},	 {"ms", 1}};
+	} units[] = {
+		{"year", 31536000000}, {"week", 604800000}, {"day", 86400000}, {"hour", 3600000},
+		{"minute", 60000},     {"second", 1000},    {"ms", 1}};
 	unsigned at = 0;
 
 	while (at < countof(units) - 1 && value->per_ms != units[at].ms)
@@ -136,7 +141,8 @@ void conf_print(const struct conf_option *option, const void *values, struct buf
 	}
 }
 
-static void show_pair(const struct conf_option *option, const char *name, const void *values, struct buf *out)
+static void show_pair(const struct conf_option *option, const char *name, const void *values,
+		      struct buf *out)
 {
 	buf_printf(out, "%s = ", name);
 	conf_print(option, values, out);
@@ -186,11 +192,18 @@ void conf_show(const struct conf_option *options, const void *values, struct buf
 
 static const char *type_name(enum conf_type type)
 {
-	static const char *const names[] = {
-		"text", "true or false", "whole number", "duration (\"30 s\", \"5 minutes\", \"off\")", "size (\"256 KB\")",
-		"rate (\"20 KB/s\", \"off\")", "number of times (\"5 per minute\", \"off\")",
-		"queue size (\"2000 stanzas, 4 MB\")", "list of texts", "secret (a text, or { file = \"/path\" })", "one of",
-		"tables ([[...]])"};
+	static const char *const names[] = {"text",
+					    "true or false",
+					    "whole number",
+					    "duration (\"30 s\", \"5 minutes\", \"off\")",
+					    "size (\"256 KB\")",
+					    "rate (\"20 KB/s\", \"off\")",
+					    "number of times (\"5 per minute\", \"off\")",
+					    "queue size (\"2000 stanzas, 4 MB\")",
+					    "list of texts",
+					    "secret (a text, or { file = \"/path\" })",
+					    "one of",
+					    "tables ([[...]])"};
 
 	return names[type];
 }
@@ -209,10 +222,12 @@ static void explain(const struct conf_option *option, const char *key, struct bu
 	else
 		buf_append_text(out, "default: none; it must be given\n");
 	if (option->off)
-		buf_printf(out, "not in this version: only %s%s%s is accepted\n", quote, option->off, quote);
+		buf_printf(out, "not in this version: only %s%s%s is accepted\n", quote,
+			   option->off, quote);
 }
 
-static bool explain_as(const struct conf_option *options, const char *key, const char *whole, struct buf *out)
+static bool explain_as(const struct conf_option *options, const char *key, const char *whole,
+		       struct buf *out)
 {
 	for (; options->key; options++) {
 		size_t len = strlen(options->key);
@@ -221,7 +236,8 @@ static bool explain_as(const struct conf_option *options, const char *key, const
 			explain(options, whole, out);
 			return true;
 		}
-		if (options->type == CONF_TABLES && strncmp(options->key, key, len) == 0 && key[len] == '.')
+		if (options->type == CONF_TABLES && strncmp(options->key, key, len) == 0 &&
+		    key[len] == '.')
 			return explain_as(options->sub, key + len + 1, whole, out);
 	}
 	return false;
@@ -290,7 +306,8 @@ struct slice conf_nearest_section(const struct conf_option *options, const char 
 
 	for (; options->key; options++) {
 		const char *dot = strrchr(options->key, '.');
-		struct slice section = {options->key, dot ? (size_t)(dot - options->key) : strlen(options->key)};
+		struct slice section = {options->key,
+					dot ? (size_t)(dot - options->key) : strlen(options->key)};
 		unsigned away = distance(slice_of(key), section);
 
 		if ((!dot && options->type != CONF_TABLES) || away >= best)

@@ -15,12 +15,24 @@ struct unit {
 	int64_t factor;
 };
 
-static const struct unit times[] = {
-	{"ms", 1},	       {"s", 1000},	     {"second", 1000},	   {"seconds", 1000},	    {"minute", 60000},
-	{"minutes", 60000},    {"min", 60000},	     {"hour", 3600000},	   {"hours", 3600000},	    {"h", 3600000},
-	{"day", 86400000},     {"days", 86400000},   {"week", 604800000},  {"weeks", 604800000},    {"year", 31536000000},
-	{"years", 31536000000}, {NULL, 0}};
-static const struct unit sizes[] = {{"B", 1},	      {"KB", 1 << 10}, {"MB", 1 << 20},
+static const struct unit times[] = {{"ms", 1},
+				    {"s", 1000},
+				    {"second", 1000},
+				    {"seconds", 1000},
+				    {"minute", 60000},
+				    {"minutes", 60000},
+				    {"min", 60000},
+				    {"hour", 3600000},
+				    {"hours", 3600000},
+				    {"h", 3600000},
+				    {"day", 86400000},
+				    {"days", 86400000},
+				    {"week", 604800000},
+				    {"weeks", 604800000},
+				    {"year", 31536000000},
+				    {"years", 31536000000},
+				    {NULL, 0}};
+static const struct unit sizes[] = {{"B", 1},	       {"KB", 1 << 10},	  {"MB", 1 << 20},
 				    {"GB", 1LL << 30}, {"TB", 1LL << 40}, {NULL, 0}};
 
 /* "12 KB": a number, blanks, a unit; the whole text. */
@@ -83,7 +95,8 @@ static bool per_time(struct slice text, struct conf_per_time *value)
 		*value = (struct conf_per_time){0, 1};
 		return true;
 	}
-	if (!per || !slice_to_u64((struct slice){text.data, (size_t)(per - text.data)}, &count) || count > INT32_MAX)
+	if (!per || !slice_to_u64((struct slice){text.data, (size_t)(per - text.data)}, &count) ||
+	    count > INT32_MAX)
 		return false;
 	value->count = (int64_t)count;
 	snprintf(one, sizeof(one), "1 %.*s", (int)(text.data + text.len - per - 5), per + 5);
@@ -165,7 +178,8 @@ static int wrong(struct buf *why, const char *wanted)
 	return -EINVAL;
 }
 
-static int list_value(struct conf *conf, const struct toml *value, struct conf_list *list, struct buf *why)
+static int list_value(struct conf *conf, const struct toml *value, struct conf_list *list,
+		      struct buf *why)
 {
 	size_t count = 0;
 
@@ -200,7 +214,8 @@ static int secret_file(struct conf *conf, const char *path, const char **out, st
 	line[len] = 0;
 	used = strcspn(line, "\r\n");
 	if (!used || used == SECRET_MAX) {
-		buf_printf(why, "the first line of %s is %s; it should be the secret", path, used ? "too long" : "empty");
+		buf_printf(why, "the first line of %s is %s; it should be the secret", path,
+			   used ? "too long" : "empty");
 		fault = -EINVAL;
 	} else {
 		*out = conf_keep(conf, (struct slice){line, used});
@@ -209,7 +224,8 @@ static int secret_file(struct conf *conf, const char *path, const char **out, st
 	return fault;
 }
 
-static int secret_value(struct conf *conf, const struct toml *value, const char **out, struct buf *why)
+static int secret_value(struct conf *conf, const struct toml *value, const char **out,
+			struct buf *why)
 {
 	const struct toml *file = value->type == TOML_TABLE ? toml_get(value, "file") : NULL;
 
@@ -222,8 +238,8 @@ static int secret_value(struct conf *conf, const struct toml *value, const char 
 	return secret_file(conf, file->string.data, out, why);
 }
 
-static int text_value(struct conf *conf, const struct conf_option *option, const struct toml *value, void *field,
-		      struct buf *why)
+static int text_value(struct conf *conf, const struct conf_option *option, const struct toml *value,
+		      void *field, struct buf *why)
 {
 	int at;
 
@@ -231,7 +247,8 @@ static int text_value(struct conf *conf, const struct conf_option *option, const
 		*(int64_t *)field = 0;
 		return 0;
 	}
-	if (value->type != TOML_STRING && (option->type == CONF_TEXT || option->type == CONF_CHOICE))
+	if (value->type != TOML_STRING &&
+	    (option->type == CONF_TEXT || option->type == CONF_CHOICE))
 		return wrong(why, "a text in quotes");
 	if (value->type != TOML_STRING) {
 		buf_printf(why, "expected a %s", example(option));
@@ -255,8 +272,8 @@ static int text_value(struct conf *conf, const struct conf_option *option, const
 	return -EINVAL;
 }
 
-static int plain_value(struct conf *conf, const struct conf_option *option, const struct toml *value, void *field,
-		       struct buf *why)
+static int plain_value(struct conf *conf, const struct conf_option *option,
+		       const struct toml *value, void *field, struct buf *why)
 {
 	switch (option->type) {
 	case CONF_BOOL:
@@ -280,11 +297,18 @@ static int plain_value(struct conf *conf, const struct conf_option *option, cons
 
 static size_t field_size(enum conf_type type)
 {
-	static const size_t fields[] = {
-		[CONF_TEXT] = sizeof(char *), [CONF_BOOL] = sizeof(bool), [CONF_COUNT] = 8, [CONF_DURATION] = 8,
-		[CONF_SIZE] = 8, [CONF_RATE] = 8, [CONF_PER_TIME] = sizeof(struct conf_per_time),
-		[CONF_QUEUE] = sizeof(struct conf_queue), [CONF_LIST] = sizeof(struct conf_list),
-		[CONF_SECRET] = sizeof(char *), [CONF_CHOICE] = sizeof(int), [CONF_TABLES] = sizeof(struct conf_tables)};
+	static const size_t fields[] = {[CONF_TEXT] = sizeof(char *),
+					[CONF_BOOL] = sizeof(bool),
+					[CONF_COUNT] = 8,
+					[CONF_DURATION] = 8,
+					[CONF_SIZE] = 8,
+					[CONF_RATE] = 8,
+					[CONF_PER_TIME] = sizeof(struct conf_per_time),
+					[CONF_QUEUE] = sizeof(struct conf_queue),
+					[CONF_LIST] = sizeof(struct conf_list),
+					[CONF_SECRET] = sizeof(char *),
+					[CONF_CHOICE] = sizeof(int),
+					[CONF_TABLES] = sizeof(struct conf_tables)};
 
 	return fields[type];
 }
@@ -302,7 +326,8 @@ static bool is_off(const struct conf_option *option, const void *out)
 	return slice_is(text, option->off);
 }
 
-int conf_value(struct conf *conf, const struct conf_option *option, const struct toml *value, void *out, struct buf *why)
+int conf_value(struct conf *conf, const struct conf_option *option, const struct toml *value,
+	       void *out, struct buf *why)
 {
 	void *field = (char *)out + option->offset;
 	char before[sizeof(struct conf_list) + 16];
@@ -311,8 +336,10 @@ int conf_value(struct conf *conf, const struct conf_option *option, const struct
 	memcpy(before, field, field_size(option->type));
 	rc = plain_value(conf, option, value, field, why);
 	if (!rc && option->off && !is_off(option, out)) {
-		buf_printf(why, conf_is_worded(option->type) ? "not in this version; the only value is \"%s\""
-							     : "not in this version; the only value is %s",
+		buf_printf(why,
+			   conf_is_worded(option->type)
+				   ? "not in this version; the only value is \"%s\""
+				   : "not in this version; the only value is %s",
 			   option->off);
 		rc = -EINVAL;
 	}
@@ -326,7 +353,8 @@ bool conf_is_worded(enum conf_type type)
 	return type != CONF_BOOL && type != CONF_COUNT && type != CONF_LIST;
 }
 
-/* Texts and what is written as text stand without quotes in the table; the rest is a value of TOML. */
+/* Texts and what is written as text stand without quotes in the table; the rest is a value of TOML.
+ */
 int conf_preset(struct conf *conf, const struct conf_option *option, void *out, struct buf *why)
 {
 	struct toml word = {.type = TOML_STRING, .string = slice_of(option->preset)};

@@ -40,13 +40,15 @@ void buf_append_xml(struct buf *buf, struct slice text)
 
 void buf_append_base64(struct buf *buf, struct slice bytes)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const unsigned char *in = (const unsigned char *)bytes.data;
 	size_t left = bytes.len;
 	char *out = buf_reserve(buf, (bytes.len + 2) / 3 * 4);
 
 	for (; left > 0; in += 3) {
-		uint32_t group = (uint32_t)in[0] << 16 | (left > 1 ? (uint32_t)in[1] << 8 : 0) | (left > 2 ? in[2] : 0);
+		uint32_t group = (uint32_t)in[0] << 16 | (left > 1 ? (uint32_t)in[1] << 8 : 0) |
+				 (left > 2 ? in[2] : 0);
 
 		*out++ = digits[group >> 18];
 		*out++ = digits[group >> 12 & 63];
@@ -92,7 +94,8 @@ bool buf_append_unbase64(struct buf *buf, struct slice text)
 
 	if (text.len % 4)
 		return false;
-	/* All the room at once: a buffer that moves its bytes to the front would move the mark too. */
+	/* All the room at once: a buffer that moves its bytes to the front would move the mark too.
+	 */
 	buf_reserve(buf, text.len / 4 * 3);
 	before = buf->len;
 	while (pad < 2 && pad < text.len && text.data[text.len - 1 - pad] == '=')

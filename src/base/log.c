@@ -26,7 +26,7 @@ struct log_writer {
 	_Atomic bool stopping;
 	pthread_t thread;
 	pthread_mutex_t lock; /* of the rings' list */
-	sem_t wake;           /* posted by whoever takes the flag: a producer never waits */
+	sem_t wake;	      /* posted by whoever takes the flag: a producer never waits */
 	_Atomic bool asleep;
 	_Atomic uint64_t dropped;
 	_Atomic int64_t dropped_ms; /* when the last one was */
@@ -43,11 +43,13 @@ struct log_ring {
 	char bytes[];
 };
 
-/* -- lines ------------------------------------------------------------------------------------------ */
+/* -- lines
+ * ------------------------------------------------------------------------------------------ */
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
-/* Text without what would break the line: JSON's escapes, or those of C. What is no UTF-8 is shown as such. */
+/* Text without what would break the line: JSON's escapes, or those of C. What is no UTF-8 is shown
+ * as such. */
 static void append_safe(struct buf *out, struct slice text, bool json)
 {
 	while (text.len) {
@@ -87,7 +89,8 @@ static void format_line(const struct line *line, enum log_format format, struct 
 
 	stamp_print(stamp, line->wall_ms, true);
 	if (format == LOG_JSON) {
-		buf_printf(out, "{\"time\":\"%s\",\"level\":\"%s\"", stamp, level_names[line->level]);
+		buf_printf(out, "{\"time\":\"%s\",\"level\":\"%s\"", stamp,
+			   level_names[line->level]);
 		json_member(out, "part", slice_of(line->part));
 		json_member(out, "text", line->text);
 		if (line->who)
@@ -105,9 +108,11 @@ static void format_line(const struct line *line, enum log_format format, struct 
 	buf_append_char(out, '\n');
 }
 
-/* -- writing ---------------------------------------------------------------------------------------- */
+/* -- writing
+ * ---------------------------------------------------------------------------------------- */
 
-/* A log that cannot be written is nothing that a server could act on: the rest of the bytes is given up. */
+/* A log that cannot be written is nothing that a server could act on: the rest of the bytes is
+ * given up. */
 static void put(int fd, const char *bytes, size_t len)
 {
 	struct pollfd ready = {.fd = fd, .events = POLLOUT};
@@ -151,8 +156,10 @@ static void say_dropped(struct log_writer *writer)
 
 	if (dropped == writer->dropped_said)
 		return;
-	buf_printf(&text, "%llu lines were dropped", (unsigned long long)(dropped - writer->dropped_said));
-	format_line(&(struct line){.wall_ms = atomic_load_explicit(&writer->dropped_ms, memory_order_relaxed),
+	buf_printf(&text, "%llu lines were dropped",
+		   (unsigned long long)(dropped - writer->dropped_said));
+	format_line(&(struct line){.wall_ms = atomic_load_explicit(&writer->dropped_ms,
+								   memory_order_relaxed),
 				   .level = LOG_WARN,
 				   .part = "log",
 				   .text = buf_slice(&text)},
@@ -184,7 +191,8 @@ static void *write_lines(void *arg)
 			drain_all(writer); /* what came between the look and the word */
 			return NULL;
 		}
-		/* What came before the flag is seen by the second look, what comes after it posts. */
+		/* What came before the flag is seen by the second look, what comes after it posts.
+		 */
 		atomic_store(&writer->asleep, true);
 		if (drain_all(writer) || atomic_load(&writer->stopping))
 			atomic_store(&writer->asleep, false);
@@ -222,7 +230,8 @@ static void *alloc_outside(size_t size)
 	return memory;
 }
 
-struct log_writer *log_writer_new(int fd, enum log_level level, enum log_format format, bool threaded)
+struct log_writer *log_writer_new(int fd, enum log_level level, enum log_format format,
+				  bool threaded)
 {
 	struct log_writer *writer = alloc_outside(sizeof(*writer));
 
@@ -261,7 +270,8 @@ struct log_ring *log_ring_new(struct log_writer *writer, const int64_t *wall_ms)
 
 	if (!writer)
 		return NULL;
-	ring = writer->threaded ? alloc_outside(sizeof(*ring) + RING) : mem_zalloc(MEM_LOG, sizeof(*ring));
+	ring = writer->threaded ? alloc_outside(sizeof(*ring) + RING)
+				: mem_zalloc(MEM_LOG, sizeof(*ring));
 	ring->writer = writer;
 	ring->wall_ms = wall_ms;
 	list_init(&ring->link);
@@ -294,7 +304,8 @@ uint64_t log_dropped(const struct log_writer *writer)
 	return atomic_load_explicit(&writer->dropped, memory_order_relaxed);
 }
 
-/* -- the worker's end -------------------------------------------------------------------------------- */
+/* -- the worker's end
+ * -------------------------------------------------------------------------------- */
 
 static void push(struct log_ring *ring, const char *bytes, size_t len)
 {
@@ -303,7 +314,8 @@ static void push(struct log_ring *ring, const char *bytes, size_t len)
 	size_t from = head % RING, first = RING - from;
 
 	if (RING - (head - tail) < len) {
-		atomic_store_explicit(&ring->writer->dropped_ms, *ring->wall_ms, memory_order_relaxed);
+		atomic_store_explicit(&ring->writer->dropped_ms, *ring->wall_ms,
+				      memory_order_relaxed);
 		atomic_fetch_add_explicit(&ring->writer->dropped, 1, memory_order_release);
 		return;
 	}
@@ -354,7 +366,8 @@ const char *log_quote(char out[LOG_QUOTE], struct slice text)
 		unsigned char c = (unsigned char)*text.data;
 		size_t len = utf8_first(text);
 		/* U+0080 to U+009F are control characters too. */
-		bool control = c < 0x20 || c == 0x7f || (len == 2 && c == 0xc2 && (unsigned char)text.data[1] < 0xa0);
+		bool control = c < 0x20 || c == 0x7f ||
+			       (len == 2 && c == 0xc2 && (unsigned char)text.data[1] < 0xa0);
 
 		if (!len || control || c == '"' || c == '\\') {
 			used += (size_t)snprintf(out + used, LOG_QUOTE - used, "\\x%02x", c);

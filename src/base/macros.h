@@ -4,11 +4,11 @@
 
 #include <stddef.h>
 
-/* Calls fn(&variable) when the variable leaves its scope; fn takes a T ** and accepts NULL in it. */
+/* Calls fn(&variable) when the variable leaves its scope; fn takes a T ** and accepts NULL. */
 #define AUTO(fn) __attribute__((cleanup(fn)))
 
 /* The owner of an embedded member. */
-#define container_of(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 #define countof(array) (sizeof(array) / sizeof((array)[0]))
 

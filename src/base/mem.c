@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Heaps: size classes cut from chunks, a block header that names heap, class and kind, and a stack on which other
- * threads leave what they free. Under sanitizers every block is the system's own, so that they see each overrun.
+ * Heaps: size classes cut from chunks, a block header that names heap, class and kind, and a stack
+ * on which other threads leave what they free. Under sanitizers every block is the system's own, so
+ * that they see each overrun.
  */
 #include "base/mem.h"
 
@@ -16,7 +17,8 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define PLAIN_BLOCKS 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
+	__has_feature(memory_sanitizer)
 #define PLAIN_BLOCKS 1
 #endif
 #endif
@@ -52,9 +54,10 @@ struct free_block {
 	struct free_block *next;
 };
 
-static const uint16_t class_sizes[] = {16,  32,	 48,  64,  80,	96,  112, 128,	160,  192,  224,  256,	320,
-				       384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 2048, 2560, 3072, 4096,
-				       5120, 6144, 8192, 10240, 12288, 16384, 20480, 24576, SMALL_MAX};
+static const uint16_t class_sizes[] = {
+	16,   32,   48,	  64,	80,   96,    112,   128,   160,	  192,	 224,	   256,
+	320,  384,  448,  512,	640,  768,   896,   1024,  1280,  1536,	 2048,	   2560,
+	3072, 4096, 5120, 6144, 8192, 10240, 12288, 16384, 20480, 24576, SMALL_MAX};
 enum { CLASSES = countof(class_sizes) };
 
 struct heap {
@@ -63,7 +66,7 @@ struct heap {
 	char *fresh, *fresh_end; /* what is not cut yet of the newest chunk */
 	struct chunk *chunks;
 	_Atomic(struct free_block *) remote; /* freed by other threads */
-	pthread_mutex_t lock;                /* of the list of large blocks */
+	pthread_mutex_t lock;		     /* of the list of large blocks */
 	struct large large;
 	_Atomic uint64_t bytes[MEM_KINDS], blocks[MEM_KINDS];
 	_Atomic uint64_t system_bytes, system_calls, allocations;
@@ -109,7 +112,8 @@ static void *system_alloc(struct heap *heap, size_t size)
 	return memory;
 }
 
-/* A heap's own thread counts and frees for it: plain adds, for a locked instruction a block would be felt. */
+/* A heap's own thread counts and frees for it: plain adds, for a locked instruction a block would
+ * be felt. */
 static bool is_everybodys(const struct heap *heap)
 {
 	return PLAIN_BLOCKS || heap->shared;
@@ -120,7 +124,8 @@ static void count(const struct heap *heap, _Atomic uint64_t *counter, uint64_t c
 	if (is_everybodys(heap))
 		atomic_fetch_add_explicit(counter, change, memory_order_relaxed);
 	else
-		atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + change,
+		atomic_store_explicit(counter,
+				      atomic_load_explicit(counter, memory_order_relaxed) + change,
 				      memory_order_relaxed);
 }
 
@@ -168,7 +173,8 @@ void heap_usage(const struct heap *heap, struct heap_usage *usage)
 {
 	for (unsigned kind = 0; kind < MEM_KINDS; kind++) {
 		usage->bytes[kind] = atomic_load_explicit(&heap->bytes[kind], memory_order_relaxed);
-		usage->blocks[kind] = atomic_load_explicit(&heap->blocks[kind], memory_order_relaxed);
+		usage->blocks[kind] =
+			atomic_load_explicit(&heap->blocks[kind], memory_order_relaxed);
 	}
 	usage->system_bytes = atomic_load_explicit(&heap->system_bytes, memory_order_relaxed);
 	usage->system_calls = atomic_load_explicit(&heap->system_calls, memory_order_relaxed);
@@ -178,14 +184,16 @@ void heap_usage(const struct heap *heap, struct heap_usage *usage)
 const char *mem_kind_name(enum mem_kind kind)
 {
 	static const char *const names[MEM_KINDS] = {
-		"other", "buffers", "tables", "text", "elements", "parsers", "addresses", "stanzas", "packets",
-		"loop", "connections", "streams", "tls", "sasl", "clients", "users", "sessions", "rosters",
-		"storage", "link", "configuration", "log", "libraries"};
+		"other",     "buffers", "tables",	 "text",  "elements",	 "parsers",
+		"addresses", "stanzas", "packets",	 "loop",  "connections", "streams",
+		"tls",	     "sasl",	"clients",	 "users", "sessions",	 "rosters",
+		"storage",   "link",	"configuration", "log",	  "libraries"};
 
 	return names[kind];
 }
 
-/* -- blocks ---------------------------------------------------------------------------------------- */
+/* -- blocks
+ * ---------------------------------------------------------------------------------------- */
 
 static unsigned class_of(size_t size)
 {
@@ -214,7 +222,8 @@ static void large_free(struct heap *heap, struct block *block)
 		large->prev->next = large->next;
 		pthread_mutex_unlock(&heap->lock);
 	}
-	atomic_fetch_sub_explicit(&heap->system_bytes, sizeof(*large) + block->size, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&heap->system_bytes, sizeof(*large) + block->size,
+				  memory_order_relaxed);
 	free(large);
 }
 
@@ -262,8 +271,8 @@ static void leave_for_owner(struct heap *heap, struct free_block *payload)
 
 	do
 		payload->next = head;
-	while (!atomic_compare_exchange_weak_explicit(&heap->remote, &head, payload, memory_order_release,
-						      memory_order_relaxed));
+	while (!atomic_compare_exchange_weak_explicit(&heap->remote, &head, payload,
+						      memory_order_release, memory_order_relaxed));
 }
 
 static struct block *large_alloc(struct heap *heap, size_t size)
@@ -272,7 +281,8 @@ static struct block *large_alloc(struct heap *heap, size_t size)
 
 	large = system_alloc(heap, sizeof(*large) + size);
 	large->block.class = LARGE;
-	/* The heap of last resort is never dropped; without the list a leak checker sees what it lost. */
+	/* The heap of last resort is never dropped; without the list a leak checker sees what it
+	 * lost. */
 	if (heap->shared)
 		return &large->block;
 	pthread_mutex_lock(&heap->lock);
@@ -289,7 +299,7 @@ static struct block *cut_fresh(struct heap *heap, unsigned class)
 	struct block *block = (struct block *)heap->fresh;
 
 	heap->fresh += sizeof(*block) + class_sizes[class];
-	block->class = (uint8_t)class;
+	block->class = (uint8_t) class;
 	block->mark = MARK_FREE;
 	return block;
 }
@@ -302,9 +312,10 @@ static size_t fresh_left(const struct heap *heap)
 /* What is left of a chunk becomes free blocks, the largest first. */
 static void use_up(struct heap *heap)
 {
-	for (unsigned class = CLASSES; class-- > 0;) {
+	for (unsigned class = CLASSES; class -- > 0;) {
 		while (fresh_left(heap) >= sizeof(struct block) + class_sizes[class]) {
-			struct free_block *payload = (struct free_block *)(cut_fresh(heap, class) + 1);
+			struct free_block *payload =
+				(struct free_block *)(cut_fresh(heap, class) + 1);
 
 			payload->next = heap->free[class];
 			heap->free[class] = payload;
@@ -351,8 +362,11 @@ void *mem_alloc(enum mem_kind kind, size_t size)
 		fprintf(stderr, "jackdaw: a block of %zu bytes was asked for\n", size);
 		abort();
 	}
-	/* Not only when a class runs out: a large block that another thread freed goes back to the system. */
-	if (!is_everybodys(heap) && (size > SMALL_MAX || atomic_load_explicit(&heap->allocations, memory_order_relaxed) % COLLECT_EVERY == 0))
+	/* Not only when a class runs out: a large block that another thread freed goes back to the
+	 * system. */
+	if (!is_everybodys(heap) &&
+	    (size > SMALL_MAX ||
+	     atomic_load_explicit(&heap->allocations, memory_order_relaxed) % COLLECT_EVERY == 0))
 		collect(heap);
 	if (is_everybodys(heap) || size > SMALL_MAX)
 		block = large_alloc(heap, size);

@@ -2,11 +2,12 @@
 /*
  * Memory that knows its part, its worker and its kind.
  *
- * A heap belongs to one worker of one process. mem_alloc() takes from the heap that the calling thread
- * has entered (the one thread-local of the project); with none entered it uses a heap of last resort
- * that belongs to no part. A block remembers its heap: it may be freed on any thread and returns to the
- * heap that made it, in batches, without a lock on the way. In the steady state no call here reaches
- * the system: heap_usage() counts those that do (under sanitizers each block is one).
+ * A heap belongs to one worker of one process. mem_alloc() takes from the heap that the calling
+ * thread has entered (the one thread-local of the project); with none entered it uses a heap of
+ * last resort that belongs to no part. A block remembers its heap: it may be freed on any thread
+ * and returns to the heap that made it, in batches, without a lock on the way. In the steady state
+ * no call here reaches the system: heap_usage() counts those that do (under sanitizers each block
+ * is one).
  *
  * Allocation aborts the process when the system has no memory; it never returns NULL.
  */
@@ -18,17 +19,38 @@
 struct heap;
 
 enum mem_kind {
-	MEM_OTHER, MEM_BUF, MEM_TABLE, MEM_TEXT, MEM_NAD, MEM_PARSER, MEM_JID, MEM_STANZA, MEM_PACKET,
-	MEM_LOOP, MEM_CONN, MEM_STREAM, MEM_TLS, MEM_SASL, MEM_CLIENT, MEM_USER, MEM_SESSION, MEM_ROSTER,
-	MEM_STORAGE, MEM_LINK, MEM_CONF, MEM_LOG, MEM_LIBRARY, MEM_KINDS
+	MEM_OTHER,
+	MEM_BUF,
+	MEM_TABLE,
+	MEM_TEXT,
+	MEM_NAD,
+	MEM_PARSER,
+	MEM_JID,
+	MEM_STANZA,
+	MEM_PACKET,
+	MEM_LOOP,
+	MEM_CONN,
+	MEM_STREAM,
+	MEM_TLS,
+	MEM_SASL,
+	MEM_CLIENT,
+	MEM_USER,
+	MEM_SESSION,
+	MEM_ROSTER,
+	MEM_STORAGE,
+	MEM_LINK,
+	MEM_CONF,
+	MEM_LOG,
+	MEM_LIBRARY,
+	MEM_KINDS
 };
 
 struct heap_usage {
 	uint64_t bytes[MEM_KINDS];  /* in use now, as asked for */
 	uint64_t blocks[MEM_KINDS]; /* in use now */
-	uint64_t system_bytes;      /* held from the system */
-	uint64_t system_calls;      /* calls to the system's allocator since heap_new() */
-	uint64_t allocations;       /* calls to mem_alloc and its kin since heap_new() */
+	uint64_t system_bytes;	    /* held from the system */
+	uint64_t system_calls;	    /* calls to the system's allocator since heap_new() */
+	uint64_t allocations;	    /* calls to mem_alloc and its kin since heap_new() */
 };
 
 /* A name such as "sm/1" is copied. */
@@ -38,8 +60,9 @@ struct heap *heap_new(const char *name);
 void heap_drop(struct heap **heap);
 
 /*
- * Makes the heap current on this thread (NULL: none) and returns the one that was. A heap is current on one
- * thread at a time. Entering takes home what other threads have freed, so that its figures are exact.
+ * Makes the heap current on this thread (NULL: none) and returns the one that was. A heap is
+ * current on one thread at a time. Entering takes home what other threads have freed, so that its
+ * figures are exact.
  */
 struct heap *heap_enter(struct heap *heap);
 
@@ -53,7 +76,7 @@ const char *mem_kind_name(enum mem_kind kind);
 void *mem_alloc(enum mem_kind kind, size_t size);
 void *mem_zalloc(enum mem_kind kind, size_t size);
 
-/* Keeps the block's kind; block may be NULL, then kind counts. What must grow moves to the current heap. */
+/* Keeps the block's kind; block NULL: kind counts. What must grow moves to the current heap. */
 void *mem_realloc(enum mem_kind kind, void *block, size_t size);
 void mem_free(void *block); /* NULL is fine */
 char *mem_strdup(enum mem_kind kind, const char *text);

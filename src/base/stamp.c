@@ -16,7 +16,8 @@ static int64_t days_of(int64_t year, unsigned month, unsigned day)
 	era = (year >= 0 ? year : year - 399) / 400;
 	year_of_era = year - era * 400;
 	day_of_year = (153 * (month + (month > 2 ? -3U : 9)) + 2) / 5 + day - 1;
-	return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719468;
+	return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 +
+	       day_of_year - 719468;
 }
 
 static void date_of(int64_t days, int64_t *year, unsigned *month, unsigned *day)
@@ -27,8 +28,10 @@ static void date_of(int64_t days, int64_t *year, unsigned *month, unsigned *day)
 	days += 719468;
 	era = (days >= 0 ? days : days - 146096) / 146097;
 	day_of_era = days - era * 146097;
-	year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-	day_of_year = (unsigned)(day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100));
+	year_of_era =
+		(day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+	day_of_year =
+		(unsigned)(day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100));
 	shifted = (5 * day_of_year + 2) / 153;
 	*day = day_of_year - (153 * shifted + 2) / 5 + 1;
 	*month = shifted < 10 ? shifted + 3 : shifted - 9;
@@ -42,8 +45,8 @@ const char *stamp_print(char out[STAMP_LEN], int64_t wall_ms, bool milliseconds)
 	int len;
 
 	date_of(days, &year, &month, &day);
-	len = snprintf(out, STAMP_LEN, "%04d-%02u-%02uT%02u:%02u:%02u", (int)year, month, day, rest / 3600000,
-		       rest / 60000 % 60, rest / 1000 % 60);
+	len = snprintf(out, STAMP_LEN, "%04d-%02u-%02uT%02u:%02u:%02u", (int)year, month, day,
+		       rest / 3600000, rest / 60000 % 60, rest / 1000 % 60);
 	if (milliseconds)
 		snprintf(out + len, (size_t)(STAMP_LEN - len), ".%03uZ", rest % 1000);
 	else
@@ -127,11 +130,14 @@ static unsigned month_days(int year, int month)
 bool stamp_parse(struct slice text, int64_t *wall_ms)
 {
 	int year = digits(&text, 4), month = sign(&text, '-') ? digits(&text, 2) : -1;
-	int day = sign(&text, '-') ? digits(&text, 2) : -1, hour = sign(&text, 'T') ? digits(&text, 2) : -1;
-	int minute = sign(&text, ':') ? digits(&text, 2) : -1, second = sign(&text, ':') ? digits(&text, 2) : -1;
+	int day = sign(&text, '-') ? digits(&text, 2) : -1,
+	    hour = sign(&text, 'T') ? digits(&text, 2) : -1;
+	int minute = sign(&text, ':') ? digits(&text, 2) : -1,
+	    second = sign(&text, ':') ? digits(&text, 2) : -1;
 	int64_t ms, offset;
 
-	if (year < 0 || month < 1 || month > 12 || day < 1 || (unsigned)day > month_days(year, month))
+	if (year < 0 || month < 1 || month > 12 || day < 1 ||
+	    (unsigned)day > month_days(year, month))
 		return false;
 	if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60)
 		return false;

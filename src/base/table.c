@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Hash tables: open addressing with linear probing, SipHash-1-3, deleted cells stay as marks until the next resize. */
+/* Hash tables: open addressing with linear probing, SipHash-1-3, deleted cells stay as marks until
+ * the next resize. */
 #include "base/table.h"
 
 #include "base/mem.h"
@@ -40,8 +41,8 @@ static void sip_round(uint64_t v[4])
 
 uint64_t hash_bytes(struct hash_key key, struct slice bytes)
 {
-	uint64_t v[4] = {key.k0 ^ 0x736f6d6570736575, key.k1 ^ 0x646f72616e646f6d, key.k0 ^ 0x6c7967656e657261,
-			 key.k1 ^ 0x7465646279746573};
+	uint64_t v[4] = {key.k0 ^ 0x736f6d6570736575, key.k1 ^ 0x646f72616e646f6d,
+			 key.k0 ^ 0x6c7967656e657261, key.k1 ^ 0x7465646279746573};
 	uint64_t word, last = (uint64_t)bytes.len << 56;
 	size_t at = 0;
 
@@ -86,7 +87,8 @@ static struct table_cell *find(const struct table *table, struct slice key, uint
 	for (uint32_t at = (uint32_t)hash & table->mask;; at = (at + 1) & table->mask) {
 		struct table_cell *cell = &table->cells[at];
 
-		if (!cell->entry || (cell->entry != &gone && cell->hash == hash && slice_equal(table->key_of(cell->entry), key)))
+		if (!cell->entry || (cell->entry != &gone && cell->hash == hash &&
+				     slice_equal(table->key_of(cell->entry), key)))
 			return cell;
 	}
 }
@@ -147,7 +149,8 @@ void *table_put(struct table *table, void *entry)
 
 void *table_del(struct table *table, struct slice key)
 {
-	struct table_cell *cell = table->count ? find(table, key, hash_bytes(table->seed, key)) : NULL;
+	struct table_cell *cell =
+		table->count ? find(table, key, hash_bytes(table->seed, key)) : NULL;
 	void *entry;
 
 	if (!cell || !cell->entry)

@@ -4,8 +4,8 @@
  *
  * A table holds pointers to entries of the caller; the key is read from the entry by a function and
  * compared as bytes. Hashing is SipHash with a key that the caller draws from its loop's randomness
- * (mio_random), so that peers cannot choose collisions and a simulation is repeatable. Iteration is in
- * table order, equal for equal keys and equal history.
+ * (mio_random), so that peers cannot choose collisions and a simulation is repeatable. Iteration is
+ * in table order, equal for equal keys and equal history.
  */
 #pragma once
 
@@ -47,8 +47,8 @@ static inline uint32_t table_count(const struct table *table)
 void *table_next(const struct table *table, uint32_t *at);
 
 /*
- * Slots: things named by an id of worker (8 bits), slot (24 bits) and generation (32 bits), so that a late
- * answer to something gone finds nothing. Never zero. Pointers are the caller's.
+ * Slots: things named by an id of worker (8 bits), slot (24 bits) and generation (32 bits), so that
+ * a late answer to something gone finds nothing. Never zero. Pointers are the caller's.
  */
 struct slots {
 	struct slot *slots;
@@ -59,9 +59,9 @@ struct slots {
 /* generation: a random start, so that ids of an earlier life do not match. */
 void slots_init(struct slots *slots, uint8_t worker, uint32_t generation);
 void slots_fini(struct slots *slots);
-uint64_t slots_add(struct slots *slots, void *thing); /* not NULL; 0 when 2^24 are in use */
+uint64_t slots_add(struct slots *slots, void *thing);	 /* not NULL; 0 when 2^24 are in use */
 void *slots_get(const struct slots *slots, uint64_t id); /* NULL when gone */
-void *slots_del(struct slots *slots, uint64_t id);       /* what it was, or NULL */
+void *slots_del(struct slots *slots, uint64_t id);	 /* what it was, or NULL */
 void *slots_next(const struct slots *slots, uint32_t *at);
 
 static inline uint32_t slots_count(const struct slots *slots)

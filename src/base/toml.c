@@ -75,16 +75,19 @@ static struct toml *add_member(struct toml *table, const struct toml_key *key)
 {
 	struct toml *value = append(table);
 
-	value->key = (struct slice){mem_strndup(MEM_CONF, key->text.data, key->text.len), key->text.len};
+	value->key =
+		(struct slice){mem_strndup(MEM_CONF, key->text.data, key->text.len), key->text.len};
 	value->line = value->key_line = key->line;
 	value->column = value->key_column = key->column;
 	return value;
 }
 
-/* -- dotted keys ------------------------------------------------------------------------------------ */
+/* -- dotted keys
+ * ------------------------------------------------------------------------------------ */
 
 /* The table that holds the last part of a dotted key, made on the way; NULL after an error. */
-static struct toml *descend(struct toml_reader *reader, struct toml *table, struct toml_key *key, unsigned made_by)
+static struct toml *descend(struct toml_reader *reader, struct toml *table, struct toml_key *key,
+			    unsigned made_by)
 {
 	for (unsigned depth = 0;; depth++) {
 		struct toml *next;
@@ -106,8 +109,10 @@ static struct toml *descend(struct toml_reader *reader, struct toml *table, stru
 			next = next->last;
 		} else if (next->type != TOML_TABLE || next->flags & INLINE ||
 			   (made_by == BY_DOTS && next->flags & BY_HEADER)) {
-			return toml_fail(reader, key->line, key->column, "\"%.*s\" has a value already", (int)key->text.len,
-					 key->text.data), NULL;
+			return toml_fail(reader, key->line, key->column,
+					 "\"%.*s\" has a value already", (int)key->text.len,
+					 key->text.data),
+			       NULL;
 		}
 		table = next;
 	}
@@ -123,7 +128,8 @@ static bool read_pair(struct toml_reader *reader, struct toml *table, unsigned d
 	if (!holder)
 		return false;
 	if (member(holder, key.text))
-		return toml_fail(reader, key.line, key.column, "\"%.*s\" is given twice", (int)key.text.len, key.text.data);
+		return toml_fail(reader, key.line, key.column, "\"%.*s\" is given twice",
+				 (int)key.text.len, key.text.data);
 	if (!toml_take(reader, '='))
 		return toml_fail_here(reader, "expected \"=\" after the key");
 	toml_skip_blanks(reader);
@@ -131,7 +137,8 @@ static bool read_pair(struct toml_reader *reader, struct toml *table, unsigned d
 	return read_value(reader, value, depth);
 }
 
-/* -- arrays and inline tables ------------------------------------------------------------------------ */
+/* -- arrays and inline tables
+ * ------------------------------------------------------------------------ */
 
 static bool read_array(struct toml_reader *reader, struct toml *array, unsigned depth)
 {
@@ -182,15 +189,18 @@ static bool read_value(struct toml_reader *reader, struct toml *value, unsigned 
 	return toml_read_scalar(reader, value);
 }
 
-/* -- headers ------------------------------------------------------------------------------------------ */
+/* -- headers
+ * ------------------------------------------------------------------------------------------ */
 
-static struct toml *open_array(struct toml_reader *reader, struct toml *holder, const struct toml_key *key)
+static struct toml *open_array(struct toml_reader *reader, struct toml *holder,
+			       const struct toml_key *key)
 {
 	struct toml *array = member(holder, key->text), *element;
 
 	if (array && !(array->flags & BY_ARRAY))
-		return toml_fail(reader, key->line, key->column, "\"%.*s\" has a value already", (int)key->text.len,
-				 key->text.data), NULL;
+		return toml_fail(reader, key->line, key->column, "\"%.*s\" has a value already",
+				 (int)key->text.len, key->text.data),
+		       NULL;
 	if (!array) {
 		array = add_member(holder, key);
 		array->type = TOML_ARRAY;
@@ -204,12 +214,14 @@ static struct toml *open_array(struct toml_reader *reader, struct toml *holder, 
 	return element;
 }
 
-static struct toml *open_table(struct toml_reader *reader, struct toml *holder, const struct toml_key *key)
+static struct toml *open_table(struct toml_reader *reader, struct toml *holder,
+			       const struct toml_key *key)
 {
 	struct toml *table = member(holder, key->text);
 
 	if (table && (table->type != TOML_TABLE || table->flags))
-		return toml_fail(reader, key->line, key->column, "[%.*s] is given twice", (int)key->text.len, key->text.data),
+		return toml_fail(reader, key->line, key->column, "[%.*s] is given twice",
+				 (int)key->text.len, key->text.data),
 		       NULL;
 	if (!table)
 		table = add_member(holder, key);
@@ -278,7 +290,11 @@ static bool check_text(struct toml_reader reader, struct slice text)
 int toml_parse(struct slice text, struct toml_doc **doc, struct toml_error *error)
 {
 	const char *start = text.len ? text.data : "";
-	struct toml_reader reader = {.at = start, .end = start + text.len, .line_start = start, .line = 1, .error = error};
+	struct toml_reader reader = {.at = start,
+				     .end = start + text.len,
+				     .line_start = start,
+				     .line = 1,
+				     .error = error};
 	struct toml_doc *made = mem_zalloc(MEM_CONF, sizeof(*made));
 	bool ok;
 

@@ -60,7 +60,8 @@ void toml_skip_blanks(struct toml_reader *reader)
 /* A carriage return counts as part of a line feed only. */
 static bool at_line_end(const struct toml_reader *reader)
 {
-	return *reader->at == '\n' || (reader->end - reader->at > 1 && memcmp(reader->at, "\r\n", 2) == 0);
+	return *reader->at == '\n' ||
+	       (reader->end - reader->at > 1 && memcmp(reader->at, "\r\n", 2) == 0);
 }
 
 static void take_line_end(struct toml_reader *reader)
@@ -103,7 +104,8 @@ bool toml_end_line(struct toml_reader *reader)
 	return true;
 }
 
-/* -- strings ---------------------------------------------------------------------------------------- */
+/* -- strings
+ * ---------------------------------------------------------------------------------------- */
 
 static bool append_utf8(struct buf *out, uint32_t c)
 {
@@ -133,8 +135,10 @@ static bool read_code_point(struct toml_reader *reader, unsigned digits, struct 
 
 	for (; digits; digits--, reader->at++) {
 		char c = toml_at_end(reader) ? 0 : *reader->at;
-		int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
-			  : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+		int digit = c >= '0' && c <= '9'   ? c - '0'
+			    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+			    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+						   : -1;
 
 		if (digit < 0)
 			return toml_fail_here(reader, "expected hexadecimal digits");
@@ -225,7 +229,8 @@ static bool read_string(struct toml_reader *reader, char quote, bool multi, stru
 
 static bool is_bare(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '_' || c == '-';
 }
 
 bool toml_read_key(struct toml_reader *reader, struct toml_key *key)
@@ -249,7 +254,8 @@ bool toml_read_key(struct toml_reader *reader, struct toml_key *key)
 	return true;
 }
 
-/* -- values ----------------------------------------------------------------------------------------- */
+/* -- values
+ * ----------------------------------------------------------------------------------------- */
 
 static bool take_string(struct toml_reader *reader, struct toml *value)
 {
@@ -261,7 +267,8 @@ static bool take_string(struct toml_reader *reader, struct toml *value)
 	if (!read_string(reader, quote, multi, &text))
 		return false;
 	value->type = TOML_STRING;
-	value->string = (struct slice){mem_strndup(MEM_CONF, text.data, buf_used(&text)), buf_used(&text)};
+	value->string =
+		(struct slice){mem_strndup(MEM_CONF, text.data, buf_used(&text)), buf_used(&text)};
 	return true;
 }
 
@@ -314,7 +321,8 @@ static bool put_decimal(struct number *number, struct slice word)
 
 	if (!put_sign(number, &word))
 		return false;
-	if (word.len > 1 && *word.data == '0' && !stands_at((struct slice){word.data + 1, 1}, ".eE"))
+	if (word.len > 1 && *word.data == '0' &&
+	    !stands_at((struct slice){word.data + 1, 1}, ".eE"))
 		return false;
 	if (!put_digits(number, &word, digits))
 		return false;
@@ -325,7 +333,8 @@ static bool put_decimal(struct number *number, struct slice word)
 	}
 	if (stands_at(word, "eE")) {
 		number->is_float = true;
-		if (!put_char(number, &word) || !put_sign(number, &word) || !put_digits(number, &word, digits))
+		if (!put_char(number, &word) || !put_sign(number, &word) ||
+		    !put_digits(number, &word, digits))
 			return false;
 	}
 	return !word.len;
@@ -342,7 +351,11 @@ static int base_of(struct slice word)
 static bool put_based(struct number *number, struct slice word, int base)
 {
 	word = (struct slice){word.data + 2, word.len - 2};
-	return put_digits(number, &word, base == 16 ? "0123456789abcdefABCDEF" : base == 8 ? "01234567" : "01") && !word.len;
+	return put_digits(number, &word,
+			  base == 16  ? "0123456789abcdefABCDEF"
+			  : base == 8 ? "01234567"
+				      : "01") &&
+	       !word.len;
 }
 
 /* Returns 0, -EINVAL or -ERANGE. */
@@ -366,7 +379,9 @@ static int take_number(struct slice word, struct toml *value)
 	else
 		value->integer = strtoll(number.text, NULL, base);
 	/* A float too small to be told from zero is one: only overflow counts. */
-	return errno == ERANGE && (!number.is_float || value->number > 1 || value->number < -1) ? -ERANGE : 0;
+	return errno == ERANGE && (!number.is_float || value->number > 1 || value->number < -1)
+		       ? -ERANGE
+		       : 0;
 }
 
 static bool is_value_char(char c)
@@ -395,6 +410,7 @@ bool toml_read_scalar(struct toml_reader *reader, struct toml *value)
 	rc = take_number(word, value);
 	if (!rc)
 		return true;
-	return toml_fail(reader, value->line, value->column, "\"%.*s\" is %s", word.len > 60 ? 60 : (int)word.len, word.data,
+	return toml_fail(reader, value->line, value->column, "\"%.*s\" is %s",
+			 word.len > 60 ? 60 : (int)word.len, word.data,
 			 rc == -ERANGE ? "too large a number" : "no value; text stands in quotes");
 }

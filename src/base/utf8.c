@@ -2,7 +2,8 @@
 /* Whole characters of UTF-8. */
 #include "base/utf8.h"
 
-/* Overlong forms, surrogates and what lies above U+10FFFF show in the second byte (RFC 3629, section 4). */
+/* Overlong forms, surrogates and what lies above U+10FFFF show in the second byte (RFC 3629,
+ * section 4). */
 static bool is_second(unsigned char first, unsigned char second)
 {
 	switch (first) {

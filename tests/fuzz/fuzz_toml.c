@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Fuzzes the reader of TOML and a table of every type of option; what was accepted is shown and read again. */
+/* Fuzzes the reader of TOML and a table of every type of option; what was accepted is shown and
+ * read again. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -24,13 +25,23 @@ struct settings {
 	struct conf_tables items;
 };
 
-#define OPTION(name, kind, member, value)                                                                              \
-	{.key = name, .type = kind, .offset = offsetof(struct settings, member), .preset = value, .text = "fuzzed"}
+#define OPTION(name, kind, member, value)                                                          \
+	{                                                                                          \
+		.key = name, .type = kind, .offset = offsetof(struct settings, member),            \
+		.preset = value, .text = "fuzzed"                                                  \
+	}
 
 /* No secret: it could name a file. */
 static const struct conf_option item_options[] = {
-	{.key = "name", .type = CONF_TEXT, .offset = offsetof(struct item, name), .text = "required"},
-	{.key = "count", .type = CONF_COUNT, .offset = offsetof(struct item, count), .preset = "1", .text = "fuzzed"},
+	{.key = "name",
+	 .type = CONF_TEXT,
+	 .offset = offsetof(struct item, name),
+	 .text = "required"},
+	{.key = "count",
+	 .type = CONF_COUNT,
+	 .offset = offsetof(struct item, count),
+	 .preset = "1",
+	 .text = "fuzzed"},
 	{.key = NULL},
 };
 
@@ -44,11 +55,23 @@ static const struct conf_option options[] = {
 	OPTION("s.per", CONF_PER_TIME, per_time, "5 per minute"),
 	OPTION("s.queue", CONF_QUEUE, queue, "10 stanzas, 1 MB"),
 	OPTION("list", CONF_LIST, list, "[\"a\"]"),
-	{.key = "choice", .type = CONF_CHOICE, .offset = offsetof(struct settings, choice), .preset = "b", .text = "fuzzed",
+	{.key = "choice",
+	 .type = CONF_CHOICE,
+	 .offset = offsetof(struct settings, choice),
+	 .preset = "b",
+	 .text = "fuzzed",
 	 .choices = "a b c"},
-	{.key = "off", .type = CONF_DURATION, .offset = offsetof(struct settings, later), .preset = "off", .text = "fuzzed",
+	{.key = "off",
+	 .type = CONF_DURATION,
+	 .offset = offsetof(struct settings, later),
+	 .preset = "off",
+	 .text = "fuzzed",
 	 .off = "off"},
-	{.key = "item", .type = CONF_TABLES, .offset = offsetof(struct settings, items), .text = "fuzzed", .sub = item_options,
+	{.key = "item",
+	 .type = CONF_TABLES,
+	 .offset = offsetof(struct settings, items),
+	 .text = "fuzzed",
+	 .sub = item_options,
 	 .sub_size = sizeof(struct item)},
 	{.key = NULL},
 };

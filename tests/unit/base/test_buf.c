@@ -42,8 +42,16 @@ static void reads_whole_decimal_numbers(void **state)
 
 static void refuses_what_is_no_decimal_number(void **state)
 {
-	static const char *const bad[] = {"", " 1", "1 ", "-1", "+1", "0x1", "1.0", "18446744073709551616",
-					  "99999999999999999999999", "\xd9\xa1"};
+	static const char *const bad[] = {"",
+					  " 1",
+					  "1 ",
+					  "-1",
+					  "+1",
+					  "0x1",
+					  "1.0",
+					  "18446744073709551616",
+					  "99999999999999999999999",
+					  "\xd9\xa1"};
 	uint64_t value = 7;
 
 	for (size_t at = 0; at < countof(bad); at++)

@@ -18,8 +18,14 @@ static void escapes_for_xml(void **state)
 /* RFC 4648, section 10. */
 static const struct {
 	const char *bytes, *text;
-} pairs[] = {{"", ""},		  {"f", "Zg=="},	{"fo", "Zm8="},		{"foo", "Zm9v"},
-	     {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}, {"\xff\xfe\xfb", "//77"},
+} pairs[] = {{"", ""},
+	     {"f", "Zg=="},
+	     {"fo", "Zm8="},
+	     {"foo", "Zm9v"},
+	     {"foob", "Zm9vYg=="},
+	     {"fooba", "Zm9vYmE="},
+	     {"foobar", "Zm9vYmFy"},
+	     {"\xff\xfe\xfb", "//77"},
 	     {"\xfb\xff", "+/8="}};
 
 static void writes_base64(void **state)
@@ -59,8 +65,9 @@ static void reads_back_every_byte(void **state)
 
 static void refuses_sloppy_base64(void **state)
 {
-	static const char *const bad[] = {"Z",	  "Zg",	   "Zg=",   "====",    "=",	   "Zh==",	 "Zm9=", "Zg==Zg==",
-					  "Zm 9v", "Zm9v\n", "Z===",  "Zm-_",    "Zm9vYg=", "Zm9vZ=g=", "\xc3\xa9==", " Zg="};
+	static const char *const bad[] = {
+		"Z",	 "Zg",	   "Zg=",  "====", "=",	      "Zh==",	  "Zm9=",	"Zg==Zg==",
+		"Zm 9v", "Zm9v\n", "Z===", "Zm-_", "Zm9vYg=", "Zm9vZ=g=", "\xc3\xa9==", " Zg="};
 	AUTO(buf_fini) struct buf buf = {0};
 
 	buf_append_text(&buf, "kept");

@@ -23,7 +23,8 @@ struct sink {
 	struct log log;
 };
 
-static void open_sink(struct sink *sink, enum log_level level, enum log_format format, bool threaded)
+static void open_sink(struct sink *sink, enum log_level level, enum log_format format,
+		      bool threaded)
 {
 	assert_int_equal(pipe2(sink->ends, O_CLOEXEC), 0);
 	sink->writer = log_writer_new(sink->ends[1], level, format, threaded);
@@ -44,7 +45,8 @@ static void close_sink(struct sink *sink, struct buf *out)
 	close(sink->ends[0]);
 }
 
-static void assert_written(enum log_format format, const char *who, const char *text, const char *wanted)
+static void assert_written(enum log_format format, const char *who, const char *text,
+			   const char *wanted)
 {
 	for (int threaded = 0; threaded < 2; threaded++) {
 		AUTO(buf_fini) struct buf out = {0};
@@ -60,17 +62,22 @@ static void assert_written(enum log_format format, const char *who, const char *
 
 static void writes_lines_of_text(void **state)
 {
-	assert_written(LOG_TEXT, "romeo@example.net/orchard", "bound", NOW " info c2s: bound [romeo@example.net/orchard]\n");
+	assert_written(LOG_TEXT, "romeo@example.net/orchard", "bound",
+		       NOW " info c2s: bound [romeo@example.net/orchard]\n");
 	assert_written(LOG_TEXT, NULL, "started \xc3\xa9", NOW " info c2s: started \xc3\xa9\n");
-	assert_written(LOG_TEXT, "a\nb", "one\ntwo\t\xff", NOW " info c2s: one\\x0atwo\\x09\\xff [a\\x0ab]\n");
+	assert_written(LOG_TEXT, "a\nb", "one\ntwo\t\xff",
+		       NOW " info c2s: one\\x0atwo\\x09\\xff [a\\x0ab]\n");
 }
 
 static void writes_an_object_a_line(void **state)
 {
 	assert_written(LOG_JSON, "romeo@example.net", "said \"hi\\\"\n\xc3\xa9\xff",
-		       "{\"time\":\"" NOW "\",\"level\":\"info\",\"part\":\"c2s\",\"text\":\"said \\\"hi\\\\\\\"\\u000a\xc3\xa9\\ufffd\","
+		       "{\"time\":\"" NOW "\",\"level\":\"info\",\"part\":\"c2s\",\"text\":\"said "
+					  "\\\"hi\\\\\\\"\\u000a\xc3\xa9\\ufffd\","
 		       "\"who\":\"romeo@example.net\"}\n");
-	assert_written(LOG_JSON, NULL, "", "{\"time\":\"" NOW "\",\"level\":\"info\",\"part\":\"c2s\",\"text\":\"\"}\n");
+	assert_written(LOG_JSON, NULL, "",
+		       "{\"time\":\"" NOW
+		       "\",\"level\":\"info\",\"part\":\"c2s\",\"text\":\"\"}\n");
 }
 
 static void keeps_to_its_level(void **state)
@@ -151,7 +158,8 @@ static void keeps_the_order_around_the_ring_many_times(void **state)
 	at = buf_text(&out);
 	for (unsigned line = 0; line < written; line++) {
 		char wanted[80];
-		int wanted_len = snprintf(wanted, sizeof(wanted), NOW " info c2s: line %u of many, many lines\n", line);
+		int wanted_len = snprintf(wanted, sizeof(wanted),
+					  NOW " info c2s: line %u of many, many lines\n", line);
 
 		assert_memory_equal(at, wanted, wanted_len);
 		at += wanted_len;
@@ -214,7 +222,8 @@ static void drops_lines_and_says_how_many(void **state)
 	/* Nobody reads: the pipe is full at some time, then the ring is. */
 	open_sink(&sink, LOG_INFO, LOG_TEXT, true);
 	for (unsigned line = 0; line < 5000; line++)
-		log_info(&sink.log, "a line that fills the pipe, and the ring behind it, number %u", line);
+		log_info(&sink.log, "a line that fills the pipe, and the ring behind it, number %u",
+			 line);
 	dropped = log_dropped(sink.writer);
 	assert_true(dropped > 100);
 	while (count_lines(&out, " info c2s: a line") + dropped < 5000) {
@@ -297,8 +306,10 @@ static void quotes_what_peers_send(void **state)
 
 	assert_string_equal(log_quote(out, SLICE("romeo")), "\"romeo\"");
 	assert_string_equal(log_quote(out, (struct slice){NULL, 0}), "\"\"");
-	assert_string_equal(log_quote(out, SLICE("a\"b\\c\nd\x7f")), "\"a\\x22b\\x5cc\\x0ad\\x7f\"");
-	assert_string_equal(log_quote(out, SLICE("\xc3\xa9\xff\xc2\x9b\xe2\x82")), "\"\xc3\xa9\\xff\\xc2\\x9b\\xe2\\x82\"");
+	assert_string_equal(log_quote(out, SLICE("a\"b\\c\nd\x7f")),
+			    "\"a\\x22b\\x5cc\\x0ad\\x7f\"");
+	assert_string_equal(log_quote(out, SLICE("\xc3\xa9\xff\xc2\x9b\xe2\x82")),
+			    "\"\xc3\xa9\\xff\\xc2\\x9b\\xe2\\x82\"");
 	assert_string_equal(log_quote(out, SLICE("nul\0here")), "\"nul\\x00here\"");
 	for (unsigned lead = 0; lead < 8; lead++) {
 		static const char *const fillers[] = {"x", "\n", "\xc3\xa9", "\xf0\x9f\x98\x80"};

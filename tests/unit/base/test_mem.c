@@ -147,7 +147,8 @@ static void wipes(void **state)
 	mem_wipe(NULL, 0);
 }
 
-/* -- threads ---------------------------------------------------------------------------------------- */
+/* -- threads
+ * ---------------------------------------------------------------------------------------- */
 
 enum { MOVED = 1000 };
 
@@ -248,8 +249,6 @@ static void makes_no_system_calls_in_the_steady_state(void **state)
 	struct heap_usage before, after;
 	void *blocks[64] = {NULL};
 
-	if (BLOCKS_ARE_PLAIN)
-		skip();
 	for (unsigned round = 0; round < 5000; round++) {
 		void **block = &blocks[round * 7 % 64];
 
@@ -260,7 +259,9 @@ static void makes_no_system_calls_in_the_steady_state(void **state)
 	}
 	heap_usage(*state, &after);
 	assert_int_equal(after.allocations - before.allocations, 2500);
-	assert_int_equal(after.system_calls - before.system_calls, 0);
+	/* Under sanitizers each block is the system's own. */
+	if (!BLOCKS_ARE_PLAIN)
+		assert_int_equal(after.system_calls - before.system_calls, 0);
 	for (unsigned at = 0; at < 64; at++)
 		mem_free(blocks[at]);
 }

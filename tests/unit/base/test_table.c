@@ -29,16 +29,19 @@ static struct entry *make_entries(void)
 	return entries;
 }
 
-/* Bytes 0 1 2 ... of a length, hashed under the key 0 1 2 ... f: the vectors of other implementations. */
+/* Bytes 0 1 2 ... of a length, hashed under the key 0 1 2 ... f: the vectors of other
+ * implementations. */
 static void hashes_as_siphash_1_3(void **state)
 {
-	static const uint64_t wanted[] = {0xabac0158050fc4dc, 0xc9f49bf37d57ca93, 0x82cb9b024dc7d44d};
+	static const uint64_t wanted[] = {0xabac0158050fc4dc, 0xc9f49bf37d57ca93,
+					  0x82cb9b024dc7d44d};
 	const struct hash_key key = {0x0706050403020100, 0x0f0e0d0c0b0a0908};
 	static const char bytes[] = {0, 1, 2};
 
 	for (size_t len = 0; len < countof(wanted); len++)
 		assert_true(hash_bytes(key, (struct slice){bytes, len}) == wanted[len]);
-	assert_true(hash_bytes((struct hash_key){0, 0}, SLICE("the quick brown fox")) == 0x5a17575ad3449cba);
+	assert_true(hash_bytes((struct hash_key){0, 0}, SLICE("the quick brown fox")) ==
+		    0x5a17575ad3449cba);
 }
 
 static void hashes_differently_under_another_key(void **state)
@@ -97,7 +100,8 @@ static void finds_the_rest_after_deletes(void **state)
 			table_put(&table, &entries[at]);
 		for (unsigned at = 0; at < COUNT; at++) {
 			if (at % 3 != round)
-				assert_ptr_equal(table_del(&table, key_of(&entries[at])), &entries[at]);
+				assert_ptr_equal(table_del(&table, key_of(&entries[at])),
+						 &entries[at]);
 		}
 		for (unsigned at = 0; at < COUNT; at++)
 			assert_ptr_equal(table_get(&table, key_of(&entries[at])),

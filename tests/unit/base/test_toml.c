@@ -81,9 +81,11 @@ static void reads_an_empty_document(void **state)
 
 static void reads_integers(void **state)
 {
-	AUTO(toml_free) struct toml_doc *doc = read("a = 0\nb = +99\nc = -17\nd = 1_000_000\ne = 0xDEAD_beef\nf = 0o755\n"
-						    "g = 0b1101_0110\nh = 9223372036854775807\ni = -9223372036854775808\n"
-						    "j = -0\nk=0x0\n");
+	AUTO(toml_free)
+	struct toml_doc *doc =
+		read("a = 0\nb = +99\nc = -17\nd = 1_000_000\ne = 0xDEAD_beef\nf = 0o755\n"
+		     "g = 0b1101_0110\nh = 9223372036854775807\ni = -9223372036854775808\n"
+		     "j = -0\nk=0x0\n");
 
 	assert_integer(doc, "a", 0);
 	assert_integer(doc, "b", 99);
@@ -100,9 +102,12 @@ static void reads_integers(void **state)
 
 static void reads_floats(void **state)
 {
-	static const double wanted[] = {1.0, 3.1415, -0.01, 5e22, 1e6, -2e-2, 6.626e-34, 224617.445991228, 0.0, 1e05};
-	AUTO(toml_free) struct toml_doc *doc = read("a = [+1.0, 3.1415, -0.01, 5e+22, 1e06, -2E-2, 6.626e-34,\n"
-						    "224_617.445_991_228, 0e0, 1e0_5]\nb = [inf, +inf, -inf, nan, -nan]\n");
+	static const double wanted[] = {1.0,	   3.1415,	     -0.01, 5e22, 1e6, -2e-2,
+					6.626e-34, 224617.445991228, 0.0,   1e05};
+	AUTO(toml_free)
+	struct toml_doc *doc =
+		read("a = [+1.0, 3.1415, -0.01, 5e+22, 1e06, -2E-2, 6.626e-34,\n"
+		     "224_617.445_991_228, 0e0, 1e0_5]\nb = [inf, +inf, -inf, nan, -nan]\n");
 	const struct toml *value = at_path(doc, "a")->child;
 
 	for (size_t at = 0; at < countof(wanted); at++, value = value->next) {
@@ -126,9 +131,10 @@ static void reads_booleans(void **state)
 
 static void reads_strings_of_one_line(void **state)
 {
-	AUTO(toml_free) struct toml_doc *doc =
-		read("a = \"q\\\"b\\\\ \\b\\t\\n\\f\\r \\u00e9 \\U0001F600\"\nb = 'C:\\dir \"x\"'\nc = \"\"\nd = ''\n"
-		     "e = \"# no comment\"\nf = \"tab\there\"\ng = \"\xc3\xa9\"\n");
+	AUTO(toml_free)
+	struct toml_doc *doc = read("a = \"q\\\"b\\\\ \\b\\t\\n\\f\\r \\u00e9 \\U0001F600\"\nb = "
+				    "'C:\\dir \"x\"'\nc = \"\"\nd = ''\n"
+				    "e = \"# no comment\"\nf = \"tab\there\"\ng = \"\xc3\xa9\"\n");
 
 	assert_string(doc, "a", "q\"b\\ \b\t\n\f\r \xc3\xa9 \xf0\x9f\x98\x80");
 	assert_string(doc, "b", "C:\\dir \"x\"");
@@ -141,10 +147,12 @@ static void reads_strings_of_one_line(void **state)
 
 static void reads_strings_of_many_lines(void **state)
 {
-	AUTO(toml_free) struct toml_doc *doc =
-		read("a = \"\"\"\nRoses\nare \\\n\n   red\\n\"\"\"\nb = '''\nraw \\n\n'''\nc = \"\"\"x\"\"\"\"\"\n"
-		     "d = ''''a'b''c'''''\ne = \"\"\"one\r\ntwo\"\"\"\nf = \"\"\"\"\"\"\ng = \"\"\"a \\  \r\n  b\"\"\"\n"
-		     "h = \"\"\"a \"\"\\\" b\"\"\"\nafter = 1\n");
+	AUTO(toml_free)
+	struct toml_doc *doc = read("a = \"\"\"\nRoses\nare \\\n\n   red\\n\"\"\"\nb = '''\nraw "
+				    "\\n\n'''\nc = \"\"\"x\"\"\"\"\"\n"
+				    "d = ''''a'b''c'''''\ne = \"\"\"one\r\ntwo\"\"\"\nf = "
+				    "\"\"\"\"\"\"\ng = \"\"\"a \\  \r\n  b\"\"\"\n"
+				    "h = \"\"\"a \"\"\\\" b\"\"\"\nafter = 1\n");
 
 	assert_string(doc, "a", "Roses\nare red\n");
 	assert_string(doc, "b", "raw \\n\n");
@@ -159,8 +167,10 @@ static void reads_strings_of_many_lines(void **state)
 
 static void reads_keys(void **state)
 {
-	AUTO(toml_free) struct toml_doc *doc = read("bare-key_1 = 1\n1234 = 2\n\"quoted key\" = 3\n'lit \"x\"' = 4\n\"\" = 5\n"
-						    "a.b.c = 6\na . \"b\".d=7\na.e = 8\n3.14 = 9\n\"dotted.key\" = 10\n");
+	AUTO(toml_free)
+	struct toml_doc *doc =
+		read("bare-key_1 = 1\n1234 = 2\n\"quoted key\" = 3\n'lit \"x\"' = 4\n\"\" = 5\n"
+		     "a.b.c = 6\na . \"b\".d=7\na.e = 8\n3.14 = 9\n\"dotted.key\" = 10\n");
 
 	assert_integer(doc, "bare-key_1", 1);
 	assert_integer(doc, "1234", 2);
@@ -177,8 +187,10 @@ static void reads_keys(void **state)
 
 static void reads_arrays(void **state)
 {
-	AUTO(toml_free) struct toml_doc *doc = read("a = []\nb = [ 1, \"two\", 3.0, ]\nc = [ # here\n\t[1, 2],\n\n\t['x'], # and here\n]\n"
-						    "d = [{x = 1}, {x = 2, y = [3]}]\ne = [1,2\n,3]\n");
+	AUTO(toml_free)
+	struct toml_doc *doc = read("a = []\nb = [ 1, \"two\", 3.0, ]\nc = [ # here\n\t[1, "
+				    "2],\n\n\t['x'], # and here\n]\n"
+				    "d = [{x = 1}, {x = 2, y = [3]}]\ne = [1,2\n,3]\n");
 
 	assert_int_equal(at_path(doc, "a")->type, TOML_ARRAY);
 	assert_count(doc, "a", 0);
@@ -192,8 +204,10 @@ static void reads_arrays(void **state)
 
 static void reads_tables(void **state)
 {
-	AUTO(toml_free) struct toml_doc *doc = read("top = 1\n[a]\nx = 2\n[ a . \"b c\" ]\ny = 3\n[d.e.f]\nz = 4\n[d] # afterwards\nw = 5\n"
-						    "[g]\nh.i = 6\nh.j = 7\n[g.h.k]\nl = 8\n[empty]\n");
+	AUTO(toml_free)
+	struct toml_doc *doc = read("top = 1\n[a]\nx = 2\n[ a . \"b c\" ]\ny = 3\n[d.e.f]\nz = "
+				    "4\n[d] # afterwards\nw = 5\n"
+				    "[g]\nh.i = 6\nh.j = 7\n[g.h.k]\nl = 8\n[empty]\n");
 
 	assert_integer(doc, "top", 1);
 	assert_integer(doc, "a.x", 2);
@@ -207,7 +221,9 @@ static void reads_tables(void **state)
 
 static void reads_inline_tables(void **state)
 {
-	AUTO(toml_free) struct toml_doc *doc = read("a = {}\nb = { x = 1, y.z = \"2\", 'q' = [1, {r = 3}] }\nc = [\n{ d = 1 },\n]\n");
+	AUTO(toml_free)
+	struct toml_doc *doc = read(
+		"a = {}\nb = { x = 1, y.z = \"2\", 'q' = [1, {r = 3}] }\nc = [\n{ d = 1 },\n]\n");
 
 	assert_int_equal(at_path(doc, "a")->type, TOML_TABLE);
 	assert_integer(doc, "b.x", 1);
@@ -218,9 +234,12 @@ static void reads_inline_tables(void **state)
 
 static void reads_arrays_of_tables(void **state)
 {
-	AUTO(toml_free) struct toml_doc *doc = read("[[fruit]]\nname = 'apple'\n[fruit.physical]\ncolor = 'red'\n[[fruit.variety]]\n"
-						    "name = 'delicious'\n[[fruit.variety]]\nname = 'smith'\n[[ fruit ]]\nname = 'banana'\n"
-						    "[[fruit.variety]]\nname = 'plantain'\n[[fruit]]\n[[fruit]]\n");
+	AUTO(toml_free)
+	struct toml_doc *doc = read(
+		"[[fruit]]\nname = 'apple'\n[fruit.physical]\ncolor = 'red'\n[[fruit.variety]]\n"
+		"name = 'delicious'\n[[fruit.variety]]\nname = 'smith'\n[[ fruit ]]\nname = "
+		"'banana'\n"
+		"[[fruit.variety]]\nname = 'plantain'\n[[fruit]]\n[[fruit]]\n");
 
 	assert_count(doc, "fruit", 4);
 	assert_string(doc, "fruit.0.name", "apple");
@@ -233,7 +252,9 @@ static void reads_arrays_of_tables(void **state)
 
 static void keeps_the_order_and_the_places(void **state)
 {
-	AUTO(toml_free) struct toml_doc *doc = read("b =  1\r\n  a = \"x\"\n[s.t]\n\tkey = [ 1,\n   22 ]\n[[c]]\nin = { p = true }\n");
+	AUTO(toml_free)
+	struct toml_doc *doc = read(
+		"b =  1\r\n  a = \"x\"\n[s.t]\n\tkey = [ 1,\n   22 ]\n[[c]]\nin = { p = true }\n");
 	const struct toml *child = toml_root(doc)->child;
 
 	assert_text(child->key, "b");
@@ -258,7 +279,8 @@ static void keeps_the_order_and_the_places(void **state)
 	assert_int_equal(at_path(doc, "c.0.in.p")->column, 12);
 }
 
-/* -- mistakes --------------------------------------------------------------------------------------- */
+/* -- mistakes
+ * --------------------------------------------------------------------------------------- */
 
 static const struct {
 	const char *text;
@@ -359,8 +381,10 @@ static void says_where_a_mistake_is(void **state)
 
 		assert_int_equal(toml_parse(slice_of(mistakes[at].text), &doc, &error), -EINVAL);
 		assert_null(doc);
-		snprintf(got, sizeof(got), "%zu: %u:%u: %s", at, error.line, error.column, error.text);
-		snprintf(wanted, sizeof(wanted), "%zu: %u:%u: %s", at, mistakes[at].line, mistakes[at].column, mistakes[at].says);
+		snprintf(got, sizeof(got), "%zu: %u:%u: %s", at, error.line, error.column,
+			 error.text);
+		snprintf(wanted, sizeof(wanted), "%zu: %u:%u: %s", at, mistakes[at].line,
+			 mistakes[at].column, mistakes[at].says);
 		assert_string_equal(got, wanted);
 	}
 }
