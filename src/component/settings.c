@@ -102,8 +102,8 @@ const struct conf_option settings_options[] = {
 
 	LATER("messages.archive", CONF_DURATION, messages.archive_ms, "off",
 		"how long messages are archived", NULL),
-	LATER("messages.offline", CONF_DURATION, messages.offline_ms, "forever",
-		"how long messages wait for who is away", NULL),
+	SETTING("messages.offline", CONF_DURATION, messages.offline_ms, "30 days",
+		"how long messages for who is away are kept; off stores none"),
 
 	SETTING("limits.client_rate", CONF_RATE, limits.client_rate, "20 KB/s",
 		"how fast a client may send; off: as it likes"),
