@@ -163,7 +163,7 @@ static bool same_user(const struct jid *a, const struct jid *b)
 /* Who may not overtake whom. A subscription comes from the account, what follows it from a resource: bare addresses. */
 static bool same_way(const struct hold *hold, enum sm_chain chain, const struct stanza *stanza)
 {
-	return hold->chain == chain && hold->stanza->kind != STANZA_IQ &&
+	return hold->chain == chain && !hold->commit.loose && hold->stanza->kind != STANZA_IQ &&
 	       same_user(hold->stanza->from, stanza->from) && same_user(hold->stanza->to, stanza->to);
 }
 

@@ -11,8 +11,8 @@
 
 enum {
 	USERS_RESTING_MAX = 1000, /* users without sessions that are kept */
-	LOAD_WAITING_MAX = 64,    /* packets for a user being loaded */
-	USER_HOLDS_MAX = 256,
+	LOAD_WAITING_MAX = 500,   /* packets for a user being loaded */
+	USER_HOLDS_MAX = 1000,
 	CHAIN_HOOKS_MAX = 64,
 };
 

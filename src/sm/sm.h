@@ -134,6 +134,7 @@ struct sm_commit {
 	void *state;
 	unsigned note;
 	bool stale; /* read the user anew when it fails */
+	bool loose; /* what follows need not wait: its order is kept otherwise */
 };
 int sm_commit(const struct sm_event *event, const struct sm_commit *commit);
 

@@ -28,8 +28,8 @@ struct sm_load {
 		unsigned op;
 	} reads[LOAD_READS_MAX];
 	unsigned read_count;
-	struct packet *waiting[LOAD_WAITING_MAX];
-	unsigned waiting_count;
+	struct packet **waiting;
+	unsigned waiting_count, waiting_cap;
 };
 
 static void load_start(struct user *user);
@@ -127,6 +127,13 @@ static bool is_known(const struct sm_load *load, const struct store_txn *txn)
 	return accounts > 0 || active > 0;
 }
 
+static void load_free(struct sm_load *load)
+{
+	wait_del(load->user->sm, &load->wait);
+	mem_free(load->waiting);
+	mem_free(load);
+}
+
 /* The packets that waited, in order; more may wait again behind a new load. */
 static void load_end(struct sm_load *load, bool loaded)
 {
@@ -139,8 +146,7 @@ static void load_end(struct sm_load *load, bool loaded)
 		else
 			route_not_loaded(sm, &load->waiting[at]);
 	}
-	wait_del(sm, &load->wait);
-	mem_free(load);
+	load_free(load);
 }
 
 static void loaded(void *arg, uint64_t token, const struct store_txn *txn, int result)
@@ -197,6 +203,10 @@ bool user_wait(struct user *user, struct packet **packet)
 
 	if (!load || load->waiting_count == LOAD_WAITING_MAX)
 		return false;
+	if (load->waiting_count == load->waiting_cap) {
+		load->waiting_cap = load->waiting_cap ? load->waiting_cap * 2 : 4;
+		load->waiting = mem_realloc(MEM_USER, load->waiting, load->waiting_cap * sizeof(*load->waiting));
+	}
 	load->waiting[load->waiting_count++] = *packet;
 	*packet = NULL;
 	return true;
@@ -268,8 +278,7 @@ static void load_drop(struct user *user)
 		return;
 	for (unsigned at = 0; at < load->waiting_count; at++)
 		packet_free(&load->waiting[at]);
-	wait_del(user->sm, &load->wait);
-	mem_free(load);
+	load_free(load);
 	user->load = NULL;
 }
 

@@ -40,13 +40,16 @@ static int stored(void *state, const struct sm_event *event, unsigned note)
 	return 0;
 }
 
-/* Delivery found nobody to take it. What has no body is of the moment: nobody wants it later. */
+/*
+ * Delivery found nobody to take it. What has no body is of the moment: nobody wants it later. The next message need not
+ * wait for this one's commit: storage keeps an owner's order, and who comes meanwhile is given both.
+ */
 static int store(void *state, const struct sm_event *event)
 {
 	const struct offline *offline = state;
 	struct offline_user *user = state_of(event->user);
 	const struct stanza *stanza = event->stanza;
-	struct sm_commit commit = {.committed = stored, .state = state};
+	struct sm_commit commit = {.committed = stored, .state = state, .loose = true};
 	AUTO(buf_fini) struct buf text = {0};
 
 	if (stanza_find(stanza, NS_CLIENT, "body") < 0)

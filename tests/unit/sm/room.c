@@ -453,3 +453,16 @@ struct process *room_process(struct room *room)
 {
 	return room->process;
 }
+
+void room_hide_c2s_of(struct room *room, const char *client)
+{
+	struct session *session = room_session(room, client);
+
+	str_free(&session->at);
+	session->at = str_new(SLICE("ghost"));
+}
+
+void room_disk_full(struct room *room, bool full)
+{
+	sim_disk_full(room->sim, full);
+}

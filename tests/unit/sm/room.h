@@ -30,6 +30,9 @@ void room_from_world(struct room *room, const char *xml);
 void room_action(struct room *room, const char *client, int action, const char *target);
 void room_restart(struct room *room); /* an orderly end and a new start; clients have no sessions then */
 void room_lose_c2s(struct room *room); /* every worker hears that its name went away */
+/* From now on the session's c2s is a name that nobody serves. */
+void room_hide_c2s_of(struct room *room, const char *client);
+void room_disk_full(struct room *room, bool full);
 
 /* What a client ("world": the world) was told, each thing once, in order. */
 const char *room_next(struct room *room, const char *client); /* NULL: nothing more */

@@ -53,7 +53,7 @@ static void sends_on_what_an_ended_session_left(void **state)
 
 static void bounds_what_waits_for_a_user(void **state)
 {
-	static const char *batch[2 * 100 + 1];
+	static const char *batch[2 * 600 + 1];
 	struct room *room = *state;
 	unsigned refused = 0, given = 0;
 	const char *text;
@@ -61,7 +61,7 @@ static void bounds_what_waits_for_a_user(void **state)
 	people(room);
 	room_restart(room);
 	room_login(room, "romeo@localhost/a");
-	for (unsigned at = 0; at < 100; at++) {
+	for (unsigned at = 0; at < 600; at++) {
 		batch[2 * at] = "romeo@localhost/a";
 		batch[2 * at + 1] = CHAT("x");
 	}
@@ -72,8 +72,47 @@ static void bounds_what_waits_for_a_user(void **state)
 	room_send(room, "juliet@localhost/b", "<presence/>");
 	while ((text = room_next(room, "juliet@localhost/b")))
 		given += strstr(text, "<body>x</body>") != NULL;
-	assert_int_equal(refused + given, 100);
-	assert_int_equal(given, 64);
+	assert_int_equal(refused + given, 600);
+	assert_int_equal(given, 500);
+}
+
+/* Nobody else may take what is for a c2s that is not there: the session goes, the message finds another way. */
+static void stores_what_a_lost_session_did_not_get(void **state)
+{
+	struct room *room = *state;
+
+	people(room);
+	room_login(room, "juliet@localhost/b");
+	room_send(room, "juliet@localhost/b", "<presence/>");
+	room_forget(room);
+	room_hide_c2s_of(room, "juliet@localhost/b");
+	room_send(room, "romeo@localhost/a", CHAT("lost"));
+	room_expect_nothing(room, "romeo@localhost/a");
+	assert_null(room_session(room, "juliet@localhost/b"));
+	room_login(room, "juliet@localhost/c");
+	room_send(room, "juliet@localhost/c", "<presence/>");
+	room_expect_among(room, "juliet@localhost/c", "<body>lost</body>");
+}
+
+static void asks_to_try_again_when_storage_fails(void **state)
+{
+	struct room *room = *state;
+
+	people(room);
+	room_send(room, "romeo@localhost/a", "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>");
+	room_forget(room);
+	room_disk_full(room, true);
+	room_send(room, "romeo@localhost/a", CHAT("refused"));
+	room_expect(room, "romeo@localhost/a", "<error type='wait'");
+	room_send(room, "romeo@localhost/a",
+		  "<iq type='set' id='s'><query xmlns='jabber:iq:roster'><item jid='a@b'/></query></iq>");
+	room_expect(room, "romeo@localhost/a", "<error type='wait'");
+	room_disk_full(room, false);
+	room_send(room, "romeo@localhost/a", "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>");
+	room_expect(room, "romeo@localhost/a", "<query xmlns='jabber:iq:roster'/></iq>");
+	assert_int_equal(room_settled(room, "romeo@localhost/a"), 4);
+	room_send(room, "romeo@localhost/a", CHAT("stored"));
+	room_expect_nothing(room, "romeo@localhost/a");
 }
 
 static void settles_a_message_that_reached_a_session(void **state)
@@ -108,6 +147,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(keeps_a_message_behind_the_request_before_it, room_open, room_close),
 		cmocka_unit_test_setup_teardown(sends_on_what_an_ended_session_left, room_open, room_close),
 		cmocka_unit_test_setup_teardown(bounds_what_waits_for_a_user, room_open_one, room_close),
+		cmocka_unit_test_setup_teardown(stores_what_a_lost_session_did_not_get, room_open, room_close),
+		cmocka_unit_test_setup_teardown(asks_to_try_again_when_storage_fails, room_open, room_close),
 		cmocka_unit_test_setup_teardown(settles_a_message_that_reached_a_session, room_open, room_close),
 	};
 
