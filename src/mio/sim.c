@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <sqlite3.h>
 #include <stdio.h>
-#include "mio/sim_core.h"
+#include "mio/sim_net.h"
 
 enum { DELAY_MIN_US = 50, DELAY_MAX_US = 5000, DRIVER_MIN_US = 100, DRIVER_MAX_US = 20000 };
 

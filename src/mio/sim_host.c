@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
-#include "mio/sim_core.h"
+#include "mio/sim_net.h"
 
 enum { TURN_MAX_US = 100, STALL_PERCENT = 2, STALL_MAX_US = 5000, LATE_MAX_US = 500 };
 

@@ -11,7 +11,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/un.h>
-#include "mio/sim_core.h"
+#include "mio/sim_net.h"
 
 enum { ROOM_MIN = 512, ROOM_MAX = 64 * 1024, PORT_MAX = 60999 };
 

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
-#include "mio/sim_core.h"
+#include "mio/sim_net.h"
 
 enum { ACCEPTS_PER_TURN = 16 };
 
