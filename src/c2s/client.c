@@ -104,7 +104,7 @@ static void end_session(struct client *client)
 		return;
 	packet = session_packet(client, SESSION_END);
 	client->state = CLIENT_UNBOUND;
-	metric_add(client->c2s->worker->process, METRIC_SESSIONS, -1);
+	metric_add(client->c2s->worker->process, METRIC_BOUND, -1);
 	link_send(client->c2s->worker->link, &packet);
 }
 
@@ -255,7 +255,7 @@ const struct conn_handler client_handler = {
 void client_end(struct client *client, enum sx_error error)
 {
 	if (client->state == CLIENT_ACTIVE)
-		metric_add(client->c2s->worker->process, METRIC_SESSIONS, -1);
+		metric_add(client->c2s->worker->process, METRIC_BOUND, -1);
 	client->state = CLIENT_UNBOUND;
 	conn_close(client->conn, error, NULL);
 }
@@ -298,7 +298,7 @@ static void started(struct client *client, const struct packet *packet)
 	client->sm_name = str_ref(packet->from);
 	str_free(&client->request);
 	client->state = CLIENT_ACTIVE;
-	metric_add(client->c2s->worker->process, METRIC_SESSIONS, 1);
+	metric_add(client->c2s->worker->process, METRIC_BOUND, 1);
 	send_bound(client);
 	sx_pause(conn_sx(client->conn), false);
 }

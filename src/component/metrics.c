@@ -6,6 +6,7 @@ const char *metric_name(enum metric metric)
 {
 	static const char *const names[METRICS] = {
 		[METRIC_CONNECTIONS] = "connections",
+		[METRIC_BOUND] = "bound",
 		[METRIC_SESSIONS] = "sessions",
 		[METRIC_STANZAS_IN] = "stanzas_in",
 		[METRIC_STANZAS_OUT] = "stanzas_out",

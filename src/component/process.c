@@ -16,12 +16,13 @@ struct starting {
 	struct buf *why;
 };
 
+/* Who opens the database answers others' questions for accounts too. */
 static bool needs(const struct process_options *options, bool accounts)
 {
 	if (options->open_storage)
 		return true;
 	for (const struct component *const *at = options->components; *at; at++) {
-		if (accounts ? (*at)->uses_accounts : (*at)->uses_storage)
+		if ((*at)->uses_storage || (accounts && (*at)->uses_accounts))
 			return true;
 	}
 	return false;

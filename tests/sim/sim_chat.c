@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Whole deployments in the simulator: one process or three, two workers each, with kills of every part and without. Each seed
- * runs twice and both traces must be equal. usage: sim_chat [--seeds N] [--seed S]
+ * runs twice and both traces must be equal. usage: sim_chat [--seeds N] [--seed S] [--verbose]
  */
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -46,6 +46,7 @@ struct world {
 	struct part part[3];
 	unsigned parts;
 	struct people people;
+	struct log_writer *logs; /* NULL: silent */
 	bool kills;
 };
 
@@ -59,7 +60,8 @@ static void fail(const struct world *world, const char *what)
 static void start_part(struct world *world, struct part *part)
 {
 	struct process_options options = {.name = part->name, .settings = &world->settings, .components = part->components,
-					  .uplink = part->uplink, .workers = part->components == router_part ? 1 : 2};
+					  
+					  .logs = world->logs, .uplink = part->uplink, .workers = part->components == router_part ? 1 : 2};
 	struct buf why = {0};
 
 	part->host = options.host = sim_host(world->sim, part->name);
@@ -299,16 +301,17 @@ static void set_parts(struct world *world, bool three)
 	memcpy(world->part, three ? separate : one, world->parts * sizeof(struct part));
 }
 
-static uint64_t run_seed(uint64_t seed)
+static uint64_t run_seed(uint64_t seed, bool verbose)
 {
 	struct sim_options options = {.seed = seed, .partial_percent = (unsigned)(seed % 3) * 20};
 	struct world world = {.kills = seed % 2};
 	struct conf_error error;
 	uint64_t trace;
 
+	world.logs = verbose ? log_writer_new(1, LOG_DEBUG, LOG_TEXT, false) : NULL;
 	world.sim = sim_new(&options);
 	sim_guard_use(world.sim);
-	if (conf_parse("simulation", SLICE(config), settings_options, &world.settings, &world.conf, &error)) {
+	if (settings_parse("simulation", SLICE(config), &world.settings, &world.conf, &error)) {
 		printf("# %s:%u:%u: %s\n", error.file, error.line, error.column, error.text);
 		exit(1);
 	}
@@ -331,18 +334,22 @@ static uint64_t run_seed(uint64_t seed)
 	sim_guard_use(NULL);
 	sim_free(&world.sim);
 	conf_free(&world.conf);
+	log_writer_free(&world.logs);
 	return trace;
 }
 
 int main(int argc, char **argv)
 {
 	uint64_t from = 1, count = 100;
+	bool verbose = false;
 
 	for (int at = 1; at < argc; at++) {
 		if (strcmp(argv[at], "--seeds") == 0 && at + 1 < argc)
 			count = strtoull(argv[++at], NULL, 10);
 		else if (strcmp(argv[at], "--seed") == 0 && at + 1 < argc)
 			from = strtoull(argv[++at], NULL, 10);
+		if (strcmp(argv[at], "--verbose") == 0)
+			verbose = true;
 		if (strcmp(argv[at - 1], "--seed") == 0)
 			count = 1;
 	}
@@ -351,8 +358,8 @@ int main(int argc, char **argv)
 		uint64_t first, second;
 
 		printf("# seed %llu\n", (unsigned long long)seed);
-		first = run_seed(seed);
-		second = run_seed(seed);
+		first = run_seed(seed, verbose);
+		second = run_seed(seed, verbose);
 		if (first != second) {
 			printf("not ok - seed %llu: two runs differ\n", (unsigned long long)seed);
 			return 1;

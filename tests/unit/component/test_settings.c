@@ -60,7 +60,7 @@ static void needs_nothing_but_domains(void **state)
 	assert_int_equal(settings.limits.client_rate, 20480);
 	assert_int_equal(settings.limits.time_to_login_ms, 30000);
 	assert_int_equal(settings.limits.login_attempts.count, 0);
-	assert_int_equal(settings.messages.offline_ms, INT64_MAX);
+	assert_int_equal(settings.messages.offline_ms, 30LL * 86400000);
 	assert_int_equal(settings.sessions.resume_ms, 0);
 	assert_int_equal(settings.messages.archive_ms, 0);
 	assert_int_equal(settings.accounts.mechanisms.count, 3);
@@ -101,7 +101,6 @@ static void says_what_is_not_in_this_version(void **state)
 		"[router]\ntls = \"required\"\n",
 		"[limits]\nlogin_attempts = \"5 per minute\"\n",
 		"[limits]\nconnections_per_address = 1000\n",
-		"[messages]\noffline = \"30 days\"\n",
 	};
 
 	for (size_t i = 0; i < countof(keys); i++) {
