@@ -2,8 +2,9 @@
 /*
  * Chains: hooks offered a stanza in their order, and stanzas that wait in the middle of one.
  *
- * A held stanza is in its user's list of holds with a token. What comes of the same sender to the same recipient on the
- * same chain while one is there waits in that list without a token, and is run in order when the one before it goes on.
+ * A held stanza is in its user's list of holds with a token. What comes of the same sender to the
+ * same recipient on the same chain while one is there waits in that list without a token, and is
+ * run in order when the one before it goes on.
  */
 #include <stdlib.h>
 #include "base/mem.h"
@@ -15,7 +16,7 @@ struct hold {
 	struct list link; /* the user's, in order of arrival */
 	struct user *user;
 	enum sm_chain chain;
-	unsigned next;    /* hook to ask when it goes on */
+	unsigned next; /* hook to ask when it goes on */
 	uint64_t session;
 	struct stanza *stanza;
 	struct sm_commit commit;
@@ -27,14 +28,14 @@ struct run {
 	unsigned next;
 };
 
-/* -- the order of hooks ---------------------------------------------------------------------------- */
+/* -- the order of hooks -- */
 
 static void insert(struct chain *chain, const struct sm_hook *hook, void *state)
 {
 	unsigned at = chain->count;
 
 	if (chain->count == CHAIN_HOOKS_MAX)
-		abort(); /* the list of modules is ours: it never happens in a build that passed its tests */
+		abort(); /* the list of modules is ours, and tested */
 	for (; at > 0 && chain->hooks[at - 1].hook->order > hook->order; at--)
 		chain->hooks[at] = chain->hooks[at - 1];
 	chain->hooks[at] = (struct chain_hook){hook, state};
@@ -51,7 +52,10 @@ void chains_sort(struct sm *sm)
 	}
 }
 
-/* An iq to the bare address is the server's to answer; one to a resource is the client's (RFC 6120 10.3.3). */
+/*
+ * An iq to the bare address is the server's to answer; one to a resource is the client's (RFC
+ * 6120 10.3.3).
+ */
 static bool fits(enum sm_chain chain, const struct sm_hook *hook, const struct stanza *stanza)
 {
 	bool request = hook->kind == STANZA_IQ_GET || hook->kind == STANZA_IQ_SET;
@@ -75,7 +79,7 @@ static int offer(struct run *run)
 	return rc;
 }
 
-/* -- ends ------------------------------------------------------------------------------------------ */
+/* -- ends -- */
 
 static void pass(struct run *run)
 {
@@ -117,7 +121,7 @@ static void finish(struct run *run, int rc)
 	}
 }
 
-/* -- holding --------------------------------------------------------------------------------------- */
+/* -- holding -- */
 
 static struct hold *hold_new(const struct run *run)
 {
@@ -160,11 +164,15 @@ static bool same_user(const struct jid *a, const struct jid *b)
 	return a && b ? jid_equal_bare(a, b) : a == b;
 }
 
-/* Who may not overtake whom. A subscription comes from the account, what follows it from a resource: bare addresses. */
+/*
+ * Who may not overtake whom. A subscription comes from the account, what follows it from a
+ * resource: bare addresses.
+ */
 static bool same_way(const struct hold *hold, enum sm_chain chain, const struct stanza *stanza)
 {
 	return hold->chain == chain && !hold->commit.loose && hold->stanza->kind != STANZA_IQ &&
-	       same_user(hold->stanza->from, stanza->from) && same_user(hold->stanza->to, stanza->to);
+	       same_user(hold->stanza->from, stanza->from) &&
+	       same_user(hold->stanza->to, stanza->to);
 }
 
 static bool must_wait(const struct user *user, enum sm_chain chain, const struct stanza *stanza)
@@ -190,7 +198,7 @@ int sm_hold(const struct sm_event *event, uint64_t *token)
 	return 0;
 }
 
-/* -- going on -------------------------------------------------------------------------------------- */
+/* -- going on -- */
 
 /* The run that a hold interrupted; the hold is gone. */
 static struct run run_of(struct hold *hold)
@@ -209,7 +217,10 @@ static struct run run_of(struct hold *hold)
 	return run;
 }
 
-/* What a session left behind when it ended: its messages are sent on, all else means nothing without it. */
+/*
+ * What a session left behind when it ended: its messages are sent on, all else means nothing
+ * without it.
+ */
 static void finish_orphan(struct run *run)
 {
 	struct stanza **stanza = &run->event.stanza;
@@ -234,7 +245,8 @@ static void go_on(struct run *run, int rc)
 }
 
 /* The next one that waited for such a stanza, unless one is held again. */
-static struct hold *next_behind(const struct user *user, enum sm_chain chain, const struct stanza *stanza)
+static struct hold *next_behind(const struct user *user, enum sm_chain chain,
+				const struct stanza *stanza)
 {
 	struct hold *first = NULL;
 
@@ -262,10 +274,14 @@ static void run_behind(struct user *user, enum sm_chain chain, const struct stan
 	}
 }
 
-/* Who waits behind a stanza is found by its addresses, also when a hook has changed them, or it is gone. */
+/*
+ * Who waits behind a stanza is found by its addresses, also when a hook has changed them, or it is
+ * gone.
+ */
 static struct stanza key_of(const struct stanza *stanza)
 {
-	return (struct stanza){.kind = stanza->kind, .from = jid_ref(stanza->from), .to = jid_ref(stanza->to)};
+	return (struct stanza){
+		.kind = stanza->kind, .from = jid_ref(stanza->from), .to = jid_ref(stanza->to)};
 }
 
 static void release(struct run *run, int rc, struct stanza *key)
@@ -293,7 +309,7 @@ void sm_release(struct sm *sm, uint64_t token, int result)
 	release(&run, result, &key);
 }
 
-/* -- commits --------------------------------------------------------------------------------------- */
+/* -- commits -- */
 
 static void committed(void *arg, uint64_t token, const struct store_txn *txn, int result)
 {
@@ -340,7 +356,7 @@ int sm_commit(const struct sm_event *event, const struct sm_commit *commit)
 	return SM_HELD;
 }
 
-/* -- starting -------------------------------------------------------------------------------------- */
+/* -- starting -- */
 
 void chain_start(struct sm *sm, enum sm_chain chain, struct user *user, struct session *session,
 		 struct stanza **stanza)
@@ -351,7 +367,8 @@ void chain_start(struct sm *sm, enum sm_chain chain, struct user *user, struct s
 	};
 
 	*stanza = NULL;
-	if (user && (chain == SM_IN_SESS || chain == SM_PKT_USER) && must_wait(user, chain, run.event.stanza)) {
+	if (user && (chain == SM_IN_SESS || chain == SM_PKT_USER) &&
+	    must_wait(user, chain, run.event.stanza)) {
 		if (!hold_new(&run))
 			route_refuse(sm, &run.event.stanza, STANZA_RESOURCE_CONSTRAINT);
 		return;

@@ -11,10 +11,13 @@
 
 enum {
 	USERS_RESTING_MAX = 1000, /* users without sessions that are kept */
-	LOAD_WAITING_MAX = 500,   /* packets for a user being loaded */
+	LOAD_WAITING_MAX = 500,	  /* packets for a user being loaded */
 	USER_HOLDS_MAX = 1000,
 	CHAIN_HOOKS_MAX = 64,
 };
+
+struct xml_pool;
+struct xml_reader;
 
 struct chain_hook {
 	const struct sm_hook *hook;
@@ -37,31 +40,33 @@ struct sm {
 	struct mio *mio;
 	struct link *link;
 	struct log log;
-	struct str *name;      /* of our part */
-	bool alone;            /* no other sm may serve our users: what is for them stays here */
+	struct str *name; /* of our part */
+	bool alone;	  /* no other sm may serve our users: what is for them stays here */
 	struct link_part part;
 	const char **domain_names;
-	struct table domains;  /* of struct sm_domain */
+	struct table domains; /* of struct sm_domain */
 
 	struct chain chains[SM_CHAINS];
 	unsigned module_count;
-	void **modules;        /* their states */
+	void **modules; /* their states */
 	size_t *user_offsets, *session_offsets;
 	size_t user_size, session_size;
 	const char **features;
 	size_t feature_count;
 
-	struct table users;    /* of struct user */
-	struct list resting;   /* users without sessions, the longest first */
+	struct table users;  /* of struct user */
+	struct list resting; /* users without sessions, the longest first */
 	unsigned resting_count;
 	struct slots sessions; /* of struct session */
 	struct slots waits;    /* of struct wait: what storage will answer, what a hook holds */
 	bool storage_failed;   /* it was said */
 
-	struct buf queue;      /* of struct stanza *: for users and domains of this worker */
-	struct list reports;   /* sessions with a settlement to tell */
+	struct xml_pool *parsers; /* for what was stored as text */
+	struct xml_reader *reader;
+	struct buf queue;    /* of struct stanza *: for users and domains of this worker */
+	struct list reports; /* sessions with a settlement to tell */
 	struct mio_task report;
-	uint64_t fresh;        /* for ids of stanzas that we make */
+	uint64_t fresh; /* for ids of stanzas that we make */
 	bool stopping;
 };
 
@@ -73,24 +78,29 @@ struct wait {
 	uint64_t token; /* 0: none */
 };
 
-/* After everything that came from outside: works off the queue, lets users go. Nothing of sm calls itself. */
+/*
+ * After everything that came from outside: works off the queue, lets users go. Nothing of sm calls
+ * itself.
+ */
 void sm_work(struct sm *sm);
 
-/* -- store.c ---------------------------------------------------------------------------------------- */
+/* -- store.c -- */
 
 void wait_add(struct sm *sm, struct wait *wait, enum wait_kind kind);
 void wait_del(struct sm *sm, struct wait *wait);
-struct wait *wait_get(const struct sm *sm, uint64_t token, enum wait_kind kind); /* NULL: gone, or of another kind */
+/* NULL: gone, or of another kind. */
+struct wait *wait_get(const struct sm *sm, uint64_t token, enum wait_kind kind);
 /* Runs a transaction, taken; done(sm, token, ...) is called with the token of wait. */
 void sm_run(struct sm *sm, struct store_txn **txn, storage_done_fn *done, const struct wait *wait);
 /* Says once that storage fails, and once that it works again. */
 void sm_storage_result(struct sm *sm, int result);
 /* Runs a transaction for a packet; both are taken, the packet is lent back. */
 typedef void packet_stored_fn(struct sm *sm, struct packet *packet, int result);
-void sm_store_packet(struct sm *sm, struct store_txn **txn, struct packet **packet, packet_stored_fn *stored);
+void sm_store_packet(struct sm *sm, struct store_txn **txn, struct packet **packet,
+		     packet_stored_fn *stored);
 void stores_drop(struct sm *sm); /* at the end */
 
-/* -- states.c: the modules -------------------------------------------------------------------------- */
+/* -- states.c: the modules -- */
 
 int modules_start(struct sm *sm); /* starts them all, lays out their states; 0 or the first fault */
 void modules_stop(struct sm *sm);
@@ -99,7 +109,7 @@ void modules_session_start(struct session *session);
 void modules_session_end(struct session *session);
 void modules_user_delete(struct user *user);
 
-/* -- chain.c ---------------------------------------------------------------------------------------- */
+/* -- chain.c -- */
 
 void chains_sort(struct sm *sm); /* the hooks of all modules, which have started */
 /* Offers a stanza, taken, to a chain and does with it what its end says. */
@@ -107,33 +117,39 @@ void chain_start(struct sm *sm, enum sm_chain chain, struct user *user, struct s
 		 struct stanza **stanza);
 void holds_drop(struct user *user); /* at the end */
 
-/* -- user.c ----------------------------------------------------------------------------------------- */
+/* -- user.c -- */
 
 void users_init(struct sm *sm);
 struct user *user_get(struct sm *sm, const struct jid *jid); /* in memory, or NULL */
-struct user *user_need(struct sm *sm, struct jid *jid);      /* in memory, or being loaded from now on */
-/* Keeps a packet, taken, until the user is loaded. False: too many wait, it is the caller's still. */
+struct user *user_need(struct sm *sm, struct jid *jid); /* in memory, or being loaded from now on */
+/* Keeps a packet, taken, until the user is loaded. False: too many wait, it is not taken. */
 bool user_wait(struct user *user, struct packet **packet);
 void user_stale(struct user *user); /* what is in memory was never stored */
-void user_rest(struct user *user);  /* after a use: it may go when nothing needs it, at the end of sm_work() */
+/* After a use: it may go at the end of sm_work() when nothing needs it. */
+void user_rest(struct user *user);
 void users_trim(struct sm *sm);
-void users_drop(struct sm *sm);     /* all, at the end */
+void users_drop(struct sm *sm); /* all, at the end */
 
-/* -- session.c -------------------------------------------------------------------------------------- */
+/* -- session.c -- */
 
 void session_packet(struct sm *sm, struct packet **packet); /* an action; taken */
-void session_start(struct user *user, struct packet *packet); /* the user is loaded; the packet is lent */
-void session_delete_user(struct user *user, struct packet **packet); /* the same; taken */
+/* Of a user who is loaded; a start is lent, a deletion taken. */
+void session_start(struct user *user, struct packet *packet);
+void session_delete_user(struct user *user, struct packet **packet);
 void session_fail(struct sm *sm, const struct packet *packet); /* answers that it failed */
 /* Ends it: presence goes unavailable, c2s is told or not, the session is freed. */
 enum session_tell { SESSION_TELL_NOBODY, SESSION_TELL_ENDED, SESSION_TELL_REPLACED };
 void session_end(struct session *session, enum session_tell tell);
 void sessions_end_of(struct sm *sm, struct slice c2s); /* all of a c2s that went away */
-/* The session that a packet from c2s names, or NULL; *foreign: there is one, and it is not this client's. */
+/*
+ * The session that a packet from c2s names, or NULL; *foreign: there is one, and it is not this
+ * client's.
+ */
 struct session *session_of_packet(struct sm *sm, const struct packet *packet, bool *foreign);
-void session_tell_ended(struct sm *sm, const struct packet *packet); /* of a stanza for a session that is not */
+/* To the sender of a stanza for a session that is not. */
+void session_tell_ended(struct sm *sm, const struct packet *packet);
 
-/* -- route.c ---------------------------------------------------------------------------------------- */
+/* -- route.c -- */
 
 /* Where the chains end. Taken. */
 void route_from_session(struct sm *sm, struct user *user, struct stanza **stanza);
@@ -149,14 +165,16 @@ void route_world_packet(struct sm *sm, struct packet **packet);
 void route_returned(struct sm *sm, struct packet **packet);
 /* A packet that waited for its user, whom storage answered. Taken. */
 void route_loaded(struct sm *sm, struct user *user, struct packet **packet);
-void route_not_loaded(struct sm *sm, struct packet **packet); /* storage failed: everybody is told to try again */
+/* The same when storage failed: everybody is told to try again. */
+void route_not_loaded(struct sm *sm, struct packet **packet);
 void route_queue(struct sm *sm); /* works off the queue */
 
-/* -- settle.c --------------------------------------------------------------------------------------- */
+/* -- settle.c -- */
 
-void settle_arrived(struct session *session, struct stanza *stanza); /* names the session in the stanza's origin */
-void settle(struct sm *sm, const struct stanza *stanza);             /* nothing more will happen to it */
-void settle_packet(struct sm *sm, const struct packet *packet);      /* another worker's settle() */
+/* Names the session in the origin of its stanza. */
+void settle_arrived(struct session *session, struct stanza *stanza);
+void settle(struct sm *sm, const struct stanza *stanza);	/* nothing more will happen to it */
+void settle_packet(struct sm *sm, const struct packet *packet); /* another worker's settle() */
 void settle_report(struct mio_task *task);
 void settle_forget(struct session *session);
 /* Marks one count; true when the session's settled changed. Pure. */

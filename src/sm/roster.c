@@ -9,7 +9,7 @@
 #include "xml/nad.h"
 #include "xml/parser.h"
 
-/* -- items ----------------------------------------------------------------------------------------- */
+/* -- items -- */
 
 /* What an <item/> says, before there is an item. */
 struct draft {
@@ -34,7 +34,8 @@ static int read_groups(const struct nad *nad, int elem, struct draft *draft)
 
 		if (!slice_is(nad_name(nad, at), "group"))
 			continue;
-		if (group.len == 0 || group.len > ROSTER_TEXT_MAX || draft->count == ROSTER_GROUPS_MAX)
+		if (group.len == 0 || group.len > ROSTER_TEXT_MAX ||
+		    draft->count == ROSTER_GROUPS_MAX)
 			return ROSTER_UNACCEPTABLE;
 		if (has_group(draft, group))
 			return ROSTER_BAD;
@@ -48,9 +49,11 @@ static unsigned read_subscription(const struct nad *nad, int elem)
 	static const struct {
 		const char *word;
 		unsigned state;
-	} words[] = {{"to", SUBSCRIPTION_TO}, {"from", SUBSCRIPTION_FROM}, {"both", SUBSCRIPTION_BOTH}};
+	} words[] = {
+		{"to", SUBSCRIPTION_TO}, {"from", SUBSCRIPTION_FROM}, {"both", SUBSCRIPTION_BOTH}};
 	struct slice word = nad_attr_value(nad, elem, "subscription");
-	unsigned state = slice_is(nad_attr_value(nad, elem, "ask"), "subscribe") ? SUBSCRIPTION_ASK : 0;
+	unsigned state =
+		slice_is(nad_attr_value(nad, elem, "ask"), "subscribe") ? SUBSCRIPTION_ASK : 0;
 
 	for (unsigned at = 0; at < countof(words); at++) {
 		if (slice_is(word, words[at].word))
@@ -123,7 +126,8 @@ struct slice roster_item_name(const struct roster_item *item)
 	return slice_of(item->texts);
 }
 
-void roster_item_append(const struct roster_item *item, const char *uri, struct nad *nad, unsigned depth)
+void roster_item_append(const struct roster_item *item, const char *uri, struct nad *nad,
+			unsigned depth)
 {
 	static const char *const words[] = {"none", "to", "from", "both"};
 	const char *text = item->texts + strlen(item->texts) + 1;
@@ -135,7 +139,8 @@ void roster_item_append(const struct roster_item *item, const char *uri, struct 
 	nad_append_attr(nad, -1, "jid", jid_full(item->jid));
 	if (*item->texts)
 		nad_append_attr(nad, -1, "name", roster_item_name(item));
-	nad_append_attr(nad, -1, "subscription", slice_of(words[item->subscription & SUBSCRIPTION_BOTH]));
+	nad_append_attr(nad, -1, "subscription",
+			slice_of(words[item->subscription & SUBSCRIPTION_BOTH]));
 	if (item->subscription & SUBSCRIPTION_ASK)
 		nad_append_attr(nad, -1, "ask", SLICE("subscribe"));
 	for (unsigned at = 0; at < item->groups; at++) {
@@ -158,7 +163,8 @@ void roster_item_print(const struct roster_item *item, struct buf *out)
 
 struct roster_item *roster_item_parse(struct slice text)
 {
-	static const struct xml_limits limits = {.stanza_bytes = 1 << 20, .depth = 8, .attributes = 16};
+	static const struct xml_limits limits = {
+		.stanza_bytes = 1 << 20, .depth = 8, .attributes = 16};
 	AUTO(nad_free) struct nad *nad = xml_parse(text, &limits);
 	struct roster_item *item = NULL;
 
@@ -167,7 +173,7 @@ struct roster_item *roster_item_parse(struct slice text)
 	return item;
 }
 
-/* -- the set --------------------------------------------------------------------------------------- */
+/* -- the set -- */
 
 /* Where an address is, or would be. */
 static unsigned place(const struct roster *roster, struct slice user, bool *found)
@@ -204,7 +210,8 @@ static void grow(struct roster *roster)
 	if (roster->count < roster->cap)
 		return;
 	roster->cap = roster->cap ? roster->cap * 2 : 4;
-	roster->items = mem_realloc(MEM_ROSTER, roster->items, roster->cap * sizeof(struct roster_item *));
+	roster->items =
+		mem_realloc(MEM_ROSTER, roster->items, roster->cap * sizeof(struct roster_item *));
 }
 
 bool roster_put(struct roster *roster, struct roster_item **item)
@@ -219,7 +226,8 @@ bool roster_put(struct roster *roster, struct roster_item **item)
 		return false;
 	} else {
 		grow(roster);
-		memmove(roster->items + at + 1, roster->items + at, (roster->count - at) * sizeof(struct roster_item *));
+		memmove(roster->items + at + 1, roster->items + at,
+			(roster->count - at) * sizeof(struct roster_item *));
 		roster->count++;
 	}
 	roster->items[at] = *item;
@@ -236,7 +244,8 @@ void roster_del(struct roster *roster, const struct jid *jid)
 		return;
 	roster_item_free(&roster->items[at]);
 	roster->count--;
-	memmove(roster->items + at, roster->items + at + 1, (roster->count - at) * sizeof(struct roster_item *));
+	memmove(roster->items + at, roster->items + at + 1,
+		(roster->count - at) * sizeof(struct roster_item *));
 }
 
 void roster_fini(struct roster *roster)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where stanzas go: from a session to whom it is for, from the world to a user or a domain of ours, back to the sender
- * when nobody takes it. What is for a user of this worker waits in a queue, so that no stanza is handled within another.
+ * Where stanzas go: from a session to whom it is for, from the world to a user or a domain of ours,
+ * back to the sender when nobody takes it. What is for a user of this worker waits in a queue, so
+ * that no stanza is handled within another.
  */
 #include "base/mem.h"
 #include "jid/jid.h"
@@ -33,7 +34,7 @@ void route_refuse(struct sm *sm, struct stanza **stanza, enum stanza_error error
 	sm_route(sm, &answer);
 }
 
-/* -- answers of hooks ------------------------------------------------------------------------------ */
+/* -- answers of hooks -- */
 
 int sm_reply(const struct sm_event *event, struct stanza **answer)
 {
@@ -58,7 +59,7 @@ int sm_reply_error(const struct sm_event *event, enum stanza_error error)
 	return sm_reply(event, &answer);
 }
 
-/* -- sending --------------------------------------------------------------------------------------- */
+/* -- sending -- */
 
 static void queue(struct sm *sm, struct stanza **stanza)
 {
@@ -134,7 +135,7 @@ void route_to_session(struct sm *sm, struct session *session, struct stanza **st
 	link_send(sm->link, &packet);
 }
 
-/* -- from a session -------------------------------------------------------------------------------- */
+/* -- from a session -- */
 
 /* What no module took (RFC 6120 10.3, RFC 6121 8.1): without to it is for the account itself. */
 void route_from_session(struct sm *sm, struct user *user, struct stanza **stanza)
@@ -171,7 +172,8 @@ static bool is_sound(const struct stanza *stanza, enum stanza_error *error)
 	}
 	if (stanza->type == STANZA_TYPE_BAD)
 		return false;
-	return stanza->kind != STANZA_IQ || !request || (stanza->id.len && stanza_child(stanza) >= 0);
+	return stanza->kind != STANZA_IQ || !request ||
+	       (stanza->id.len && stanza_child(stanza) >= 0);
 }
 
 static void from_session(struct sm *sm, struct session *session, struct stanza **stanza)
@@ -204,14 +206,15 @@ void route_client_packet(struct sm *sm, struct packet **packet)
 	}
 }
 
-/* -- from the world -------------------------------------------------------------------------------- */
+/* -- from the world -- */
 
 /* Without a user in memory there is no session, and these are for sessions only. */
 static bool needs_user(const struct stanza *stanza)
 {
 	switch (stanza->kind) {
 	case STANZA_PRESENCE:
-		return stanza->type != STANZA_NONE && stanza->type != STANZA_UNAVAILABLE && stanza->type != STANZA_ERROR;
+		return stanza->type != STANZA_NONE && stanza->type != STANZA_UNAVAILABLE &&
+		       stanza->type != STANZA_ERROR;
 	case STANZA_IQ:
 		return stanza->type == STANZA_GET || stanza->type == STANZA_SET;
 	default:
@@ -293,7 +296,8 @@ static void arrived(struct sm *sm, struct stanza **stanza)
 void route_world_packet(struct sm *sm, struct packet **packet)
 {
 	if ((*packet)->relayed)
-		(*packet)->stanza->origin = (struct origin){0}; /* another process's word is not taken for it */
+		(*packet)->stanza->origin =
+			(struct origin){0}; /* another process's word is not taken for it */
 	arrived(sm, &(*packet)->stanza);
 }
 
@@ -317,7 +321,7 @@ void route_unhandled(struct sm *sm, struct stanza **stanza)
 		route_refuse(sm, stanza, STANZA_SERVICE_UNAVAILABLE);
 }
 
-/* -- what waited ----------------------------------------------------------------------------------- */
+/* -- what waited -- */
 
 static void loaded_stanza(struct sm *sm, struct user *user, struct packet *packet)
 {
@@ -368,7 +372,7 @@ void route_not_loaded(struct sm *sm, struct packet **packet)
 	packet_free(packet);
 }
 
-/* -- what came back -------------------------------------------------------------------------------- */
+/* -- what came back -- */
 
 static enum stanza_error error_of(const struct sm *sm, const struct packet *packet)
 {
@@ -377,19 +381,24 @@ static enum stanza_error error_of(const struct sm *sm, const struct packet *pack
 	return stanza_error_of_code(packet->error);
 }
 
-/* One of ours that nobody took. To a session: its c2s is gone, and so is the session; a message finds another way. */
+/*
+ * One of ours that nobody took. To a session: its c2s is gone, and so is the session; a message
+ * finds another way.
+ */
 void route_returned(struct sm *sm, struct packet **packet)
 {
 	struct stanza **stanza = &(*packet)->stanza;
 	struct session *session = slots_get(&sm->sessions, session_id_slot(&(*packet)->sm));
 
-	if (session && str_slice(session->at).len && slice_equal(str_slice(session->at), str_slice((*packet)->to)))
+	if (session && str_slice(session->at).len &&
+	    slice_equal(str_slice(session->at), str_slice((*packet)->to)))
 		session_end(session, SESSION_TELL_NOBODY);
 	if ((*packet)->kind != PACKET_STANZA)
 		return;
 	if ((*stanza)->kind == STANZA_PRESENCE)
 		drop(sm, stanza);
-	else if ((*packet)->sm.len && (*stanza)->kind == STANZA_MESSAGE && (*stanza)->to && domain_of(sm, (*stanza)->to))
+	else if ((*packet)->sm.len && (*stanza)->kind == STANZA_MESSAGE && (*stanza)->to &&
+		 domain_of(sm, (*stanza)->to))
 		sm_route(sm, stanza);
 	else
 		route_refuse(sm, stanza, error_of(sm, *packet));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Sessions and the actions of c2s on them and on accounts, session-protocol.md sections 2, 5 and 6. */
+/* Sessions and the actions of c2s on them and on accounts, session-protocol.md sections 2, 5 and 6.
+ */
 #include <errno.h>
 #include <string.h>
 #include "base/mem.h"
@@ -7,7 +8,7 @@
 #include "jid/jid.h"
 #include "sm/core.h"
 
-/* -- answers --------------------------------------------------------------------------------------- */
+/* -- answers -- */
 
 static void answer(struct sm *sm, const struct packet *packet, enum session_action action)
 {
@@ -17,7 +18,10 @@ static void answer(struct sm *sm, const struct packet *packet, enum session_acti
 	link_send(sm->link, &made);
 }
 
-/* jabberd2's c2s hears of a failure only when it carries an sm attribute, whatever it says (section 6.1). */
+/*
+ * jabberd2's c2s hears of a failure only when it carries an sm attribute, whatever it says
+ * (section 6.1).
+ */
 void session_fail(struct sm *sm, const struct packet *packet)
 {
 	struct packet *made = packet_answer(packet, PACKET_SESSION);
@@ -57,11 +61,12 @@ struct session *session_of_packet(struct sm *sm, const struct packet *packet, bo
 	if (!session)
 		return NULL;
 	*foreign = !slice_equal(str_slice(packet->from), str_slice(session->at)) ||
-		   (packet->c2s.len && !slice_equal(session_id_slice(&packet->c2s), session_id_slice(&session->c2s)));
+		   (packet->c2s.len &&
+		    !slice_equal(session_id_slice(&packet->c2s), session_id_slice(&session->c2s)));
 	return *foreign ? NULL : session;
 }
 
-/* -- ending ---------------------------------------------------------------------------------------- */
+/* -- ending -- */
 
 void session_end(struct session *session, enum session_tell how)
 {
@@ -103,7 +108,7 @@ static void end(struct sm *sm, const struct packet *packet)
 		session_fail(sm, packet);
 }
 
-/* -- starting -------------------------------------------------------------------------------------- */
+/* -- starting -- */
 
 static struct session *session_new(struct user *user, const struct packet *packet)
 {
@@ -157,7 +162,7 @@ void session_start(struct user *user, struct packet *packet)
 	user_rest(user);
 }
 
-/* -- accounts -------------------------------------------------------------------------------------- */
+/* -- accounts -- */
 
 static void created(struct sm *sm, struct packet *packet, int result)
 {
@@ -187,8 +192,8 @@ static void deleted(struct sm *sm, struct packet *packet, int result)
 }
 
 /*
- * The keys of the account went before this was asked, and a new account of that name may have keys already. So it may be
- * unknown by now, and still have contacts who must hear of it.
+ * The keys of the account went before this was asked, and a new account of that name may have keys
+ * already. So it may be unknown by now, and still have contacts who must hear of it.
  */
 void session_delete_user(struct user *user, struct packet **packet)
 {
@@ -206,15 +211,17 @@ void session_delete_user(struct user *user, struct packet **packet)
 	user_rest(user);
 }
 
-/* -- actions --------------------------------------------------------------------------------------- */
+/* -- actions -- */
 
-/* Our answer differs from the question, jabberd2's is an error: so c2s learns with whom it speaks. */
+/* Our answer differs from the question, jabberd2's is an error: so c2s learns with whom it speaks.
+ */
 static void hello(struct sm *sm, const struct packet *packet)
 {
 	struct packet *made = packet_answer(packet, PACKET_SESSION);
 	AUTO(buf_fini) struct buf text = {0};
 
-	buf_printf(&text, "%s/%u/%08x", str_text(sm->name), mio_worker(sm->mio), sm->process->epoch);
+	buf_printf(&text, "%s/%u/%08x", str_text(sm->name), mio_worker(sm->mio),
+		   sm->process->epoch);
 	made->session.end = str_new(buf_slice(&text));
 	link_send(sm->link, &made);
 }
@@ -233,7 +240,8 @@ static bool is_target(const struct sm *sm, const struct packet *packet, bool ful
 {
 	const struct jid *target = packet->session.target;
 
-	return target && jid_local(target).len && sm_is_domain(sm, jid_domain(target)) && jid_is_bare(target) != full;
+	return target && jid_local(target).len && sm_is_domain(sm, jid_domain(target)) &&
+	       jid_is_bare(target) != full;
 }
 
 void session_packet(struct sm *sm, struct packet **packet)

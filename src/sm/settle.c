@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Settlement (design.md section 5): each client stanza that a c2s of ours counted is settled once, by whoever acts last, on
- * whatever worker; its session tells c2s up to which count all are.
+ * Settlement (design.md section 5): each client stanza that a c2s of ours counted is settled once,
+ * by whoever acts last, on whatever worker; its session tells c2s up to which count all are.
  */
 #include "base/mem.h"
 #include "sm/core.h"

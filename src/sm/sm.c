@@ -6,6 +6,7 @@
 #include "jid/jid.h"
 #include "sm/core.h"
 #include "sm/sm_component.h"
+#include "xml/parser.h"
 
 static void packet_arrived(void *part, struct packet **packet)
 {
@@ -54,7 +55,7 @@ void sm_work(struct sm *sm)
 	users_trim(sm);
 }
 
-/* -- life ------------------------------------------------------------------------------------------ */
+/* -- life -- */
 
 static struct slice domain_key(const void *entry)
 {
@@ -106,6 +107,7 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	sm->report.run = settle_report;
 	list_init(&sm->reports);
 	users_init(sm);
+	sm->parsers = xml_pool_new();
 	mio_random(sm->mio, &generation, sizeof(generation));
 	slots_init(&sm->sessions, (uint8_t)mio_worker(sm->mio), generation);
 	slots_init(&sm->waits, (uint8_t)mio_worker(sm->mio), generation);
@@ -164,6 +166,8 @@ static void stop(void *state)
 	stores_drop(sm);
 	users_drop(sm);
 	modules_stop(sm);
+	xml_reader_free(&sm->reader);
+	xml_pool_free(&sm->parsers);
 	slots_fini(&sm->sessions);
 	slots_fini(&sm->waits);
 	for (uint32_t at = 0; (domain = table_next(&sm->domains, &at));) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a module of the session manager sees: chains of hooks, the event that it is offered, and what it may do with
- * one. A stanza passes these chains:
+ * What a module of the session manager sees: chains of hooks, the event that it is offered, and
+ * what it may do with one. A stanza passes these chains:
  *
  *   session ─ IN_SESS ─┬─ our user, here ──────── IN_ROUTER ─┬─ PKT_USER ─ OUT_SESS ─ session
  *                      ├─ our user, elsewhere ─ link         └─ PKT_SM
@@ -45,9 +45,10 @@ enum { SM_FEATURES_MAX = 8 };
 
 struct sm_event { /* borrowed: the chain frees the stanza, a hook never does */
 	struct sm *sm;
-	struct user *user;       /* in PKT_USER and the SESS chains */
-	struct session *session; /* in the SESS chains; NULL when it ended while the event was held */
-	struct stanza *stanza;   /* a hook may edit its header in place */
+	struct user *user; /* in PKT_USER and the SESS chains */
+	struct session
+		*session;      /* in the SESS chains; NULL when it ended while the event was held */
+	struct stanza *stanza; /* a hook may edit its header in place */
 };
 
 struct sm_hook {
@@ -61,14 +62,21 @@ struct sm_hook {
 struct sm_module {
 	const char *name, *features[SM_FEATURES_MAX]; /* features go into disco#info */
 	const struct conf_option *options;
-	const struct sm_hook *hooks;            /* the last has no run; NULL: none */
-	size_t size, user_size, session_size;   /* zeroed states; see sm_user_state(), sm_session_state() */
-	int (*start)(void *state, struct sm *sm, const void *conf); /* conf is the process's struct settings */
+	const struct sm_hook *hooks; /* the last has no run; NULL: none */
+	size_t size, user_size,
+		session_size; /* zeroed states; see sm_user_state(), sm_session_state() */
+	int (*start)(void *state, struct sm *sm,
+		     const void *conf); /* conf is the process's struct settings */
 	void (*stop)(void *state);
-	/* Adds what it reads to the load. May be called again for a user in use: what is there is replaced. */
+	/*
+	 * Adds what it reads to the load. May be called again for a user in use: what is there is
+	 * replaced.
+	 */
 	void (*user_load)(void *state, struct user *user, struct sm_load *load);
 	void (*user_free)(void *state, struct user *user);
-	void (*user_delete)(void *state, struct user *user); /* the account ends: others may have to hear of it */
+	void (*user_delete)(
+		void *state,
+		struct user *user); /* the account ends: others may have to hear of it */
 	void (*session_start)(void *state, struct session *session);
 	void (*session_end)(void *state, struct session *session); /* frees what the state holds */
 	/* With session_size, both: a session outlives its process. */
@@ -79,26 +87,27 @@ struct sm_module {
 /* All modules, NULL-terminated; hooks of equal order run in the order of this list. */
 extern const struct sm_module *const sm_modules[];
 
-/* -- states ---------------------------------------------------------------------------------------- */
+/* -- states -- */
 
 void *sm_user_state(const struct user *user, const struct sm_module *module);
 void *sm_session_state(const struct session *session, const struct sm_module *module);
 const struct settings *sm_settings(const struct sm *sm);
 int64_t sm_wall_ms(const struct sm *sm);
 const char *const *sm_features(const struct sm *sm, size_t *count); /* of all modules, sorted */
-void sm_fresh_id(struct sm *sm, struct buf *out);                   /* for a stanza that we make */
-bool sm_is_domain(const struct sm *sm, struct slice domain);        /* one that we serve */
-void sm_count_offline(struct sm *sm);                               /* a message was stored */
+void sm_fresh_id(struct sm *sm, struct buf *out);		    /* for a stanza that we make */
+bool sm_is_domain(const struct sm *sm, struct slice domain);	    /* one that we serve */
+void sm_count_offline(struct sm *sm);				    /* a message was stored */
 /* A stanza as a store keeps it, and back; NULL: it is none. */
 void sm_stanza_print(const struct stanza *stanza, struct buf *out);
-struct stanza *sm_stanza_parse(struct slice text);
+struct stanza *sm_stanza_parse(struct sm *sm, struct slice text);
 
 /* Called with what was read when the user's transaction is answered. */
 typedef void sm_load_fn(void *state, struct user *user, const struct store_row *rows, size_t count);
-void sm_load_list(struct sm_load *load, int store, sm_load_fn *loaded);  /* all rows of the user */
-void sm_load_count(struct sm_load *load, int store, sm_load_fn *loaded); /* one row, seq is the count */
+/* All rows of the user; or one row whose seq is their count. store is an enum store. */
+void sm_load_list(struct sm_load *load, int store, sm_load_fn *loaded);
+void sm_load_count(struct sm_load *load, int store, sm_load_fn *loaded);
 
-/* -- answering ------------------------------------------------------------------------------------- */
+/* -- answering -- */
 
 /* These return 0, for a hook to return. */
 int sm_reply(const struct sm_event *event, struct stanza **answer); /* taken; NULL inside is fine */
@@ -110,22 +119,27 @@ void sm_route(struct sm *sm, struct stanza **stanza);
 /* To a client, through SM_OUT_SESS. Taken. */
 void sm_deliver(struct session *session, struct stanza **stanza);
 
-/* -- waiting --------------------------------------------------------------------------------------- */
+/* -- waiting -- */
 
 /*
- * Keeps the event's stanza: the hook returns SM_HELD and answers later, once, with the token. Messages and presence of
- * the same sender to the same recipient stay in order behind it. In IN_SESS and PKT_USER only. Returns 0, or SM_FULL: too
- * much is held for this user, nothing was kept.
+ * Keeps the event's stanza: the hook returns SM_HELD and answers later, once, with the token.
+ * Messages and presence of the same sender to the same recipient stay in order behind it. In
+ * IN_SESS and PKT_USER only. Returns 0, or SM_FULL: too much is held for this user, nothing was
+ * kept.
  */
 enum { SM_FULL = 1 };
 int sm_hold(const struct sm_event *event, uint64_t *token);
-/* result is what a hook returns, but SM_HELD. A token that is gone is fine. From what storage answered, not from a hook. */
+/*
+ * result is what a hook returns, but SM_HELD. A token that is gone is fine. From what storage
+ * answered, not from a hook.
+ */
 void sm_release(struct sm *sm, uint64_t token, int result);
 
 /*
- * Holds the event until the transaction, taken, is committed; committed() then says how the event goes on, as a hook
- * would. note is the caller's to remember. On a fault the sender gets an error to try again, and the user is read anew
- * when stale is said: memory was changed before the commit. Returns what the hook has to return.
+ * Holds the event until the transaction, taken, is committed; committed() then says how the event
+ * goes on, as a hook would. note is the caller's to remember. On a fault the sender gets an error
+ * to try again, and the user is read anew when stale is said: memory was changed before the commit.
+ * Returns what the hook has to return.
  */
 typedef int sm_committed_fn(void *state, const struct sm_event *event, unsigned note);
 struct sm_commit {
@@ -138,6 +152,10 @@ struct sm_commit {
 };
 int sm_commit(const struct sm_event *event, const struct sm_commit *commit);
 
-/* Runs a transaction, taken, for a user who is kept until it is answered; answered may be NULL. txn is lent to it. */
-typedef void sm_answered_fn(void *state, struct user *user, const struct store_txn *txn, int result);
+/*
+ * Runs a transaction, taken, for a user who is kept until it is answered; answered may be NULL. txn
+ * is lent to it.
+ */
+typedef void sm_answered_fn(void *state, struct user *user, const struct store_txn *txn,
+			    int result);
 void sm_store(struct user *user, struct store_txn **txn, sm_answered_fn *answered, void *state);

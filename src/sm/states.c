@@ -50,7 +50,8 @@ int modules_start(struct sm *sm)
 		sm->module_count++;
 	sm->modules = mem_zalloc(MEM_SESSION, sm->module_count * sizeof(*sm->modules));
 	sm->user_offsets = mem_zalloc(MEM_SESSION, sm->module_count * sizeof(*sm->user_offsets));
-	sm->session_offsets = mem_zalloc(MEM_SESSION, sm->module_count * sizeof(*sm->session_offsets));
+	sm->session_offsets =
+		mem_zalloc(MEM_SESSION, sm->module_count * sizeof(*sm->session_offsets));
 	for (unsigned at = 0; at < sm->module_count && rc == 0; at++) {
 		const struct sm_module *module = sm_modules[at];
 
@@ -170,14 +171,33 @@ void sm_stanza_print(const struct stanza *stanza, struct buf *out)
 	stanza_print_route(stanza, (struct slice){NULL, 0}, out);
 }
 
-struct stanza *sm_stanza_parse(struct slice text)
+/* A stream of our own that never ends: its parser is there already, which is most of the work. */
+static bool open_reader(struct sm *sm)
 {
-	/* It was within the limits of the file when it came; those may have changed since. */
-	static const struct xml_limits limits = {.stanza_bytes = 16 << 20, .depth = 1000, .attributes = 1000};
-	AUTO(nad_free) struct nad *nad = xml_parse(text, &limits);
-	struct stanza *stanza = NULL;
+	static const struct xml_limits limits = {
+		.stanza_bytes = 16 << 20, .depth = 1000, .attributes = 1000};
+	AUTO(nad_free) struct nad *header = NULL;
+	size_t used;
 
-	if (nad)
+	if (sm->reader)
+		return true;
+	sm->reader = xml_reader_new(sm->parsers, &limits);
+	return xml_read(sm->reader, SLICE("<stored xmlns='" NS_CLIENT "'>"), &used, &header) ==
+	       XML_HEADER;
+}
+
+struct stanza *sm_stanza_parse(struct sm *sm, struct slice text)
+{
+	AUTO(nad_free) struct nad *nad = NULL;
+	struct stanza *stanza = NULL;
+	size_t used = 0;
+
+	if (text.len == 0)
+		return NULL;
+	if (open_reader(sm) && xml_read(sm->reader, text, &used, &nad) == XML_ELEMENT &&
+	    used == text.len)
 		stanza_from_nad(&nad, &stanza);
+	else
+		xml_reader_free(&sm->reader);
 	return stanza;
 }

@@ -36,7 +36,8 @@ void sm_storage_result(struct sm *sm, int result)
 		return;
 	sm->storage_failed = result < 0;
 	if (result < 0)
-		log_error(&sm->log, "storage fails: %s; stanzas that need it are refused", strerror(-result));
+		log_error(&sm->log, "storage fails: %s; stanzas that need it are refused",
+			  strerror(-result));
 	else
 		log_info(&sm->log, "storage works again");
 }
@@ -99,7 +100,8 @@ void sm_store(struct user *user, struct store_txn **txn, sm_answered_fn *fn, voi
 	sm_run(user->sm, txn, answered, &request->wait);
 }
 
-void sm_store_packet(struct sm *sm, struct store_txn **txn, struct packet **packet, packet_stored_fn *stored)
+void sm_store_packet(struct sm *sm, struct store_txn **txn, struct packet **packet,
+		     packet_stored_fn *stored)
 {
 	struct request *request = request_new(sm);
 

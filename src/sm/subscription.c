@@ -50,6 +50,6 @@ unsigned subscription_in(unsigned state, enum stanza_type type, bool *pass)
 
 bool subscription_is_type(enum stanza_type type)
 {
-	return type == STANZA_SUBSCRIBE || type == STANZA_SUBSCRIBED || type == STANZA_UNSUBSCRIBE ||
-	       type == STANZA_UNSUBSCRIBED;
+	return type == STANZA_SUBSCRIBE || type == STANZA_SUBSCRIBED ||
+	       type == STANZA_UNSUBSCRIBE || type == STANZA_UNSUBSCRIBED;
 }

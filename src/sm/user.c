@@ -6,7 +6,8 @@
  *                                 ^                                                 │
  *                                 └────────────────── next packet ──────────────────┘
  *
- * One that was never known, or rests too long, is dropped; packets that come meanwhile wait, in order and bounded.
+ * One that was never known, or rests too long, is dropped; packets that come meanwhile wait, in
+ * order and bounded.
  */
 #include "sm/user.h"
 
@@ -34,7 +35,7 @@ struct sm_load {
 
 static void load_start(struct user *user);
 
-/* -- finding --------------------------------------------------------------------------------------- */
+/* -- finding -- */
 
 static struct slice user_key(const void *entry)
 {
@@ -97,7 +98,7 @@ struct session *user_find_session(const struct user *user, const struct jid *ful
 	return session;
 }
 
-/* -- loading --------------------------------------------------------------------------------------- */
+/* -- loading -- */
 
 static void add_read(struct sm_load *load, unsigned op, sm_load_fn *loaded)
 {
@@ -115,7 +116,8 @@ void sm_load_list(struct sm_load *load, int store, sm_load_fn *loaded)
 
 void sm_load_count(struct sm_load *load, int store, sm_load_fn *loaded)
 {
-	add_read(load, store_count(load->txn, (enum store)store, jid_user(load->user->jid)), loaded);
+	add_read(load, store_count(load->txn, (enum store)store, jid_user(load->user->jid)),
+		 loaded);
 }
 
 static bool is_known(const struct sm_load *load, const struct store_txn *txn)
@@ -205,7 +207,8 @@ bool user_wait(struct user *user, struct packet **packet)
 		return false;
 	if (load->waiting_count == load->waiting_cap) {
 		load->waiting_cap = load->waiting_cap ? load->waiting_cap * 2 : 4;
-		load->waiting = mem_realloc(MEM_USER, load->waiting, load->waiting_cap * sizeof(*load->waiting));
+		load->waiting = mem_realloc(MEM_USER, load->waiting,
+					    load->waiting_cap * sizeof(*load->waiting));
 	}
 	load->waiting[load->waiting_count++] = *packet;
 	*packet = NULL;
@@ -218,7 +221,7 @@ void user_stale(struct user *user)
 		user->state = USER_STALE;
 }
 
-/* -- going ----------------------------------------------------------------------------------------- */
+/* -- going -- */
 
 static void stop_resting(struct user *user)
 {
@@ -264,7 +267,8 @@ void users_trim(struct sm *sm)
 	while (!list_empty(&sm->resting)) {
 		struct user *first = container_of(sm->resting.next, struct user, rest);
 
-		if (sm->resting_count <= USERS_RESTING_MAX && first->known && first->state == USER_READY)
+		if (sm->resting_count <= USERS_RESTING_MAX && first->known &&
+		    first->state == USER_READY)
 			break;
 		user_drop(first);
 	}

@@ -13,12 +13,12 @@ struct str;
 enum user_state {
 	USER_LOADING, /* packets for it wait in load */
 	USER_READY,
-	USER_STALE,   /* memory is ahead of storage after a fault: read anew at the next packet */
+	USER_STALE, /* memory is ahead of storage after a fault: read anew at the next packet */
 };
 
 /*
- * A user is read at the first need, in one transaction, and stays while it has sessions, something waits for it (pins)
- * or it is among those used last.
+ * A user is read at the first need, in one transaction, and stays while it has sessions, something
+ * waits for it (pins) or it is among those used last.
  */
 struct user {
 	struct sm *sm;
@@ -34,19 +34,19 @@ struct user {
 };
 
 /*
- * A session: one resource of a user, and the client connection at c2s that it stands for. All counts of client stanzas
- * up to settled are settled; of the 64 behind, those in the window.
+ * A session: one resource of a user, and the client connection at c2s that it stands for. All
+ * counts of client stanzas up to settled are settled; of the 64 behind, those in the window.
  */
 struct session {
 	struct list link; /* of the user's */
 	struct user *user;
 	uint64_t id;
-	struct jid *jid;  /* full */
-	struct str *at;   /* name of the c2s */
+	struct jid *jid; /* full */
+	struct str *at;	 /* name of the c2s */
 	struct session_id c2s;
-	bool ours;        /* the c2s is ours: it wants settlements */
-	bool counting;    /* a counted stanza came: the fields below have meaning */
-	bool reporting;   /* in the list of reports of this turn */
+	bool ours;	/* the c2s is ours: it wants settlements */
+	bool counting;	/* a counted stanza came: the fields below have meaning */
+	bool reporting; /* in the list of reports of this turn */
 	uint32_t settled, seen;
 	uint64_t window;
 	struct list report;

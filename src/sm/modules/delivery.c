@@ -4,7 +4,10 @@
 #include "sm/modules/modules.h"
 #include "sm/user.h"
 
-/* Section 8.5.2.1 with a resource that takes messages, 8.5.2.2 without; 8.5.3.2 when the resource named is not there. */
+/*
+ * Section 8.5.2.1 with a resource that takes messages, 8.5.2.2 without; 8.5.3.2 when the resource
+ * named is not there.
+ */
 static enum delivery_fate message_fate(const struct delivery_case *what)
 {
 	switch (what->type) {
@@ -33,7 +36,8 @@ enum delivery_fate delivery_fate(const struct delivery_case *what)
 	case STANZA_PRESENCE:
 		return what->full || what->type == STANZA_ERROR ? DELIVERY_DROP : DELIVERY_ALL;
 	default:
-		return what->type == STANZA_GET || what->type == STANZA_SET ? DELIVERY_REFUSE : DELIVERY_DROP;
+		return what->type == STANZA_GET || what->type == STANZA_SET ? DELIVERY_REFUSE
+									    : DELIVERY_DROP;
 	}
 }
 

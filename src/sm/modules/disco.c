@@ -19,7 +19,8 @@ static struct stanza *answer_new(const struct sm_event *event, const char *uri)
 	return result;
 }
 
-static int info(const struct sm_event *event, const char *category, const char *type, const char *name)
+static int info(const struct sm_event *event, const char *category, const char *type,
+		const char *name)
 {
 	struct stanza *result;
 	struct nad *nad;
@@ -62,12 +63,16 @@ static int domain_items(void *state, const struct sm_event *event)
 	return items(event);
 }
 
-/* Whether an account exists is for its owner and those who see its presence to know (XEP-0030 section 8). */
+/*
+ * Whether an account exists is for its owner and those who see its presence to know (XEP-0030
+ * section 8).
+ */
 static bool may_ask(const struct sm_event *event)
 {
 	const struct jid *from = event->stanza->from;
 
-	return jid_equal_bare(from, event->user->jid) || roster_state(event->user, from) & SUBSCRIPTION_FROM;
+	return jid_equal_bare(from, event->user->jid) ||
+	       roster_state(event->user, from) & SUBSCRIPTION_FROM;
 }
 
 static int account_info(void *state, const struct sm_event *event)
@@ -88,4 +93,5 @@ static const struct sm_hook hooks[] = {
 	{.run = NULL},
 };
 
-const struct sm_module sm_disco = {.name = "disco", .features = {NS_DISCO_INFO, NS_DISCO_ITEMS}, .hooks = hooks};
+const struct sm_module sm_disco = {
+	.name = "disco", .features = {NS_DISCO_INFO, NS_DISCO_ITEMS}, .hooks = hooks};

@@ -12,50 +12,53 @@ struct roster_item;
 struct session;
 struct stanza;
 
-extern const struct sm_module sm_session, sm_roster, sm_presence, sm_subscribe, sm_delivery, sm_offline, sm_disco,
-	sm_ping, sm_version;
+extern const struct sm_module sm_session, sm_roster, sm_presence, sm_subscribe, sm_delivery,
+	sm_offline, sm_disco, sm_ping, sm_version;
 
-/* -- roster ---------------------------------------------------------------------------------------- */
+/* -- roster -- */
 
 struct roster *roster_of(const struct user *user);
-bool roster_is_interested(const struct session *session); /* it asked for the roster: pushes go there */
+bool roster_is_interested(
+	const struct session *session); /* it asked for the roster: pushes go there */
 /* SUBSCRIPTION_* of the item, 0 without one. */
 unsigned roster_state(const struct user *user, const struct jid *contact);
 /* Tells the interested sessions how the contact stands now: its item, or that it is gone. */
 void roster_push(struct user *user, struct jid *contact);
-void roster_store_item(struct store_txn *txn, const struct user *user, const struct roster_item *item);
+void roster_store_item(struct store_txn *txn, const struct user *user,
+		       const struct roster_item *item);
 
-/* -- presence -------------------------------------------------------------------------------------- */
+/* -- presence -- */
 
 struct presence {
-	struct stanza *last; /* what was broadcast; NULL: unavailable */
+	struct str *last; /* what was broadcast, as text; NULL: unavailable */
 	int8_t priority;
-	bool fresh;          /* last is the first since it was unavailable */
+	bool fresh; /* last is the first since it was unavailable */
 	uint8_t directed_count;
-	struct jid **directed; /* who else was told that we are here: full or bare, without a subscription */
+	struct jid **directed; /* who else was told that we are here */
 };
 
 const struct presence *presence_of(const struct session *session);
-bool presence_takes_messages(const struct session *session); /* available, and its priority is not negative */
+bool presence_takes_messages(
+	const struct session *session); /* available, and its priority is not negative */
 /* Tells a contact of every available session of the user, or that they are gone. */
 void presence_show(struct user *user, struct jid *contact);
 void presence_hide(struct user *user, struct jid *contact);
 
-/* -- subscribe ------------------------------------------------------------------------------------- */
+/* -- subscribe -- */
 
 /* What a user and a contact are to each other, with SUBSCRIPTION_REQUEST. */
 unsigned subscribe_state(const struct user *user, const struct jid *contact);
 /* Sends one of the four types from a user, who needs no session, to a contact. */
 void subscribe_send(struct user *user, struct jid *contact, enum stanza_type type);
 
-/* -- delivery -------------------------------------------------------------------------------------- */
+/* -- delivery -- */
 
 /* What becomes of a stanza to a user, RFC 6121 section 8.5. */
 enum delivery_fate {
 	DELIVERY_RESOURCE, /* to the one it names */
-	DELIVERY_BEST,     /* to those of the highest priority */
-	DELIVERY_ALL,      /* to all that take messages, or for presence: are available */
-	DELIVERY_STORE,    /* to the offline store, or refused */
+	DELIVERY_BEST,	   /* to those of the highest priority */
+	DELIVERY_ALL,	   /* to all that take messages, or for presence: are available */
+	DELIVERY_STORE,	   /* to the offline store, or refused */
 	DELIVERY_REFUSE,   /* an error to the sender */
 	DELIVERY_DROP,
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages for who is away, RFC 6121 section 8.5.2.2.1 and XEP-0160: kept in storage before anybody is told that they
- * arrived, given to the first session that takes messages, in order, and deleted when link has them. What arrives
- * meanwhile waits behind them.
+ * Messages for who is away, RFC 6121 section 8.5.2.2.1 and XEP-0160: kept in storage before anybody
+ * is told that they arrived, given to the first session that takes messages, in order, and deleted
+ * when link has them. What arrives meanwhile waits behind them.
  */
 #include "base/mem.h"
 #include "component/settings.h"
@@ -21,9 +21,9 @@ struct offline {
 };
 
 struct offline_user {
-	uint64_t count;     /* stored, or on their way there */
-	bool giving;        /* they are being read and given */
-	uint64_t *waiting;  /* tokens of what arrived since */
+	uint64_t count;	   /* stored, or on their way there */
+	bool giving;	   /* they are being read and given */
+	uint64_t *waiting; /* tokens of what arrived since */
 	unsigned waiting_count;
 };
 
@@ -32,7 +32,7 @@ static struct offline_user *state_of(const struct user *user)
 	return sm_user_state(user, &sm_offline);
 }
 
-/* -- storing --------------------------------------------------------------------------------------- */
+/* -- storing -- */
 
 static int stored(void *state, const struct sm_event *event, unsigned note)
 {
@@ -41,8 +41,9 @@ static int stored(void *state, const struct sm_event *event, unsigned note)
 }
 
 /*
- * Delivery found nobody to take it. What has no body is of the moment: nobody wants it later. The next message need not
- * wait for this one's commit: storage keeps an owner's order, and who comes meanwhile is given both.
+ * Delivery found nobody to take it. What has no body is of the moment: nobody wants it later. The
+ * next message need not wait for this one's commit: storage keeps an owner's order, and who comes
+ * meanwhile is given both.
  */
 static int store(void *state, const struct sm_event *event)
 {
@@ -64,7 +65,7 @@ static int store(void *state, const struct sm_event *event)
 	return sm_commit(event, &commit);
 }
 
-/* -- giving ---------------------------------------------------------------------------------------- */
+/* -- giving -- */
 
 static void release_waiting(struct sm *sm, struct offline_user *user)
 {
@@ -85,7 +86,7 @@ static bool give(const struct offline *offline, struct user *user, const struct 
 
 	if (offline->keep_ms && sm_wall_ms(offline->sm) - row->stamp_ms > offline->keep_ms)
 		return true;
-	stanza = sm_stanza_parse(row->value);
+	stanza = sm_stanza_parse(offline->sm, row->value);
 	if (!stanza)
 		return true;
 	stanza->delay_ms = row->stamp_ms;
@@ -123,8 +124,8 @@ static int came(void *state, const struct sm_event *event)
 	struct offline_user *user = state_of(event->user);
 	struct store_txn *txn;
 
-	if (event->stanza->to || event->stanza->type != STANZA_NONE || !presence_takes_messages(event->session) ||
-	    user->count == 0 || user->giving)
+	if (event->stanza->to || event->stanza->type != STANZA_NONE ||
+	    !presence_takes_messages(event->session) || user->count == 0 || user->giving)
 		return SM_PASS;
 	user->giving = true;
 	txn = store_txn_new();
@@ -142,12 +143,13 @@ static int wait(void *state, const struct sm_event *event)
 		return SM_PASS;
 	if (sm_hold(event, &token) == SM_FULL)
 		return sm_reply_error(event, STANZA_RESOURCE_CONSTRAINT);
-	user->waiting = mem_realloc(MEM_USER, user->waiting, (user->waiting_count + 1) * sizeof(*user->waiting));
+	user->waiting = mem_realloc(MEM_USER, user->waiting,
+				    (user->waiting_count + 1) * sizeof(*user->waiting));
 	user->waiting[user->waiting_count++] = token;
 	return SM_HELD;
 }
 
-/* -- life ------------------------------------------------------------------------------------------ */
+/* -- life -- */
 
 static int start(void *state, struct sm *sm, const void *conf)
 {

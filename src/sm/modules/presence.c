@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Presence of sessions, RFC 6121 section 4: told to the contacts who may see it and to the user's other sessions, asked of
- * contacts when a session comes, directed to others, and taken back when it ends.
+ * Presence of sessions, RFC 6121 section 4: told to the contacts who may see it and to the user's
+ * other sessions, asked of contacts when a session comes, directed to others, and taken back when
+ * it ends.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -32,7 +33,13 @@ bool presence_takes_messages(const struct session *session)
 	return presence->last && presence->priority >= 0;
 }
 
-/* -- sending --------------------------------------------------------------------------------------- */
+/* What the session told last, made again: as text it waits in a tenth of the room. */
+static struct stanza *last_of(const struct session *session)
+{
+	return sm_stanza_parse(session->user->sm, str_slice(state_of(session)->last));
+}
+
+/* -- sending -- */
 
 static void send_to(struct sm *sm, const struct stanza *stanza, struct jid *to)
 {
@@ -54,7 +61,8 @@ static void give(struct session *session, const struct stanza *stanza)
 
 static struct stanza *unavailable_new(struct jid *from)
 {
-	struct stanza *stanza = stanza_new(STANZA_PRESENCE, STANZA_UNAVAILABLE, (struct slice){NULL, 0});
+	struct stanza *stanza =
+		stanza_new(STANZA_PRESENCE, STANZA_UNAVAILABLE, (struct slice){NULL, 0});
 
 	stanza_set_from(stanza, from);
 	return stanza;
@@ -65,8 +73,10 @@ void presence_show(struct user *user, struct jid *contact)
 	struct session *session = NULL;
 
 	while ((session = user_next_session(user, session))) {
-		if (state_of(session)->last)
-			send_to(user->sm, state_of(session)->last, contact);
+		AUTO(stanza_free) struct stanza *last = last_of(session);
+
+		if (last)
+			send_to(user->sm, last, contact);
 	}
 }
 
@@ -102,7 +112,8 @@ static void probe_contacts(struct session *session)
 {
 	struct user *user = session->user;
 	const struct roster *roster = roster_of(user);
-	AUTO(stanza_free) struct stanza *probe = stanza_new(STANZA_PRESENCE, STANZA_PROBE, (struct slice){NULL, 0});
+	AUTO(stanza_free)
+	struct stanza *probe = stanza_new(STANZA_PRESENCE, STANZA_PROBE, (struct slice){NULL, 0});
 
 	stanza_set_from(probe, session->jid);
 	for (unsigned at = 0; at < roster->count; at++) {
@@ -116,12 +127,14 @@ static void give_others(struct session *session)
 	struct session *other = NULL;
 
 	while ((other = user_next_session(session->user, other))) {
-		if (other != session && state_of(other)->last)
-			give(session, state_of(other)->last);
+		AUTO(stanza_free) struct stanza *last = other == session ? NULL : last_of(other);
+
+		if (last)
+			give(session, last);
 	}
 }
 
-/* -- directed presence ----------------------------------------------------------------------------- */
+/* -- directed presence -- */
 
 static int directed_find(const struct presence *presence, const struct jid *jid)
 {
@@ -138,8 +151,9 @@ static bool directed_add(struct presence *presence, struct jid *jid)
 		return true;
 	if (presence->directed_count == DIRECTED_MAX)
 		return false;
-	presence->directed = mem_realloc(MEM_SESSION, presence->directed,
-					 (presence->directed_count + 1u) * sizeof(*presence->directed));
+	presence->directed =
+		mem_realloc(MEM_SESSION, presence->directed,
+			    (presence->directed_count + 1u) * sizeof(*presence->directed));
 	presence->directed[presence->directed_count++] = jid_ref(jid);
 	return true;
 }
@@ -162,7 +176,7 @@ static void directed_free(struct presence *presence)
 	presence->directed = NULL;
 }
 
-/* -- from a session -------------------------------------------------------------------------------- */
+/* -- from a session -- */
 
 /* Section 4.7.2.3. False when it is no number between -128 and 127. */
 static bool read_priority(const struct stanza *stanza, int8_t *priority)
@@ -188,9 +202,11 @@ static bool read_priority(const struct stanza *stanza, int8_t *priority)
 
 static void keep(struct presence *presence, const struct stanza *stanza)
 {
-	stanza_free(&presence->last);
-	presence->last = stanza_copy(stanza);
-	presence->last->origin = (struct origin){0};
+	AUTO(buf_fini) struct buf text = {0};
+
+	sm_stanza_print(stanza, &text);
+	str_free(&presence->last);
+	presence->last = str_new(buf_slice(&text));
 }
 
 static int available(const struct sm_event *event)
@@ -215,7 +231,7 @@ static void leave(struct session *session, const struct stanza *stanza)
 	struct presence *presence = state_of(session);
 
 	if (presence->last) {
-		stanza_free(&presence->last);
+		str_free(&presence->last);
 		broadcast(session->user, stanza);
 	}
 	presence->fresh = false;
@@ -232,8 +248,8 @@ static int direct(const struct sm_event *event)
 
 	if (event->stanza->type == STANZA_UNAVAILABLE)
 		directed_del(presence, to);
-	else if (!(roster_state(event->user, to) & SUBSCRIPTION_FROM) && !jid_equal_bare(to, event->user->jid) &&
-		 !directed_add(presence, to))
+	else if (!(roster_state(event->user, to) & SUBSCRIPTION_FROM) &&
+		 !jid_equal_bare(to, event->user->jid) && !directed_add(presence, to))
 		return sm_reply_error(event, STANZA_RESOURCE_CONSTRAINT);
 	return SM_PASS;
 }
@@ -255,7 +271,12 @@ static int sent(void *state, const struct sm_event *event)
 	}
 }
 
-/* -- to a user ------------------------------------------------------------------------------------- */
+/* -- to a user -- */
+
+static bool is_meant(const struct session *session, const struct jid *to)
+{
+	return jid_is_bare(to) || jid_equal(to, session->jid);
+}
 
 static void answer_probe(struct user *user, const struct stanza *probe)
 {
@@ -263,9 +284,12 @@ static void answer_probe(struct user *user, const struct stanza *probe)
 	bool any = false;
 
 	while ((session = user_next_session(user, session))) {
-		if (!state_of(session)->last || (!jid_is_bare(probe->to) && !jid_equal(probe->to, session->jid)))
+		AUTO(stanza_free)
+		struct stanza *last = is_meant(session, probe->to) ? last_of(session) : NULL;
+
+		if (!last)
 			continue;
-		send_to(user->sm, state_of(session)->last, probe->from);
+		send_to(user->sm, last, probe->from);
 		any = true;
 	}
 	if (!any) {
@@ -284,14 +308,15 @@ static int arrived(void *state, const struct sm_event *event)
 	if (stanza->type != STANZA_PROBE)
 		return SM_PASS;
 	asker = jid_bare(stanza->from);
-	if (jid_equal(asker, event->user->jid) || roster_state(event->user, asker) & SUBSCRIPTION_FROM)
+	if (jid_equal(asker, event->user->jid) ||
+	    roster_state(event->user, asker) & SUBSCRIPTION_FROM)
 		answer_probe(event->user, stanza);
 	else
 		subscribe_send(event->user, asker, STANZA_UNSUBSCRIBED);
 	return 0;
 }
 
-/* -- sessions -------------------------------------------------------------------------------------- */
+/* -- sessions -- */
 
 static void session_end(void *state, struct session *session)
 {
@@ -304,12 +329,9 @@ static void session_end(void *state, struct session *session)
 static int session_save(void *state, const struct session *session, struct buf *out)
 {
 	const struct presence *presence = state_of(session);
-	AUTO(buf_fini) struct buf text = {0};
 
-	if (presence->last)
-		sm_stanza_print(presence->last, &text);
-	buf_printf(out, "%zu\n", buf_used(&text));
-	buf_append_slice(out, buf_slice(&text));
+	buf_printf(out, "%zu\n", str_slice(presence->last).len);
+	buf_append_slice(out, str_slice(presence->last));
 	for (unsigned at = 0; at < presence->directed_count; at++) {
 		buf_append_slice(out, jid_full(presence->directed[at]));
 		buf_append_char(out, '\n');
@@ -329,19 +351,29 @@ static struct slice next_line(struct slice *in)
 	return line;
 }
 
+static int load_last(struct session *session, struct slice text)
+{
+	struct presence *presence = state_of(session);
+	AUTO(stanza_free) struct stanza *last = sm_stanza_parse(session->user->sm, text);
+
+	if (!last || last->kind != STANZA_PRESENCE || !read_priority(last, &presence->priority))
+		return -EINVAL;
+	stanza_set_from(last, session->jid);
+	keep(presence, last);
+	return 0;
+}
+
 static int session_load(void *state, struct session *session, struct slice in)
 {
 	struct presence *presence = state_of(session);
 	uint64_t len;
+	int rc;
 
 	if (!slice_to_u64(next_line(&in), &len) || len > in.len)
 		return -EINVAL;
-	if (len) {
-		presence->last = sm_stanza_parse((struct slice){in.data, len});
-		if (!presence->last || !read_priority(presence->last, &presence->priority))
-			return -EINVAL;
-		stanza_set_from(presence->last, session->jid);
-	}
+	rc = len ? load_last(session, (struct slice){in.data, len}) : 0;
+	if (rc)
+		return rc;
 	in.data += len;
 	in.len -= len;
 	while (in.len) {

@@ -31,7 +31,8 @@ unsigned roster_state(const struct user *user, const struct jid *contact)
 	return item ? item->subscription : 0;
 }
 
-void roster_store_item(struct store_txn *txn, const struct user *user, const struct roster_item *item)
+void roster_store_item(struct store_txn *txn, const struct user *user,
+		       const struct roster_item *item)
 {
 	AUTO(buf_fini) struct buf text = {0};
 
@@ -39,7 +40,7 @@ void roster_store_item(struct store_txn *txn, const struct user *user, const str
 	store_put(txn, STORE_ROSTER, jid_user(user->jid), jid_user(item->jid), buf_slice(&text));
 }
 
-/* -- loading --------------------------------------------------------------------------------------- */
+/* -- loading -- */
 
 static void add_parsed(struct roster *roster, const struct nad *nad, int elem)
 {
@@ -59,10 +60,14 @@ static void add_rows_singly(struct roster *roster, const struct store_row *rows,
 	}
 }
 
-/* All rows as one document: a parser for each would be most of the work. A bad row is then found one by one. */
+/*
+ * All rows as one document: a parser for each would be most of the work. A bad row is then found
+ * one by one.
+ */
 static void loaded(void *state, struct user *user, const struct store_row *rows, size_t count)
 {
-	static const struct xml_limits limits = {.stanza_bytes = SIZE_MAX / 2, .depth = 16, .attributes = 16};
+	static const struct xml_limits limits = {
+		.stanza_bytes = SIZE_MAX / 2, .depth = 16, .attributes = 16};
 	AUTO(buf_fini) struct buf text = {0};
 	AUTO(nad_free) struct nad *nad = NULL;
 	struct roster *roster = roster_of(user);
@@ -93,7 +98,7 @@ static void user_free(void *state, struct user *user)
 	roster_fini(roster_of(user));
 }
 
-/* -- telling --------------------------------------------------------------------------------------- */
+/* -- telling -- */
 
 static struct stanza *push_new(struct user *user, struct jid *contact)
 {
@@ -131,7 +136,7 @@ void roster_push(struct user *user, struct jid *contact)
 	}
 }
 
-/* -- requests -------------------------------------------------------------------------------------- */
+/* -- requests -- */
 
 /* Only the owner's sessions reach it, by no address or their own. */
 static bool is_own(const struct sm_event *event)
@@ -168,7 +173,8 @@ static int item_of(const struct stanza *stanza)
 
 static struct jid *contact_of(const struct stanza *stanza)
 {
-	AUTO(jid_free) struct jid *jid = jid_parse(nad_attr_value(stanza->payload, item_of(stanza), "jid"));
+	AUTO(jid_free)
+	struct jid *jid = jid_parse(nad_attr_value(stanza->payload, item_of(stanza), "jid"));
 
 	return jid ? jid_bare(jid) : NULL;
 }
@@ -243,7 +249,7 @@ static int set(void *state, const struct sm_event *event)
 	return change(event, &item);
 }
 
-/* -- sessions -------------------------------------------------------------------------------------- */
+/* -- sessions -- */
 
 static int session_save(void *state, const struct session *session, struct buf *out)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Presence subscriptions, RFC 6121 section 3: who may see whom, and the requests that wait for an answer. */
+/*
+ * Presence subscriptions, RFC 6121 section 3: who may see whom, and the requests that wait for an
+ * answer.
+ */
 #include "base/mem.h"
 #include "jid/jid.h"
 #include "sm/modules/modules.h"
@@ -41,7 +44,8 @@ static struct request *request_find(const struct requests *requests, const struc
 
 static void request_add(struct requests *requests, struct jid *from, struct slice text)
 {
-	struct request *items = mem_realloc(MEM_ROSTER, requests->items, (requests->count + 1) * sizeof(*items));
+	struct request *items =
+		mem_realloc(MEM_ROSTER, requests->items, (requests->count + 1) * sizeof(*items));
 
 	items[requests->count++] = (struct request){jid_bare(from), str_new(text)};
 	requests->items = items;
@@ -56,7 +60,8 @@ static void request_del(struct requests *requests, const struct jid *from)
 	jid_free(&request->from);
 	str_free(&request->text);
 	requests->count--;
-	memmove(request, request + 1, (size_t)(requests->items + requests->count - request) * sizeof(*request));
+	memmove(request, request + 1,
+		(size_t)(requests->items + requests->count - request) * sizeof(*request));
 }
 
 static void requests_fini(struct requests *requests)
@@ -85,7 +90,7 @@ void subscribe_send(struct user *user, struct jid *contact, enum stanza_type typ
 	sm_route(user->sm, &stanza);
 }
 
-/* -- changing -------------------------------------------------------------------------------------- */
+/* -- changing -- */
 
 /* Both states in the note of a commit. */
 static unsigned note_of(unsigned before, unsigned after)
@@ -109,7 +114,8 @@ static bool item_changed(unsigned note)
 }
 
 /* Changes the item, which is made when there is none. False: the roster is full. */
-static bool change_item(struct store_txn *txn, struct user *user, struct jid *contact, unsigned state)
+static bool change_item(struct store_txn *txn, struct user *user, struct jid *contact,
+			unsigned state)
 {
 	struct roster *roster = roster_of(user);
 	struct roster_item *item = roster_find(roster, contact);
@@ -139,9 +145,11 @@ static bool apply(struct store_txn *txn, struct user *user, struct jid *contact,
 	return true;
 }
 
-static int commit_change(const struct sm_event *event, struct jid *contact, unsigned note, sm_committed_fn *committed)
+static int commit_change(const struct sm_event *event, struct jid *contact, unsigned note,
+			 sm_committed_fn *committed)
 {
-	struct sm_commit commit = {.txn = store_txn_new(), .committed = committed, .note = note, .stale = true};
+	struct sm_commit commit = {
+		.txn = store_txn_new(), .committed = committed, .note = note, .stale = true};
 
 	if (apply(commit.txn, event->user, contact, note))
 		return sm_commit(event, &commit);
@@ -149,7 +157,7 @@ static int commit_change(const struct sm_event *event, struct jid *contact, unsi
 	return sm_reply_error(event, STANZA_RESOURCE_CONSTRAINT);
 }
 
-/* -- from a session -------------------------------------------------------------------------------- */
+/* -- from a session -- */
 
 /* In the name of the account (section 3.1.2). */
 static void forward(const struct sm_event *event, struct jid *contact)
@@ -198,7 +206,7 @@ static int tell(void *state, const struct sm_event *event)
 	return 0;
 }
 
-/* -- to a user ------------------------------------------------------------------------------------- */
+/* -- to a user -- */
 
 /* A request goes to all that are available, an answer to those that know the roster. */
 static void deliver(const struct sm_event *event, struct jid *contact)
@@ -230,7 +238,8 @@ static int heard(void *state, const struct sm_event *event, unsigned note)
 	return 0;
 }
 
-static void print_request(const struct stanza *stanza, struct jid *contact, struct user *user, struct buf *out)
+static void print_request(const struct stanza *stanza, struct jid *contact, struct user *user,
+			  struct buf *out)
 {
 	AUTO(stanza_free) struct stanza *small = NULL;
 
@@ -255,7 +264,8 @@ static int ask(const struct sm_event *event, struct jid *contact, unsigned note)
 	print_request(event->stanza, contact, event->user, &text);
 	request_add(requests, contact, buf_slice(&text));
 	commit.txn = store_txn_new();
-	store_put(commit.txn, STORE_REQUEST, jid_user(event->user->jid), jid_user(contact), buf_slice(&text));
+	store_put(commit.txn, STORE_REQUEST, jid_user(event->user->jid), jid_user(contact),
+		  buf_slice(&text));
 	return sm_commit(event, &commit);
 }
 
@@ -274,7 +284,8 @@ static int hear(void *state, const struct sm_event *event)
 	before = subscribe_state(event->user, contact);
 	after = subscription_in(before, type, &pass);
 	if (type == STANZA_SUBSCRIBE && before & SUBSCRIPTION_FROM)
-		subscribe_send(event->user, contact, STANZA_SUBSCRIBED); /* their side had lost it */
+		subscribe_send(event->user, contact,
+			       STANZA_SUBSCRIBED); /* their side had lost it */
 	if (!pass)
 		return 0;
 	if (type == STANZA_SUBSCRIBE)
@@ -282,17 +293,19 @@ static int hear(void *state, const struct sm_event *event)
 	return commit_change(event, contact, note_of(before, after), heard);
 }
 
-/* -- a session comes ------------------------------------------------------------------------------- */
+/* -- a session comes -- */
 
 /* The requests that wait, again until they are answered. */
 static int offer(void *state, const struct sm_event *event)
 {
 	const struct requests *requests = requests_of(event->user);
 
-	if (event->stanza->to || event->stanza->type != STANZA_NONE || !presence_of(event->session)->fresh)
+	if (event->stanza->to || event->stanza->type != STANZA_NONE ||
+	    !presence_of(event->session)->fresh)
 		return SM_PASS;
 	for (unsigned at = 0; at < requests->count; at++) {
-		struct stanza *stanza = sm_stanza_parse(str_slice(requests->items[at].text));
+		struct stanza *stanza =
+			sm_stanza_parse(event->sm, str_slice(requests->items[at].text));
 
 		if (stanza)
 			sm_deliver(event->session, &stanza);
@@ -300,7 +313,7 @@ static int offer(void *state, const struct sm_event *event)
 	return SM_PASS;
 }
 
-/* -- users ----------------------------------------------------------------------------------------- */
+/* -- users -- */
 
 static void loaded(void *state, struct user *user, const struct store_row *rows, size_t count)
 {

@@ -52,7 +52,7 @@ struct recorder {
 static const char *const domains[] = {"localhost", "b.example"};
 static const char *const world_domains[] = {"remote.example", NULL};
 
-/* -- writing down ---------------------------------------------------------------------------------- */
+/* -- writing down -- */
 
 static void write_down(struct room *room, const char *client, struct slice text)
 {
@@ -91,8 +91,9 @@ static struct client *client_of(struct room *room, const char *name)
 
 static void print_packet(const struct packet *packet, struct buf *out)
 {
-	static const char *const actions[SESSION_ACTIONS] = {"start",	"started", "end",     "ended",	  "create",
-							     "created", "delete",  "deleted", "replaced", "hello"};
+	static const char *const actions[SESSION_ACTIONS] = {
+		"start",   "started", "end",	 "ended",    "create",
+		"created", "delete",  "deleted", "replaced", "hello"};
 
 	if (packet->kind == PACKET_STANZA) {
 		stanza_print(packet->stanza, out);
@@ -146,8 +147,11 @@ static int recorder_start(void *state, struct worker *worker, struct buf *why)
 	recorder->room = container_of(worker->process->settings, struct room, settings);
 	recorder->c2s = (struct link_part){
 		.name = "c2s", .belongs = LINK_BY_C2S, .packet = to_c2s, .part = recorder};
-	recorder->world = (struct link_part){
-		.name = "s2s", .domains = world_domains, .belongs = LINK_BY_C2S, .packet = to_world, .part = recorder};
+	recorder->world = (struct link_part){.name = "s2s",
+					     .domains = world_domains,
+					     .belongs = LINK_BY_C2S,
+					     .packet = to_world,
+					     .part = recorder};
 	link_attach(worker->link, &recorder->c2s);
 	link_attach(worker->link, &recorder->world);
 	return 0;
@@ -157,7 +161,7 @@ static const struct component recorder_component = {
 	.name = "recorder", .size = sizeof(struct recorder), .start = recorder_start};
 static const struct component *const components[] = {&sm_component, &recorder_component, NULL};
 
-/* -- life ------------------------------------------------------------------------------------------ */
+/* -- life -- */
 
 static void start_process(struct room *room)
 {
@@ -246,11 +250,12 @@ static void send(struct room *room, struct packet **packet)
 	link_send(room->process->links[0], packet);
 }
 
-/* -- doing ----------------------------------------------------------------------------------------- */
+/* -- doing -- */
 
 static void send_action(struct room *room, const char *client, int action, const char *target)
 {
-	struct packet *packet = packet_session(room->c2s, room->localhost, (enum session_action)action);
+	struct packet *packet =
+		packet_session(room->c2s, room->localhost, (enum session_action)action);
 
 	session_id_take(&packet->c2s, slice_of(client));
 	packet->ours = true;
@@ -295,7 +300,8 @@ void room_end(struct room *room, const char *client)
 
 static struct stanza *read_stanza(const char *xml)
 {
-	static const struct xml_limits limits = {.stanza_bytes = 1 << 20, .depth = 50, .attributes = 50};
+	static const struct xml_limits limits = {
+		.stanza_bytes = 1 << 20, .depth = 50, .attributes = 50};
 	AUTO(buf_fini) struct buf text = {0};
 	AUTO(nad_free) struct nad *stream = NULL;
 	struct nad *nad;
@@ -362,7 +368,7 @@ void room_lose_c2s(struct room *room)
 	let_settle(room);
 }
 
-/* -- looking --------------------------------------------------------------------------------------- */
+/* -- looking -- */
 
 static void drop_line(struct room *room, struct line **at)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A simulated process with the real sm, link and storage (in memory), a c2s that writes down what it is told, and a part
- * that stands for the world. Clients are called by their full address, which is also their id at c2s.
+ * A simulated process with the real sm, link and storage (in memory), a c2s that writes down what
+ * it is told, and a part that stands for the world. Clients are called by their full address, which
+ * is also their id at c2s.
  */
 #pragma once
 
@@ -28,7 +29,8 @@ void room_send(struct room *room, const char *client, const char *xml);
 void room_send_all(struct room *room, const char *const *client_and_xml);
 void room_from_world(struct room *room, const char *xml);
 void room_action(struct room *room, const char *client, int action, const char *target);
-void room_restart(struct room *room); /* an orderly end and a new start; clients have no sessions then */
+void room_restart(
+	struct room *room); /* an orderly end and a new start; clients have no sessions then */
 void room_lose_c2s(struct room *room); /* every worker hears that its name went away */
 /* From now on the session's c2s is a name that nobody serves. */
 void room_hide_c2s_of(struct room *room, const char *client);
@@ -43,6 +45,7 @@ void room_expect_nothing(struct room *room, const char *client);
 void room_expect_none_with(struct room *room, const char *client, const char *part_of_it);
 void room_forget(struct room *room); /* all that was told so far */
 
-uint32_t room_settled(struct room *room, const char *client); /* the last settlement that c2s heard */
+uint32_t room_settled(struct room *room,
+		      const char *client); /* the last settlement that c2s heard */
 struct session *room_session(struct room *room, const char *client);
 struct process *room_process(struct room *room);

@@ -18,7 +18,10 @@ static void people(struct room *room)
 	room_login(room, "romeo@localhost/a");
 }
 
-/* The request is held until it is stored: what follows it to the same contact waits, other things do not. */
+/*
+ * The request is held until it is stored: what follows it to the same contact waits, other things
+ * do not.
+ */
 static void keeps_a_message_behind_the_request_before_it(void **state)
 {
 	struct room *room = *state;
@@ -27,9 +30,13 @@ static void keeps_a_message_behind_the_request_before_it(void **state)
 	room_login(room, "juliet@localhost/b");
 	room_send(room, "juliet@localhost/b", "<presence/>");
 	room_forget(room);
-	room_send_all(room, (const char *[]){"romeo@localhost/a", "<presence type='subscribe' to='juliet@localhost'/>",
-					     "romeo@localhost/a", CHAT("behind"), "romeo@localhost/a",
-					     "<iq to='localhost' type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>", NULL});
+	room_send_all(
+		room,
+		(const char *[]){
+			"romeo@localhost/a", "<presence type='subscribe' to='juliet@localhost'/>",
+			"romeo@localhost/a", CHAT("behind"), "romeo@localhost/a",
+			"<iq to='localhost' type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>",
+			NULL});
 	room_expect(room, "juliet@localhost/b", "type='subscribe'");
 	room_expect(room, "juliet@localhost/b", "<body>behind</body>");
 	room_expect(room, "romeo@localhost/a", "type='result' id='p'");
@@ -44,7 +51,8 @@ static void sends_on_what_an_ended_session_left(void **state)
 	room_login(room, "juliet@localhost/b");
 	room_send(room, "juliet@localhost/b", "<presence/>");
 	room_forget(room);
-	room_send_all(room, (const char *[]){"romeo@localhost/a", "<presence type='subscribe' to='juliet@localhost'/>",
+	room_send_all(room, (const char *[]){"romeo@localhost/a",
+					     "<presence type='subscribe' to='juliet@localhost'/>",
 					     "romeo@localhost/a", CHAT("left"), NULL});
 	room_lose_c2s(room);
 	room_expect(room, "juliet@localhost/b", "type='subscribe'");
@@ -76,7 +84,10 @@ static void bounds_what_waits_for_a_user(void **state)
 	assert_int_equal(given, 500);
 }
 
-/* Nobody else may take what is for a c2s that is not there: the session goes, the message finds another way. */
+/*
+ * Nobody else may take what is for a c2s that is not there: the session goes, the message finds
+ * another way.
+ */
 static void stores_what_a_lost_session_did_not_get(void **state)
 {
 	struct room *room = *state;
@@ -99,16 +110,19 @@ static void asks_to_try_again_when_storage_fails(void **state)
 	struct room *room = *state;
 
 	people(room);
-	room_send(room, "romeo@localhost/a", "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>");
+	room_send(room, "romeo@localhost/a",
+		  "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>");
 	room_forget(room);
 	room_disk_full(room, true);
 	room_send(room, "romeo@localhost/a", CHAT("refused"));
 	room_expect(room, "romeo@localhost/a", "<error type='wait'");
 	room_send(room, "romeo@localhost/a",
-		  "<iq type='set' id='s'><query xmlns='jabber:iq:roster'><item jid='a@b'/></query></iq>");
+		  "<iq type='set' id='s'><query xmlns='jabber:iq:roster'><item "
+		  "jid='a@b'/></query></iq>");
 	room_expect(room, "romeo@localhost/a", "<error type='wait'");
 	room_disk_full(room, false);
-	room_send(room, "romeo@localhost/a", "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>");
+	room_send(room, "romeo@localhost/a",
+		  "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>");
 	room_expect(room, "romeo@localhost/a", "<query xmlns='jabber:iq:roster'/></iq>");
 	assert_int_equal(room_settled(room, "romeo@localhost/a"), 4);
 	room_send(room, "romeo@localhost/a", CHAT("stored"));
@@ -124,32 +138,44 @@ static void settles_a_message_that_reached_a_session(void **state)
 	room_send(room, "juliet@localhost/b", "<presence/>");
 	room_send(room, "romeo@localhost/a", CHAT("1"));
 	assert_int_equal(room_settled(room, "romeo@localhost/a"), 1);
-	room_send(room, "romeo@localhost/a", "<message to='nobody@localhost'><body>1</body></message>");
+	room_send(room, "romeo@localhost/a",
+		  "<message to='nobody@localhost'><body>1</body></message>");
 	assert_int_equal(room_settled(room, "romeo@localhost/a"), 2);
-	room_send(room, "romeo@localhost/a", "<message to='x@remote.example'><body>1</body></message>");
+	room_send(room, "romeo@localhost/a",
+		  "<message to='x@remote.example'><body>1</body></message>");
 	assert_int_equal(room_settled(room, "romeo@localhost/a"), 3);
 	room_send(room, "romeo@localhost/a", "<presence/>");
 	assert_int_equal(room_settled(room, "romeo@localhost/a"), 4);
-	room_send(room, "romeo@localhost/a", "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>");
+	room_send(room, "romeo@localhost/a",
+		  "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>");
 	assert_int_equal(room_settled(room, "romeo@localhost/a"), 5);
-	room_send(room, "romeo@localhost/a", "<iq type='get' id='r'><vCard xmlns='vcard-temp'/></iq>");
+	room_send(room, "romeo@localhost/a",
+		  "<iq type='get' id='r'><vCard xmlns='vcard-temp'/></iq>");
 	assert_int_equal(room_settled(room, "romeo@localhost/a"), 6);
 	room_send(room, "romeo@localhost/a",
-		  "<iq type='set' id='s'><query xmlns='jabber:iq:roster'><item jid='a@b'/></query></iq>");
+		  "<iq type='set' id='s'><query xmlns='jabber:iq:roster'><item "
+		  "jid='a@b'/></query></iq>");
 	assert_int_equal(room_settled(room, "romeo@localhost/a"), 7);
-	room_send(room, "romeo@localhost/a", "<message to='x@nowhere.example'><body>1</body></message>");
+	room_send(room, "romeo@localhost/a",
+		  "<message to='x@nowhere.example'><body>1</body></message>");
 	assert_int_equal(room_settled(room, "romeo@localhost/a"), 8);
 }
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(keeps_a_message_behind_the_request_before_it, room_open, room_close),
-		cmocka_unit_test_setup_teardown(sends_on_what_an_ended_session_left, room_open, room_close),
-		cmocka_unit_test_setup_teardown(bounds_what_waits_for_a_user, room_open_one, room_close),
-		cmocka_unit_test_setup_teardown(stores_what_a_lost_session_did_not_get, room_open, room_close),
-		cmocka_unit_test_setup_teardown(asks_to_try_again_when_storage_fails, room_open, room_close),
-		cmocka_unit_test_setup_teardown(settles_a_message_that_reached_a_session, room_open, room_close),
+		cmocka_unit_test_setup_teardown(keeps_a_message_behind_the_request_before_it,
+						room_open, room_close),
+		cmocka_unit_test_setup_teardown(sends_on_what_an_ended_session_left, room_open,
+						room_close),
+		cmocka_unit_test_setup_teardown(bounds_what_waits_for_a_user, room_open_one,
+						room_close),
+		cmocka_unit_test_setup_teardown(stores_what_a_lost_session_did_not_get, room_open,
+						room_close),
+		cmocka_unit_test_setup_teardown(asks_to_try_again_when_storage_fails, room_open,
+						room_close),
+		cmocka_unit_test_setup_teardown(settles_a_message_that_reached_a_session, room_open,
+						room_close),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

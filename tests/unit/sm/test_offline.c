@@ -23,7 +23,8 @@ static void gives_what_was_stored_in_order_with_its_time(void **state)
 	struct room *room = *state;
 
 	two_people(room);
-	room_send_all(room, (const char *[]){"romeo@localhost/a", TO_JULIET("one"), "romeo@localhost/a", TO_JULIET("two"),
+	room_send_all(room, (const char *[]){"romeo@localhost/a", TO_JULIET("one"),
+					     "romeo@localhost/a", TO_JULIET("two"),
 					     "romeo@localhost/a", TO_JULIET("three"), NULL});
 	assert_int_equal(room_settled(room, "romeo@localhost/a"), 3);
 	room_login(room, "juliet@localhost/b");
@@ -33,7 +34,8 @@ static void gives_what_was_stored_in_order_with_its_time(void **state)
 	room_expect_nothing(room, "juliet@localhost/b");
 	room_send(room, "juliet@localhost/b", "<presence/>");
 	room_expect(room, "juliet@localhost/b", "<presence");
-	room_expect(room, "juliet@localhost/b", "<body>one</body><delay xmlns='urn:xmpp:delay' from='localhost' stamp=");
+	room_expect(room, "juliet@localhost/b",
+		    "<body>one</body><delay xmlns='urn:xmpp:delay' from='localhost' stamp=");
 	room_expect(room, "juliet@localhost/b", "<body>two</body>");
 	room_expect(room, "juliet@localhost/b", "<body>three</body>");
 	room_login(room, "juliet@localhost/c");
@@ -63,11 +65,13 @@ static void keeps_the_order_while_she_comes(void **state)
 
 	two_people(room);
 	room_login(room, "juliet@localhost/b");
-	room_send_all(room, (const char *[]){
-				    "romeo@localhost/a",  TO_JULIET("0"), "romeo@localhost/a",	TO_JULIET("1"),
-				    "juliet@localhost/b", "<presence/>",  "romeo@localhost/a",	TO_JULIET("2"),
-				    "romeo@localhost/a",  TO_JULIET("3"), "juliet@localhost/b", "<presence><show>away</show></presence>",
-				    "romeo@localhost/a",  TO_JULIET("4"), NULL});
+	room_send_all(room,
+		      (const char *[]){"romeo@localhost/a", TO_JULIET("0"), "romeo@localhost/a",
+				       TO_JULIET("1"), "juliet@localhost/b", "<presence/>",
+				       "romeo@localhost/a", TO_JULIET("2"), "romeo@localhost/a",
+				       TO_JULIET("3"), "juliet@localhost/b",
+				       "<presence><show>away</show></presence>",
+				       "romeo@localhost/a", TO_JULIET("4"), NULL});
 	while ((text = room_next(room, "juliet@localhost/b"))) {
 		char body[32];
 
@@ -87,14 +91,19 @@ static void stores_only_what_has_a_body(void **state)
 
 	two_people(room);
 	room_send(room, "romeo@localhost/a",
-		  "<message to='juliet@localhost' type='chat'><composing xmlns='http://jabber.org/protocol/chatstates'/></message>");
-	room_send(room, "romeo@localhost/a", "<message to='juliet@localhost' type='headline'><body>h</body></message>");
-	room_send(room, "romeo@localhost/a", "<message to='juliet@localhost' type='error'><body>e</body></message>");
+		  "<message to='juliet@localhost' type='chat'><composing "
+		  "xmlns='http://jabber.org/protocol/chatstates'/></message>");
+	room_send(room, "romeo@localhost/a",
+		  "<message to='juliet@localhost' type='headline'><body>h</body></message>");
+	room_send(room, "romeo@localhost/a",
+		  "<message to='juliet@localhost' type='error'><body>e</body></message>");
 	room_expect_nothing(room, "romeo@localhost/a");
 	assert_int_equal(room_settled(room, "romeo@localhost/a"), 3);
-	room_send(room, "romeo@localhost/a", "<message to='juliet@localhost/gone' type='normal'><body>n</body></message>");
+	room_send(room, "romeo@localhost/a",
+		  "<message to='juliet@localhost/gone' type='normal'><body>n</body></message>");
 	room_expect(room, "romeo@localhost/a", "<service-unavailable");
-	room_send(room, "romeo@localhost/a", "<message to='juliet@localhost/gone' type='chat'><body>chat</body></message>");
+	room_send(room, "romeo@localhost/a",
+		  "<message to='juliet@localhost/gone' type='chat'><body>chat</body></message>");
 	room_login(room, "juliet@localhost/b");
 	room_send(room, "juliet@localhost/b", "<presence/>");
 	room_expect_among(room, "juliet@localhost/b", "<body>");
@@ -106,12 +115,15 @@ static void takes_only_so_many(void **state)
 
 	two_people(room);
 	for (unsigned at = 0; at < 100; at++) {
-		room_send_all(room, (const char *[]){"romeo@localhost/a", TO_JULIET("x"), "romeo@localhost/a", TO_JULIET("x"),
-						     "romeo@localhost/a", TO_JULIET("x"), "romeo@localhost/a", TO_JULIET("x"),
-						     "romeo@localhost/a", TO_JULIET("x"), "romeo@localhost/a", TO_JULIET("x"),
-						     "romeo@localhost/a", TO_JULIET("x"), "romeo@localhost/a", TO_JULIET("x"),
-						     "romeo@localhost/a", TO_JULIET("x"), "romeo@localhost/a", TO_JULIET("x"),
-						     NULL});
+		room_send_all(room,
+			      (const char *[]){
+				      "romeo@localhost/a", TO_JULIET("x"),	"romeo@localhost/a",
+				      TO_JULIET("x"),	   "romeo@localhost/a", TO_JULIET("x"),
+				      "romeo@localhost/a", TO_JULIET("x"),	"romeo@localhost/a",
+				      TO_JULIET("x"),	   "romeo@localhost/a", TO_JULIET("x"),
+				      "romeo@localhost/a", TO_JULIET("x"),	"romeo@localhost/a",
+				      TO_JULIET("x"),	   "romeo@localhost/a", TO_JULIET("x"),
+				      "romeo@localhost/a", TO_JULIET("x"),	NULL});
 	}
 	room_expect_nothing(room, "romeo@localhost/a");
 	room_send(room, "romeo@localhost/a", TO_JULIET("one more"));
@@ -121,9 +133,11 @@ static void takes_only_so_many(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(gives_what_was_stored_in_order_with_its_time, room_open, room_close),
+		cmocka_unit_test_setup_teardown(gives_what_was_stored_in_order_with_its_time,
+						room_open, room_close),
 		cmocka_unit_test_setup_teardown(outlives_a_restart, room_open, room_close),
-		cmocka_unit_test_setup_teardown(keeps_the_order_while_she_comes, room_open, room_close),
+		cmocka_unit_test_setup_teardown(keeps_the_order_while_she_comes, room_open,
+						room_close),
 		cmocka_unit_test_setup_teardown(stores_only_what_has_a_body, room_open, room_close),
 		cmocka_unit_test_setup_teardown(takes_only_so_many, room_open_one, room_close),
 	};

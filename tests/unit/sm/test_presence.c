@@ -30,8 +30,10 @@ static void tells_friends_who_comes_and_who_is_there(void **state)
 
 	friends(room);
 	room_send(room, "romeo@localhost/a", "<presence><show>chat</show></presence>");
-	room_expect(room, "romeo@localhost/a", "<presence from='romeo@localhost/a' to='romeo@localhost/a'>");
-	room_expect(room, "romeo@localhost/a", "<presence type='unavailable' from='juliet@localhost'");
+	room_expect(room, "romeo@localhost/a",
+		    "<presence from='romeo@localhost/a' to='romeo@localhost/a'>");
+	room_expect(room, "romeo@localhost/a",
+		    "<presence type='unavailable' from='juliet@localhost'");
 	room_expect_nothing(room, "juliet@localhost/b");
 	room_send(room, "juliet@localhost/b", "<presence/>");
 	room_expect(room, "romeo@localhost/a", "from='juliet@localhost/b'");
@@ -41,7 +43,8 @@ static void tells_friends_who_comes_and_who_is_there(void **state)
 	room_expect(room, "juliet@localhost/b", "<show>away</show>");
 	room_expect_nothing(room, "juliet@localhost/b");
 	room_forget(room);
-	room_send(room, "romeo@localhost/a", "<presence type='unavailable'><status>bye</status></presence>");
+	room_send(room, "romeo@localhost/a",
+		  "<presence type='unavailable'><status>bye</status></presence>");
 	room_expect(room, "juliet@localhost/b", "<status>bye</status>");
 	room_expect_nothing(room, "romeo@localhost/a");
 	room_end(room, "juliet@localhost/b");
@@ -60,8 +63,10 @@ static void tells_friends_when_a_session_ends(void **state)
 	room_send(room, "romeo@localhost/c", "<presence/>");
 	room_forget(room);
 	room_end(room, "romeo@localhost/a");
-	room_expect(room, "juliet@localhost/b", "<presence type='unavailable' from='romeo@localhost/a'");
-	room_expect(room, "romeo@localhost/c", "<presence type='unavailable' from='romeo@localhost/a'");
+	room_expect(room, "juliet@localhost/b",
+		    "<presence type='unavailable' from='romeo@localhost/a'");
+	room_expect(room, "romeo@localhost/c",
+		    "<presence type='unavailable' from='romeo@localhost/a'");
 }
 
 static void answers_probes_of_those_who_may_ask(void **state)
@@ -71,11 +76,16 @@ static void answers_probes_of_those_who_may_ask(void **state)
 	friends(room);
 	room_send(room, "romeo@localhost/a", "<presence><show>dnd</show></presence>");
 	room_forget(room);
-	room_from_world(room, "<presence type='probe' from='x@remote.example' to='romeo@localhost'/>");
-	room_expect(room, "world", "<presence type='unsubscribed' from='romeo@localhost' to='x@remote.example'>");
-	room_from_world(room, "<presence type='probe' from='x@remote.example' to='nobody@localhost'/>");
-	room_expect(room, "world", "<presence type='unsubscribed' from='nobody@localhost' to='x@remote.example'>");
-	room_from_world(room, "<presence type='probe' from='juliet@localhost/b' to='romeo@localhost'/>");
+	room_from_world(room,
+			"<presence type='probe' from='x@remote.example' to='romeo@localhost'/>");
+	room_expect(room, "world",
+		    "<presence type='unsubscribed' from='romeo@localhost' to='x@remote.example'>");
+	room_from_world(room,
+			"<presence type='probe' from='x@remote.example' to='nobody@localhost'/>");
+	room_expect(room, "world",
+		    "<presence type='unsubscribed' from='nobody@localhost' to='x@remote.example'>");
+	room_from_world(room,
+			"<presence type='probe' from='juliet@localhost/b' to='romeo@localhost'/>");
 	room_expect(room, "juliet@localhost/b", "<show>dnd</show>");
 }
 
@@ -86,10 +96,12 @@ static void remembers_whom_it_told_directly(void **state)
 	friends(room);
 	room_send(room, "romeo@localhost/a", "<presence to='x@remote.example/r'/>");
 	room_send(room, "romeo@localhost/a", "<presence to='y@remote.example/r'/>");
-	room_send(room, "romeo@localhost/a", "<presence to='y@remote.example/r' type='unavailable'/>");
+	room_send(room, "romeo@localhost/a",
+		  "<presence to='y@remote.example/r' type='unavailable'/>");
 	room_forget(room);
 	room_end(room, "romeo@localhost/a");
-	room_expect(room, "world", "type='unavailable' from='romeo@localhost/a' to='x@remote.example/r'");
+	room_expect(room, "world",
+		    "type='unavailable' from='romeo@localhost/a' to='x@remote.example/r'");
 	room_expect_nothing(room, "world");
 	room_expect_nothing(room, "juliet@localhost/b");
 }
@@ -99,9 +111,11 @@ static void refuses_a_priority_that_is_none(void **state)
 	struct room *room = *state;
 
 	friends(room);
-	room_send(room, "romeo@localhost/a", "<presence id='p'><priority>128</priority></presence>");
+	room_send(room, "romeo@localhost/a",
+		  "<presence id='p'><priority>128</priority></presence>");
 	room_expect(room, "romeo@localhost/a", "<bad-request");
-	room_send(room, "romeo@localhost/a", "<presence id='p'><priority>high</priority></presence>");
+	room_send(room, "romeo@localhost/a",
+		  "<presence id='p'><priority>high</priority></presence>");
 	room_expect(room, "romeo@localhost/a", "<bad-request");
 	room_expect_nothing(room, "juliet@localhost/b");
 }
@@ -114,8 +128,10 @@ static void saves_and_loads_what_a_session_is(void **state)
 
 	friends(room);
 	room_login(room, "romeo@localhost/c");
-	room_send(room, "romeo@localhost/a", "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>");
-	room_send(room, "romeo@localhost/a", "<presence><priority>7</priority><status>&lt;\n&gt;</status></presence>");
+	room_send(room, "romeo@localhost/a",
+		  "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>");
+	room_send(room, "romeo@localhost/a",
+		  "<presence><priority>7</priority><status>&lt;\n&gt;</status></presence>");
 	room_send(room, "romeo@localhost/a", "<presence to='x@remote.example/r'/>");
 	from = room_session(room, "romeo@localhost/a");
 	to = room_session(room, "romeo@localhost/c");
@@ -155,13 +171,20 @@ static void refuses_a_session_that_was_not_saved(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(tells_friends_who_comes_and_who_is_there, room_open, room_close),
-		cmocka_unit_test_setup_teardown(tells_friends_when_a_session_ends, room_open, room_close),
-		cmocka_unit_test_setup_teardown(answers_probes_of_those_who_may_ask, room_open, room_close),
-		cmocka_unit_test_setup_teardown(remembers_whom_it_told_directly, room_open, room_close),
-		cmocka_unit_test_setup_teardown(refuses_a_priority_that_is_none, room_open, room_close),
-		cmocka_unit_test_setup_teardown(saves_and_loads_what_a_session_is, room_open, room_close),
-		cmocka_unit_test_setup_teardown(refuses_a_session_that_was_not_saved, room_open, room_close),
+		cmocka_unit_test_setup_teardown(tells_friends_who_comes_and_who_is_there, room_open,
+						room_close),
+		cmocka_unit_test_setup_teardown(tells_friends_when_a_session_ends, room_open,
+						room_close),
+		cmocka_unit_test_setup_teardown(answers_probes_of_those_who_may_ask, room_open,
+						room_close),
+		cmocka_unit_test_setup_teardown(remembers_whom_it_told_directly, room_open,
+						room_close),
+		cmocka_unit_test_setup_teardown(refuses_a_priority_that_is_none, room_open,
+						room_close),
+		cmocka_unit_test_setup_teardown(saves_and_loads_what_a_session_is, room_open,
+						room_close),
+		cmocka_unit_test_setup_teardown(refuses_a_session_that_was_not_saved, room_open,
+						room_close),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

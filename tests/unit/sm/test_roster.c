@@ -17,7 +17,8 @@
 
 static int read_item(const char *xml, struct roster_item **item)
 {
-	static const struct xml_limits limits = {.stanza_bytes = 1 << 20, .depth = 8, .attributes = 16};
+	static const struct xml_limits limits = {
+		.stanza_bytes = 1 << 20, .depth = 8, .attributes = 16};
 	AUTO(nad_free) struct nad *nad = xml_parse(slice_of(xml), &limits);
 
 	assert_non_null(nad);
@@ -35,7 +36,8 @@ static void prints_what_it_parses(void **state)
 	};
 
 	for (size_t at = 0; at < countof(items); at++) {
-		AUTO(roster_item_free) struct roster_item *item = roster_item_parse(slice_of(items[at]));
+		AUTO(roster_item_free)
+		struct roster_item *item = roster_item_parse(slice_of(items[at]));
 		AUTO(roster_item_free) struct roster_item *again = NULL;
 		AUTO(buf_fini) struct buf text = {0}, second = {0};
 
@@ -54,7 +56,8 @@ static void takes_an_item_of_a_request(void **state)
 {
 	AUTO(roster_item_free) struct roster_item *item = NULL;
 
-	assert_int_equal(read_item("<item xmlns='jabber:iq:roster' jid='Bob@Example.net/x' name='n'><group>g</group></item>",
+	assert_int_equal(read_item("<item xmlns='jabber:iq:roster' jid='Bob@Example.net/x' "
+				   "name='n'><group>g</group></item>",
 				   &item),
 			 0);
 	assert_string_equal(jid_text(item->jid), "bob@example.net");
@@ -69,7 +72,9 @@ static void refuses_bad_items(void **state)
 
 	assert_int_equal(read_item("<item/>", &item), ROSTER_BAD);
 	assert_int_equal(read_item("<item jid='@x'/>", &item), ROSTER_BAD);
-	assert_int_equal(read_item("<item jid='a@b'><group>g</group><group>g</group></item>", &item), ROSTER_BAD);
+	assert_int_equal(
+		read_item("<item jid='a@b'><group>g</group><group>g</group></item>", &item),
+		ROSTER_BAD);
 	assert_int_equal(read_item("<item jid='a@b'><group/></item>", &item), ROSTER_UNACCEPTABLE);
 	buf_append_text(&text, "<item jid='a@b' name='");
 	for (unsigned at = 0; at <= ROSTER_TEXT_MAX; at++)
@@ -119,15 +124,17 @@ static void finds_what_it_holds_and_is_limited(void **state)
 	assert_null(roster_find(&roster, one));
 	assert_int_equal(roster.count, ROSTER_MAX - 1);
 	for (unsigned at = 1; at < roster.count; at++)
-		assert_true(slice_compare(jid_user(roster.items[at - 1]->jid), jid_user(roster.items[at]->jid)) < 0);
+		assert_true(slice_compare(jid_user(roster.items[at - 1]->jid),
+					  jid_user(roster.items[at]->jid)) < 0);
 	roster_fini(&roster);
 	assert_int_equal(roster.count, 0);
 }
 
-/* -- clients --------------------------------------------------------------------------------------- */
+/* -- clients -- */
 
 #define ROSTER_GET "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>"
-#define ROSTER_SET(item) "<iq type='set' id='s'><query xmlns='jabber:iq:roster'>" item "</query></iq>"
+#define ROSTER_SET(item)                                                                           \
+	"<iq type='set' id='s'><query xmlns='jabber:iq:roster'>" item "</query></iq>"
 
 static void two_resources(struct room *room)
 {
@@ -144,17 +151,23 @@ static void pushes_changes_to_those_who_asked(void **state)
 
 	two_resources(room);
 	room_send(room, "romeo@localhost/b",
-		  ROSTER_SET("<item jid='juliet@localhost' name='J' subscription='both'><group>g</group></item>"));
+		  ROSTER_SET("<item jid='juliet@localhost' name='J' "
+			     "subscription='both'><group>g</group></item>"));
 	room_expect(room, "romeo@localhost/a",
-		    "<item jid='juliet@localhost' name='J' subscription='none'><group>g</group></item>");
+		    "<item jid='juliet@localhost' name='J' "
+		    "subscription='none'><group>g</group></item>");
 	room_expect_nothing(room, "romeo@localhost/a");
 	room_expect(room, "romeo@localhost/b", "type='result' id='s'");
 	room_send(room, "romeo@localhost/b", ROSTER_GET);
-	room_expect(room, "romeo@localhost/b", "<item jid='juliet@localhost' name='J' subscription='none'>");
-	room_send(room, "romeo@localhost/b", ROSTER_SET("<item jid='juliet@localhost' subscription='remove'/>"));
-	room_expect(room, "romeo@localhost/a", "<item jid='juliet@localhost' subscription='remove'/>");
+	room_expect(room, "romeo@localhost/b",
+		    "<item jid='juliet@localhost' name='J' subscription='none'>");
+	room_send(room, "romeo@localhost/b",
+		  ROSTER_SET("<item jid='juliet@localhost' subscription='remove'/>"));
+	room_expect(room, "romeo@localhost/a",
+		    "<item jid='juliet@localhost' subscription='remove'/>");
 	room_expect_among(room, "romeo@localhost/b", "type='result' id='s'");
-	room_send(room, "romeo@localhost/b", ROSTER_SET("<item jid='juliet@localhost' subscription='remove'/>"));
+	room_send(room, "romeo@localhost/b",
+		  ROSTER_SET("<item jid='juliet@localhost' subscription='remove'/>"));
 	room_expect(room, "romeo@localhost/b", "<item-not-found");
 }
 
@@ -163,7 +176,8 @@ static void keeps_it_in_storage(void **state)
 	struct room *room = *state;
 
 	two_resources(room);
-	room_send(room, "romeo@localhost/a", ROSTER_SET("<item jid='juliet@localhost' name='J'><group>g</group></item>"));
+	room_send(room, "romeo@localhost/a",
+		  ROSTER_SET("<item jid='juliet@localhost' name='J'><group>g</group></item>"));
 	room_restart(room);
 	room_login(room, "romeo@localhost/c");
 	room_send(room, "romeo@localhost/c", ROSTER_GET);
@@ -185,7 +199,8 @@ static void refuses_what_is_wrong(void **state)
 	room_send(room, "romeo@localhost/a", ROSTER_SET("<item jid='romeo@localhost'/>"));
 	room_expect(room, "romeo@localhost/a", "<not-allowed");
 	room_send(room, "romeo@localhost/a",
-		  "<iq type='get' id='o' to='juliet@localhost'><query xmlns='jabber:iq:roster'/></iq>");
+		  "<iq type='get' id='o' to='juliet@localhost'><query "
+		  "xmlns='jabber:iq:roster'/></iq>");
 	room_expect(room, "romeo@localhost/a", "<service-unavailable");
 }
 
@@ -196,7 +211,8 @@ int main(void)
 		cmocka_unit_test(takes_an_item_of_a_request),
 		cmocka_unit_test(refuses_bad_items),
 		cmocka_unit_test(finds_what_it_holds_and_is_limited),
-		cmocka_unit_test_setup_teardown(pushes_changes_to_those_who_asked, room_open, room_close),
+		cmocka_unit_test_setup_teardown(pushes_changes_to_those_who_asked, room_open,
+						room_close),
 		cmocka_unit_test_setup_teardown(keeps_it_in_storage, room_open, room_close),
 		cmocka_unit_test_setup_teardown(refuses_what_is_wrong, room_open, room_close),
 	};

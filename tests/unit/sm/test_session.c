@@ -24,7 +24,8 @@ static void fails_a_start_so_that_jabberd2_hears_it(void **state)
 	struct room *room = *state;
 
 	room_start(room, "nobody@localhost/a");
-	room_expect(room, "nobody@localhost/a", "start from=localhost failed sm=none target=nobody@localhost/a id=i1");
+	room_expect(room, "nobody@localhost/a",
+		    "start from=localhost failed sm=none target=nobody@localhost/a id=i1");
 	room_action(room, "x", SESSION_START, "nobody@other.example/a");
 	room_expect(room, "x", "failed sm=none");
 	room_action(room, "x", SESSION_START, "nobody@localhost");
@@ -54,7 +55,8 @@ static void replaces_the_older_session_first(void **state)
 	room_action(room, "newer", SESSION_START, "romeo@localhost/a");
 	room_expect(room, "romeo@localhost/a", "replaced from=sm");
 	room_expect(room, "newer", "started from=sm");
-	room_send(room, "romeo@localhost/a", "<message to='romeo@localhost'><body>late</body></message>");
+	room_send(room, "romeo@localhost/a",
+		  "<message to='romeo@localhost'><body>late</body></message>");
 	room_expect(room, "romeo@localhost/a", "ended from=sm");
 }
 
@@ -73,8 +75,9 @@ static void ends_a_session_once(void **state)
 
 static void makes_room_for_the_newcomer(void **state)
 {
-	static const char *const clients[] = {"romeo@localhost/1", "romeo@localhost/2", "romeo@localhost/3",
-					      "romeo@localhost/4", "romeo@localhost/5"};
+	static const char *const clients[] = {"romeo@localhost/1", "romeo@localhost/2",
+					      "romeo@localhost/3", "romeo@localhost/4",
+					      "romeo@localhost/5"};
 	struct room *room = *state;
 
 	room_account(room, "romeo@localhost");
@@ -105,7 +108,8 @@ static void deletes_an_account_and_tells_its_contacts(void **state)
 	room_account(room, "juliet@localhost");
 	room_login(room, "romeo@localhost/a");
 	room_login(room, "juliet@localhost/b");
-	room_send(room, "juliet@localhost/b", "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>");
+	room_send(room, "juliet@localhost/b",
+		  "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>");
 	room_send(room, "juliet@localhost/b", "<presence/>");
 	room_send(room, "romeo@localhost/a", "<presence type='subscribe' to='juliet@localhost'/>");
 	room_send(room, "juliet@localhost/b", "<presence type='subscribed' to='romeo@localhost'/>");
@@ -131,7 +135,8 @@ static void ends_the_sessions_of_a_c2s_that_is_lost(void **state)
 	room_send(room, "romeo@localhost/a", "<presence to='y@remote.example'/>");
 	room_forget(room);
 	room_lose_c2s(room);
-	room_expect(room, "world", "type='unavailable' from='romeo@localhost/a' to='y@remote.example'");
+	room_expect(room, "world",
+		    "type='unavailable' from='romeo@localhost/a' to='y@remote.example'");
 	room_expect_nothing(room, "romeo@localhost/a");
 	assert_null(room_session(room, "romeo@localhost/a"));
 	assert_null(room_session(room, "romeo@localhost/b"));
@@ -140,15 +145,20 @@ static void ends_the_sessions_of_a_c2s_that_is_lost(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(answers_a_start_in_its_own_name, room_open, room_close),
-		cmocka_unit_test_setup_teardown(fails_a_start_so_that_jabberd2_hears_it, room_open, room_close),
+		cmocka_unit_test_setup_teardown(answers_a_start_in_its_own_name, room_open,
+						room_close),
+		cmocka_unit_test_setup_teardown(fails_a_start_so_that_jabberd2_hears_it, room_open,
+						room_close),
 		cmocka_unit_test_setup_teardown(creates_an_account_once, room_open, room_close),
-		cmocka_unit_test_setup_teardown(replaces_the_older_session_first, room_open, room_close),
+		cmocka_unit_test_setup_teardown(replaces_the_older_session_first, room_open,
+						room_close),
 		cmocka_unit_test_setup_teardown(ends_a_session_once, room_open, room_close),
 		cmocka_unit_test_setup_teardown(makes_room_for_the_newcomer, room_open, room_close),
 		cmocka_unit_test_setup_teardown(says_who_it_is, room_open, room_close),
-		cmocka_unit_test_setup_teardown(deletes_an_account_and_tells_its_contacts, room_open, room_close),
-		cmocka_unit_test_setup_teardown(ends_the_sessions_of_a_c2s_that_is_lost, room_open, room_close),
+		cmocka_unit_test_setup_teardown(deletes_an_account_and_tells_its_contacts,
+						room_open, room_close),
+		cmocka_unit_test_setup_teardown(ends_the_sessions_of_a_c2s_that_is_lost, room_open,
+						room_close),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

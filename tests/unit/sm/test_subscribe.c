@@ -24,7 +24,8 @@ static void two_people(struct room *room)
 
 static void subscribe(struct room *room)
 {
-	room_send(room, "romeo@localhost/a", "<presence type='subscribe' id='s' to='juliet@localhost/b'/>");
+	room_send(room, "romeo@localhost/a",
+		  "<presence type='subscribe' id='s' to='juliet@localhost/b'/>");
 	room_send(room, "juliet@localhost/b", "<presence type='subscribed' to='romeo@localhost'/>");
 }
 
@@ -33,14 +34,19 @@ static void leads_from_asking_to_seeing(void **state)
 	struct room *room = *state;
 
 	two_people(room);
-	room_send(room, "romeo@localhost/a", "<presence type='subscribe' id='s' to='juliet@localhost/b'/>");
-	room_expect(room, "romeo@localhost/a", "<item jid='juliet@localhost' subscription='none' ask='subscribe'/>");
-	room_expect(room, "juliet@localhost/b",
-		    "<presence type='subscribe' id='s' from='romeo@localhost' to='juliet@localhost'>");
+	room_send(room, "romeo@localhost/a",
+		  "<presence type='subscribe' id='s' to='juliet@localhost/b'/>");
+	room_expect(room, "romeo@localhost/a",
+		    "<item jid='juliet@localhost' subscription='none' ask='subscribe'/>");
+	room_expect(
+		room, "juliet@localhost/b",
+		"<presence type='subscribe' id='s' from='romeo@localhost' to='juliet@localhost'>");
 	room_expect_nothing(room, "juliet@localhost/b");
 	room_send(room, "juliet@localhost/b", "<presence type='subscribed' to='romeo@localhost'/>");
-	room_expect(room, "juliet@localhost/b", "<item jid='romeo@localhost' subscription='from'/>");
-	room_expect(room, "romeo@localhost/a", "<presence type='subscribed' from='juliet@localhost'");
+	room_expect(room, "juliet@localhost/b",
+		    "<item jid='romeo@localhost' subscription='from'/>");
+	room_expect(room, "romeo@localhost/a",
+		    "<presence type='subscribed' from='juliet@localhost'");
 	room_expect(room, "romeo@localhost/a", "<item jid='juliet@localhost' subscription='to'/>");
 	room_expect(room, "romeo@localhost/a", "<presence from='juliet@localhost/b'");
 	room_expect_nothing(room, "romeo@localhost/a");
@@ -54,11 +60,16 @@ static void ends_when_the_one_who_sees_wants_no_more(void **state)
 	two_people(room);
 	subscribe(room);
 	room_forget(room);
-	room_send(room, "romeo@localhost/a", "<presence type='unsubscribe' to='juliet@localhost'/>");
-	room_expect(room, "romeo@localhost/a", "<item jid='juliet@localhost' subscription='none'/>");
-	room_expect(room, "romeo@localhost/a", "<presence type='unavailable' from='juliet@localhost/b'");
-	room_expect(room, "juliet@localhost/b", "<presence type='unsubscribe' from='romeo@localhost'");
-	room_expect(room, "juliet@localhost/b", "<item jid='romeo@localhost' subscription='none'/>");
+	room_send(room, "romeo@localhost/a",
+		  "<presence type='unsubscribe' to='juliet@localhost'/>");
+	room_expect(room, "romeo@localhost/a",
+		    "<item jid='juliet@localhost' subscription='none'/>");
+	room_expect(room, "romeo@localhost/a",
+		    "<presence type='unavailable' from='juliet@localhost/b'");
+	room_expect(room, "juliet@localhost/b",
+		    "<presence type='unsubscribe' from='romeo@localhost'");
+	room_expect(room, "juliet@localhost/b",
+		    "<item jid='romeo@localhost' subscription='none'/>");
 }
 
 static void ends_when_the_one_who_is_seen_wants_no_more(void **state)
@@ -68,12 +79,17 @@ static void ends_when_the_one_who_is_seen_wants_no_more(void **state)
 	two_people(room);
 	subscribe(room);
 	room_forget(room);
-	room_send(room, "juliet@localhost/b", "<presence type='unsubscribed' to='romeo@localhost'/>");
-	room_expect(room, "juliet@localhost/b", "<item jid='romeo@localhost' subscription='none'/>");
+	room_send(room, "juliet@localhost/b",
+		  "<presence type='unsubscribed' to='romeo@localhost'/>");
+	room_expect(room, "juliet@localhost/b",
+		    "<item jid='romeo@localhost' subscription='none'/>");
 	room_expect_nothing(room, "juliet@localhost/b");
-	room_expect(room, "romeo@localhost/a", "<presence type='unsubscribed' from='juliet@localhost'");
-	room_expect(room, "romeo@localhost/a", "<item jid='juliet@localhost' subscription='none'/>");
-	room_expect(room, "romeo@localhost/a", "<presence type='unavailable' from='juliet@localhost/b'");
+	room_expect(room, "romeo@localhost/a",
+		    "<presence type='unsubscribed' from='juliet@localhost'");
+	room_expect(room, "romeo@localhost/a",
+		    "<item jid='juliet@localhost' subscription='none'/>");
+	room_expect(room, "romeo@localhost/a",
+		    "<presence type='unavailable' from='juliet@localhost/b'");
 }
 
 static void ends_with_the_item(void **state)
@@ -88,7 +104,8 @@ static void ends_with_the_item(void **state)
 		  "<item jid='juliet@localhost' subscription='remove'/></query></iq>");
 	room_expect(room, "romeo@localhost/a", "subscription='remove'");
 	room_expect(room, "romeo@localhost/a", "type='result' id='x'");
-	room_expect(room, "juliet@localhost/b", "<presence type='unsubscribe' from='romeo@localhost'");
+	room_expect(room, "juliet@localhost/b",
+		    "<presence type='unsubscribe' from='romeo@localhost'");
 }
 
 static void offers_a_request_until_it_is_answered(void **state)
@@ -97,7 +114,9 @@ static void offers_a_request_until_it_is_answered(void **state)
 
 	two_people(room);
 	room_end(room, "juliet@localhost/b");
-	room_send(room, "romeo@localhost/a", "<presence type='subscribe' to='juliet@localhost'><status>hi</status></presence>");
+	room_send(
+		room, "romeo@localhost/a",
+		"<presence type='subscribe' to='juliet@localhost'><status>hi</status></presence>");
 	room_restart(room);
 	room_login(room, "juliet@localhost/b");
 	room_send(room, "juliet@localhost/b", "<presence/>");
@@ -105,7 +124,8 @@ static void offers_a_request_until_it_is_answered(void **state)
 	room_send(room, "juliet@localhost/b", "<presence type='unavailable'/>");
 	room_send(room, "juliet@localhost/b", "<presence/>");
 	room_expect_among(room, "juliet@localhost/b", "<status>hi</status>");
-	room_send(room, "juliet@localhost/b", "<presence type='unsubscribed' to='romeo@localhost'/>");
+	room_send(room, "juliet@localhost/b",
+		  "<presence type='unsubscribed' to='romeo@localhost'/>");
 	room_send(room, "juliet@localhost/b", "<presence type='unavailable'/>");
 	room_send(room, "juliet@localhost/b", "<presence/>");
 	room_expect_none_with(room, "juliet@localhost/b", "<status>hi</status>");
@@ -123,7 +143,8 @@ static void is_remembered_by_both(void **state)
 	room_send(room, "romeo@localhost/a", ROSTER_GET);
 	room_expect(room, "romeo@localhost/a", "<item jid='juliet@localhost' subscription='to'/>");
 	room_send(room, "juliet@localhost/b", ROSTER_GET);
-	room_expect(room, "juliet@localhost/b", "<item jid='romeo@localhost' subscription='from'/>");
+	room_expect(room, "juliet@localhost/b",
+		    "<item jid='romeo@localhost' subscription='from'/>");
 }
 
 static void answers_for_a_contact_who_is_seen_already(void **state)
@@ -133,13 +154,17 @@ static void answers_for_a_contact_who_is_seen_already(void **state)
 	two_people(room);
 	room_send(room, "romeo@localhost/a", "<presence type='subscribe' to='romeo@localhost'/>");
 	room_expect_nothing(room, "romeo@localhost/a");
-	room_from_world(room, "<presence type='subscribe' from='x@remote.example/r' to='romeo@localhost'/>");
+	room_from_world(
+		room,
+		"<presence type='subscribe' from='x@remote.example/r' to='romeo@localhost'/>");
 	room_expect(room, "romeo@localhost/a", "type='subscribe' from='x@remote.example'");
 	room_send(room, "romeo@localhost/a", "<presence type='subscribed' to='x@remote.example'/>");
-	room_expect(room, "world", "<presence type='subscribed' from='romeo@localhost' to='x@remote.example'>");
+	room_expect(room, "world",
+		    "<presence type='subscribed' from='romeo@localhost' to='x@remote.example'>");
 	room_expect(room, "world", "<presence from='romeo@localhost/a' to='x@remote.example'>");
 	room_forget(room);
-	room_from_world(room, "<presence type='subscribe' from='x@remote.example' to='romeo@localhost'/>");
+	room_from_world(
+		room, "<presence type='subscribe' from='x@remote.example' to='romeo@localhost'/>");
 	room_expect(room, "world", "<presence type='subscribed' from='romeo@localhost'");
 	room_expect_nothing(room, "romeo@localhost/a");
 }
@@ -148,12 +173,16 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(leads_from_asking_to_seeing, room_open, room_close),
-		cmocka_unit_test_setup_teardown(ends_when_the_one_who_sees_wants_no_more, room_open, room_close),
-		cmocka_unit_test_setup_teardown(ends_when_the_one_who_is_seen_wants_no_more, room_open, room_close),
+		cmocka_unit_test_setup_teardown(ends_when_the_one_who_sees_wants_no_more, room_open,
+						room_close),
+		cmocka_unit_test_setup_teardown(ends_when_the_one_who_is_seen_wants_no_more,
+						room_open, room_close),
 		cmocka_unit_test_setup_teardown(ends_with_the_item, room_open, room_close),
-		cmocka_unit_test_setup_teardown(offers_a_request_until_it_is_answered, room_open, room_close),
+		cmocka_unit_test_setup_teardown(offers_a_request_until_it_is_answered, room_open,
+						room_close),
 		cmocka_unit_test_setup_teardown(is_remembered_by_both, room_open, room_close),
-		cmocka_unit_test_setup_teardown(answers_for_a_contact_who_is_seen_already, room_open, room_close),
+		cmocka_unit_test_setup_teardown(answers_for_a_contact_who_is_seen_already,
+						room_open, room_close),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -9,7 +9,12 @@
 #include <cmocka.h>
 #include "base/macros.h"
 
-enum { TO = SUBSCRIPTION_TO, FROM = SUBSCRIPTION_FROM, OUT = SUBSCRIPTION_ASK, IN = SUBSCRIPTION_REQUEST };
+enum {
+	TO = SUBSCRIPTION_TO,
+	FROM = SUBSCRIPTION_FROM,
+	OUT = SUBSCRIPTION_ASK,
+	IN = SUBSCRIPTION_REQUEST
+};
 enum { BOTH = TO | FROM };
 
 /* The nine states in the order of the tables. */
@@ -36,8 +41,9 @@ static void check(step_fn *step, enum stanza_type type, const struct outcome *ex
 static void follows_table_a_2_1_outbound_subscribe(void **state)
 {
 	static const struct outcome table[] = {
-		{true, OUT}, {true, OUT},     {true, OUT | IN},   {true, OUT | IN}, {true, TO},
-		{true, TO | IN}, {true, FROM | OUT}, {true, FROM | OUT}, {true, BOTH},
+		{true, OUT},	    {true, OUT},	{true, OUT | IN},
+		{true, OUT | IN},   {true, TO},		{true, TO | IN},
+		{true, FROM | OUT}, {true, FROM | OUT}, {true, BOTH},
 	};
 
 	check(subscription_out, STANZA_SUBSCRIBE, table);
@@ -46,7 +52,7 @@ static void follows_table_a_2_1_outbound_subscribe(void **state)
 static void follows_table_a_2_2_outbound_unsubscribe(void **state)
 {
 	static const struct outcome table[] = {
-		{true, 0},  {true, 0},    {true, IN},   {true, IN},   {true, 0},
+		{true, 0},  {true, 0},	  {true, IN},	{true, IN},   {true, 0},
 		{true, IN}, {true, FROM}, {true, FROM}, {true, FROM},
 	};
 
@@ -56,7 +62,7 @@ static void follows_table_a_2_2_outbound_unsubscribe(void **state)
 static void follows_table_a_2_3_outbound_subscribed(void **state)
 {
 	static const struct outcome table[] = {
-		{false, 0},   {false, OUT},  {true, FROM},        {true, FROM | OUT}, {false, TO},
+		{false, 0},   {false, OUT},  {true, FROM},	  {true, FROM | OUT}, {false, TO},
 		{true, BOTH}, {false, FROM}, {false, FROM | OUT}, {false, BOTH},
 	};
 
@@ -67,7 +73,7 @@ static void follows_table_a_2_4_outbound_unsubscribed(void **state)
 {
 	static const struct outcome table[] = {
 		{false, 0}, {false, OUT}, {true, 0},   {true, OUT}, {false, TO},
-		{true, TO}, {true, 0},    {true, OUT}, {true, TO},
+		{true, TO}, {true, 0},	  {true, OUT}, {true, TO},
 	};
 
 	check(subscription_out, STANZA_UNSUBSCRIBED, table);
@@ -76,8 +82,9 @@ static void follows_table_a_2_4_outbound_unsubscribed(void **state)
 static void follows_table_a_3_1_inbound_subscribe(void **state)
 {
 	static const struct outcome table[] = {
-		{true, IN},       {true, OUT | IN}, {false, IN},          {false, OUT | IN}, {true, TO | IN},
-		{false, TO | IN}, {false, FROM},    {false, FROM | OUT}, {false, BOTH},
+		{true, IN},	   {true, OUT | IN},	{false, IN},
+		{false, OUT | IN}, {true, TO | IN},	{false, TO | IN},
+		{false, FROM},	   {false, FROM | OUT}, {false, BOTH},
 	};
 
 	check(subscription_in, STANZA_SUBSCRIBE, table);
@@ -87,7 +94,7 @@ static void follows_table_a_3_2_inbound_unsubscribe(void **state)
 {
 	static const struct outcome table[] = {
 		{false, 0}, {false, OUT}, {true, 0},   {true, OUT}, {false, TO},
-		{true, TO}, {true, 0},    {true, OUT}, {true, TO},
+		{true, TO}, {true, 0},	  {true, OUT}, {true, TO},
 	};
 
 	check(subscription_in, STANZA_UNSUBSCRIBE, table);
@@ -96,7 +103,7 @@ static void follows_table_a_3_2_inbound_unsubscribe(void **state)
 static void follows_table_a_3_3_inbound_subscribed(void **state)
 {
 	static const struct outcome table[] = {
-		{false, 0},       {true, TO},    {false, IN},   {true, TO | IN}, {false, TO},
+		{false, 0},	  {true, TO},	 {false, IN},  {true, TO | IN}, {false, TO},
 		{false, TO | IN}, {false, FROM}, {true, BOTH}, {false, BOTH},
 	};
 
@@ -106,7 +113,7 @@ static void follows_table_a_3_3_inbound_subscribed(void **state)
 static void follows_table_a_3_4_inbound_unsubscribed(void **state)
 {
 	static const struct outcome table[] = {
-		{false, 0}, {true, 0},     {false, IN},  {true, IN},   {true, 0},
+		{false, 0}, {true, 0},	   {false, IN},	 {true, IN},   {true, 0},
 		{true, IN}, {false, FROM}, {true, FROM}, {true, FROM},
 	};
 
