@@ -8,6 +8,8 @@
 #include "stanza/stanza.h"
 #include "xml/nad.h"
 
+enum { START_MS = 30000 };
+
 /* -- life ------------------------------------------------------------------------------------------ */
 
 struct client *client_get(struct c2s *c2s, uint64_t id)
@@ -15,10 +17,23 @@ struct client *client_get(struct c2s *c2s, uint64_t id)
 	return id == c2s->hello_id ? NULL : slots_get(&c2s->clients, id);
 }
 
+struct domain *client_domain(struct client *client)
+{
+	struct slice to = sx_to(conn_sx(client->conn));
+	AUTO(jid_free) struct jid *jid = to.len ? jid_parse(to) : NULL;
+
+	return jid ? domain_get(client->c2s, jid_domain(jid)) : NULL;
+}
+
+static void start_took_too_long(struct mio_timer *timer);
+
 struct pending *client_pending(struct client *client)
 {
-	if (!client->pending)
-		client->pending = mem_zalloc(MEM_CLIENT, sizeof(*client->pending));
+	if (client->pending)
+		return client->pending;
+	client->pending = mem_zalloc(MEM_CLIENT, sizeof(*client->pending));
+	client->pending->client = client;
+	mio_timer_init(&client->pending->timer, start_took_too_long);
 	return client->pending;
 }
 
@@ -29,6 +44,7 @@ void client_forget_pending(struct client *client)
 	client->pending = NULL;
 	if (!pending)
 		return;
+	mio_timer_stop(&pending->timer);
 	auth_end(&pending->login);
 	buf_fini(&pending->mechanism);
 	buf_wipe(&pending->message);
@@ -150,7 +166,22 @@ static void start(struct client *client, const struct stanza *stanza, struct sli
 	packet->session.target = jid_ref(client->jid);
 	packet->session.id = str_ref(client->request);
 	sx_pause(conn_sx(client->conn), true);
+	mio_timer_set(c2s->worker->mio, &client_pending(client)->timer, START_MS);
 	link_send(c2s->worker->link, &packet);
+}
+
+/* What an iq must have, RFC 6120 section 8.2.3. */
+static bool is_sound(const struct stanza *stanza)
+{
+	int child = stanza_child(stanza);
+
+	if (stanza->type == STANZA_TYPE_BAD || stanza->kind != STANZA_IQ)
+		return stanza->type != STANZA_TYPE_BAD;
+	if (!stanza->id.len)
+		return false;
+	if (stanza->type == STANZA_GET || stanza->type == STANZA_SET)
+		return child >= 0 && nad_next_sibling(stanza->payload, child) < 0;
+	return true;
 }
 
 static void bind(struct client *client, const struct stanza *stanza)
@@ -160,6 +191,8 @@ static void bind(struct client *client, const struct stanza *stanza)
 
 	if (elem < 0 || stanza->kind != STANZA_IQ || stanza->type != STANZA_SET)
 		conn_close(client->conn, SX_NOT_AUTHORIZED, "bind a resource first");
+	else if (!is_sound(stanza))
+		send_error(client, stanza, STANZA_BAD_REQUEST);
 	else
 		start(client, stanza, resource < 0 ? (struct slice){NULL, 0} : nad_cdata(stanza->payload, resource));
 }
@@ -170,8 +203,7 @@ static void on_header(void *owner, struct conn *conn)
 {
 	struct client *client = owner;
 	struct sx *sx = conn_sx(conn);
-	AUTO(jid_free) struct jid *to = sx_to(sx).len ? jid_parse(sx_to(sx)) : NULL;
-	struct domain *domain = to ? domain_get(client->c2s, jid_domain(to)) : NULL;
+	struct domain *domain = client_domain(client);
 
 	if (!domain) {
 		sx_error(sx, SX_HOST_UNKNOWN, NULL);
@@ -189,20 +221,6 @@ static void on_open(void *owner, struct conn *conn)
 	struct client *client = owner;
 
 	client->state = CLIENT_UNBOUND;
-}
-
-/* What an iq must have, RFC 6120 section 8.2.3. */
-static bool is_sound(const struct stanza *stanza)
-{
-	int child = stanza_child(stanza);
-
-	if (stanza->type == STANZA_TYPE_BAD || stanza->kind != STANZA_IQ)
-		return stanza->type != STANZA_TYPE_BAD;
-	if (!stanza->id.len)
-		return false;
-	if (stanza->type == STANZA_GET || stanza->type == STANZA_SET)
-		return child >= 0 && nad_next_sibling(stanza->payload, child) < 0;
-	return true;
 }
 
 static void take_stanza(struct client *client, int rc, struct stanza **stanza)
@@ -260,11 +278,23 @@ void client_end(struct client *client, enum sx_error error)
 	conn_close(client->conn, error, NULL);
 }
 
-/* A session that no client has: tell the session manager that it may forget it. */
-static void end_unknown(struct c2s *c2s, const struct packet *packet)
+static bool is_from_ours(struct c2s *c2s, const struct packet *packet)
 {
-	struct packet *answer;
+	struct domain *domain = domain_get(c2s, str_slice(packet->from));
 
+	return domain && (domain->state == DOMAIN_LOCAL || domain->state == DOMAIN_OURS);
+}
+
+/*
+ * A session that no client has. A session manager of ours gets its stanza back, so that it finds another way; any is told
+ * that it may forget a session that it just made.
+ */
+static void end_unknown(struct c2s *c2s, struct packet **taken)
+{
+	struct packet *packet = *taken, *answer;
+
+	if (packet->kind == PACKET_STANZA && !packet->error && !packet->failed && is_from_ours(c2s, packet))
+		link_return(c2s->worker->link, taken);
 	if (packet->kind != PACKET_SESSION || packet->failed || packet->error || !packet->sm.len)
 		return;
 	if (packet->session.action != SESSION_STARTED && packet->session.action != SESSION_REPLACED)
@@ -272,6 +302,28 @@ static void end_unknown(struct c2s *c2s, const struct packet *packet)
 	answer = packet_answer(packet, PACKET_SESSION);
 	answer->session.action = SESSION_END;
 	link_send(c2s->worker->link, &answer);
+}
+
+/*
+ * A stanza for a session that no client has: it ends, lest more is lost, and what somebody waits for finds another way. A
+ * session manager that is not ours expects neither (session-protocol.md section 4).
+ */
+static void undelivered(struct c2s *c2s, struct packet *packet)
+{
+	struct domain *domain = domain_get(c2s, str_slice(packet->from));
+	struct packet *end, *again;
+
+	if (!domain || (domain->state != DOMAIN_LOCAL && domain->state != DOMAIN_OURS) || packet->failed || !packet->sm.len)
+		return;
+	end = packet_answer(packet, PACKET_SESSION);
+	end->ours = true;
+	end->session.action = SESSION_END;
+	end->session.target = jid_ref(packet->stanza->to);
+	link_send(c2s->worker->link, &end);
+	if (packet->stanza->kind == STANZA_PRESENCE || !packet->stanza->to)
+		return;
+	again = packet_stanza(c2s->name, domain->name, &packet->stanza);
+	link_send(c2s->worker->link, &again);
 }
 
 static void send_bound(struct client *client)
@@ -286,37 +338,53 @@ static void send_bound(struct client *client)
 	client_send(client, &result);
 }
 
-static void started(struct client *client, const struct packet *packet)
+static void started(struct client *client, struct packet **taken)
 {
+	const struct packet *packet = *taken;
+
 	if (client->state != CLIENT_STARTING || !packet->session.id ||
 	    !slice_equal(str_slice(packet->session.id), str_slice(client->request))) {
-		end_unknown(client->c2s, packet);
+		end_unknown(client->c2s, taken);
 		return;
 	}
 	client->sm = packet->sm;
 	str_free(&client->sm_name);
 	client->sm_name = str_ref(packet->from);
 	str_free(&client->request);
+	client_forget_pending(client);
 	client->state = CLIENT_ACTIVE;
 	metric_add(client->c2s->worker->process, METRIC_BOUND, 1);
 	send_bound(client);
 	sx_pause(conn_sx(client->conn), false);
 }
 
-static void start_failed(struct client *client)
+static void fail_start(struct client *client, enum stanza_error what)
 {
-	struct stanza *request, *error;
+	struct stanza *request = stanza_new(STANZA_IQ, STANZA_SET, buf_slice(&client->iq_id));
+	struct stanza *error = stanza_error_new(request, what, NULL);
 
-	if (client->state != CLIENT_STARTING)
-		return;
-	request = stanza_new(STANZA_IQ, STANZA_SET, buf_slice(&client->iq_id));
-	error = stanza_error_new(request, STANZA_INTERNAL_SERVER_ERROR, NULL);
 	stanza_free(&request);
 	buf_fini(&client->iq_id);
+	str_free(&client->request);
 	jid_free(&client->jid);
+	client_forget_pending(client);
 	client->state = CLIENT_UNBOUND;
 	client_send(client, &error);
 	sx_pause(conn_sx(client->conn), false);
+}
+
+/* The question or its answer went down with a router or a session manager. A late answer finds another request. */
+static void start_took_too_long(struct mio_timer *timer)
+{
+	fail_start(container_of(timer, struct pending, timer)->client, STANZA_REMOTE_SERVER_TIMEOUT);
+}
+
+/* A failure without the id of its request is taken for ours: there is one at a time. */
+static void start_failed(struct client *client, const struct packet *packet)
+{
+	if (client->state == CLIENT_STARTING &&
+	    (!packet->session.id || slice_equal(str_slice(packet->session.id), str_slice(client->request))))
+		fail_start(client, STANZA_INTERNAL_SERVER_ERROR);
 }
 
 static bool is_of(const struct client *client, const struct packet *packet)
@@ -325,17 +393,18 @@ static bool is_of(const struct client *client, const struct packet *packet)
 	       slice_equal(session_id_slice(&client->sm), session_id_slice(&packet->sm));
 }
 
-static void take_action(struct client *client, const struct packet *packet)
+static void take_action(struct client *client, struct packet **taken)
 {
+	const struct packet *packet = *taken;
 	bool failed = packet->failed || packet->error;
 
 	switch (packet->session.action) {
 	case SESSION_START:
 		if (failed)
-			start_failed(client);
+			start_failed(client, packet);
 		break;
 	case SESSION_STARTED:
-		started(client, packet);
+		started(client, taken);
 		break;
 	case SESSION_CREATE:
 	case SESSION_CREATED:
@@ -361,14 +430,16 @@ static void came_back(struct client *client, struct stanza *stanza)
 		send_error(client, stanza, STANZA_REMOTE_SERVER_TIMEOUT);
 }
 
-static void take_from_sm(struct client *client, struct packet *packet)
+static void take_from_sm(struct client *client, struct packet **taken)
 {
+	struct packet *packet = *taken;
+
 	if (packet->error)
 		came_back(client, packet->stanza);
-	else if (!is_of(client, packet))
-		end_unknown(client->c2s, packet);
-	else if (packet->failed)
+	else if (is_of(client, packet) && packet->failed)
 		client_end(client, SX_ERROR_NONE);
+	else if (!is_of(client, packet) || sx_state(conn_sx(client->conn)) != SX_STATE_OPEN)
+		undelivered(client->c2s, packet);
 	else
 		client_send(client, &packet->stanza);
 }
@@ -383,13 +454,15 @@ void client_packet(struct c2s *c2s, struct packet **taken)
 		account_answered(c2s->worker->auth, packet);
 	else if (packet->kind == PACKET_SESSION && packet->session.action == SESSION_HELLO)
 		domain_answered(c2s, packet);
-	else if (!client || !client->conn)
-		end_unknown(c2s, packet);
+	else if (packet->kind == PACKET_SESSION && client)
+		take_action(client, taken);
 	else if (packet->kind == PACKET_SESSION)
-		take_action(client, packet);
-	else if (packet->kind == PACKET_STANZA)
-		take_from_sm(client, packet);
-	else if (packet->kind == PACKET_SETTLED)
+		end_unknown(c2s, taken);
+	else if (packet->kind == PACKET_STANZA && client)
+		take_from_sm(client, taken);
+	else if (packet->kind == PACKET_STANZA && !packet->error)
+		undelivered(c2s, packet);
+	else if (packet->kind == PACKET_SETTLED && client)
 		client->settled = packet->settled;
 	packet_free(taken);
 }

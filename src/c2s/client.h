@@ -21,6 +21,7 @@ enum domain_state {
 
 struct domain {
 	struct str *name;
+	struct str *end; /* who answered our hello last, and in which life: worker 0 */
 	enum domain_state state;
 };
 
@@ -63,12 +64,14 @@ struct client {
 	struct str *sm_name;       /* who started it: later packets go there */
 	struct str *request;       /* id of the start or create under way */
 	struct buf iq_id;          /* of the client's bind or registration under way */
-	struct pending *pending;   /* what only a login or a registration needs; NULL later */
+	struct pending *pending;   /* what is needed until it is ACTIVE; NULL later */
 	struct mio_task move_task;
 };
 
-/* Before a client is authenticated. */
+/* While a client logs in, registers or starts its session. */
 struct pending {
+	struct client *client;
+	struct mio_timer timer; /* of the session's start */
 	struct auth_login *login;
 	struct domain *domain;
 	bool waits;           /* for the domain's sm to say what it is */
@@ -82,6 +85,7 @@ struct client *client_new(struct c2s *c2s); /* without a connection yet */
 
 /* client.c */
 struct client *client_get(struct c2s *c2s, uint64_t id); /* NULL when gone */
+struct domain *client_domain(struct client *client);     /* that its stream is to; NULL: none of ours */
 void client_free(struct client **client);
 struct pending *client_pending(struct client *client);
 void client_forget_pending(struct client *client);

@@ -31,8 +31,10 @@ void domains_init(struct c2s *c2s)
 
 void domains_fini(struct c2s *c2s)
 {
-	for (size_t at = 0; at < c2s->domain_count; at++)
+	for (size_t at = 0; at < c2s->domain_count; at++) {
 		str_free(&c2s->domains[at].name);
+		str_free(&c2s->domains[at].end);
+	}
 	mem_free(c2s->domains);
 	c2s->domains = NULL;
 	c2s->domain_count = 0;
@@ -106,7 +108,8 @@ static void become(struct c2s *c2s, struct domain *domain, enum domain_state sta
 
 	domain->state = state;
 	if (state == DOMAIN_AWAY && before != DOMAIN_AWAY) {
-		log_warn(&c2s->log, "no session manager serves %s: its sessions end", str_text(domain->name));
+		if (!mio_worker(c2s->worker->mio))
+			log_warn(&c2s->log, "no session manager serves %s: its sessions end", str_text(domain->name));
 		end_sessions(c2s, domain);
 		login_fail_waiting(c2s, domain);
 	} else if (state > DOMAIN_ASKING && before != state) {
@@ -162,6 +165,27 @@ void domain_changed(struct c2s *c2s, struct slice name, bool available)
 	mio_timer_set(c2s->worker->mio, &c2s->hello_timer, HELLO_AGAIN_MS);
 }
 
+/* "sm/0/1b2c3d4e": the same sm, started again. Several that serve a domain differ in their names. */
+static bool is_another_life(const struct str *before, const struct str *now)
+{
+	const char *old = str_text(before), *new = str_text(now), *life = strrchr(new, '/');
+	size_t name = life ? (size_t)(life - new) : 0;
+
+	return before && life && strncmp(old, new, name + 1) == 0 && strcmp(old, new) != 0;
+}
+
+static void become_ours(struct c2s *c2s, struct domain *domain, struct str *end)
+{
+	/* It went and came while the router could not tell us: it knows none of our sessions. */
+	if (domain->state == DOMAIN_OURS && is_another_life(domain->end, end))
+		tell_all(c2s, domain, DOMAIN_AWAY);
+	if (domain->state != DOMAIN_OURS)
+		log_info(&c2s->log, "%s is served by %s", str_text(domain->name), str_text(end));
+	str_free(&domain->end);
+	domain->end = str_ref(end);
+	tell_all(c2s, domain, DOMAIN_OURS);
+}
+
 void domain_answered(struct c2s *c2s, const struct packet *packet)
 {
 	struct domain *domain = packet->session.target ? domain_get(c2s, jid_domain(packet->session.target)) : NULL;
@@ -171,9 +195,7 @@ void domain_answered(struct c2s *c2s, const struct packet *packet)
 	if (!domain || packet->error || domain->state == DOMAIN_AWAY || domain->state == DOMAIN_LOCAL)
 		return;
 	if (packet->session.end) {
-		if (domain->state != DOMAIN_OURS)
-			log_info(&c2s->log, "%s is served by %s", str_text(domain->name), str_text(packet->session.end));
-		tell_all(c2s, domain, DOMAIN_OURS);
+		become_ours(c2s, domain, packet->session.end);
 		return;
 	}
 	if (process_open_storage(c2s->worker->process, &why)) {

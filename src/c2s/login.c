@@ -70,7 +70,10 @@ static void arrived(struct conn *conn, void *arg)
 
 	client->conn = conn;
 	conn_set_owner(conn, client);
-	sx_pause(conn_sx(conn), false);
+	if (client->c2s->draining)
+		conn_close(conn, SX_SYSTEM_SHUTDOWN, NULL);
+	else
+		sx_pause(conn_sx(conn), false);
 }
 
 /* Nothing is pending now and nobody knows the client's id yet: the connection goes where its user lives. */
@@ -82,7 +85,7 @@ static void move(struct mio_task *task)
 	struct worker *home = worker->process->workers[to];
 	struct conn *conn = client->conn;
 
-	if (home == worker) {
+	if (home == worker || sx_state(conn_sx(conn)) == SX_STATE_CLOSED) {
 		sx_pause(conn_sx(conn), false);
 		return;
 	}
@@ -168,7 +171,7 @@ static void step(void *owner, struct sx *sx, const char *mechanism, bool initial
 	struct client *client = client_of(sx);
 	struct pending *pending = client_pending(client);
 
-	pending->domain = domain_get(client->c2s, sx_to(sx));
+	pending->domain = client_domain(client);
 	if (!pending->domain || pending->domain->state == DOMAIN_AWAY)
 		refuse(client, AUTH_TEMPORARY_FAILURE);
 	else if (mechanism && pending->domain->state == DOMAIN_ASKING)

@@ -113,6 +113,10 @@ static void made(void *arg, uint64_t token, const struct auth_account *account)
 		answer(client, false, STANZA_NOT_ACCEPTABLE);
 		return;
 	}
+	if (client->pending->domain->state <= DOMAIN_ASKING) { /* it went meanwhile */
+		answer(client, false, STANZA_RESOURCE_CONSTRAINT);
+		return;
+	}
 	source = login_source(c2s, client->pending->domain, &state);
 	auth_ask(c2s->worker->auth, AUTH_CREATE, source, state, client->pending->user, account, asked, c2s, client->id);
 }
@@ -126,7 +130,7 @@ static void create(struct client *client, struct stanza *stanza)
 
 	buf_clear(&client->iq_id);
 	buf_append_slice(&client->iq_id, stanza->id);
-	pending->domain = domain_get(client->c2s, sx_to(conn_sx(client->conn)));
+	pending->domain = client_domain(client);
 	if (name < 0 || password < 0 || !nad_cdata(stanza->payload, password).len) {
 		answer(client, false, STANZA_NOT_ACCEPTABLE);
 		return;

@@ -256,23 +256,24 @@ void process_drain(struct process *process)
 	}
 }
 
-static void free_worker(struct worker **taken)
+static void stop_worker(struct worker *worker)
 {
-	struct worker *worker = *taken;
-	const struct component *const *components;
-	struct packet *packet;
+	const struct component *const *components = worker->process->components;
 
-	*taken = NULL;
-	if (!worker)
-		return;
-	components = worker->process->components;
 	for (unsigned at = count_components(worker->process); at-- > 0;) {
 		if (worker->states[at] && components[at]->stop)
 			components[at]->stop(worker->states[at]);
 	}
 	uplink_free(&worker->uplink);
-	/* Connections borrow their options from the components' states. */
 	conn_env_reap(worker->conns);
+}
+
+static void free_worker(struct worker **taken)
+{
+	struct worker *worker = *taken;
+	struct packet *packet;
+
+	*taken = NULL;
 	for (unsigned at = count_components(worker->process); at-- > 0;)
 		mem_free(worker->states[at]);
 	for (uint32_t at = 0; (packet = slots_next(&worker->asked, &at));)
@@ -296,7 +297,10 @@ void process_free(struct process **taken)
 	/* Threads that answer to the loops end before what they would answer to. */
 	mio_driver_free(&process->hashing);
 	storage_close(&process->storage);
-	for (unsigned at = 0; at < process->worker_count; at++)
+	/* Connections borrow options from the component that accepted them, on the worker that did: all go first. */
+	for (unsigned at = 0; at < process->worker_count && process->workers[at]; at++)
+		stop_worker(process->workers[at]);
+	for (unsigned at = 0; at < process->worker_count && process->workers[at]; at++)
 		free_worker(&process->workers[at]);
 	mem_free((void *)process->auth.mechanisms);
 	mem_wipe(process->auth.secret, sizeof(process->auth.secret));

@@ -47,8 +47,11 @@ static void refused(void *owner, struct sx *sx, const char *text)
 {
 	struct uplink *uplink = conn_owner(conn_of(sx));
 
-	log_error(&uplink->worker->log, "router %s refused our login as %s: %s; check router.user and router.password",
-		  uplink->worker->process->settings->router.connect, uplink->worker->process->settings->router.user, text);
+	if (!uplink->told)
+		log_error(&uplink->worker->log, "router %s refused our login as %s: %s; check router.user and router.password",
+			  uplink->worker->process->settings->router.connect, uplink->worker->process->settings->router.user,
+			  text);
+	uplink->told = true;
 	conn_close(uplink->conn, SX_ERROR_NONE, NULL);
 }
 
@@ -57,9 +60,11 @@ static void bound(void *arg, struct link_peer *peer, unsigned error)
 	struct uplink *uplink = arg;
 
 	if (error) {
-		log_error(&uplink->worker->log, "router %s refused to bind our name: error %u%s",
-			  uplink->worker->process->settings->router.connect, error,
-			  error == 409 ? " (in use: is another part of this name running?)" : "");
+		if (!uplink->told)
+			log_error(&uplink->worker->log, "router %s refused to bind our name: error %u%s",
+				  uplink->worker->process->settings->router.connect, error,
+				  error == 409 ? " (in use: is another part of this name running?)" : "");
+		uplink->told = true;
 		conn_close(uplink->conn, SX_ERROR_NONE, NULL);
 		return;
 	}

@@ -32,6 +32,7 @@ static void close_sock(struct conn *conn)
 {
 	if (!conn->sock.fd)
 		return;
+	conn_peer(conn); /* whoever hears of the end may ask for it, and then it is too late */
 	for (int i = 0; i < LAST_READS && conn->end != CONN_END_FAULT; i++) {
 		if (mio_read(&conn->sock, conn->env->buffer, CONN_READ_BYTES) <= 0)
 			break;
