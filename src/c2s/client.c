@@ -293,8 +293,10 @@ static void end_unknown(struct c2s *c2s, struct packet **taken)
 {
 	struct packet *packet = *taken, *answer;
 
-	if (packet->kind == PACKET_STANZA && !packet->error && !packet->failed && is_from_ours(c2s, packet))
+	if (packet->kind == PACKET_STANZA && !packet->error && !packet->failed && is_from_ours(c2s, packet)) {
 		link_return(c2s->worker->link, taken);
+		return;
+	}
 	if (packet->kind != PACKET_SESSION || packet->failed || packet->error || !packet->sm.len)
 		return;
 	if (packet->session.action != SESSION_STARTED && packet->session.action != SESSION_REPLACED)

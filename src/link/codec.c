@@ -45,6 +45,8 @@ static void print_stanza(const struct packet *packet, struct buf *out)
 	}
 	if (packet->ours && packet->stanza->origin.count)
 		buf_printf(&extra, " xmlns:jd='" NS_JACKDAW "' jd:n='%u'", packet->stanza->origin.count);
+	else if (packet->error)
+		buf_append_text(&extra, " xmlns:jd='" NS_JACKDAW "' jd:returned='1'");
 	stanza_print_route(packet->stanza, buf_slice(&extra), out);
 }
 
@@ -91,10 +93,9 @@ static void print_settled(const struct packet *packet, struct buf *out)
 void codec_print(const struct packet *packet, struct buf *out)
 {
 	buf_append_text(out, "<route xmlns='" NS_COMPONENT "'");
-	attr(out, "from", str_slice(packet->from));
-	attr(out, "to", str_slice(packet->to));
-	if (packet->error)
-		buf_printf(out, " error='%u'", packet->error);
+	/* What is given back goes the other way: a router drops routes that arrive with an error (section 4.4). */
+	attr(out, "from", str_slice(packet->error ? packet->to : packet->from));
+	attr(out, "to", str_slice(packet->error ? packet->from : packet->to));
 	buf_append_char(out, '>');
 	switch (packet->kind) {
 	case PACKET_STANZA:
@@ -145,6 +146,13 @@ static bool read_stanza(const struct nad *nad, int elem, struct packet *packet)
 		return false;
 	if (nad_attr(nad, elem, NS_JACKDAW, "n", &text) && slice_to_u64(text, &count) && count <= UINT32_MAX)
 		packet->stanza->origin = (struct origin){session_id_slot(&packet->c2s), (uint32_t)count};
+	if (nad_attr(nad, elem, NS_JACKDAW, "returned", &text)) {
+		struct str *from = packet->from;
+
+		packet->error = 404;
+		packet->from = packet->to;
+		packet->to = from;
+	}
 	return true;
 }
 

@@ -171,7 +171,7 @@ static void deliver(struct link *link, struct packet **packet)
 		link_to_part(link, part, packet);
 	else if (mio_worker(link->mio))
 		cross(link, 0, packet, arrived_for_peers);
-	else if ((*packet)->error)
+	else if ((*packet)->error && !(*packet)->relayed)
 		packet_free(packet); /* its sender is gone */
 	else
 		link_to_peers(link, packet);
@@ -204,6 +204,12 @@ void link_send(struct link *link, struct packet **taken)
 	*link->last = packet;
 	link->last = &packet->next;
 	mio_defer(link->mio, &link->task);
+}
+
+void link_return(struct link *link, struct packet **packet)
+{
+	(*packet)->error = 404;
+	link_send(link, packet);
 }
 
 static void drain(struct mio_task *task)

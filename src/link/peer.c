@@ -346,7 +346,8 @@ void link_peer_receive(struct link_peer *peer, struct nad **nad)
 
 void link_to_peers(struct link *link, struct packet **packet)
 {
-	struct route *route = route_get(link, str_slice((*packet)->to));
+	struct str *name = (*packet)->error ? (*packet)->from : (*packet)->to;
+	struct route *route = route_get(link, str_slice(name));
 	struct link_peer *to = NULL;
 	struct slice part;
 
