@@ -259,7 +259,7 @@ static void offline(struct world *world)
 	struct person *away = &world->people.person[1], *writer = &world->people.person[0];
 	uint64_t before, wanted = world->kills ? sim_random(world->sim) % OFFLINE : OFFLINE;
 	struct commits commits = {world, 0};
-	unsigned first = writer->said, heard_before, next = first;
+	unsigned heard_before, next = writer->said, found = 0;
 
 	person_leave(away);
 	sim_run(world->sim, 20000, has_left, away);
@@ -281,12 +281,14 @@ static void offline(struct world *world)
 	person_come(away);
 	sim_run(world->sim, 30000, people_all_online, &world->people);
 	sim_run(world->sim, 4000, NULL, NULL);
+	/* What a cut connection swallowed was never stored; all that was comes, each behind the one before it. */
 	for (unsigned at = heard_before; at < away->heard_count; at++) {
-		if (away->heard[at].sender != 0 || away->heard[at].number != next)
+		if (away->heard[at].sender != 0 || away->heard[at].number < next)
 			continue;
-		next++;
+		next = away->heard[at].number + 1;
+		found++;
 	}
-	if (next - first < wanted)
+	if (found < wanted)
 		fail(world, "a stored message was lost");
 }
 
