@@ -117,7 +117,7 @@ static void memory(void *arg, struct ctl_call *call)
 {
 	const struct process *process = arg;
 	struct facts facts = {.call = call};
-	uint64_t kinds[MEM_KINDS] = {0};
+	uint64_t kinds[MEM_KINDS] = {0}, system_calls = 0, allocations = 0;
 
 	for (unsigned at = 0; at < process->worker_count; at++) {
 		struct heap_usage usage;
@@ -125,11 +125,15 @@ static void memory(void *arg, struct ctl_call *call)
 		heap_usage(mio_heap(process->workers[at]->mio), &usage);
 		for (unsigned kind = 0; kind < MEM_KINDS; kind++)
 			kinds[kind] += usage.bytes[kind];
+		system_calls += usage.system_calls;
+		allocations += usage.allocations;
 	}
 	for (unsigned kind = 0; kind < MEM_KINDS; kind++)
 		say_number(&facts, mem_kind_name((enum mem_kind)kind), (int64_t)kinds[kind],
 			   " bytes");
 	say_number(&facts, "from the system", memory_of(process), " bytes");
+	say_number(&facts, "calls to the system", (int64_t)system_calls, "");
+	say_number(&facts, "allocations", (int64_t)allocations, "");
 	end_facts(&facts);
 }
 

@@ -3,6 +3,7 @@
 workers ask of the kernel meanwhile."""
 import base64
 import collections
+import json
 import os
 import re
 import selectors
@@ -11,7 +12,7 @@ import socket
 import subprocess
 import time
 
-from harness import CLIENT, STREAM, Deployment, scenarios
+from harness import BINARY, CLIENT, STREAM, Deployment, scenarios
 
 USERS, MESSAGES = 200, 100
 
@@ -68,6 +69,7 @@ def _deployment():
 
 
 def _exchange(swarm):
+    wanted = sum(data.count(b'<body>') for data in swarm.got) + USERS * MESSAGES
     for number in range(MESSAGES):
         for sender, client in enumerate(swarm.clients):
             to = (sender + 1 + number) % USERS
@@ -79,7 +81,7 @@ def _exchange(swarm):
                     swarm.pump(0.01)
         swarm.pump(0)
     end = time.time() + 60
-    while sum(data.count(b'<body>') for data in swarm.got) < USERS * MESSAGES and time.time() < end:
+    while sum(data.count(b'<body>') for data in swarm.got) < wanted and time.time() < end:
         swarm.pump(0.2)
 
 
@@ -125,6 +127,23 @@ def workers_touch_no_file_no_name_service_and_no_log():
         assert not set(calls) - allowed, calls
 
 
+def routing_takes_no_memory_from_the_system():
+    """Counted by the server itself: blocks come from its own heaps. Not under sanitizers, where each is the system's."""
+    with _deployment() as deployment:
+        if b'__asan_init' in open(BINARY, 'rb').read() or b'__tsan_init' in open(BINARY, 'rb').read():
+            return
+        swarm = Swarm(deployment.port, USERS, 'secret')
+        _exchange(swarm)
+        _exchange(swarm)
+        before = json.loads(deployment.command('memory', '--json').stdout)
+        _exchange(swarm)
+        after = json.loads(deployment.command('memory', '--json').stdout)
+        calls = after['calls to the system'] - before['calls to the system']
+        made = after['allocations'] - before['allocations']
+        print(f'# {calls} calls to the system, {made / USERS / MESSAGES:.1f} blocks a message')
+        assert made > USERS * MESSAGES and calls <= USERS * MESSAGES / 1000, (calls, made)
+
+
 def _loop_threads(pid):
     """The threads that wait in epoll: the workers."""
     found = []
@@ -138,4 +157,5 @@ def _loop_threads(pid):
 
 
 if __name__ == '__main__':
-    scenarios(nothing_is_lost_or_doubled_and_order_is_kept, workers_touch_no_file_no_name_service_and_no_log)
+    scenarios(nothing_is_lost_or_doubled_and_order_is_kept, workers_touch_no_file_no_name_service_and_no_log,
+              routing_takes_no_memory_from_the_system)
