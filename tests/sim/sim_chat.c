@@ -47,7 +47,8 @@ struct world {
 	unsigned parts;
 	struct people people;
 	struct log_writer *logs; /* NULL: silent */
-	bool kills;
+	bool kills; /* parts die by kill -9; else they stop and start in good order */
+	bool tight; /* mailboxes are full from the first byte */
 };
 
 static void fail(const struct world *world, const char *what)
@@ -65,6 +66,8 @@ static void start_part(struct world *world, struct part *part)
 	struct buf why = {0};
 
 	part->host = options.host = sim_host(world->sim, part->name);
+	if (world->tight)
+		mio_mailbox_mark(part->host, 1);
 	if (process_start(&options, &part->process, &why)) {
 		printf("# %s: %s\n", part->name, buf_text(&why));
 		fail(world, "a part does not start");
@@ -75,6 +78,24 @@ static void kill_part(struct world *world, struct part *part)
 {
 	sim_kill(world->sim, &part->host);
 	part->process = NULL;
+}
+
+static bool has_stopped(void *arg)
+{
+	return sim_stopped(arg);
+}
+
+/* SIGTERM: the part drains, stops by itself, and gives back all that it took. */
+static void stop_part(struct world *world, struct part *part)
+{
+	process_drain(part->process);
+	sim_run(world->sim, 10000, has_stopped, part->host);
+	if (!sim_stopped(part->host))
+		fail(world, "a part does not stop");
+	process_free(&part->process);
+	mio_host_free(&part->host);
+	if (sim_left_behind(world->sim))
+		fail(world, "a part that stopped in good order left memory behind");
 }
 
 /* -- accounts, before anything else ----------------------------------------------------------------- */
@@ -258,6 +279,7 @@ static void offline(struct world *world)
 {
 	struct person *away = &world->people.person[1], *writer = &world->people.person[0];
 	uint64_t before, wanted = world->kills ? sim_random(world->sim) % OFFLINE : OFFLINE;
+	struct part *keeper = &world->part[world->parts > 1 ? 1 : 0]; /* who has the database */
 	struct commits commits = {world, 0};
 	unsigned heard_before, next = writer->said, found = 0;
 
@@ -271,12 +293,11 @@ static void offline(struct world *world)
 	if (!has_committed(&commits))
 		fail(world, "messages for who is away were not stored");
 	wanted = committed(world) - before;
-	if (world->kills) {
-		struct part *part = &world->part[world->parts > 1 ? 1 : 0];
-
-		kill_part(world, part);
-		start_part(world, part);
-	}
+	if (world->kills)
+		kill_part(world, keeper);
+	else
+		stop_part(world, keeper);
+	start_part(world, keeper);
 	heard_before = away->heard_count;
 	person_come(away);
 	sim_run(world->sim, 30000, people_all_online, &world->people);
@@ -306,7 +327,7 @@ static void set_parts(struct world *world, bool three)
 static uint64_t run_seed(uint64_t seed, bool verbose)
 {
 	struct sim_options options = {.seed = seed, .partial_percent = (unsigned)(seed % 3) * 20};
-	struct world world = {.kills = seed % 2};
+	struct world world = {.kills = seed % 2, .tight = seed % 5 == 0};
 	struct conf_error error;
 	uint64_t trace;
 
@@ -329,9 +350,9 @@ static uint64_t run_seed(uint64_t seed, bool verbose)
 	chat(&world);
 	come_all(&world);
 	offline(&world);
+	for (unsigned at = world.parts; at-- > 0;)
+		(world.kills ? kill_part : stop_part)(&world, &world.part[at]);
 	people_stop(&world.people);
-	for (unsigned at = 0; at < world.parts; at++)
-		kill_part(&world, &world.part[at]);
 	trace = sim_trace(world.sim);
 	sim_guard_use(NULL);
 	sim_free(&world.sim);
