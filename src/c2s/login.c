@@ -64,6 +64,7 @@ struct client *client_new(struct c2s *c2s)
 	return client;
 }
 
+/* It parses on at the end of this turn, by itself. */
 static void arrived(struct conn *conn, void *arg)
 {
 	struct client *client = client_new(arg);
@@ -72,8 +73,6 @@ static void arrived(struct conn *conn, void *arg)
 	conn_set_owner(conn, client);
 	if (client->c2s->draining)
 		conn_close(conn, SX_SYSTEM_SHUTDOWN, NULL);
-	else
-		sx_pause(conn_sx(conn), false);
 }
 
 /* Nothing is pending now and nobody knows the client's id yet: the connection goes where its user lives. */
