@@ -49,6 +49,7 @@ struct world {
 	struct log_writer *logs; /* NULL: silent */
 	bool kills; /* parts die by kill -9; else they stop and start in good order */
 	bool tight; /* mailboxes are full from the first byte */
+	bool cuts;  /* the wires between the parts are cut for a while */
 };
 
 static void fail(const struct world *world, const char *what)
@@ -236,6 +237,13 @@ static void chat(struct world *world)
 			start_part(world, part);
 		}
 	}
+	if (world->cuts && world->parts > 1) {
+		struct part *part = &world->part[1 + sim_random(world->sim) % 2];
+
+		sim_partition(world->sim, world->part[0].host, part->host, true);
+		sim_run(world->sim, 200 + (int64_t)(sim_random(world->sim) % 2000), NULL, NULL);
+		sim_partition(world->sim, world->part[0].host, part->host, false);
+	}
 	sim_run(world->sim, 60000, people_all_said, &world->people);
 	if (!people_all_said(&world->people))
 		fail(world, "somebody could not speak any more");
@@ -327,7 +335,7 @@ static void set_parts(struct world *world, bool three)
 static uint64_t run_seed(uint64_t seed, bool verbose)
 {
 	struct sim_options options = {.seed = seed, .partial_percent = (unsigned)(seed % 3) * 20};
-	struct world world = {.kills = seed % 2, .tight = seed % 5 == 0};
+	struct world world = {.kills = seed % 2, .tight = seed % 5 == 0, .cuts = seed % 3 == 0};
 	struct conf_error error;
 	uint64_t trace;
 
