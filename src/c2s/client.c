@@ -124,6 +124,14 @@ static void end_session(struct client *client)
 	link_send(client->c2s->worker->link, &packet);
 }
 
+void client_delete_account(struct client *client)
+{
+	struct packet *packet = session_packet(client, SESSION_DELETE);
+
+	packet->session.target = jid_bare(client->jid);
+	link_send(client->c2s->worker->link, &packet);
+}
+
 static void forward(struct client *client, struct stanza **stanza)
 {
 	struct packet *packet;
@@ -234,7 +242,7 @@ static void take_stanza(struct client *client, int rc, struct stanza **stanza)
 		send_error(client, *stanza, STANZA_JID_MALFORMED);
 	} else if (!is_sound(*stanza)) {
 		send_error(client, *stanza, STANZA_BAD_REQUEST);
-	} else {
+	} else if (!account_take(client, *stanza)) {
 		forward(client, stanza);
 	}
 }

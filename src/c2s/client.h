@@ -4,9 +4,8 @@
 
 #include "base/list.h"
 #include "c2s/c2s.h"
+#include "stanza/stanza.h"
 #include "sx/plugins.h"
-
-struct stanza;
 
 enum { C2S_LISTENERS_MAX = 32 };
 
@@ -92,6 +91,7 @@ void client_forget_pending(struct client *client);
 extern const struct conn_handler client_handler;
 void client_send(struct client *client, struct stanza **stanza); /* taken */
 void client_packet(struct c2s *c2s, struct packet **packet);     /* from link, taken */
+void client_delete_account(struct client *client); /* tells its session manager to forget the user */
 void client_end(struct client *client, enum sx_error error);     /* closes its stream; its session is over already */
 
 extern const struct sx_sasl_server_conf login_conf;
@@ -103,6 +103,11 @@ const struct auth_source *login_source(struct c2s *c2s, const struct domain *dom
 bool register_take(struct client *client, struct stanza *stanza); /* false: not for registration */
 bool register_offered(const struct client *client);
 void register_created(struct client *client, bool failed);
+/* Answers the iq under way (client->iq_id) and lets the client go on. */
+void register_answer(struct client *client, bool ok, enum stanza_error error);
+
+/* account.c */
+bool account_take(struct client *client, const struct stanza *stanza); /* false: not about the own account */
 
 /* features.c */
 extern const struct sx_plugin c2s_features;

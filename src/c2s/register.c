@@ -27,7 +27,7 @@ static void send_fields(struct client *client, const struct stanza *request)
 	client_send(client, &result);
 }
 
-static void answer(struct client *client, bool ok, enum stanza_error error)
+void register_answer(struct client *client, bool ok, enum stanza_error error)
 {
 	struct stanza *request = stanza_new(STANZA_IQ, STANZA_SET, buf_slice(&client->iq_id));
 	struct stanza *result = ok ? stanza_result(request) : stanza_error_new(request, error, NULL);
@@ -71,7 +71,7 @@ static void asked(void *arg, uint64_t token, int result, const struct auth_accou
 		metric_add(client->c2s->worker->process, METRIC_REGISTRATIONS, 1);
 		log_info(&client->c2s->log, "registered %s [%s]", jid_text(client->pending->user), conn_peer(client->conn));
 	}
-	answer(client, result == AUTH_OK, result == AUTH_EXISTS ? STANZA_CONFLICT : STANZA_RESOURCE_CONSTRAINT);
+	register_answer(client, result == AUTH_OK, result == AUTH_EXISTS ? STANZA_CONFLICT : STANZA_RESOURCE_CONSTRAINT);
 }
 
 static void undone(void *arg, uint64_t token, int result, const struct auth_account *account)
@@ -79,7 +79,7 @@ static void undone(void *arg, uint64_t token, int result, const struct auth_acco
 	struct client *client = client_get(arg, token);
 
 	if (client && client->pending)
-		answer(client, false, STANZA_CONFLICT);
+		register_answer(client, false, STANZA_CONFLICT);
 }
 
 /* The session manager's word on "create": refused, the account goes again. */
@@ -93,7 +93,7 @@ void register_created(struct client *client, bool failed)
 		return;
 	if (!failed) {
 		metric_add(c2s->worker->process, METRIC_REGISTRATIONS, 1);
-		answer(client, true, STANZA_CONFLICT);
+		register_answer(client, true, STANZA_CONFLICT);
 		return;
 	}
 	source = login_source(c2s, client->pending->domain, &state);
@@ -110,11 +110,11 @@ static void made(void *arg, uint64_t token, const struct auth_account *account)
 	if (!client || !client->pending || !client->pending->user)
 		return;
 	if (!account) {
-		answer(client, false, STANZA_NOT_ACCEPTABLE);
+		register_answer(client, false, STANZA_NOT_ACCEPTABLE);
 		return;
 	}
 	if (client->pending->domain->state <= DOMAIN_ASKING) { /* it went meanwhile */
-		answer(client, false, STANZA_RESOURCE_CONSTRAINT);
+		register_answer(client, false, STANZA_RESOURCE_CONSTRAINT);
 		return;
 	}
 	source = login_source(c2s, client->pending->domain, &state);
@@ -132,16 +132,16 @@ static void create(struct client *client, struct stanza *stanza)
 	buf_append_slice(&client->iq_id, stanza->id);
 	pending->domain = client_domain(client);
 	if (name < 0 || password < 0 || !nad_cdata(stanza->payload, password).len) {
-		answer(client, false, STANZA_NOT_ACCEPTABLE);
+		register_answer(client, false, STANZA_NOT_ACCEPTABLE);
 		return;
 	}
 	if (!pending->domain || pending->domain->state <= DOMAIN_ASKING) {
-		answer(client, false, STANZA_RESOURCE_CONSTRAINT);
+		register_answer(client, false, STANZA_RESOURCE_CONSTRAINT);
 		return;
 	}
 	pending->user = jid_make(nad_cdata(stanza->payload, name), str_slice(pending->domain->name), (struct slice){NULL, 0});
 	if (!pending->user || !jid_local(pending->user).len) {
-		answer(client, false, STANZA_JID_MALFORMED);
+		register_answer(client, false, STANZA_JID_MALFORMED);
 		return;
 	}
 	/* One at a time: what the client sends meanwhile waits. */

@@ -149,7 +149,32 @@ def a_person_registers_and_chats():
         Raw(deployment.port).login('nurse', 'herbs')
 
 
+def a_person_changes_the_password_and_removes_the_account():
+    with _deployment() as deployment:
+        romeo = Raw(deployment.port).login('romeo', 'secret')
+        other = Raw(deployment.port).login('romeo', 'secret')
+        query = "<query xmlns='jabber:iq:register'>"
+        romeo.send(f"<iq type='get' id='g'>{query}</query></iq>")
+        facts = romeo.expect('iq', id='g')
+        assert facts.find('.//{jabber:iq:register}registered') is not None
+        romeo.send(f"<iq type='set' id='n'>{query}<username>juliet</username><password>x</password></query></iq>")
+        assert romeo.expect('iq', id='n').get('type') == 'error'
+        romeo.send(f"<iq type='set' id='p'>{query}<username>romeo</username><password>other</password></query></iq>")
+        assert romeo.expect('iq', id='p').get('type') == 'result'
+        Raw(deployment.port).login('romeo', 'other').close()
+        try:
+            Raw(deployment.port).login('romeo', 'secret')
+            raise RuntimeError('the old password still works')
+        except AssertionError:
+            pass
+        romeo.send(f"<iq type='set' id='r'>{query}<remove/></query></iq>")
+        assert romeo.expect('iq', id='r').get('type') == 'result'
+        while other.receive() is not None:
+            pass
+        assert 'romeo@localhost' not in deployment.command('user', 'list').stdout
+
+
 if __name__ == '__main__':
     scenarios(two_people_meet_and_chat_over_tls_with_scram, every_mechanism_of_the_file_logs_in,
               a_wrong_password_is_refused, messages_to_who_is_away_come_once_in_order_with_their_time,
-              a_person_registers_and_chats)
+              a_person_registers_and_chats, a_person_changes_the_password_and_removes_the_account)

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* A person's own account, XEP-0077 sections 3.2 and 3.3: what it is, another password, its removal. */
+#include "base/mem.h"
+#include "c2s/client.h"
+#include "jid/jid.h"
+#include "stanza/stanza.h"
+#include "xml/nad.h"
+
+/* To the server or to nobody in particular; not to other entities that one registers with. */
+static bool is_for_us(const struct client *client, const struct stanza *stanza)
+{
+	if (stanza->kind != STANZA_IQ || (stanza->type != STANZA_GET && stanza->type != STANZA_SET))
+		return false;
+	if (stanza->to && (jid_local(stanza->to).len || jid_resource(stanza->to).len ||
+			   !slice_equal(jid_domain(stanza->to), jid_domain(client->jid))))
+		return false;
+	return stanza_find(stanza, NS_REGISTER, "query") >= 0;
+}
+
+static void send_facts(struct client *client, const struct stanza *request)
+{
+	struct stanza *result = stanza_result(request);
+	struct nad *nad = result->payload;
+
+	nad_append(nad, NS_REGISTER, "query", 1);
+	nad_append(nad, NS_REGISTER, "registered", 2);
+	nad_append_text(nad, NS_REGISTER, "username", 2, jid_local(client->jid));
+	nad_append(nad, NS_REGISTER, "password", 2);
+	client_send(client, &result);
+}
+
+/* One at a time: nothing more of this client is parsed until the answer is there. */
+static struct pending *begin(struct client *client, const struct stanza *stanza)
+{
+	struct pending *pending = client_pending(client);
+
+	buf_clear(&client->iq_id);
+	buf_append_slice(&client->iq_id, stanza->id);
+	pending->user = jid_bare(client->jid);
+	pending->domain = domain_get(client->c2s, jid_domain(client->jid));
+	sx_pause(conn_sx(client->conn), true);
+	return pending;
+}
+
+/* The client, when it still waits for this answer. */
+static struct client *waiting(void *arg, uint64_t token)
+{
+	struct client *client = client_get(arg, token);
+
+	return client && client->conn && client->pending && client->pending->user ? client : NULL;
+}
+
+static void changed(void *arg, uint64_t token, int result, const struct auth_account *account)
+{
+	struct client *client = waiting(arg, token);
+
+	if (!client)
+		return;
+	if (result == AUTH_OK)
+		log_info(&client->c2s->log, "password changed: %s [%s]", jid_text(client->pending->user),
+			 conn_peer(client->conn));
+	register_answer(client, result == AUTH_OK, STANZA_RESOURCE_CONSTRAINT);
+}
+
+static void made(void *arg, uint64_t token, const struct auth_account *account)
+{
+	struct client *client = waiting(arg, token);
+	const struct auth_source *source;
+	void *state;
+
+	if (!client)
+		return;
+	if (!account) {
+		register_answer(client, false, STANZA_NOT_ACCEPTABLE);
+		return;
+	}
+	source = login_source(client->c2s, client->pending->domain, &state);
+	auth_ask(client->c2s->worker->auth, AUTH_CHANGE, source, state, client->pending->user, account, changed, arg, token);
+}
+
+static void removed(void *arg, uint64_t token, int result, const struct auth_account *account)
+{
+	struct client *client = waiting(arg, token);
+
+	if (!client)
+		return;
+	if (result == AUTH_OK) {
+		log_info(&client->c2s->log, "account removed: %s [%s]", jid_text(client->pending->user),
+			 conn_peer(client->conn));
+		client_delete_account(client);
+	}
+	register_answer(client, result == AUTH_OK, STANZA_RESOURCE_CONSTRAINT);
+}
+
+static void remove_account(struct client *client, const struct stanza *stanza)
+{
+	struct pending *pending = begin(client, stanza);
+	void *state;
+	const struct auth_source *source = login_source(client->c2s, pending->domain, &state);
+
+	auth_ask(client->c2s->worker->auth, AUTH_REMOVE, source, state, pending->user, NULL, removed, client->c2s,
+		 client->id);
+}
+
+static void change_password(struct client *client, const struct stanza *stanza, struct slice password)
+{
+	begin(client, stanza);
+	auth_make_account(client->c2s->worker->auth, password, made, client->c2s, client->id);
+}
+
+static void refuse(struct client *client, const struct stanza *stanza, enum stanza_error error)
+{
+	struct stanza *answer = stanza_error_new(stanza, error, NULL);
+
+	client_send(client, &answer);
+}
+
+static void set(struct client *client, const struct stanza *stanza)
+{
+	const struct nad *nad = stanza->payload;
+	int query = stanza_find(stanza, NS_REGISTER, "query");
+	int name = nad_find_child(nad, query, NS_REGISTER, "username");
+	int password = nad_find_child(nad, query, NS_REGISTER, "password");
+
+	if (nad_find_child(nad, query, NS_REGISTER, "remove") >= 0)
+		remove_account(client, stanza);
+	else if (name < 0 || password < 0 || !nad_cdata(nad, password).len)
+		refuse(client, stanza, STANZA_BAD_REQUEST);
+	else if (!slice_equal(nad_cdata(nad, name), jid_local(client->jid)))
+		refuse(client, stanza, STANZA_NOT_ALLOWED);
+	else
+		change_password(client, stanza, nad_cdata(nad, password));
+}
+
+bool account_take(struct client *client, const struct stanza *stanza)
+{
+	if (!is_for_us(client, stanza))
+		return false;
+	if (stanza->type == STANZA_GET)
+		send_facts(client, stanza);
+	else
+		set(client, stanza);
+	return true;
+}
