@@ -344,6 +344,21 @@ void sim_partition(struct sim *sim, struct mio_host *a, struct mio_host *b, bool
 	}
 }
 
+/* The cuts of a host that is gone. */
+void sim_cuts_drop(struct sim *sim, unsigned number)
+{
+	for (struct list *link = sim->cuts.next; link != &sim->cuts;) {
+		struct sim_cut *cut = container_of(link, struct sim_cut, link);
+
+		link = link->next;
+		if (cut->a != number && cut->b != number)
+			continue;
+		list_remove(&cut->link);
+		mem_free(cut);
+	}
+	sim_wires_heal(sim);
+}
+
 void sim_disk_full(struct sim *sim, bool full)
 {
 	sim->disk.full = full;

@@ -45,12 +45,12 @@ struct sim_cut {
 
 struct sim {
 	struct sim_options options;
-	struct heap *heap; /* of all that is the simulator's own */
+	struct heap *heap;		  /* of all that is the simulator's own */
 	struct sim_random order, content; /* for scheduling; for what programs and tests draw */
-	struct sim_event **queue;         /* a binary heap, from 1 */
+	struct sim_event **queue;	  /* a binary heap, from 1 */
 	unsigned queued, queue_cap;
 	uint64_t sequence, steps, trace, left_behind;
-	int64_t now_us;  /* since the start */
+	int64_t now_us;	 /* since the start */
 	unsigned number; /* the last that was given to a host, loop, wire or thread */
 	bool stepping;
 	struct list hosts, listeners, wires, cuts;
@@ -79,7 +79,7 @@ struct sim_host {
 struct sim_loop {
 	struct mio mio;
 	struct sim_event turn;
-	bool soon;        /* a turn is due without a timer */
+	bool soon;	  /* a turn is due without a timer */
 	int64_t timer_ms; /* that the turn is planned for */
 	unsigned number;
 	struct list ready; /* sockets that may have something to say */
@@ -116,16 +116,18 @@ void sim_schedule(struct sim *sim, struct sim_event *event, int64_t delay_us);
 void sim_cancel(struct sim *sim, struct sim_event *event);
 void sim_note(struct sim *sim, enum sim_note note, uint64_t who, uint64_t what);
 uint64_t sim_hash(const void *bytes, size_t len);
-uint64_t sim_pick(struct sim *sim, uint64_t count);             /* below count, for scheduling */
+uint64_t sim_pick(struct sim *sim, uint64_t count);		 /* below count, for scheduling */
 int64_t sim_between(struct sim *sim, int64_t low, int64_t high); /* both inclusive */
 bool sim_is_cut(struct sim *sim, unsigned a, unsigned b);
+void sim_cuts_drop(struct sim *sim, unsigned number);
 bool sim_chance(struct sim *sim, unsigned percent);
 void sim_fill(struct sim *sim, void *bytes, size_t len);
 void *sim_zalloc(struct sim *sim, size_t size); /* from the simulator's own heap */
 
 /* -- sim_host.c: processes and their loops -- */
 
-/* A host that ends by itself or is killed leaves the wires and the disk; its loops are still there. */
+/* A host that ends by itself or is killed leaves the wires and the disk; its loops are still there.
+ */
 void sim_host_leave(struct sim_host *host, bool killed);
 void sim_clock_set(struct mio *mio);
 void sim_loop_plan(struct sim_loop *loop); /* has its next turn in the queue */
@@ -134,8 +136,8 @@ void sim_wake(struct mio *mio);
 /* -- sim_driver.c -- */
 
 struct mio_driver *sim_driver_new(struct mio_host *host, const char *name, unsigned threads,
-				  unsigned batch_max, void (*run)(void *state, struct mio_job *jobs),
-				  void *state);
+				  unsigned batch_max,
+				  void (*run)(void *state, struct mio_job *jobs), void *state);
 void sim_driver_free(struct mio_driver *driver);
 void sim_submit(struct mio_driver *driver, struct mio_job *job);
 void sim_drivers_drop(struct sim_host *host);

@@ -61,7 +61,8 @@ static void make_dirty(struct sim_file *file, size_t from, size_t end)
 		struct heap *before = heap_enter(file->disk->sim->heap);
 
 		file->dirty = mem_realloc(MEM_OTHER, file->dirty, needed * 2 * sizeof(bool));
-		memset(file->dirty + file->dirty_cap, 0, (needed * 2 - file->dirty_cap) * sizeof(bool));
+		memset(file->dirty + file->dirty_cap, 0,
+		       (needed * 2 - file->dirty_cap) * sizeof(bool));
 		file->dirty_cap = needed * 2;
 		heap_enter(before);
 	}
@@ -153,7 +154,8 @@ void sim_file_unlink(struct sim_file *file, bool durably)
 
 size_t sim_file_read(const struct sim_file *file, void *bytes, size_t len, size_t at)
 {
-	size_t there = at < file->now.len ? file->now.len - at : 0, part = len < there ? len : there;
+	size_t there = at < file->now.len ? file->now.len - at : 0,
+	       part = len < there ? len : there;
 
 	if (part)
 		memcpy(bytes, file->now.bytes + at, part);

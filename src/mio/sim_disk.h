@@ -33,8 +33,8 @@ struct sim_file {
 	struct list link;
 	char *path; /* NULL: a temporary file without a name */
 	unsigned number, handles;
-	struct sim_vfs *vfs;      /* that opened it last */
-	bool exists, was_synced;  /* the name is there; it is there after a power cut */
+	struct sim_vfs *vfs;	 /* that opened it last */
+	bool exists, was_synced; /* the name is there; it is there after a power cut */
 	struct sim_image now, durable;
 	bool *dirty; /* by sector of now or durable, the longer */
 	size_t dirty_cap;
@@ -59,9 +59,11 @@ size_t sim_file_read(const struct sim_file *file, void *bytes, size_t len, size_
 /* Returns 0 or -ENOSPC. */
 int sim_file_write(struct sim_file *file, const void *bytes, size_t len, size_t at);
 void sim_file_truncate(struct sim_file *file, size_t len);
-/* Returns 0, or -EIO: what was written may be lost, though it can be read and a later sync succeeds. */
+/* Returns 0, or -EIO: what was written may be lost, though it can be read and a later sync
+ * succeeds. */
 int sim_file_sync(struct sim_file *file);
-/* A power cut: unsynced sectors of the host's files, which nobody has open, are lost, kept or torn. */
+/* A power cut: unsynced sectors of the host's files, which nobody has open, are lost, kept or torn.
+ */
 void sim_disk_cut(struct sim_disk *disk, const struct sim_vfs *vfs);
 void sim_disk_disown(struct sim_disk *disk, const struct sim_vfs *vfs);
 
@@ -69,5 +71,5 @@ void sim_disk_disown(struct sim_disk *disk, const struct sim_vfs *vfs);
 
 struct sim_vfs *sim_vfs_new(struct sim_disk *disk);
 const char *sim_vfs_name(const struct sim_vfs *vfs);
-void sim_vfs_kill(struct sim_vfs *vfs);  /* from now on every call fails */
+void sim_vfs_kill(struct sim_vfs *vfs);	 /* from now on every call fails */
 void sim_vfs_free(struct sim_vfs **vfs); /* cuts the power when it was killed */

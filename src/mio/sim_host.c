@@ -66,7 +66,8 @@ void sim_loop_plan(struct sim_loop *loop)
 		return;
 	}
 	delay_us = (next_ms - SIM_NOW_START_MS) * 1000 - sim->now_us;
-	sim_schedule(sim, &loop->turn, (delay_us > 0 ? delay_us : 0) + sim_between(sim, 1, LATE_MAX_US));
+	sim_schedule(sim, &loop->turn,
+		     (delay_us > 0 ? delay_us : 0) + sim_between(sim, 1, LATE_MAX_US));
 }
 
 static void deliver_signal(struct sim_host *host)
@@ -208,6 +209,7 @@ void sim_host_leave(struct sim_host *host, bool killed)
 	sim_host_unlisten(host);
 	close_ends(host, killed);
 	sim_drivers_drop(host);
+	sim_cuts_drop(host->sim, host->number);
 	sim_vfs_free(&host->vfs);
 	list_remove(&host->link);
 	heap_enter(before);

@@ -175,8 +175,8 @@ void sim_send(struct sim_end *end, enum sim_parcel_kind kind, const void *bytes,
 	struct sim *sim = end->wire->sim;
 	size_t size = sizeof(struct sim_parcel) + (bytes ? len : 0);
 	struct sim_parcel *parcel = sim_zalloc(sim, size);
-	int64_t time_us = sim->now_us + sim_between(sim, sim->options.delay_min_us,
-						    sim->options.delay_max_us);
+	int64_t time_us = sim->now_us +
+			  sim_between(sim, sim->options.delay_min_us, sim->options.delay_max_us);
 
 	parcel->kind = kind;
 	parcel->len = len;
@@ -198,7 +198,8 @@ static bool matches(const struct sim_listener *listener, const struct sockaddr_s
 		       strcmp(((const struct sockaddr_un *)at)->sun_path,
 			      ((const struct sockaddr_un *)to)->sun_path) == 0;
 	/* A port stands at the same place in both kinds of addresses. */
-	if (((const struct sockaddr_in *)at)->sin_port != ((const struct sockaddr_in *)to)->sin_port)
+	if (((const struct sockaddr_in *)at)->sin_port !=
+	    ((const struct sockaddr_in *)to)->sin_port)
 		return false;
 	return listener->any || memcmp(at, to, sizeof(*at)) == 0;
 }

@@ -42,17 +42,17 @@ struct sim_parcel {
 /* One end of a connection, with what it has sent and what has arrived for it. */
 struct sim_end {
 	struct sim_wire *wire;
-	struct list link;           /* in a loop's ready list or a listener's backlog */
-	struct sim_host *host;      /* NULL: not open yet, or closed */
-	unsigned host_number;       /* also when it is closed; 0: none yet */
-	struct sim_loop *loop;      /* NULL: in a backlog, or given */
-	struct mio_sock *sock;      /* with loop */
+	struct list link;      /* in a loop's ready list or a listener's backlog */
+	struct sim_host *host; /* NULL: not open yet, or closed */
+	unsigned host_number;  /* also when it is closed; 0: none yet */
+	struct sim_loop *loop; /* NULL: in a backlog, or given */
+	struct mio_sock *sock; /* with loop */
 	int number;
 	uint64_t serial;
-	int error;       /* for the next read or write: of a reset */
-	int fault;       /* for all reads and writes: of a connect */
-	bool connecting; /* until the loop has told */
-	bool answered;   /* the connect has succeeded or failed */
+	int error;			   /* for the next read or write: of a reset */
+	int fault;			   /* for all reads and writes: of a connect */
+	bool connecting;		   /* until the loop has told */
+	bool answered;			   /* the connect has succeeded or failed */
 	bool paused, blocked, ended, gone; /* ended: reads end; gone: writes are in vain */
 	struct buf in;
 	size_t room; /* what may be written yet */

@@ -180,7 +180,8 @@ bool sim_has_ready(struct sim_loop *loop)
 {
 	bool resting = mio_entry_paused(&loop->mio);
 
-	for (struct list *link = loop->acceptors.next; link != &loop->acceptors; link = link->next) {
+	for (struct list *link = loop->acceptors.next; link != &loop->acceptors;
+	     link = link->next) {
 		if (may_accept(container_of(link, struct sim_acceptor, link), resting))
 			return true;
 	}
@@ -212,7 +213,8 @@ static size_t collect(struct sim_loop *loop, bool resting)
 	struct sim *sim = sim_of(&loop->mio);
 	size_t count = 0;
 
-	for (struct list *link = loop->acceptors.next; link != &loop->acceptors; link = link->next) {
+	for (struct list *link = loop->acceptors.next; link != &loop->acceptors;
+	     link = link->next) {
 		struct sim_acceptor *acceptor = container_of(link, struct sim_acceptor, link);
 
 		if (may_accept(acceptor, resting))
@@ -232,7 +234,8 @@ static size_t collect(struct sim_loop *loop, bool resting)
 
 static struct sim_acceptor *find_acceptor(struct sim_loop *loop, uint64_t serial)
 {
-	for (struct list *link = loop->acceptors.next; link != &loop->acceptors; link = link->next) {
+	for (struct list *link = loop->acceptors.next; link != &loop->acceptors;
+	     link = link->next) {
 		struct sim_acceptor *acceptor = container_of(link, struct sim_acceptor, link);
 
 		if (acceptor->serial == serial)

@@ -315,7 +315,8 @@ static struct sim_vfs *vfs_of(sqlite3_vfs *base)
 	return container_of(base, struct sim_vfs, base);
 }
 
-static int vfs_open(sqlite3_vfs *base, const char *path, sqlite3_file *out, int flags, int *out_flags)
+static int vfs_open(sqlite3_vfs *base, const char *path, sqlite3_file *out, int flags,
+		    int *out_flags)
 {
 	struct sim_vfs *vfs = vfs_of(base);
 	struct handle *handle = handle_of(out);
@@ -449,7 +450,8 @@ void sim_vfs_kill(struct sim_vfs *vfs)
 	vfs->dead = true;
 }
 
-/* What a process that ended by itself has not synced, the system keeps, until the next power cut. */
+/* What a process that ended by itself has not synced, the system keeps, until the next power cut.
+ */
 void sim_vfs_free(struct sim_vfs **taken)
 {
 	struct sim_vfs *vfs = *taken;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The system's clocks and randomness for a simulation. The functions have the names of the C library's: the
- * program's own come first for every library that it loads. They are handed nothing, so the state is global here.
+ * The system's clocks and randomness for a simulation. The functions have the names of the C
+ * library's: the program's own come first for every library that it loads. They are handed nothing,
+ * so the state is global here.
  */
 #include "sim_guard.h"
 
@@ -36,7 +37,8 @@ static void refuse(const char *name, const char *caller)
 
 	if (!dladdr(caller, &info) || !info.dli_sname)
 		info.dli_sname = "?";
-	len = snprintf(line, sizeof(line), "sim_guard: %s() called from our own code, at %#zx (%s)\n", name,
+	len = snprintf(line, sizeof(line),
+		       "sim_guard: %s() called from our own code, at %#zx (%s)\n", name,
 		       (size_t)(caller - &__executable_start), info.dli_sname);
 	if (write(STDERR_FILENO, line, (size_t)len) < 0)
 		abort();

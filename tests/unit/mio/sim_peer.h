@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A socket for tests of the simulator: what comes in is collected, what is to go out goes in time. */
+/* A socket for tests of the simulator: what comes in is collected, what is to go out goes in time.
+ */
 #pragma once
 
 #include <errno.h>
@@ -67,7 +68,8 @@ static inline void peer_readable(struct mio_sock *sock)
 	mio_close(sock);
 }
 
-static const struct mio_sock_handler peer_handler = {.readable = peer_readable, .writable = peer_writable};
+static const struct mio_sock_handler peer_handler = {.readable = peer_readable,
+						     .writable = peer_writable};
 
 static inline void peer_say(struct peer *peer, const void *bytes, size_t len)
 {

@@ -5,7 +5,8 @@
 
 enum { WORKERS = 2, CLIENTS = 3, PEERS_MAX = 32 };
 
-/* -- a program of two hosts: clients say something now and then, servers answer and tell each other -- */
+/* -- a program of two hosts: clients say something now and then, servers answer and tell each other
+ * -- */
 
 struct node;
 
@@ -71,7 +72,8 @@ static void server_accepted(int given, void *arg)
 		mio_refuse(node->mio, given);
 	} else {
 		node->peers[node->used].echo = true;
-		mio_sock_take(node->mio, &node->peers[node->used++].sock, given, &peer_handler, MIO_ENTRY);
+		mio_sock_take(node->mio, &node->peers[node->used++].sock, given, &peer_handler,
+			      MIO_ENTRY);
 	}
 	note->mail = (struct mio_mail){.run = note_arrived, .bytes = sizeof(*note)};
 	note->to = other;
@@ -175,7 +177,8 @@ static uint64_t trace_of(uint64_t seed, bool kills)
 		sim_kill(program.sim, &program.client);
 		sim_run(program.sim, 20, NULL, NULL);
 		program.client = sim_host(program.sim, "client");
-		assert_int_equal(mio_host_start(program.client, WORKERS, start_client, &program), 0);
+		assert_int_equal(mio_host_start(program.client, WORKERS, start_client, &program),
+				 0);
 		sim_run(program.sim, 500, NULL, NULL);
 	}
 	trace = sim_trace(program.sim);

@@ -37,7 +37,8 @@ static void check_whole(sqlite3 *db)
 {
 	sqlite3_stmt *statement = NULL;
 
-	assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &statement, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &statement, NULL),
+			 SQLITE_OK);
 	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
 	assert_string_equal((const char *)sqlite3_column_text(statement, 0), "ok");
 	sqlite3_finalize(statement);
@@ -47,7 +48,8 @@ static sqlite3 *open_db(struct mio_host *host, const char *settings)
 {
 	sqlite3 *db = NULL;
 
-	assert_int_equal(sqlite3_open_v2("/data/test.db", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+	assert_int_equal(sqlite3_open_v2("/data/test.db", &db,
+					 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
 					 mio_host_vfs(host)),
 			 SQLITE_OK);
 	assert_int_equal(run(db, settings), SQLITE_OK);
@@ -81,8 +83,8 @@ static void world_fini(struct world *world)
 }
 
 /*
- * Transactions of seeded sizes, killed after a seeded number of statements. Returns how many of the committed
- * transactions were lost; what is there must be whole and without gaps.
+ * Transactions of seeded sizes, killed after a seeded number of statements. Returns how many of the
+ * committed transactions were lost; what is there must be whole and without gaps.
  */
 static int64_t commit_and_kill(uint64_t seed, const char *settings)
 {
@@ -93,15 +95,18 @@ static int64_t commit_and_kill(uint64_t seed, const char *settings)
 	char sql[128];
 
 	world_init(&world, &options, settings);
-	assert_int_equal(run(world.db, "CREATE TABLE t (txn INTEGER, part INTEGER, data BLOB)"), SQLITE_OK);
+	assert_int_equal(run(world.db, "CREATE TABLE t (txn INTEGER, part INTEGER, data BLOB)"),
+			 SQLITE_OK);
 	statements = 1 + (unsigned)(sim_random(world.sim) % 80);
 	while (statements) {
 		unsigned parts = 1 + (unsigned)(sim_random(world.sim) % 6);
 
 		run(world.db, "BEGIN");
 		for (unsigned part = 0; part < parts && statements; part++, statements--) {
-			snprintf(sql, sizeof(sql), "INSERT INTO t VALUES (%lld, %u, randomblob(%u))",
-				 (long long)committed + 1, part, (unsigned)(sim_random(world.sim) % 3000));
+			snprintf(sql, sizeof(sql),
+				 "INSERT INTO t VALUES (%lld, %u, randomblob(%u))",
+				 (long long)committed + 1, part,
+				 (unsigned)(sim_random(world.sim) % 3000));
 			assert_int_equal(run(world.db, sql), SQLITE_OK);
 		}
 		if (!statements)
@@ -124,15 +129,19 @@ static int64_t commit_and_kill(uint64_t seed, const char *settings)
 static void keeps_every_commit_of_a_synced_log(void **state)
 {
 	for (uint64_t seed = 1; seed <= 200; seed++)
-		assert_int_equal(commit_and_kill(seed, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL"), 0);
+		assert_int_equal(
+			commit_and_kill(seed, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL"),
+			0);
 }
 
 static void keeps_every_commit_without_shared_memory(void **state)
 {
 	for (uint64_t seed = 1; seed <= 50; seed++)
-		assert_int_equal(commit_and_kill(seed, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;"
-						       "PRAGMA synchronous=FULL"),
-				 0);
+		assert_int_equal(
+			commit_and_kill(seed,
+					"PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;"
+					"PRAGMA synchronous=FULL"),
+			0);
 }
 
 static void keeps_every_commit_of_a_journal(void **state)
@@ -161,10 +170,12 @@ static void data_that_is_never_synced_is_lost(void **state)
 		sqlite3_stmt *statement = NULL;
 
 		world_init(&world, &options, settings);
-		assert_int_equal(run(world.db, "CREATE TABLE t (x); INSERT INTO t VALUES (1)"), SQLITE_OK);
+		assert_int_equal(run(world.db, "CREATE TABLE t (x); INSERT INTO t VALUES (1)"),
+				 SQLITE_OK);
 		sim_kill(world.sim, &world.host);
 		world.host = sim_host(world.sim, "sm");
-		if (sqlite3_open_v2("/data/test.db", &world.db, SQLITE_OPEN_READWRITE, mio_host_vfs(world.host)) ||
+		if (sqlite3_open_v2("/data/test.db", &world.db, SQLITE_OPEN_READWRITE,
+				    mio_host_vfs(world.host)) ||
 		    sqlite3_prepare_v2(world.db, "SELECT x FROM t", -1, &statement, NULL) ||
 		    sqlite3_step(statement) != SQLITE_ROW)
 			lost++;
@@ -184,8 +195,10 @@ static void survives_kill_after_kill(void **state)
 	world_init(&world, &options, settings);
 	assert_int_equal(run(world.db, "CREATE TABLE t (x)"), SQLITE_OK);
 	for (unsigned i = 1; i <= 40; i++) {
-		assert_int_equal(run(world.db, "INSERT INTO t VALUES (randomblob(5000))"), SQLITE_OK);
-		assert_int_equal(run(world.db, "BEGIN; INSERT INTO t VALUES (randomblob(90000))"), SQLITE_OK);
+		assert_int_equal(run(world.db, "INSERT INTO t VALUES (randomblob(5000))"),
+				 SQLITE_OK);
+		assert_int_equal(run(world.db, "BEGIN; INSERT INTO t VALUES (randomblob(90000))"),
+				 SQLITE_OK);
 		restart(&world, settings);
 		assert_int_equal(ask(world.db, "SELECT count(*) FROM t"), i);
 		check_whole(world.db);
@@ -236,7 +249,8 @@ static void syncs_fail_as_often_as_asked(void **state)
 					 mio_host_vfs(host)),
 			 SQLITE_OK);
 	for (unsigned i = 0; i < 50; i++)
-		failed += run(db, "CREATE TABLE IF NOT EXISTS t (x); INSERT INTO t VALUES (1)") != SQLITE_OK;
+		failed += run(db, "CREATE TABLE IF NOT EXISTS t (x); INSERT INTO t VALUES (1)") !=
+			  SQLITE_OK;
 	assert_in_range(failed, 5, 49);
 	sqlite3_close(db);
 	sim_free(&sim);
@@ -244,7 +258,8 @@ static void syncs_fail_as_often_as_asked(void **state)
 
 static void two_connections_lock_each_other_out(void **state)
 {
-	static const char *const modes[] = {"PRAGMA journal_mode=WAL", "PRAGMA journal_mode=DELETE"};
+	static const char *const modes[] = {"PRAGMA journal_mode=WAL",
+					    "PRAGMA journal_mode=DELETE"};
 
 	for (unsigned mode = 0; mode < countof(modes); mode++) {
 		struct sim_options options = {.seed = 11};
@@ -256,7 +271,8 @@ static void two_connections_lock_each_other_out(void **state)
 		assert_int_equal(run(world.db, "CREATE TABLE t (x)"), SQLITE_OK);
 		other = sim_host(world.sim, "other");
 		second = open_db(other, modes[mode]);
-		assert_int_equal(run(world.db, "BEGIN IMMEDIATE; INSERT INTO t VALUES (1)"), SQLITE_OK);
+		assert_int_equal(run(world.db, "BEGIN IMMEDIATE; INSERT INTO t VALUES (1)"),
+				 SQLITE_OK);
 		assert_int_equal(run(second, "INSERT INTO t VALUES (2)"), SQLITE_BUSY);
 		assert_int_equal(ask(second, "SELECT count(*) FROM t"), 0);
 		assert_int_equal(run(world.db, "COMMIT"), SQLITE_OK);
@@ -299,9 +315,11 @@ static uint64_t disk_trace(uint64_t seed)
 	struct world world;
 	uint64_t trace;
 
-	world_init(&world, &options, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE t (x)");
+	world_init(&world, &options,
+		   "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE t (x)");
 	for (unsigned i = 0; i < 20; i++)
-		assert_int_equal(run(world.db, "INSERT INTO t VALUES (randomblob(999))"), SQLITE_OK);
+		assert_int_equal(run(world.db, "INSERT INTO t VALUES (randomblob(999))"),
+				 SQLITE_OK);
 	restart(&world, "INSERT INTO t VALUES (randomblob(999))");
 	trace = sim_trace(world.sim);
 	world_fini(&world);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* No time and no randomness but the simulation's: for libraries the seed's, for our own code none. */
+/* No time and no randomness but the simulation's: for libraries the seed's, for our own code none.
+ */
 #include "sim_guard.h"
 
 #include <gsasl.h>

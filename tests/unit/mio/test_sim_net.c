@@ -43,7 +43,8 @@ static void net_join(struct net *net, const char *listen, const char *connect)
 {
 	assert_int_equal(mio_listen(net->server, listen, &net->listener), 0);
 	mio_accept(net->server_loop, net->listener, on_accepted, net);
-	assert_int_equal(mio_connect(net->client_loop, &net->near.sock, connect, &peer_handler, 0), 0);
+	assert_int_equal(mio_connect(net->client_loop, &net->near.sock, connect, &peer_handler, 0),
+			 0);
 	sim_run(net->sim, 100, NULL, NULL);
 	assert_true(net->near.connected);
 	assert_int_equal(net->accepted, 1);
@@ -167,16 +168,19 @@ static void refuses_where_nobody_listens(void **state)
 	struct net net;
 
 	net_init(&net, 7, 0);
-	assert_int_equal(mio_connect(net.client_loop, &net.near.sock, "127.0.0.1:1", &peer_handler, 0), 0);
+	assert_int_equal(
+		mio_connect(net.client_loop, &net.near.sock, "127.0.0.1:1", &peer_handler, 0), 0);
 	assert_false(net.near.connected);
 	run(&net);
 	assert_true(net.near.connected); /* writable() tells of both outcomes */
 	assert_true(net.near.ended);
 	assert_int_equal(net.near.fault, -ECONNREFUSED);
 	assert_int_equal(net.near.turns, 1);
-	assert_int_equal(mio_connect(net.client_loop, &net.near.sock, "unix:/nobody", &peer_handler, 0),
-			 -ECONNREFUSED);
-	assert_int_equal(mio_connect(net.client_loop, &net.near.sock, "nonsense", &peer_handler, 0), -EINVAL);
+	assert_int_equal(
+		mio_connect(net.client_loop, &net.near.sock, "unix:/nobody", &peer_handler, 0),
+		-ECONNREFUSED);
+	assert_int_equal(mio_connect(net.client_loop, &net.near.sock, "nonsense", &peer_handler, 0),
+			 -EINVAL);
 	net_fini(&net);
 }
 
@@ -261,6 +265,22 @@ static void connects_after_a_partition_heals(void **state)
 	run(&net);
 	assert_true(net.near.connected);
 	assert_int_equal(net.accepted, 1);
+	net_fini(&net);
+}
+
+static void a_partition_ends_with_a_host(void **state)
+{
+	struct net net;
+
+	net_init(&net, 17, 0);
+	net_join(&net, "127.0.0.1:7000", "127.0.0.1:7000");
+	sim_partition(net.sim, net.server, net.client, true);
+	peer_say(&net.near, "one", 3);
+	run(&net);
+	net.far.sock.fd = 0;
+	sim_kill(net.sim, &net.server);
+	run(&net);
+	assert_true(net.near.ended);
 	net_fini(&net);
 }
 
@@ -355,7 +375,8 @@ static void a_kill_ends_what_the_peer_reads(void **state)
 		run(&net);
 		assert_true(net.near.ended);
 		resets += net.near.fault == -ECONNRESET;
-		assert_true(buf_used(&net.near.in) == 0 || slice_is(buf_slice(&net.near.in), "maybe"));
+		assert_true(buf_used(&net.near.in) == 0 ||
+			    slice_is(buf_slice(&net.near.in), "maybe"));
 		net_fini(&net);
 	}
 	assert_in_range(resets, 1, 19);
@@ -394,6 +415,7 @@ int main(void)
 		cmocka_unit_test(knows_the_user_behind_a_unix_socket),
 		cmocka_unit_test(holds_all_bytes_of_a_partition_until_it_heals),
 		cmocka_unit_test(connects_after_a_partition_heals),
+		cmocka_unit_test(a_partition_ends_with_a_host),
 		cmocka_unit_test(moves_a_socket_with_what_has_arrived),
 		cmocka_unit_test(a_refused_connection_ends),
 		cmocka_unit_test(reads_entry_sockets_again_when_a_mailbox_is_low),
