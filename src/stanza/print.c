@@ -5,12 +5,30 @@
 #include "stanza/names.h"
 #include "xml/nad.h"
 
-static void print_attr(struct buf *out, const char *name, struct slice value)
+/* A reader makes blanks of tabs and line ends that stand in an attribute as they are (XML 1.0, 3.3.3). */
+void stanza_print_value(struct slice value, struct buf *out)
+{
+	size_t done = 0;
+
+	for (size_t at = 0; at < value.len; at++) {
+		char c = value.data[at];
+
+		if (c != '\t' && c != '\n')
+			continue;
+		buf_append_xml(out, (struct slice){value.data + done, at - done});
+		buf_append_text(out, c == '\t' ? "&#9;" : "&#10;");
+		done = at + 1;
+	}
+	if (done < value.len)
+		buf_append_xml(out, (struct slice){value.data + done, value.len - done});
+}
+
+static void print_attr(struct buf *out, struct slice name, struct slice value)
 {
 	buf_append_char(out, ' ');
-	buf_append_text(out, name);
+	buf_append_slice(out, name);
 	buf_append_text(out, "='");
-	buf_append_xml(out, value);
+	stanza_print_value(value, out);
 	buf_append_char(out, '\'');
 }
 
@@ -33,13 +51,8 @@ static void print_unknown(const struct nad *nad, struct buf *out)
 	struct nad_attr attr;
 
 	for (int at = -1; nad_attr_next(nad, 0, &at, &attr);) {
-		if (attr.uri.len || is_header_field(&attr))
-			continue;
-		buf_append_char(out, ' ');
-		buf_append_slice(out, attr.name);
-		buf_append_text(out, "='");
-		buf_append_xml(out, attr.value);
-		buf_append_char(out, '\'');
+		if (!attr.uri.len && !is_header_field(&attr))
+			print_attr(out, attr.name, attr.value);
 	}
 }
 
@@ -48,15 +61,15 @@ static void print_header(const struct stanza *stanza, struct buf *out)
 	const char *type = stanza_type_name(stanza->type);
 
 	if (type)
-		print_attr(out, "type", slice_of(type));
+		print_attr(out, SLICE("type"), slice_of(type));
 	if (stanza->id.len)
-		print_attr(out, "id", stanza->id);
+		print_attr(out, SLICE("id"), stanza->id);
 	if (stanza->from)
-		print_attr(out, "from", jid_full(stanza->from));
+		print_attr(out, SLICE("from"), jid_full(stanza->from));
 	if (stanza->to)
-		print_attr(out, "to", jid_full(stanza->to));
+		print_attr(out, SLICE("to"), jid_full(stanza->to));
 	if (stanza->lang.len)
-		print_attr(out, "xml:lang", stanza->lang);
+		print_attr(out, SLICE("xml:lang"), stanza->lang);
 	print_unknown(stanza->payload, out);
 }
 
@@ -69,8 +82,8 @@ static void print_delay(const struct stanza *stanza, struct buf *out)
 		return;
 	buf_append_text(out, "<delay xmlns='" NS_DELAY "'");
 	if (stanza->to)
-		print_attr(out, "from", jid_domain(stanza->to));
-	print_attr(out, "stamp", slice_of(stamp_print(stamp, stanza->delay_ms, true)));
+		print_attr(out, SLICE("from"), jid_domain(stanza->to));
+	print_attr(out, SLICE("stamp"), slice_of(stamp_print(stamp, stanza->delay_ms, true)));
 	buf_append_text(out, "/>");
 }
 

@@ -212,5 +212,5 @@ void stanza_freeze(struct stanza *stanza)
 
 size_t stanza_weight(const struct stanza *stanza)
 {
-	return sizeof(*stanza) + stanza->id.len + nad_weight(stanza->payload);
+	return sizeof(*stanza) + stanza->id.len + stanza->lang.len + nad_weight(stanza->payload);
 }

@@ -97,6 +97,9 @@ void stanza_print(const struct stanza *stanza, struct buf *out);
  * blank, already escaped) in the start tag. */
 void stanza_print_route(const struct stanza *stanza, struct slice extra, struct buf *out);
 
+/* The value of an attribute, escaped so that it reads back as it was: tabs and line ends too. */
+void stanza_print_value(struct slice value, struct buf *out);
+
 const char *stanza_kind_name(enum stanza_kind kind);
 const char *stanza_type_name(enum stanza_type type); /* NULL for STANZA_NONE */
 const char *stanza_error_name(enum stanza_error error);
