@@ -21,7 +21,7 @@ static void attr(struct buf *out, const char *name, struct slice value)
 	buf_append_char(out, ' ');
 	buf_append_text(out, name);
 	buf_append_text(out, "='");
-	buf_append_xml(out, value);
+	stanza_print_value(value, out);
 	buf_append_char(out, '\'');
 }
 
@@ -225,21 +225,39 @@ static bool read_session(const struct nad *nad, int elem, struct packet *packet)
 	return read_action(nad, elem, packet);
 }
 
+/* The name that is bound there: of an address only the prepared domain counts. */
+static struct str *read_name(struct link *link, const struct nad *nad, const char *attr)
+{
+	struct slice address = nad_attr_value(nad, 0, attr);
+	struct route *route = route_find(link, address);
+
+	return route ? str_ref(route->name) : str_new(address);
+}
+
+/* What comes back is an error, whatever the attribute says. */
+static uint16_t read_error(const struct nad *nad)
+{
+	struct slice text;
+	uint64_t error;
+
+	if (!nad_attr(nad, 0, NULL, "error", &text))
+		return 0;
+	return slice_to_u64(text, &error) && error > 0 && error < 1000 ? (uint16_t)error : 500;
+}
+
 struct packet *codec_read(struct link *link, const struct nad *route)
 {
 	int elem = nad_first_child(route, 0);
 	struct packet *packet;
-	uint64_t error = 0;
 	bool ok;
 
 	if (elem < 0)
 		return NULL;
 	packet = packet_new(PACKET_STANZA, NULL, NULL);
-	packet->from = link_name(link, nad_attr_value(route, 0, "from"));
-	packet->to = link_name(link, nad_attr_value(route, 0, "to"));
+	packet->from = read_name(link, route, "from");
+	packet->to = read_name(link, route, "to");
 	packet->relayed = true;
-	slice_to_u64(nad_attr_value(route, 0, "error"), &error);
-	packet->error = (uint16_t)(error < 1000 ? error : 500);
+	packet->error = read_error(route);
 	ok = read_ids(route, elem, packet);
 	if (ok && nad_is(route, elem, NS_LINK_SESSION, "session"))
 		ok = read_session(route, elem, packet);

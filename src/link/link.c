@@ -142,10 +142,12 @@ void link_to_part(struct link *link, const struct link_part *part, struct packet
 {
 	unsigned worker = worker_for(link, part, *packet);
 
-	if (worker == mio_worker(link->mio))
-		part->packet(part->part, packet);
-	else
+	if (worker != mio_worker(link->mio)) {
 		cross(link, worker, packet, arrived_for_part);
+		return;
+	}
+	part->packet(part->part, packet);
+	packet_free(packet);
 }
 
 /* The part that a packet is for, here; NULL when it is for somebody else. */

@@ -142,7 +142,7 @@ size_t packet_weight(const struct packet *packet)
 		weight += stanza_weight(packet->stanza);
 	if (packet->route)
 		weight += nad_weight(packet->route);
-	return weight;
+	return weight + str_slice(packet->session.id).len + buf_used(&packet->account.keys);
 }
 
 struct packet *packet_answer(const struct packet *packet, enum packet_kind kind)

@@ -34,13 +34,13 @@ static void send_advert(struct link_peer *peer, struct slice name, bool availabl
 	send_text(peer);
 }
 
-/* To everybody but the peer that caused it. */
+/* To everybody who serves a name, but the peer that caused it. */
 static void advertise(struct link *link, struct slice name, bool available, const struct link_peer *but)
 {
 	for (struct list *at = link->peers.next; at != &link->peers; at = at->next) {
 		struct link_peer *peer = container_of(at, struct link_peer, link_entry);
 
-		if (peer != but && peer->options.role == LINK_DOWN)
+		if (peer != but && peer->names)
 			send_advert(peer, name, available);
 	}
 	link_tell_parts(link, name, available);
@@ -72,13 +72,15 @@ static void bind_parts(struct link_peer *peer)
 	}
 }
 
+/* The first answer decides, section 4.1: those about the domains are not looked at. */
 static void receive_bound(struct link_peer *peer, const struct nad *nad)
 {
 	uint64_t error = 0;
 	struct slice text;
 
-	if (peer->bound)
+	if (peer->answered)
 		return;
+	peer->answered = true;
 	if (nad_attr(nad, 0, NULL, "error", &text) && !slice_to_u64(text, &error))
 		error = 500;
 	peer->bound = !error;
@@ -112,7 +114,7 @@ static unsigned check_bind(struct link_peer *peer, const struct nad *nad, struct
 		return 403;
 	if (route && (!nad_attr(nad, 0, NULL, "multi", &multi) || route->part || route_has_peer(route, peer)))
 		return 409;
-	if (table_count(&link->routes) >= LINK_NAMES_MAX)
+	if (!route && table_count(&link->routes) >= LINK_NAMES_MAX)
 		return 409;
 	if (nad_find_child(nad, 0, NS_COMPONENT, "default") >= 0) {
 		if (!permits(peer, LINK_PERMIT_DEFAULT_ROUTE, name))
@@ -125,6 +127,7 @@ static unsigned check_bind(struct link_peer *peer, const struct nad *nad, struct
 	return 0;
 }
 
+/* All names that others serve; from now on it hears of those that come and go. */
 static void tell_names(struct link_peer *peer)
 {
 	struct route *route;
@@ -164,13 +167,13 @@ static void receive_bind(struct link_peer *peer, struct nad **nad)
 		return;
 	}
 	route = route_make(peer->link, jid_domain(jid));
-	route->shared = nad_attr_value(*nad, 0, "multi").len > 0;
 	route_add_peer(route, peer);
 	if (is_default)
 		peer->link->default_route = route;
 	reply(peer, nad, 0, false);
 	advertise(peer->link, jid_domain(jid), true, peer);
-	tell_names(peer);
+	if (peer->names++ == 0)
+		tell_names(peer);
 }
 
 static void withdraw(struct link_peer *peer, struct route *route)
@@ -180,6 +183,7 @@ static void withdraw(struct link_peer *peer, struct route *route)
 
 	if (!route_del_peer(route, peer))
 		return;
+	peer->names--;
 	if (link->default_route == route && !route->count)
 		link->default_route = NULL;
 	if (!route->count && !route->part) {
@@ -215,17 +219,23 @@ static void bounce(struct link_peer *peer, struct nad **nad, unsigned error)
 	send_nad(peer, nad);
 }
 
-static unsigned check_sender(struct link_peer *peer, const struct nad *nad)
+static bool is_address(const struct nad *nad, const char *attr)
 {
-	AUTO(jid_free) struct jid *to = jid_parse(nad_attr_value(nad, 0, "to"));
-	AUTO(jid_free) struct jid *from = jid_parse(nad_attr_value(nad, 0, "from"));
+	AUTO(jid_free) struct jid *jid = jid_parse(nad_attr_value(nad, 0, attr));
+
+	return jid != NULL;
+}
+
+/* A broadcast is to nobody in particular. */
+static unsigned check_addresses(struct link_peer *peer, const struct nad *nad, bool broadcast)
+{
 	struct route *route;
 
-	if (!to || !from)
+	if (!is_address(nad, "from") || (!broadcast && !is_address(nad, "to")))
 		return 400;
 	if (peer->options.role == LINK_UP)
 		return 0;
-	route = route_get(peer->link, jid_domain(from));
+	route = route_find(peer->link, nad_attr_value(nad, 0, "from"));
 	return route && route_has_peer(route, peer) ? 0 : 401;
 }
 
@@ -289,17 +299,18 @@ static void receive_from_component(struct link_peer *peer, struct nad **nad)
 {
 	struct slice text;
 	unsigned error;
+	bool to_all;
 
 	if (nad_attr(*nad, 0, NULL, "error", &text))
 		return;
-	if (nad_attr(*nad, 0, NULL, "type", &text)) {
-		if (slice_is(text, "broadcast"))
-			broadcast(peer, *nad);
+	to_all = nad_attr(*nad, 0, NULL, "type", &text);
+	if (to_all && !slice_is(text, "broadcast"))
 		return;
-	}
-	error = check_sender(peer, *nad);
+	error = check_addresses(peer, *nad, to_all);
 	if (error)
 		bounce(peer, nad, error);
+	else if (to_all)
+		broadcast(peer, *nad);
 	else
 		forward(peer, nad);
 }
@@ -310,7 +321,7 @@ static void receive_from_router(struct link_peer *peer, struct nad **nad)
 	bool back = nad_attr(*nad, 0, NULL, "error", &text);
 	struct route *route;
 
-	if (!peer->bound || nad_attr(*nad, 0, NULL, "type", &text) || check_sender(peer, *nad))
+	if (!peer->bound || nad_attr(*nad, 0, NULL, "type", &text) || check_addresses(peer, *nad, false))
 		return;
 	route = route_find(peer->link, nad_attr_value(*nad, 0, back ? "from" : "to"));
 	if (route && route->part)
@@ -363,6 +374,7 @@ void link_to_peers(struct link *link, struct packet **packet)
 	codec_print(*packet, &link->scratch);
 	part = buf_slice(&link->scratch);
 	sx_send_parts(conn_sx(to->conn), &part, 1, SX_OTHER);
+	buf_skip(&link->scratch, part.len); /* so that no large one keeps its room */
 	packet_free(packet);
 }
 

@@ -13,7 +13,7 @@ struct route {
 	const struct link_part *part;
 	struct link_peer **peers;
 	unsigned count;
-	bool shared; /* bound with multi: others may join */
+	bool shared; /* a domain of a part, which other servers may have too */
 };
 
 struct link {
@@ -35,7 +35,8 @@ struct link_peer {
 	struct link *link;
 	struct conn *conn;
 	struct link_peer_options options;
-	bool bound; /* UP: the router took our name */
+	unsigned names;       /* DOWN: how many it serves; with none it hears of no others */
+	bool answered, bound; /* UP: the router answered our first bind; it took our name */
 };
 
 struct route *route_get(const struct link *link, struct slice name);
