@@ -36,6 +36,8 @@ static void lost(struct uplink *uplink, const char *what)
 {
 	const struct settings *settings = uplink->worker->process->settings;
 
+	if (atomic_load(&uplink->worker->process->draining))
+		return;
 	if (!uplink->told)
 		log_warn(&uplink->worker->log, "router %s: %s; trying again until it answers", settings->router.connect, what);
 	uplink->told = true;
