@@ -76,7 +76,7 @@ void stanza_set_to(struct stanza *stanza, struct jid *to);
 struct stanza *stanza_result(const struct stanza *request);
 /*
  * The error to a stanza, addresses swapped, the offending payload kept. NULL where no error may be sent: to an error,
- * an iq result, or presence other than subscription and to nobody.
+ * an iq result, unavailable presence or a probe.
  */
 struct stanza *stanza_error_new(const struct stanza *stanza, enum stanza_error error, const char *text);
 
