@@ -29,7 +29,6 @@ static void send_facts(struct client *client, const struct stanza *request)
 	client_send(client, &result);
 }
 
-/* One at a time: nothing more of this client is parsed until the answer is there. */
 static struct pending *begin(struct client *client, const struct stanza *stanza)
 {
 	struct pending *pending = client_pending(client);
@@ -38,7 +37,7 @@ static struct pending *begin(struct client *client, const struct stanza *stanza)
 	buf_append_slice(&client->iq_id, stanza->id);
 	pending->user = jid_bare(client->jid);
 	pending->domain = domain_get(client->c2s, jid_domain(client->jid));
-	sx_pause(conn_sx(client->conn), true);
+	client_await(client);
 	return pending;
 }
 
@@ -78,28 +77,57 @@ static void made(void *arg, uint64_t token, const struct auth_account *account)
 	auth_ask(client->c2s->worker->auth, AUTH_CHANGE, source, state, client->pending->user, account, changed, arg, token);
 }
 
+/*
+ * A removal goes on when its client has gone: what the session manager keeps of the user must follow the keys, or the next
+ * one of that name would have it.
+ */
+struct removal {
+	struct list link; /* in the c2s's removals */
+	struct c2s *c2s;
+	struct packet *packet; /* what the session manager is told then */
+};
+
+static void removal_free(struct removal *removal)
+{
+	list_remove(&removal->link);
+	packet_free(&removal->packet);
+	mem_free(removal);
+}
+
+void account_drop(struct c2s *c2s)
+{
+	while (!list_empty(&c2s->removals))
+		removal_free(container_of(c2s->removals.next, struct removal, link));
+}
+
 static void removed(void *arg, uint64_t token, int result, const struct auth_account *account)
 {
-	struct client *client = waiting(arg, token);
+	struct removal *removal = arg;
+	struct c2s *c2s = removal->c2s;
+	struct client *client = waiting(c2s, token);
 
-	if (!client)
-		return;
 	if (result == AUTH_OK) {
-		log_info(&client->c2s->log, "account removed: %s [%s]", jid_text(client->pending->user),
-			 conn_peer(client->conn));
-		client_delete_account(client);
+		log_info(&c2s->log, "account removed: %s [%s]", jid_text(removal->packet->session.target),
+			 client ? conn_peer(client->conn) : "gone");
+		link_send(c2s->worker->link, &removal->packet);
 	}
-	register_answer(client, result == AUTH_OK, STANZA_RESOURCE_CONSTRAINT);
+	if (client)
+		register_answer(client, result == AUTH_OK, STANZA_RESOURCE_CONSTRAINT);
+	removal_free(removal);
 }
 
 static void remove_account(struct client *client, const struct stanza *stanza)
 {
+	struct removal *removal = mem_zalloc(MEM_CLIENT, sizeof(*removal));
 	struct pending *pending = begin(client, stanza);
 	void *state;
 	const struct auth_source *source = login_source(client->c2s, pending->domain, &state);
 
-	auth_ask(client->c2s->worker->auth, AUTH_REMOVE, source, state, pending->user, NULL, removed, client->c2s,
-		 client->id);
+	removal->c2s = client->c2s;
+	removal->packet = client_packet_to_sm(client, SESSION_DELETE);
+	removal->packet->session.target = jid_ref(pending->user);
+	list_append(&client->c2s->removals, &removal->link);
+	auth_ask(client->c2s->worker->auth, AUTH_REMOVE, source, state, pending->user, NULL, removed, removal, client->id);
 }
 
 static void change_password(struct client *client, const struct stanza *stanza, struct slice password)

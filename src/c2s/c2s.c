@@ -133,6 +133,7 @@ static int start(void *state, struct worker *worker, struct buf *why)
 				       .name_changed = name_changed, .part = c2s};
 	fill_options(c2s);
 	link_attach(worker->link, &c2s->part);
+	list_init(&c2s->removals);
 	domains_init(c2s);
 	if (!mio_worker(worker->mio))
 		rc = listen_all(c2s, why);
@@ -187,6 +188,7 @@ static void stop(void *state)
 	domains_fini(c2s);
 	for (uint32_t at = 0; (client = slots_next(&c2s->clients, &at));)
 		client_free(&client);
+	account_drop(c2s);
 	slots_fini(&c2s->clients);
 	for (unsigned at = 0; at < c2s->listener_count; at++)
 		mio_unlisten(&c2s->listeners[at]);

@@ -8,7 +8,7 @@
 #include "stanza/stanza.h"
 #include "xml/nad.h"
 
-enum { START_MS = 30000 };
+enum { ANSWER_MS = 30000 };
 
 /* -- life ------------------------------------------------------------------------------------------ */
 
@@ -25,7 +25,7 @@ struct domain *client_domain(struct client *client)
 	return jid ? domain_get(client->c2s, jid_domain(jid)) : NULL;
 }
 
-static void start_took_too_long(struct mio_timer *timer);
+static void took_too_long(struct mio_timer *timer);
 
 struct pending *client_pending(struct client *client)
 {
@@ -33,8 +33,14 @@ struct pending *client_pending(struct client *client)
 		return client->pending;
 	client->pending = mem_zalloc(MEM_CLIENT, sizeof(*client->pending));
 	client->pending->client = client;
-	mio_timer_init(&client->pending->timer, start_took_too_long);
+	mio_timer_init(&client->pending->timer, took_too_long);
 	return client->pending;
+}
+
+void client_await(struct client *client)
+{
+	sx_pause(conn_sx(client->conn), true);
+	mio_timer_set(client->c2s->worker->mio, &client_pending(client)->timer, ANSWER_MS);
 }
 
 void client_forget_pending(struct client *client)
@@ -102,7 +108,7 @@ static bool is_ours(struct client *client)
 	return domain && (domain->state == DOMAIN_LOCAL || domain->state == DOMAIN_OURS);
 }
 
-static struct packet *session_packet(struct client *client, enum session_action action)
+struct packet *client_packet_to_sm(struct client *client, enum session_action action)
 {
 	struct packet *packet = packet_session(client->c2s->name, client->sm_name, action);
 
@@ -118,17 +124,9 @@ static void end_session(struct client *client)
 
 	if (client->state != CLIENT_ACTIVE)
 		return;
-	packet = session_packet(client, SESSION_END);
+	packet = client_packet_to_sm(client, SESSION_END);
 	client->state = CLIENT_UNBOUND;
 	metric_add(client->c2s->worker->process, METRIC_BOUND, -1);
-	link_send(client->c2s->worker->link, &packet);
-}
-
-void client_delete_account(struct client *client)
-{
-	struct packet *packet = session_packet(client, SESSION_DELETE);
-
-	packet->session.target = jid_bare(client->jid);
 	link_send(client->c2s->worker->link, &packet);
 }
 
@@ -170,11 +168,10 @@ static void start(struct client *client, const struct stanza *stanza, struct sli
 	client->sm_name = link_name(c2s->worker->link, jid_domain(client->jid));
 	client->sm.len = 0;
 	client->state = CLIENT_STARTING;
-	packet = session_packet(client, SESSION_START);
+	packet = client_packet_to_sm(client, SESSION_START);
 	packet->session.target = jid_ref(client->jid);
 	packet->session.id = str_ref(client->request);
-	sx_pause(conn_sx(client->conn), true);
-	mio_timer_set(c2s->worker->mio, &client_pending(client)->timer, START_MS);
+	client_await(client);
 	link_send(c2s->worker->link, &packet);
 }
 
@@ -314,28 +311,6 @@ static void end_unknown(struct c2s *c2s, struct packet **taken)
 	link_send(c2s->worker->link, &answer);
 }
 
-/*
- * A stanza for a session that no client has: it ends, lest more is lost, and what somebody waits for finds another way. A
- * session manager that is not ours expects neither (session-protocol.md section 4).
- */
-static void undelivered(struct c2s *c2s, struct packet *packet)
-{
-	struct domain *domain = domain_get(c2s, str_slice(packet->from));
-	struct packet *end, *again;
-
-	if (!domain || (domain->state != DOMAIN_LOCAL && domain->state != DOMAIN_OURS) || packet->failed || !packet->sm.len)
-		return;
-	end = packet_answer(packet, PACKET_SESSION);
-	end->ours = true;
-	end->session.action = SESSION_END;
-	end->session.target = jid_ref(packet->stanza->to);
-	link_send(c2s->worker->link, &end);
-	if (packet->stanza->kind == STANZA_PRESENCE || !packet->stanza->to)
-		return;
-	again = packet_stanza(c2s->name, domain->name, &packet->stanza);
-	link_send(c2s->worker->link, &again);
-}
-
 static void send_bound(struct client *client)
 {
 	struct stanza *request = stanza_new(STANZA_IQ, STANZA_SET, buf_slice(&client->iq_id));
@@ -384,9 +359,14 @@ static void fail_start(struct client *client, enum stanza_error what)
 }
 
 /* The question or its answer went down with a router or a session manager. A late answer finds another request. */
-static void start_took_too_long(struct mio_timer *timer)
+static void took_too_long(struct mio_timer *timer)
 {
-	fail_start(container_of(timer, struct pending, timer)->client, STANZA_REMOTE_SERVER_TIMEOUT);
+	struct client *client = container_of(timer, struct pending, timer)->client;
+
+	if (client->state == CLIENT_STARTING)
+		fail_start(client, STANZA_REMOTE_SERVER_TIMEOUT);
+	else
+		register_answer(client, false, STANZA_REMOTE_SERVER_TIMEOUT);
 }
 
 /* A failure without the id of its request is taken for ours: there is one at a time. */
@@ -449,7 +429,7 @@ static void take_from_sm(struct client *client, struct packet **taken)
 	else if (is_of(client, packet) && packet->failed)
 		client_end(client, SX_ERROR_NONE);
 	else if (!is_of(client, packet) || sx_state(conn_sx(client->conn)) != SX_STATE_OPEN)
-		undelivered(client->c2s, packet);
+		end_unknown(client->c2s, taken);
 	else
 		client_send(client, &packet->stanza);
 }
@@ -466,13 +446,11 @@ void client_packet(struct c2s *c2s, struct packet **taken)
 		domain_answered(c2s, packet);
 	else if (packet->kind == PACKET_SESSION && client)
 		take_action(client, taken);
-	else if (packet->kind == PACKET_SESSION)
-		end_unknown(c2s, taken);
 	else if (packet->kind == PACKET_STANZA && client)
 		take_from_sm(client, taken);
-	else if (packet->kind == PACKET_STANZA && !packet->error)
-		undelivered(c2s, packet);
-	else if (packet->kind == PACKET_SETTLED && client)
+	else if (!client)
+		end_unknown(c2s, taken);
+	else if (packet->kind == PACKET_SETTLED)
 		client->settled = packet->settled;
 	packet_free(taken);
 }

@@ -34,6 +34,7 @@ struct c2s {
 	uint64_t hello_id; /* the slot that answers to our hellos come to */
 	struct mio_timer hello_timer;
 	struct account_asker asker;
+	struct list removals; /* of accounts, under way */
 	struct link_part part;
 	struct sx_tls_conf tls, direct_tls;
 	const void *plugin_conf[4], *direct_plugin_conf[4];
@@ -70,7 +71,7 @@ struct client {
 /* While a client logs in, registers or starts its session. */
 struct pending {
 	struct client *client;
-	struct mio_timer timer; /* of the session's start */
+	struct mio_timer timer; /* until an answer must be there */
 	struct auth_login *login;
 	struct domain *domain;
 	bool waits;           /* for the domain's sm to say what it is */
@@ -88,10 +89,12 @@ struct domain *client_domain(struct client *client);     /* that its stream is t
 void client_free(struct client **client);
 struct pending *client_pending(struct client *client);
 void client_forget_pending(struct client *client);
+/* One question at a time: what the client sends meanwhile waits, until the pending state is forgotten or time is up. */
+void client_await(struct client *client);
 extern const struct conn_handler client_handler;
 void client_send(struct client *client, struct stanza **stanza); /* taken */
 void client_packet(struct c2s *c2s, struct packet **packet);     /* from link, taken */
-void client_delete_account(struct client *client); /* tells its session manager to forget the user */
+struct packet *client_packet_to_sm(struct client *client, enum session_action action); /* of its session */
 void client_end(struct client *client, enum sx_error error);     /* closes its stream; its session is over already */
 
 extern const struct sx_sasl_server_conf login_conf;
@@ -108,6 +111,7 @@ void register_answer(struct client *client, bool ok, enum stanza_error error);
 
 /* account.c */
 bool account_take(struct client *client, const struct stanza *stanza); /* false: not about the own account */
+void account_drop(struct c2s *c2s);                                    /* at the end: removals without an answer */
 
 /* features.c */
 extern const struct sx_plugin c2s_features;

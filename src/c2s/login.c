@@ -12,12 +12,13 @@ static struct client *client_of(struct sx *sx)
 
 const struct auth_source *login_source(struct c2s *c2s, const struct domain *domain, void **state)
 {
-	if (domain->state == DOMAIN_OURS) {
-		*state = &c2s->asker;
-		return &auth_source_link;
+	if (domain->state == DOMAIN_LOCAL || domain->state == DOMAIN_FOREIGN) {
+		*state = c2s->worker->process->storage;
+		return &auth_source_storage;
 	}
-	*state = c2s->worker->process->storage;
-	return &auth_source_storage;
+	/* Also when it has gone: nobody answers then, and we need not have storage. */
+	*state = &c2s->asker;
+	return &auth_source_link;
 }
 
 static void offer_mechanisms(void *owner, struct sx *sx, void (*offer)(void *to, const char *name), void *to)

@@ -113,10 +113,6 @@ static void made(void *arg, uint64_t token, const struct auth_account *account)
 		register_answer(client, false, STANZA_NOT_ACCEPTABLE);
 		return;
 	}
-	if (client->pending->domain->state <= DOMAIN_ASKING) { /* it went meanwhile */
-		register_answer(client, false, STANZA_RESOURCE_CONSTRAINT);
-		return;
-	}
 	source = login_source(c2s, client->pending->domain, &state);
 	auth_ask(c2s->worker->auth, AUTH_CREATE, source, state, client->pending->user, account, asked, c2s, client->id);
 }
@@ -144,8 +140,7 @@ static void create(struct client *client, struct stanza *stanza)
 		register_answer(client, false, STANZA_JID_MALFORMED);
 		return;
 	}
-	/* One at a time: what the client sends meanwhile waits. */
-	sx_pause(conn_sx(client->conn), true);
+	client_await(client);
 	auth_make_account(client->c2s->worker->auth, nad_cdata(stanza->payload, password), made, client->c2s, client->id);
 }
 

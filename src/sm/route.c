@@ -382,23 +382,23 @@ static enum stanza_error error_of(const struct sm *sm, const struct packet *pack
 }
 
 /*
- * One of ours that nobody took. To a session: its c2s is gone, and so is the session; a message
- * finds another way.
+ * One of ours that nobody took. To a session: its c2s is gone, and so is the session; it is routed
+ * again, as if the session had never been.
  */
 void route_returned(struct sm *sm, struct packet **packet)
 {
 	struct stanza **stanza = &(*packet)->stanza;
 	struct session *session = slots_get(&sm->sessions, session_id_slot(&(*packet)->sm));
 
-	if (session && str_slice(session->at).len &&
-	    slice_equal(str_slice(session->at), str_slice((*packet)->to)))
+	bool over = !session || slice_equal(str_slice(session->at), str_slice((*packet)->to));
+
+	if (session && over)
 		session_end(session, SESSION_TELL_NOBODY);
 	if ((*packet)->kind != PACKET_STANZA)
 		return;
 	if ((*stanza)->kind == STANZA_PRESENCE)
 		drop(sm, stanza);
-	else if ((*packet)->sm.len && (*stanza)->kind == STANZA_MESSAGE && (*stanza)->to &&
-		 domain_of(sm, (*stanza)->to))
+	else if (over && (*packet)->sm.len && (*stanza)->to && domain_of(sm, (*stanza)->to))
 		sm_route(sm, stanza);
 	else
 		route_refuse(sm, stanza, error_of(sm, *packet));

@@ -402,6 +402,34 @@ def one_of_many_registers_a_name():
         assert client.receive().tag.endswith('success')
 
 
+def who_removes_an_account_and_leaves_leaves_nothing_of_it():
+    with _deployment(registration='open') as deployment:
+        other = Raw(deployment.port).login('p2', 'secret')
+        for name in PEOPLE[3:9]:
+            client = Raw(deployment.port).login(name, 'secret')
+            client.send("<iq type='set' id='r'><query xmlns='jabber:iq:roster'><item jid='friend@localhost'/></query></iq>")
+            assert client.expect('iq', id='r').get('type') == 'result'
+            client.send("<iq type='set' id='gone'><query xmlns='jabber:iq:register'><remove/></query></iq>")
+            _reset(client.socket)
+        for name in PEOPLE[3:9]:
+            end = time.time() + 10
+            while True:
+                client = Raw(deployment.port).open()
+                client.features()
+                client.send("<iq type='set' id='r'><query xmlns='jabber:iq:register'>"
+                            f"<username>{name}</username><password>new</password></query></iq>")
+                if client.expect('iq', id='r').get('type') == 'result':
+                    break
+                assert time.time() < end, f'{name} was never removed'
+            client.close()
+            client = Raw(deployment.port).login(name, 'new')
+            client.send("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>")
+            assert len(client.expect('iq', id='r')[0]) == 0, name
+            client.close()
+        other.close()
+        _until_empty(deployment)
+
+
 def who_never_reads_is_dropped_alone():
     with _deployment() as deployment:
         slow = Raw(deployment.port).login('p1', 'secret', 'slow')
@@ -529,7 +557,11 @@ def a_part_may_be_killed_in_a_storm_of_logins():
 def a_registration_outlives_the_end_of_the_session_manager():
     with _deployment('router', 'sm', 'c2s', registration='open') as deployment:
         for _ in range(2):
-            peers = []
+            clients = [_log_in(deployment, name) for name in PEOPLE[:6]]
+            for client in clients:
+                client.send("<iq type='set' id='c'><query xmlns='jabber:iq:register'>"
+                            f"<username>{client.jid.split('@')[0]}</username><password>secret</password></query></iq>")
+            peers = [client.socket for client in clients]
             for number in range(30):
                 peer = _connect(deployment.port)
                 peer.sendall((HEADER + "<iq type='set' id='r'><query xmlns='jabber:iq:register'>"
@@ -581,7 +613,7 @@ if __name__ == '__main__':
               exchanges_may_be_aborted_and_begun_again, a_domain_is_the_same_in_any_case,
               resources_are_prepared_and_limited, of_many_with_one_resource_one_stays, floods_are_answered_in_order,
               everybody_subscribes_to_everybody_at_once, one_of_many_registers_a_name,
-              who_never_reads_is_dropped_alone, half_closed_clients_get_their_answers,
+              who_removes_an_account_and_leaves_leaves_nothing_of_it, who_never_reads_is_dropped_alone, half_closed_clients_get_their_answers,
               junk_on_both_ports_is_closed_with_a_line, stream_headers_of_all_kinds_are_judged,
               sigterm_under_load_ends_in_order, a_part_may_be_killed_in_a_storm_of_logins,
               a_registration_outlives_the_end_of_the_session_manager, a_session_of_a_dead_c2s_swallows_nothing,
