@@ -122,7 +122,7 @@ void auth_ask(struct auth *auth, enum auth_verb verb, const struct auth_source *
 
 struct auth_digest;
 /* password(arg, user) gives the secret of a user or NULL. realm and service are "jabberd-router". */
-struct auth_digest *auth_digest_new(const char *service, const char *realm, const char *host_name,
+struct auth_digest *auth_digest_new(const char *service, const char *realm, struct mio_host *host,
 				    const char *(*password)(void *arg, const char *user), void *arg);
 void auth_digest_free(struct auth_digest **digest);
 /* One message in (empty at first), *answer is lent until the next call. AUTH_SUCCESS: user() is proven. */

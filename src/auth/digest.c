@@ -4,8 +4,10 @@
 
 #include <gsasl.h>
 #include "base/mem.h"
+#include "mio/mio.h"
 
 struct auth_digest {
+	struct mio_host *host;
 	Gsasl *library;
 	Gsasl_session *session;
 	const char *(*password)(void *arg, const char *user);
@@ -41,13 +43,32 @@ static int give_property(Gsasl *library, Gsasl_session *session, Gsasl_property 
 	return gsasl_property_set(session, GSASL_PASSWORD, password);
 }
 
-struct auth_digest *auth_digest_new(const char *service, const char *realm, const char *host_name,
+static void drop_answer(struct auth_digest *digest)
+{
+	gsasl_free(digest->answer);
+	digest->answer = NULL;
+}
+
+/* What the library holds outside our heaps; also when a simulated process is killed. */
+static void close_library(void *handle)
+{
+	struct auth_digest *digest = handle;
+
+	drop_answer(digest);
+	end_session(digest);
+	if (digest->library)
+		gsasl_done(digest->library);
+}
+
+struct auth_digest *auth_digest_new(const char *service, const char *realm, struct mio_host *host,
 				    const char *(*password)(void *arg, const char *user), void *arg)
 {
 	struct auth_digest *digest = mem_zalloc(MEM_SASL, sizeof(*digest));
 
+	digest->host = host;
 	digest->password = password;
 	digest->arg = arg;
+	mio_foreign_add(host, digest, close_library);
 	if (gsasl_init(&digest->library) != GSASL_OK)
 		return digest; /* every step fails */
 	gsasl_callback_set(digest->library, give_property);
@@ -55,15 +76,9 @@ struct auth_digest *auth_digest_new(const char *service, const char *realm, cons
 		return digest;
 	gsasl_session_hook_set(digest->session, digest);
 	gsasl_property_set(digest->session, GSASL_SERVICE, service);
-	gsasl_property_set(digest->session, GSASL_HOSTNAME, host_name);
+	gsasl_property_set(digest->session, GSASL_HOSTNAME, mio_host_name(host));
 	gsasl_property_set(digest->session, GSASL_REALM, realm);
 	return digest;
-}
-
-static void drop_answer(struct auth_digest *digest)
-{
-	gsasl_free(digest->answer);
-	digest->answer = NULL;
 }
 
 void auth_digest_free(struct auth_digest **taken)
@@ -73,10 +88,8 @@ void auth_digest_free(struct auth_digest **taken)
 	*taken = NULL;
 	if (!digest)
 		return;
-	drop_answer(digest);
-	end_session(digest);
-	if (digest->library)
-		gsasl_done(digest->library);
+	mio_foreign_del(digest->host, digest);
+	close_library(digest);
 	mem_free(digest->user);
 	mem_free(digest);
 }

@@ -10,6 +10,16 @@ static void draw(void *arg, void *bytes, size_t len)
 	mio_random(env->mio, bytes, len);
 }
 
+static void foreign(void *arg, void *handle, void (*close)(void *handle))
+{
+	struct conn_env *env = arg;
+
+	if (close)
+		mio_foreign_add(mio_host_of(env->mio), handle, close);
+	else
+		mio_foreign_del(mio_host_of(env->mio), handle);
+}
+
 struct conn_env *conn_env_new(struct mio *mio)
 {
 	struct conn_env *env = mem_zalloc(MEM_CONN, sizeof(*env));
@@ -22,6 +32,8 @@ struct conn_env *conn_env_new(struct mio *mio)
 		.random = draw,
 		.random_arg = env,
 		.host_name = mio_host_name(mio_host_of(mio)),
+		.foreign = foreign,
+		.foreign_arg = env,
 	};
 	return env;
 }

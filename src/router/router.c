@@ -83,7 +83,7 @@ static void login_step(void *owner, struct sx *sx, const char *mechanism, bool i
 	if (mechanism) {
 		auth_digest_free(&stream->digest);
 		stream->digest = auth_digest_new("jabberd-router", "jabberd-router",
-						 mio_host_name(stream->router->worker->process->host), password_of, settings);
+						 stream->router->worker->process->host, password_of, settings);
 	}
 	switch (auth_digest_step(stream->digest, message, &data, &text)) {
 	case AUTH_CHALLENGE:

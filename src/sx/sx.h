@@ -60,6 +60,9 @@ struct sx_env {
 	void (*random)(void *arg, void *bytes, size_t len);
 	void *random_arg;
 	const char *host_name; /* of the machine, for DIGEST-MD5's digest-uri */
+	/* Told of what a library holds outside our heaps; close NULL: it is gone again. May be NULL. */
+	void (*foreign)(void *arg, void *handle, void (*close)(void *handle));
+	void *foreign_arg;
 };
 
 struct sx_options {

@@ -38,6 +38,25 @@ static const struct {
 	{"EXTERNAL", "SASL/EXTERNAL", false},	   {"ANONYMOUS", "SASL/ANONYMOUS", false},
 };
 
+static void tell_foreign(struct sx *sx, struct exchange *exchange, void (*close)(void *handle))
+{
+	const struct sx_env *env = sx_env_of(sx);
+
+	if (env->foreign)
+		env->foreign(env->foreign_arg, exchange, close);
+}
+
+/* What the library holds outside our heaps; also when a simulated process is killed. */
+static void close_library(void *handle)
+{
+	struct exchange *exchange = handle;
+
+	if (exchange->session)
+		gsasl_finish(exchange->session);
+	if (exchange->gsasl)
+		gsasl_done(exchange->gsasl);
+}
+
 static void end(struct sasl_client *sasl)
 {
 	struct exchange *exchange = sasl->exchange;
@@ -45,10 +64,8 @@ static void end(struct sasl_client *sasl)
 	if (!exchange)
 		return;
 	sasl->exchange = NULL;
-	if (exchange->session)
-		gsasl_finish(exchange->session);
-	if (exchange->gsasl)
-		gsasl_done(exchange->gsasl);
+	tell_foreign(sasl->sx, exchange, NULL);
+	close_library(exchange);
 	jid_free(&exchange->identity);
 	mem_free(exchange);
 }
@@ -143,6 +160,7 @@ int sx_sasl_auth(struct sx *sx, const char *service, const char *mechanism, cons
 		return -EINVAL;
 	end(sasl);
 	exchange = sasl->exchange = mem_zalloc(MEM_SASL, sizeof(*exchange));
+	tell_foreign(sx, exchange, close_library);
 	exchange->identity = jid_make(slice_of(user), slice_of(to ? to : service), SLICE(""));
 	name_mechanism(exchange, mechanism);
 	if (exchange->identity && gsasl_init(&exchange->gsasl) == GSASL_OK &&

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* DIGEST-MD5 towards components, with libgsasl as the client. */
 #include "auth/auth.h"
+#include "mio/mio.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,9 +15,23 @@ static const char *password_of(void *arg, const char *user)
 	return strcmp(user, "jabberd") == 0 ? "secret" : NULL;
 }
 
+static struct mio_host *host;
+
+static int make_host(void **state)
+{
+	host = mio_host_new("test");
+	return 0;
+}
+
+static int free_host(void **state)
+{
+	mio_host_free(&host);
+	return 0;
+}
+
 static struct auth_digest *server(void)
 {
-	return auth_digest_new("jabberd-router", "jabberd-router", "example", password_of, NULL);
+	return auth_digest_new("jabberd-router", "jabberd-router", host, password_of, NULL);
 }
 
 /* The client's answer to a challenge; freed by gsasl_free(). */
@@ -178,5 +193,5 @@ int main(void)
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_host, free_host);
 }
