@@ -282,6 +282,22 @@ static bool has_committed(void *arg)
 	return committed(commits->world) >= commits->wanted;
 }
 
+/* Messages of user 0 from a number on that were kept for a person, each behind the one before it. */
+static unsigned count_kept(const struct person *person, unsigned heard_before, unsigned next)
+{
+	unsigned count = 0;
+
+	for (unsigned at = heard_before; at < person->heard_count; at++) {
+		const struct heard *heard = &person->heard[at];
+
+		if (heard->sender != 0 || !heard->delayed || heard->number < next)
+			continue;
+		next = heard->number + 1;
+		count++;
+	}
+	return count;
+}
+
 /* User 1 is away; user 0 writes; whatever was said to be stored is there at the next login, in order, with its time. */
 static void offline(struct world *world)
 {
@@ -289,12 +305,14 @@ static void offline(struct world *world)
 	uint64_t before, wanted = world->kills ? sim_random(world->sim) % OFFLINE : OFFLINE;
 	struct part *keeper = &world->part[world->parts > 1 ? 1 : 0]; /* who has the database */
 	struct commits commits = {world, 0};
-	unsigned heard_before, next = writer->said, found = 0;
+	unsigned heard_before[PEOPLE], first = writer->said, found = 0;
 
 	person_leave(away);
 	sim_run(world->sim, 20000, has_left, away);
 	sim_run(world->sim, 2000, NULL, NULL);
 	before = committed(world);
+	for (unsigned at = 0; at < PEOPLE; at++)
+		heard_before[at] = world->people.person[at].heard_count;
 	commits.wanted = before + wanted;
 	person_talk(writer, OFFLINE);
 	sim_run(world->sim, 30000, has_committed, &commits);
@@ -306,17 +324,12 @@ static void offline(struct world *world)
 	else
 		stop_part(world, keeper);
 	start_part(world, keeper);
-	heard_before = away->heard_count;
 	person_come(away);
 	sim_run(world->sim, 30000, people_all_online, &world->people);
 	sim_run(world->sim, 4000, NULL, NULL);
-	/* What a cut connection swallowed was never stored; all that was comes, each behind the one before it. */
-	for (unsigned at = heard_before; at < away->heard_count; at++) {
-		if (away->heard[at].sender != 0 || away->heard[at].number < next)
-			continue;
-		next = away->heard[at].number + 1;
-		found++;
-	}
+	/* Who lost a session to a kill has messages kept too; what a cut connection swallowed never was. */
+	for (unsigned at = 0; at < PEOPLE; at++)
+		found += count_kept(&world->people.person[at], heard_before[at], first);
 	if (found < wanted)
 		fail(world, "a stored message was lost");
 }
