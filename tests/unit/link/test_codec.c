@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: MIT */
+/* Packets as route XML. Transcripts are jabberd2's, session-protocol.md section 3. */
+#include "room.h"
+
+#include <string.h>
+#include "../xml/trees.h"
+#include "base/mem.h"
+#include "jid/jid.h"
+#include "stanza/stanza.h"
+
+#define ROUTE(from, to, inside)                                                                    \
+	"<route xmlns='http://jabberd.jabberstudio.org/ns/component/1.0' from='" from "' to='" to  \
+	"'>" inside "</route>"
+#define SESSION(attributes)                                                                        \
+	"<sc:session xmlns:sc='http://jabberd.jabberstudio.org/ns/session/1.0' " attributes        \
+	"></sc:session>"
+#define SC " xmlns:sc='http://jabberd.jabberstudio.org/ns/session/1.0'"
+
+static int open_room(void **state)
+{
+	struct room *room = mem_zalloc(MEM_OTHER, sizeof(*room));
+
+	room_open(room, false);
+	*state = room;
+	return 0;
+}
+
+static int close_room(void **state)
+{
+	struct room *room = *state;
+
+	room_close(room);
+	mem_free(room);
+	return 0;
+}
+
+static void assert_strs(const struct str *a, const struct str *b)
+{
+	assert_true((a == NULL) == (b == NULL));
+	assert_slices(str_slice(a), str_slice(b));
+}
+
+static void assert_stanzas(const struct stanza *a, const struct stanza *b)
+{
+	AUTO(buf_fini) struct buf text_a = {0}, text_b = {0};
+
+	assert_true((a == NULL) == (b == NULL));
+	if (!a)
+		return;
+	assert_int_equal(a->origin.session, b->origin.session);
+	assert_int_equal(a->origin.count, b->origin.count);
+	stanza_print(a, &text_a);
+	stanza_print(b, &text_b);
+	assert_string_equal(buf_text(&text_a), buf_text(&text_b));
+}
+
+static void assert_packets(const struct packet *a, const struct packet *b)
+{
+	assert_int_equal(a->kind, b->kind);
+	assert_strs(a->from, b->from);
+	assert_strs(a->to, b->to);
+	assert_int_equal(a->error, b->error);
+	assert_int_equal(a->failed, b->failed);
+	assert_int_equal(a->ours, b->ours);
+	assert_slices(session_id_slice(&a->c2s), session_id_slice(&b->c2s));
+	assert_slices(session_id_slice(&a->sm), session_id_slice(&b->sm));
+	assert_stanzas(a->stanza, b->stanza);
+	assert_int_equal(a->session.action, b->session.action);
+	assert_true(jid_equal(a->session.target, b->session.target));
+	assert_strs(a->session.id, b->session.id);
+	assert_strs(a->session.end, b->session.end);
+	assert_int_equal(a->account.verb, b->account.verb);
+	assert_int_equal(a->account.answer, b->account.answer);
+	assert_int_equal(a->account.result, b->account.result);
+	assert_true(jid_equal(a->account.user, b->account.user));
+	assert_true(a->account.token == b->account.token);
+	assert_slices(buf_slice(&a->account.keys), buf_slice(&b->account.keys));
+	assert_int_equal(a->settled, b->settled);
+}
+
+static void assert_reads_back(struct room *room, struct packet **packet)
+{
+	AUTO(buf_fini) struct buf text = {0};
+	AUTO(packet_free) struct packet *read = NULL;
+
+	codec_print(*packet, &text);
+	read = read_route(room, buf_text(&text));
+	assert_non_null(read);
+	assert_true(read->relayed);
+	assert_packets(*packet, read);
+	packet_free(packet);
+}
+
+static struct packet *packet_of(enum packet_kind kind)
+{
+	AUTO(str_free) struct str *from = str_new(SLICE("c2s")), *to = str_new(SLICE("sm"));
+
+	return packet_new(kind, from, to);
+}
+
+static void every_session_action_reads_back(void **state)
+{
+	for (unsigned at = 0; at < SESSION_ACTIONS * 8; at++) {
+		struct packet *packet = packet_of(PACKET_SESSION);
+
+		packet->session.action = at % SESSION_ACTIONS;
+		packet->ours = at & 1;
+		packet->failed = at & 2;
+		if (at & 4) {
+			session_id_set(&packet->c2s, 0x0100000200000003);
+			session_id_take(&packet->sm, SLICE("it's <any> \"thing\""));
+			packet->session.target = jid_parse(SLICE("ann@a.example/it's & more"));
+			packet->session.id = str_new(SLICE("a\tb\nc\rd 'e' \"f\" <&>"));
+			packet->session.end = str_new(SLICE("sm/1/77"));
+		}
+		assert_reads_back(*state, &packet);
+	}
+}
+
+static void accounts_read_back(void **state)
+{
+	static const int results[] = {0, 1, 42, -5, -4095, 4095};
+
+	for (unsigned at = 0; at < 2 * countof(results); at++) {
+		struct packet *packet = packet_of(PACKET_ACCOUNT);
+
+		packet->ours = true;
+		packet->account.verb = at;
+		packet->account.answer = at % 2;
+		packet->account.result = at % 2 ? results[at / 2] : 0;
+		packet->account.user = jid_parse(SLICE("ann@a.example"));
+		packet->account.token = UINT64_MAX - at;
+		buf_append_text(&packet->account.keys, "SCRAM-SHA-1:4096:a+b/c==:d\n<SHA-256>&\n");
+		assert_reads_back(*state, &packet);
+	}
+}
+
+static void settlements_read_back(void **state)
+{
+	static const uint32_t counts[] = {0, 1, UINT32_MAX};
+
+	for (unsigned at = 0; at < countof(counts); at++) {
+		struct packet *packet = packet_of(PACKET_SETTLED);
+
+		session_id_set(&packet->c2s, 5);
+		packet->settled = counts[at];
+		packet->ours = true;
+		assert_reads_back(*state, &packet);
+	}
+}
+
+static struct packet *stanza_packet(const char *inside)
+{
+	AUTO(buf_fini) struct buf text = {0};
+	AUTO(str_free) struct str *from = str_new(SLICE("c2s")), *to = str_new(SLICE("sm"));
+	struct stanza *stanza;
+	struct nad *nad;
+
+	buf_printf(&text,
+		   "<message xmlns='jabber:client' type='chat' from='ann@a.example/x' %s</message>",
+		   inside);
+	nad = read_tree(buf_text(&text));
+	assert_int_equal(stanza_from_nad(&nad, &stanza), 0);
+	return packet_stanza(from, to, &stanza);
+}
+
+static void stanzas_read_back(void **state)
+{
+	static const char *const insides[] = {
+		">", "to='b@c' id='&#9;&#10;'><body>hi</body>",
+		" other='&#9;it&apos;s'>text<x xmlns='u:1' xmlns:sc='u:2' sc:a='1'/><y xmlns=''/>"};
+
+	for (unsigned at = 0; at < 8 * countof(insides); at++) {
+		struct packet *packet = stanza_packet(insides[at / 8]);
+
+		if (at & 1)
+			session_id_set(&packet->c2s, 0x0100000200000003);
+		if (at & 2)
+			session_id_take(&packet->sm,
+					SLICE("a6856cfbd55f7792c83b8e2313aa89cc77df3f1c"));
+		packet->failed = at & 2 && at & 4;
+		/* An origin is that of the session at c2s; nothing else tells its stanzas from
+		 * jabberd2's. */
+		packet->ours = at & 1 && at & 4;
+		if (packet->ours)
+			packet->stanza->origin = (struct origin){0x0100000200000003, UINT32_MAX};
+		assert_reads_back(*state, &packet);
+	}
+}
+
+static void what_is_returned_goes_the_other_way(void **state)
+{
+	struct room *room = *state;
+	struct packet *packet = stanza_packet("to='b@c'><body>hi</body>");
+	AUTO(buf_fini) struct buf text = {0};
+
+	packet->error = 404;
+	session_id_set(&packet->c2s, 5);
+	codec_print(packet, &text);
+	assert_non_null(strstr(buf_text(&text), " from='sm' to='c2s'>"));
+	assert_null(strstr(buf_text(&text), "error="));
+	assert_reads_back(room, &packet);
+}
+
+static void assert_as_recorded(struct room *room, const char *text, struct packet **packet)
+{
+	AUTO(buf_fini) struct buf printed = {0};
+	AUTO(nad_free) struct nad *recorded = read_tree(text), *ours = NULL;
+
+	*packet = read_route(room, text);
+	assert_non_null(*packet);
+	codec_print(*packet, &printed);
+	ours = read_tree(buf_text(&printed));
+	assert_non_null(ours);
+	assert_trees(recorded, 0, ours, 0);
+}
+
+static void actions_are_as_recorded(void **state)
+{
+	static const struct {
+		enum session_action action;
+		const char *text, *c2s, *sm, *target, *id;
+	} rows[] = {
+		{SESSION_CREATE,
+		 ROUTE("c2s", "localhost",
+		       SESSION("id='ae97fa6ea0df3147695402d347b2ab831aa5304d' "
+			       "target='alice@localhost' action='create' sc:c2s='11'")),
+		 "11", "", "alice@localhost", "ae97fa6ea0df3147695402d347b2ab831aa5304d"},
+		{SESSION_CREATED,
+		 ROUTE("localhost", "c2s",
+		       SESSION("id='ae97fa6ea0df3147695402d347b2ab831aa5304d' "
+			       "target='alice@localhost' action='created' sc:c2s='11'")),
+		 "11", "", "alice@localhost", "ae97fa6ea0df3147695402d347b2ab831aa5304d"},
+		{SESSION_START,
+		 ROUTE("c2s", "localhost",
+		       SESSION("id='815dd0fbfe303493e75cb6995fd9260b25ebf66a' "
+			       "target='bob@localhost/desk' action='start' sc:c2s='11'")),
+		 "11", "", "bob@localhost/desk", "815dd0fbfe303493e75cb6995fd9260b25ebf66a"},
+		{SESSION_STARTED,
+		 ROUTE("sm", "c2s",
+		       SESSION("sc:sm='a6856cfbd55f7792c83b8e2313aa89cc77df3f1c' "
+			       "id='815dd0fbfe303493e75cb6995fd9260b25ebf66a' "
+			       "target='bob@localhost/desk' action='started' sc:c2s='11'")),
+		 "11", "a6856cfbd55f7792c83b8e2313aa89cc77df3f1c", "bob@localhost/desk",
+		 "815dd0fbfe303493e75cb6995fd9260b25ebf66a"},
+		{SESSION_END,
+		 ROUTE("c2s", "sm",
+		       SESSION("action='end' sc:sm='9bbc8ed3326af1d75d429d343a7e7d957c318e91' "
+			       "sc:c2s='13'")),
+		 "13", "9bbc8ed3326af1d75d429d343a7e7d957c318e91", "", ""},
+		{SESSION_ENDED,
+		 ROUTE("sm", "c2s",
+		       SESSION("action='ended' sc:sm='9bbc8ed3326af1d75d429d343a7e7d957c318e91' "
+			       "sc:c2s='13'")),
+		 "13", "9bbc8ed3326af1d75d429d343a7e7d957c318e91", "", ""},
+		{SESSION_REPLACED,
+		 ROUTE("sm", "c2s",
+		       SESSION("action='replaced' sc:sm='d826040e8d0542d8d021439e292362378de5a9e8' "
+			       "sc:c2s='11'")),
+		 "11", "d826040e8d0542d8d021439e292362378de5a9e8", "", ""},
+		{SESSION_DELETE,
+		 ROUTE("c2s", "sm",
+		       SESSION("target='carol@localhost' action='delete' "
+			       "sc:sm='b9ab294f085544b364d5a20beff4c5ccde149c59' sc:c2s='13'")),
+		 "13", "b9ab294f085544b364d5a20beff4c5ccde149c59", "carol@localhost", ""},
+		{SESSION_DELETED,
+		 ROUTE("sm", "c2s",
+		       SESSION("target='carol@localhost' action='deleted' "
+			       "sc:sm='b9ab294f085544b364d5a20beff4c5ccde149c59' sc:c2s='13'")),
+		 "13", "b9ab294f085544b364d5a20beff4c5ccde149c59", "carol@localhost", ""},
+	};
+
+	for (size_t at = 0; at < countof(rows); at++) {
+		AUTO(packet_free) struct packet *packet = NULL;
+
+		assert_as_recorded(*state, rows[at].text, &packet);
+		assert_int_equal(packet->kind, PACKET_SESSION);
+		assert_int_equal(packet->session.action, rows[at].action);
+		assert_slice(session_id_slice(&packet->c2s), rows[at].c2s);
+		assert_slice(session_id_slice(&packet->sm), rows[at].sm);
+		assert_string_equal(jid_text(packet->session.target), rows[at].target);
+		assert_string_equal(str_text(packet->session.id), rows[at].id);
+		assert_false(packet->failed || packet->ours || packet->error);
+	}
+}
+
+static void stanzas_are_as_recorded(void **state)
+{
+	static const struct {
+		const char *text, *c2s, *sm;
+	} rows[] = {
+		{ROUTE("c2s", "sm",
+		       "<message" SC
+		       " xmlns='jabber:client' sc:sm='d826040e8d0542d8d021439e292362378de5a9e8' "
+		       "sc:c2s='11' id='m1' "
+		       "type='chat' to='bob@localhost/desk'><body>hello bob</body></message>"),
+		 "11", "d826040e8d0542d8d021439e292362378de5a9e8"},
+		{ROUTE("sm", "localhost",
+		       "<message xmlns='jabber:client' from='alice@localhost/home' id='m1' "
+		       "type='chat' "
+		       "to='bob@localhost/desk'><body>hello bob</body></message>"),
+		 "", ""},
+		{ROUTE("localhost", "c2s",
+		       "<message xmlns:sm='http://jabberd.jabberstudio.org/ns/session/1.0' "
+		       "xmlns='jabber:client' "
+		       "sm:sm='1c66130ba368e088ef7ffbc5f12ad6df5232ce5e' sm:c2s='12' "
+		       "from='alice@localhost/home' id='m1' "
+		       "type='chat' to='bob@localhost/desk'><body>hello bob</body></message>"),
+		 "12", "1c66130ba368e088ef7ffbc5f12ad6df5232ce5e"},
+		{ROUTE("c2s", "sm",
+		       "<presence" SC
+		       " xmlns='jabber:client' sc:sm='1c66130ba368e088ef7ffbc5f12ad6df5232ce5e' "
+		       "sc:c2s='12'><priority>5</priority></presence>"),
+		 "12", "1c66130ba368e088ef7ffbc5f12ad6df5232ce5e"},
+		{ROUTE("sm", "localhost",
+		       "<presence xmlns='jabber:client' from='bob@localhost' to='bob@localhost' "
+		       "type='probe'></presence>"),
+		 "", ""},
+		{ROUTE("sm", "localhost",
+		       "<presence xmlns='jabber:client' to='bob@localhost' "
+		       "from='bob@localhost/desk'><delay "
+		       "xmlns='urn:xmpp:delay' from='bob@localhost/desk' "
+		       "stamp='2026-11-22T06:21:29Z'/><priority>5</priority></presence>"),
+		 "", ""},
+		{ROUTE("s2s", "sm",
+		       "<message xmlns='jabber:client' from='bob@remote.example' id='m3' "
+		       "type='error' to='alice@localhost/home'><error "
+		       "type='cancel' code='404'><remote-server-not-found "
+		       "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error><body>remote</body></"
+		       "message>"),
+		 "", ""},
+	};
+
+	for (size_t at = 0; at < countof(rows); at++) {
+		AUTO(packet_free) struct packet *packet = NULL;
+
+		assert_as_recorded(*state, rows[at].text, &packet);
+		assert_int_equal(packet->kind, PACKET_STANZA);
+		assert_slice(session_id_slice(&packet->c2s), rows[at].c2s);
+		assert_slice(session_id_slice(&packet->sm), rows[at].sm);
+		assert_int_equal(packet->stanza->origin.count, 0);
+	}
+}
+
+static void both_forms_of_failed_say_the_same(void **state)
+{
+	static const char *const texts[] = {
+		ROUTE("localhost", "c2s",
+		      "<message xmlns='jabber:client'" SC
+		      " sc:c2s='1' sc:sm='2' failed='1'><body>x</body></message>"),
+		ROUTE("localhost", "c2s",
+		      "<message xmlns='jabber:client'" SC " sc:c2s='1' sc:sm='2' sc:failed='1'/>"),
+		ROUTE("localhost", "c2s", SESSION("sc:c2s='1' action='start' sc:failed='1'")),
+		/* What a jabberd2 sm says to a verb of ours. */
+		ROUTE("localhost", "c2s",
+		      SESSION("sc:c2s='1' action='jackdaw-hello' type='error'")),
+	};
+
+	for (size_t at = 0; at < countof(texts); at++) {
+		AUTO(packet_free) struct packet *packet = read_route(*state, texts[at]);
+
+		assert_non_null(packet);
+		assert_true(packet->failed);
+	}
+}
+
+static void a_bounce_is_an_error_whatever_it_says(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned error;
+	} rows[] = {{"404", 404}, {"401", 401}, {"999", 999}, {"1000", 500},
+		    {"0", 500},	  {"", 500},	{"x", 500},   {"-1", 500}};
+
+	for (size_t at = 0; at < countof(rows); at++) {
+		AUTO(buf_fini) struct buf text = {0};
+		AUTO(packet_free) struct packet *packet = NULL;
+
+		buf_printf(&text,
+			   "<route xmlns='" NS_COMPONENT
+			   "' from='sm' to='x' error='%s'><iq xmlns='jabber:client' "
+			   "type='get'/></route>",
+			   rows[at].text);
+		packet = read_route(*state, buf_text(&text));
+		assert_int_equal(packet->error, rows[at].error);
+		assert_string_equal(str_text(packet->from), "sm");
+	}
+}
+
+static void names_are_those_that_are_bound(void **state)
+{
+	struct room *room = *state;
+	AUTO(packet_free)
+	struct packet *packet = read_route(room, ROUTE("Other.Example", "user@A.Example/x",
+						       "<iq xmlns='jabber:client' type='get'/>"));
+
+	assert_string_equal(str_text(packet->to), "a.example");
+	assert_string_equal(str_text(packet->from), "Other.Example");
+}
+
+static void refuses_what_parts_cannot_understand(void **state)
+{
+	static const char *const texts[] = {
+		ROUTE("c2s", "sm", ""),
+		ROUTE("c2s", "sm", "only text"),
+		ROUTE("c2s", "sm", "<x xmlns='foo'/><y xmlns='bar'/>"),
+		ROUTE("c2s", "sm", "<message xmlns='jabber:server'/>"),
+		ROUTE("c2s", "sm", SESSION("action='frobnicate'")),
+		ROUTE("c2s", "sm", SESSION("action=''")),
+		ROUTE("c2s", "sm", SESSION("action='START'")),
+		ROUTE("c2s", "sm", SESSION("sc:action='start'")),
+		ROUTE("c2s", "sm",
+		      SESSION("action='end' "
+			      "sc:c2s='01234567890123456789012345678901234567890123'")),
+		ROUTE("c2s", "sm",
+		      SESSION("action='end' sc:sm='01234567890123456789012345678901234567890123'")),
+		ROUTE("c2s", "sm", SESSION("action='jackdaw-settled'")),
+		ROUTE("c2s", "sm", SESSION("action='jackdaw-settled' count='-1'")),
+		ROUTE("c2s", "sm", SESSION("action='jackdaw-settled' count='4294967296'")),
+		ROUTE("c2s", "sm", SESSION("action='jackdaw-account'")),
+		ROUTE("c2s", "sm", SESSION("action='jackdaw-account' verb='1' token='1'")),
+		ROUTE("c2s", "sm", SESSION("action='jackdaw-account' verb='1' token='1' user='@'")),
+		ROUTE("c2s", "sm",
+		      SESSION("action='jackdaw-account' verb='256' token='1' user='a@b'")),
+		ROUTE("c2s", "sm",
+		      SESSION("action='jackdaw-account' verb='1' token='18446744073709551616' "
+			      "user='a@b'")),
+		ROUTE("c2s", "sm",
+		      SESSION("action='jackdaw-account' verb='1' token='1' user='a@b' "
+			      "result='5000'")),
+		ROUTE("c2s", "sm",
+		      SESSION("action='jackdaw-account' verb='1' token='1' user='a@b' "
+			      "result='--1'")),
+	};
+
+	for (size_t at = 0; at < countof(texts); at++) {
+		AUTO(packet_free) struct packet *packet = read_route(*state, texts[at]);
+
+		if (packet)
+			fail_msg("%s", texts[at]);
+	}
+}
+
+static void of_several_children_the_first_counts(void **state)
+{
+	AUTO(packet_free)
+	struct packet *packet =
+		read_route(*state, ROUTE("c2s", "sm",
+					 "text<iq xmlns='jabber:client' type='get' id='1'/><x/>"));
+
+	assert_int_equal(packet->kind, PACKET_STANZA);
+	assert_slice(packet->stanza->id, "1");
+}
+
+static void a_bad_target_is_no_target(void **state)
+{
+	AUTO(packet_free)
+	struct packet *packet = read_route(
+		*state, ROUTE("c2s", "sm", SESSION("action='start' target='@@' id='x'")));
+
+	assert_null(packet->session.target);
+	assert_string_equal(str_text(packet->session.id), "x");
+}
+
+static void an_undecoded_route_prints_as_it_came(void **state)
+{
+	AUTO(packet_free) struct packet *packet = packet_of(PACKET_ROUTE);
+	AUTO(buf_fini) struct buf text = {0};
+	AUTO(nad_free) struct nad *again = NULL;
+
+	packet->route =
+		read_tree(ROUTE("c2s", "sm", "a<x xmlns='foo'/>b<p:y xmlns:p='bar' p:z='1'/>"));
+	codec_print(packet, &text);
+	again = read_tree(buf_text(&text));
+	assert_non_null(again);
+	assert_trees(packet->route, 0, again, 0);
+}
+
+#define in_room(test) cmocka_unit_test_setup_teardown(test, open_room, close_room)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		in_room(every_session_action_reads_back),
+		in_room(accounts_read_back),
+		in_room(settlements_read_back),
+		in_room(stanzas_read_back),
+		in_room(what_is_returned_goes_the_other_way),
+		in_room(actions_are_as_recorded),
+		in_room(stanzas_are_as_recorded),
+		in_room(both_forms_of_failed_say_the_same),
+		in_room(a_bounce_is_an_error_whatever_it_says),
+		in_room(names_are_those_that_are_bound),
+		in_room(refuses_what_parts_cannot_understand),
+		in_room(of_several_children_the_first_counts),
+		in_room(a_bad_target_is_no_target),
+		in_room(an_undecoded_route_prints_as_it_came),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

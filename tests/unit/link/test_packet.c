@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/* Packets and the ids of sessions. */
+#include "room.h"
+
+#include <string.h>
+#include "base/mem.h"
+#include "jid/jid.h"
+#include "stanza/stanza.h"
+#include "xml/nad.h"
+
+static uint64_t slot_of(const char *text)
+{
+	struct session_id id = {0};
+
+	assert_true(session_id_take(&id, slice_of(text)));
+	return session_id_slot(&id);
+}
+
+static void an_id_reads_back_as_its_slot(void **state)
+{
+	static const uint64_t slots[] = {1,
+					 0x0100000000000000,
+					 0x0000000100000000,
+					 0xffffffffffffffff,
+					 0x3f00001000000010,
+					 0x00ffffff00000001,
+					 0x1234567890abcdef};
+
+	for (size_t at = 0; at < countof(slots); at++) {
+		struct session_id id = {0};
+
+		session_id_set(&id, slots[at]);
+		assert_in_range(id.len, 5, SESSION_ID_MAX);
+		assert_true(session_id_slot(&id) == slots[at]);
+	}
+}
+
+static void an_id_is_worker_slot_and_generation(void **state)
+{
+	struct session_id id;
+
+	session_id_set(&id, 0x020000a100000c0f);
+	assert_true(slice_is(session_id_slice(&id), "2.a1.c0f"));
+	session_id_set(&id, 0);
+	assert_true(slice_is(session_id_slice(&id), "0.0.0"));
+}
+
+static void foreign_ids_are_no_slots(void **state)
+{
+	static const char *const texts[] = {
+		"",
+		"12",
+		"1.2",
+		"1.2.",
+		".1.2",
+		"1..2",
+		"..",
+		"1.2.3.4",
+		"1.2.g",
+		"1.2.A",
+		"-1.2.3",
+		" 1.2.3",
+		"1.2.3 ",
+		"0x1.2.3",
+		"100.0.1",
+		"0.1000000.1",
+		"0.0.100000000",
+		"ffffffffffffffffffff.1.1",
+		"9bbc8ed3326af1d75d429d343a7e7d957c318e91",
+	};
+
+	for (size_t at = 0; at < countof(texts); at++) {
+		if (slot_of(texts[at]))
+			fail_msg("'%s' is a slot", texts[at]);
+	}
+	assert_int_equal(slot_of("ff.ffffff.ffffffff"), UINT64_MAX);
+	assert_int_equal(slot_of("0.0.0"), 0);
+}
+
+static void takes_43_bytes_and_no_more(void **state)
+{
+	static const char text[] = "0123456789012345678901234567890123456789012345";
+	struct session_id id = {0};
+
+	assert_true(session_id_take(&id, (struct slice){text, 43}));
+	assert_int_equal(id.len, 43);
+	assert_memory_equal(session_id_slice(&id).data, text, 43);
+	assert_false(session_id_take(&id, (struct slice){text, 44}));
+	assert_int_equal(id.len, 43);
+	assert_true(session_id_take(&id, (struct slice){NULL, 0}));
+	assert_int_equal(id.len, 0);
+}
+
+static void an_answer_goes_back_with_the_ids(void **state)
+{
+	AUTO(str_free) struct str *from = str_new(SLICE("c2s")), *to = str_new(SLICE("sm"));
+	AUTO(packet_free) struct packet *packet = packet_session(from, to, SESSION_START);
+	AUTO(packet_free) struct packet *answer = NULL, *account = NULL;
+
+	session_id_set(&packet->c2s, 7);
+	session_id_set(&packet->sm, 8);
+	packet->ours = true;
+	packet->session.target = jid_parse(SLICE("ann@a.example/x"));
+	packet->session.id = str_new(SLICE("i"));
+	packet->account.token = 9;
+	packet->relayed = packet->failed = true;
+	answer = packet_answer(packet, PACKET_SESSION);
+	assert_string_equal(str_text(answer->from), "sm");
+	assert_string_equal(str_text(answer->to), "c2s");
+	assert_int_equal(session_id_slot(&answer->c2s), 7);
+	assert_int_equal(session_id_slot(&answer->sm), 8);
+	assert_true(answer->ours);
+	assert_false(answer->relayed || answer->failed || answer->account.answer);
+	assert_int_equal(answer->session.action, SESSION_START);
+	assert_string_equal(jid_text(answer->session.target), "ann@a.example/x");
+	assert_string_equal(str_text(answer->session.id), "i");
+	account = packet_answer(packet, PACKET_ACCOUNT);
+	assert_true(account->account.answer);
+	assert_int_equal(account->account.token, 9);
+}
+
+static void weighs_what_it_carries(void **state)
+{
+	AUTO(packet_free) struct packet *packet = packet_new(PACKET_ACCOUNT, NULL, NULL);
+	struct stanza *stanza = stanza_new(STANZA_IQ, STANZA_GET, SLICE("1"));
+	AUTO(packet_free) struct packet *other = packet_stanza(NULL, NULL, &stanza);
+	size_t empty = packet_weight(packet);
+	char text[3000];
+
+	assert_null(stanza);
+	memset(text, 'x', sizeof(text));
+	buf_append(&packet->account.keys, text, sizeof(text));
+	assert_true(packet_weight(packet) >= empty + sizeof(text));
+	packet->session.id = str_new((struct slice){text, sizeof(text)});
+	assert_true(packet_weight(packet) >= empty + 2 * sizeof(text));
+	assert_true(packet_weight(other) > empty);
+}
+
+static void freezes_what_crosses(void **state)
+{
+	struct stanza *stanza = stanza_new(STANZA_IQ, STANZA_GET, SLICE("1"));
+	AUTO(packet_free) struct packet *packet = packet_stanza(NULL, NULL, &stanza);
+
+	nad_append(packet->stanza->payload, NS_PING, "ping", 1);
+	packet_freeze(packet);
+	assert_true(slice_is(nad_frozen_inside(packet->stanza->payload),
+			     "<ping xmlns='urn:xmpp:ping'/>"));
+}
+
+static void nothing_is_freed_twice(void **state)
+{
+	struct packet *packet = packet_new(PACKET_SETTLED, NULL, NULL);
+
+	packet_free(&packet);
+	assert_null(packet);
+	packet_free(&packet);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_id_reads_back_as_its_slot),
+		cmocka_unit_test(an_id_is_worker_slot_and_generation),
+		cmocka_unit_test(foreign_ids_are_no_slots),
+		cmocka_unit_test(takes_43_bytes_and_no_more),
+		cmocka_unit_test(an_answer_goes_back_with_the_ids),
+		cmocka_unit_test(weighs_what_it_carries),
+		cmocka_unit_test(freezes_what_crosses),
+		cmocka_unit_test(nothing_is_freed_twice),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
