@@ -7,7 +7,7 @@
 #include "mio/mio.h"
 
 /* Jobs that wait, of all workers; at the bound new ones are refused. */
-enum { HASHING_QUEUE_MAX = 64 };
+enum { HASHING_QUEUE_MAX = 512 };
 
 struct hash_job {
 	struct mio_job job;
