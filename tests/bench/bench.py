@@ -17,7 +17,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', 'e2e'))
 os.environ.setdefault('JACKDAW', 'build/jackdaw')
 import harness  # noqa: E402  (it lives beside the end-to-end tests)
-from harness import Deployment, Process, free_port  # noqa: E402
+import jabberd2  # noqa: E402
+from harness import Deployment, free_port  # noqa: E402
 
 TICK = os.sysconf('SC_CLK_TCK')
 
@@ -63,38 +64,20 @@ class Jabberd2:
     name = 'jabberd2'
 
     def __init__(self, users):
-        from test_jabberd2 import Jabberd2 as Peer
-        self.holder = Deployment()
-        self.peer = Peer(self.holder)
-        self.port, self.users = free_port(), users
-        folder = self.peer.dir
-        with open(f'{folder}/c2s.xml', 'w', encoding='utf-8') as file:
-            file.write(f"""<c2s><id>c2s</id><pidfile>{folder}/c2s.pid</pidfile>
-<router><ip>127.0.0.1</ip><port>{self.peer.port}</port><user>jabberd</user><pass>secret</pass>
-<retry><init>10</init><lost>10</lost><sleep>1</sleep></retry></router>
-<log type='file'><file>{folder}/c2s.log</file></log>
-<local><id register-enable='mu' password-change='mu'>localhost</id><ip>127.0.0.1</ip><port>{self.port}</port></local>
-<io><max_fds>20000</max_fds><limits><bytes>0</bytes><connects>0</connects></limits></io>
-<authreg><path>{Peer._modules()['path']}</path><module>sqlite</module>
-<sqlite><dbname>{folder}/sm.db</dbname><transactions/><busy-timeout>2000</busy-timeout></sqlite>
-<mechanisms><traditional><plain/></traditional><sasl><plain/><digest-md5/></sasl></mechanisms></authreg></c2s>""")
-        self.c2s = Process('jabberd2-c2s', [shutil.which('jabberd2-c2s') or '/usr/sbin/jabberd2-c2s', '-c',
-                                            f'{folder}/c2s.xml'])
+        self.dir = tempfile.mkdtemp(prefix='jackdaw-bench-')
+        self.peer = jabberd2.Jabberd2(self.dir, free_port(), ('router', 'sm', 'c2s'))
+        self.port, self.users = self.peer.port, users
 
     def __enter__(self):
-        self.peer.__enter__()
-        self.c2s.start()
-        import time
-        time.sleep(2)
+        self.peer.start()
         subprocess.run([LOAD, '--port', str(self.port), '--count', str(self.users), '--mode', 'register'], check=True,
                        timeout=280)
-        self.pids = [p.process.pid for p in self.peer.processes + [self.c2s]]
+        self.pids = self.peer.pids()
         return self
 
     def __exit__(self, *error):
-        self.c2s.kill()
         self.peer.__exit__(None, None, None)
-        self.holder.stop()
+        shutil.rmtree(self.dir, ignore_errors=True)
 
 
 SERVERS = {'jackdaw': Jackdaw, 'jabberd2': Jabberd2}
