@@ -156,7 +156,7 @@ const struct conf_option settings_options[] = {
 
 	{.key = "component", .type = CONF_TABLES, .offset = AT(components), .preset = "[]",
 	 .text = "bridges and bots, XEP-0114", .sub = component_options,
-	 .sub_size = sizeof(struct settings_component), .off = "[]"},
+	 .sub_size = sizeof(struct settings_component)},
 	{.key = NULL},
 };
 /* clang-format on */
@@ -170,13 +170,14 @@ bool settings_serves(const struct settings *settings, struct slice domain)
 	return false;
 }
 
-/* What is wrong, and at which key. */
+/* What is wrong, and at which key; item: of which of its tables, from 0. */
 struct finding {
 	const char *section, *key;
+	size_t item;
 	struct conf_error *error;
 };
 
-static int PRINTF_LIKE(2, 3) wrong(const struct finding *finding, const char *format, ...)
+static int PRINTF_LIKE(2, 3) wrong(struct finding *finding, const char *format, ...)
 {
 	va_list args;
 
@@ -187,7 +188,7 @@ static int PRINTF_LIKE(2, 3) wrong(const struct finding *finding, const char *fo
 }
 
 /* A domain is written as it is compared: prepared. */
-static int check_domains(const struct settings *settings, const struct finding *finding)
+static int check_domains(const struct settings *settings, struct finding *finding)
 {
 	if (!settings->domains.count)
 		return wrong(finding, "domains: name at least one, such as [\"example.com\"]");
@@ -209,28 +210,56 @@ static int check_domains(const struct settings *settings, const struct finding *
 	return 0;
 }
 
-static int check_components(const struct settings *settings, const struct finding *finding)
+/* What parts call themselves at the router; a component of that name would get what is for them. */
+static bool is_part(const char *name)
 {
-	for (size_t i = 0; i < settings->components.count; i++) {
-		const struct settings_component *component = settings->components.items[i];
-		AUTO(buf_fini) struct buf domain = {0};
+	static const char *const parts[] = {"router", "c2s", "sm", "s2s"};
 
-		if (!jid_prep_domain(slice_of(component->name), &domain) ||
-		    !slice_is(buf_slice(&domain), component->name))
-			return wrong(finding,
-				     "component: \"%.200s\" is no domain in its plain form",
-				     component->name);
-		if (settings_serves(settings, slice_of(component->name)))
-			return wrong(finding, "component: \"%.200s\" is one of domains",
-				     component->name);
-		if (!component->secret[0])
-			return wrong(finding, "component: the secret of \"%.200s\" is empty",
-				     component->name);
+	for (size_t i = 0; i < countof(parts); i++) {
+		if (!strcmp(parts[i], name))
+			return true;
+	}
+	return false;
+}
+
+static int check_component(const struct settings *settings, struct finding *finding)
+{
+	const struct settings_component *component = settings->components.items[finding->item];
+	AUTO(buf_fini) struct buf domain = {0};
+	const char *name = component->name;
+
+	if (!jid_prep_domain(slice_of(name), &domain))
+		return wrong(finding, "component: \"%.200s\" is no domain", name);
+	if (!slice_is(buf_slice(&domain), name))
+		return wrong(finding, "component: write \"%.200s\" as \"%.200s\"", name,
+			     buf_text(&domain));
+	if (settings_serves(settings, slice_of(name)))
+		return wrong(finding, "component: \"%.200s\" is one of domains", name);
+	if (is_part(name))
+		return wrong(finding, "component: \"%.200s\" is the name of a part", name);
+	for (size_t other = 0; other < finding->item; other++) {
+		const struct settings_component *before = settings->components.items[other];
+
+		if (!strcmp(before->name, name))
+			return wrong(finding, "component: \"%.200s\" stands there twice", name);
+	}
+	if (!component->secret[0])
+		return wrong(finding, "component: the secret of \"%.200s\" is empty", name);
+	return 0;
+}
+
+static int check_components(const struct settings *settings, struct finding *finding)
+{
+	for (; finding->item < settings->components.count; finding->item++) {
+		int rc = check_component(settings, finding);
+
+		if (rc)
+			return rc;
 	}
 	return 0;
 }
 
-static int check_storage(const struct settings *settings, const struct finding *finding)
+static int check_storage(const struct settings *settings, struct finding *finding)
 {
 	const char *url = settings->storage.url;
 
@@ -244,7 +273,7 @@ static int check_storage(const struct settings *settings, const struct finding *
 	return 0;
 }
 
-static int check_registration(const struct settings *settings, const struct finding *finding)
+static int check_registration(const struct settings *settings, struct finding *finding)
 {
 	if (settings->accounts.registration == REGISTRATION_INVITE)
 		return wrong(
@@ -253,7 +282,7 @@ static int check_registration(const struct settings *settings, const struct find
 	return 0;
 }
 
-static int check_mechanisms(const struct settings *settings, const struct finding *finding)
+static int check_mechanisms(const struct settings *settings, struct finding *finding)
 {
 	static const char *const known[] = {"SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1",
 					    "PLAIN"};
@@ -276,7 +305,7 @@ static int check_mechanisms(const struct settings *settings, const struct findin
 	return 0;
 }
 
-static int check_workers(const struct settings *settings, const struct finding *finding)
+static int check_workers(const struct settings *settings, struct finding *finding)
 {
 	if (settings->process.workers > SETTINGS_WORKERS_MAX)
 		return wrong(finding, "process.workers: at most %d", SETTINGS_WORKERS_MAX);
@@ -284,7 +313,7 @@ static int check_workers(const struct settings *settings, const struct finding *
 }
 
 /* An element larger than what a stream may send at once would never get through. */
-static int check_burst(const struct settings *settings, const struct finding *finding)
+static int check_burst(const struct settings *settings, struct finding *finding)
 {
 	if (settings->limits.stanza_before_auth < 4096 || settings->limits.stanza < 10000)
 		return wrong(finding, "limits.stanza: at least 10000 bytes, and stanza_before_auth "
@@ -294,7 +323,7 @@ static int check_burst(const struct settings *settings, const struct finding *fi
 
 static const struct {
 	const char *section, *key;
-	int (*check)(const struct settings *settings, const struct finding *finding);
+	int (*check)(const struct settings *settings, struct finding *finding);
 } checks[] = {
 	{NULL, "domains", check_domains},
 	{NULL, "component", check_components},
@@ -306,9 +335,9 @@ static const struct {
 };
 
 /* Where a key stands in the text; the file as a whole when it is not there. */
-static void find_place(struct slice text, const char *section, const char *key,
-		       struct conf_error *error)
+static void find_place(struct slice text, const struct finding *finding)
 {
+	struct conf_error *error = finding->error;
 	struct toml_doc *doc;
 	struct toml_error ignored;
 	const struct toml *value;
@@ -317,9 +346,15 @@ static void find_place(struct slice text, const char *section, const char *key,
 	if (toml_parse(text, &doc, &ignored))
 		return;
 	value = toml_root(doc);
-	if (section)
-		value = toml_get(value, section);
-	if (value && (value = toml_get(value, key))) {
+	if (finding->section)
+		value = toml_get(value, finding->section);
+	value = value ? toml_get(value, finding->key) : NULL;
+	if (value && value->child && value->child->type == TOML_TABLE) {
+		value = value->child;
+		for (size_t at = 0; at < finding->item && value->next; at++)
+			value = value->next;
+	}
+	if (value) {
 		error->line = value->line;
 		error->column = value->column;
 	}
@@ -332,13 +367,13 @@ int settings_parse(const char *name, struct slice text, struct settings *setting
 	int rc = conf_parse(name, text, settings_options, settings, conf, error);
 
 	for (size_t i = 0; !rc && i < countof(checks); i++) {
-		const struct finding finding = {checks[i].section, checks[i].key, error};
+		struct finding finding = {checks[i].section, checks[i].key, 0, error};
 
 		rc = checks[i].check(settings, &finding);
 		if (!rc)
 			continue;
 		snprintf(error->file, sizeof(error->file), "%s", name);
-		find_place(text, finding.section, finding.key, error);
+		find_place(text, &finding);
 		conf_free(conf);
 	}
 	/* No fact is typed twice: a router that listens elsewhere is looked for there. */

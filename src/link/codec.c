@@ -38,15 +38,18 @@ static void print_ids(const struct packet *packet, struct buf *out)
 static void print_stanza(const struct packet *packet, struct buf *out)
 {
 	AUTO(buf_fini) struct buf extra = {0};
+	bool counted = packet->ours && packet->stanza->origin.count;
 
 	if (packet->c2s.len || packet->sm.len) {
 		buf_append_text(&extra, " xmlns:sc='" NS_LINK_SESSION "'");
 		print_ids(packet, &extra);
 	}
-	if (packet->ours && packet->stanza->origin.count)
-		buf_printf(&extra, " xmlns:jd='" NS_JACKDAW "' jd:n='%u'", packet->stanza->origin.count);
-	else if (packet->error)
-		buf_append_text(&extra, " xmlns:jd='" NS_JACKDAW "' jd:returned='1'");
+	if (counted || packet->error)
+		buf_append_text(&extra, " xmlns:jd='" NS_JACKDAW "'");
+	if (counted)
+		buf_printf(&extra, " jd:n='%u'", packet->stanza->origin.count);
+	if (packet->error)
+		buf_append_text(&extra, " jd:returned='1'");
 	stanza_print_route(packet->stanza, buf_slice(&extra), out);
 }
 

@@ -42,6 +42,11 @@ void link_free(struct link **taken)
 		link->first = packet->next;
 		packet_free(&packet);
 	}
+	while (!list_empty(&link->peers)) {
+		struct link_peer *peer = container_of(link->peers.next, struct link_peer, link_entry);
+
+		peer_drop(&peer);
+	}
 	for (uint32_t at = 0; (route = table_next(&link->routes, &at));) {
 		str_free(&route->name);
 		mem_free(route->peers);

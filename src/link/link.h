@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include "link/packet.h"
 
+#define NS_EXTERNAL "jabber:component:accept" /* XEP-0114 */
+
 struct conn;
 struct conn_options;
 struct link;
@@ -41,7 +43,7 @@ struct link_options {
 };
 
 struct link *link_new(struct mio *mio, const struct link_options *options);
-void link_free(struct link **link);
+void link_free(struct link **link); /* and its peers: nobody is left to hear that they are gone */
 
 /* Before the loops run, on each worker. The struct is borrowed for the link's life. */
 void link_attach(struct link *link, const struct link_part *part);
@@ -64,6 +66,7 @@ struct str *link_name(struct link *link, struct slice name);              /* a r
 enum link_role {
 	LINK_DOWN, /* a component that connected to us: it binds names */
 	LINK_UP,   /* the router that we connected to: our parts' names are bound there */
+	LINK_EXTERNAL, /* a component by XEP-0114: one domain, bare stanzas instead of routes */
 };
 
 enum link_permit { LINK_PERMIT_BIND, LINK_PERMIT_DEFAULT_ROUTE, LINK_PERMIT_LOG };
@@ -75,9 +78,13 @@ struct link_peer_options {
 	/* UP: the first bind was answered: 0, or the error of the router. */
 	void (*bound)(void *arg, struct link_peer *peer, unsigned error);
 	void *arg;
+	struct slice name; /* EXTERNAL: the domain that it serves, prepared; it may share it with others */
 };
 
-/* For a conn whose stream is OPEN. UP sends the binds of the attached parts at once. */
+/*
+ * For a conn whose stream is OPEN. UP sends the binds of the attached parts at once. EXTERNAL may still have to be told
+ * that it is in; NULL when its name is that of a part of ours, or there are too many names.
+ */
 struct link_peer *link_peer_new(struct link *link, struct conn *conn, const struct link_peer_options *options);
 /* Each element that arrives on the conn, taken. */
 void link_peer_receive(struct link_peer *peer, struct nad **nad);

@@ -8,6 +8,7 @@
 #include "conn/conn.h"
 #include "jid/jid.h"
 #include "link/table.h"
+#include "stanza/stanza.h"
 #include "xml/nad.h"
 
 static void send_nad(struct link_peer *peer, struct nad **nad)
@@ -40,7 +41,7 @@ static void advertise(struct link *link, struct slice name, bool available, cons
 	for (struct list *at = link->peers.next; at != &link->peers; at = at->next) {
 		struct link_peer *peer = container_of(at, struct link_peer, link_entry);
 
-		if (peer != but && peer->names)
+		if (peer != but && peer->names && peer->options.role == LINK_DOWN)
 			send_advert(peer, name, available);
 	}
 	link_tell_parts(link, name, available);
@@ -150,6 +151,13 @@ static void reply(struct link_peer *peer, struct nad **nad, unsigned error, bool
 	send_nad(peer, nad);
 }
 
+void peer_serve(struct link_peer *peer, struct route *route)
+{
+	route_add_peer(route, peer);
+	peer->names++;
+	advertise(peer->link, str_slice(route->name), true, peer);
+}
+
 static void receive_bind(struct link_peer *peer, struct nad **nad)
 {
 	AUTO(jid_free) struct jid *jid = jid_parse(nad_attr_value(*nad, 0, "name"));
@@ -167,12 +175,11 @@ static void receive_bind(struct link_peer *peer, struct nad **nad)
 		return;
 	}
 	route = route_make(peer->link, jid_domain(jid));
-	route_add_peer(route, peer);
 	if (is_default)
 		peer->link->default_route = route;
 	reply(peer, nad, 0, false);
-	advertise(peer->link, jid_domain(jid), true, peer);
-	if (peer->names++ == 0)
+	peer_serve(peer, route);
+	if (peer->names == 1)
 		tell_names(peer);
 }
 
@@ -189,6 +196,16 @@ static void withdraw(struct link_peer *peer, struct route *route)
 	if (!route->count && !route->part) {
 		route_drop(link, route);
 		advertise(link, str_slice(name), false, peer);
+	}
+}
+
+void peer_leave(struct link_peer *peer)
+{
+	struct route *route;
+
+	for (uint32_t at = 0; (route = table_next(&peer->link->routes, &at));) {
+		if (route_has_peer(route, peer))
+			withdraw(peer, route);
 	}
 }
 
@@ -240,13 +257,13 @@ static unsigned check_addresses(struct link_peer *peer, const struct nad *nad, b
 }
 
 /* The address that chooses among several: the payload's to, else a session action's target. */
-static struct slice payload_address(const struct nad *route)
+static struct slice payload_address(const struct nad *nad, const struct route *route)
 {
-	int elem = nad_first_child(route, 0);
+	int elem = nad_first_child(nad, 0);
 	struct slice address = {NULL, 0};
 
-	if (elem >= 0 && !nad_attr(route, elem, NULL, "to", &address))
-		nad_attr(route, elem, NULL, "target", &address);
+	if (elem >= 0 && !nad_attr(nad, elem, NULL, route->by_from ? "from" : "to", &address))
+		nad_attr(nad, elem, NULL, "target", &address);
 	return address;
 }
 
@@ -256,6 +273,15 @@ static void hand_to_part(struct link_peer *peer, const struct link_part *part, c
 
 	if (packet)
 		link_to_part(peer->link, part, &packet);
+}
+
+static void hand_to_external(struct link_peer *to, const struct nad *nad)
+{
+	struct packet *packet = codec_read(to->link, nad);
+
+	if (packet)
+		external_send(to, packet);
+	packet_free(&packet);
 }
 
 static void forward(struct link_peer *peer, struct nad **nad)
@@ -273,11 +299,13 @@ static void forward(struct link_peer *peer, struct nad **nad)
 		hand_to_part(peer, route->part, *nad);
 		return;
 	}
-	to = route ? route_choose(link, route, payload_address(*nad)) : NULL;
-	if (to)
-		send_nad(to, nad);
-	else
+	to = route ? route_choose(link, route, payload_address(*nad, route)) : NULL;
+	if (!to)
 		bounce(peer, nad, 404);
+	else if (to->options.role == LINK_EXTERNAL)
+		hand_to_external(to, *nad);
+	else
+		send_nad(to, nad);
 }
 
 static void broadcast(struct link_peer *peer, const struct nad *nad)
@@ -288,7 +316,7 @@ static void broadcast(struct link_peer *peer, const struct nad *nad)
 		struct link_peer *other = container_of(at, struct link_peer, link_entry);
 		struct nad *copy;
 
-		if (other == peer || other->options.role == LINK_UP)
+		if (other == peer || other->options.role != LINK_DOWN)
 			continue;
 		copy = nad_copy(nad, 0);
 		send_nad(other, &copy);
@@ -351,31 +379,57 @@ static void receive(struct link_peer *peer, struct nad **nad)
 
 void link_peer_receive(struct link_peer *peer, struct nad **nad)
 {
-	receive(peer, nad);
+	if (peer->options.role == LINK_EXTERNAL)
+		external_receive(peer, nad);
+	else
+		receive(peer, nad);
 	nad_free(nad);
+}
+
+static void send_route(struct link_peer *peer, const struct packet *packet)
+{
+	struct buf *out = &peer->link->scratch;
+
+	buf_clear(out);
+	codec_print(packet, out);
+	send_text(peer);
+	buf_skip(out, buf_used(out)); /* so that no large one keeps its room */
+}
+
+static struct slice chooses(const struct route *route, const struct packet *packet)
+{
+	if (!route->by_from || packet->kind != PACKET_STANZA || !packet->stanza->from)
+		return link_subject(packet);
+	return jid_full(packet->stanza->from);
+}
+
+bool peer_send(struct link *link, const struct route *route, const struct packet *packet)
+{
+	struct link_peer *to = route_choose(link, route, chooses(route, packet));
+
+	if (to && to->options.role == LINK_EXTERNAL)
+		external_send(to, packet);
+	else if (to)
+		send_route(to, packet);
+	return to != NULL;
 }
 
 void link_to_peers(struct link *link, struct packet **packet)
 {
 	struct str *name = (*packet)->error ? (*packet)->from : (*packet)->to;
 	struct route *route = route_get(link, str_slice(name));
-	struct link_peer *to = NULL;
-	struct slice part;
+	bool sent = false;
 
-	if (link->options.uplink)
-		to = link->up && link->up->bound ? link->up : NULL;
-	else if (route || link->default_route)
-		to = route_choose(link, route ? route : link->default_route, link_subject(*packet));
-	if (!to) {
-		link_bounce(link, packet, 404);
-		return;
+	if (!link->options.uplink && (route || link->default_route)) {
+		sent = peer_send(link, route ? route : link->default_route, *packet);
+	} else if (link->options.uplink && link->up && link->up->bound) {
+		send_route(link->up, *packet);
+		sent = true;
 	}
-	buf_clear(&link->scratch);
-	codec_print(*packet, &link->scratch);
-	part = buf_slice(&link->scratch);
-	sx_send_parts(conn_sx(to->conn), &part, 1, SX_OTHER);
-	buf_skip(&link->scratch, part.len); /* so that no large one keeps its room */
-	packet_free(packet);
+	if (sent)
+		packet_free(packet);
+	else
+		link_bounce(link, packet, 404);
 }
 
 struct link_peer *link_peer_new(struct link *link, struct conn *conn, const struct link_peer_options *options)
@@ -389,26 +443,33 @@ struct link_peer *link_peer_new(struct link *link, struct conn *conn, const stru
 	if (options->role == LINK_UP) {
 		link->up = peer;
 		bind_parts(peer);
+	} else if (options->role == LINK_EXTERNAL && !external_bind(peer)) {
+		link_peer_free(&peer);
 	}
 	return peer;
+}
+
+void peer_drop(struct link_peer **taken)
+{
+	struct link_peer *peer = *taken;
+
+	*taken = NULL;
+	list_remove(&peer->link_entry);
+	str_free(&peer->name);
+	mem_free(peer);
 }
 
 void link_peer_free(struct link_peer **taken)
 {
 	struct link_peer *peer = *taken;
-	struct route *route;
 
 	*taken = NULL;
 	if (!peer)
 		return;
-	list_remove(&peer->link_entry);
 	if (peer->link->up == peer)
 		peer->link->up = NULL;
-	for (uint32_t at = 0; (route = table_next(&peer->link->routes, &at));) {
-		if (route_has_peer(route, peer))
-			withdraw(peer, route);
-	}
-	mem_free(peer);
+	peer_leave(peer);
+	peer_drop(&peer);
 }
 
 unsigned link_peers(const struct link *link)

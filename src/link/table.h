@@ -14,6 +14,7 @@ struct route {
 	struct link_peer **peers;
 	unsigned count;
 	bool shared; /* a domain of a part, which other servers may have too */
+	bool by_from; /* among several the sender chooses, not who it is for: external components */
 };
 
 struct link {
@@ -35,7 +36,8 @@ struct link_peer {
 	struct link *link;
 	struct conn *conn;
 	struct link_peer_options options;
-	unsigned names;       /* DOWN: how many it serves; with none it hears of no others */
+	unsigned names;       /* DOWN, EXTERNAL: how many it serves; with none it hears of no others */
+	struct str *name;     /* EXTERNAL: owned */
 	bool answered, bound; /* UP: the router answered our first bind; it took our name */
 };
 
@@ -58,6 +60,18 @@ void link_to_part(struct link *link, const struct link_part *part, struct packet
 void link_bounce(struct link *link, struct packet **packet, unsigned error);
 /* Worker 0: to a peer, decoded or not. Taken. */
 void link_to_peers(struct link *link, struct packet **packet);
+
+/* A name that is known to be free for it, or to be shared: the others hear of it. */
+void peer_serve(struct link_peer *peer, struct route *route);
+void peer_leave(struct link_peer *peer); /* it serves nothing any more */
+void peer_drop(struct link_peer **peer); /* frees it, and tells nobody */
+/* To the peer that the route chooses for it, in the form that it speaks. False: there is none. */
+bool peer_send(struct link *link, const struct route *route, const struct packet *packet);
+
+/* External components. False: its name is not to be had. */
+bool external_bind(struct link_peer *peer);
+void external_receive(struct link_peer *peer, struct nad **nad);
+void external_send(struct link_peer *peer, const struct packet *packet);
 
 /* The address that a packet belongs to; empty when it is about nobody in particular. */
 struct slice link_subject(const struct packet *packet);

@@ -7,6 +7,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "jid/jid.h"
+#include "router/external.h"
 #include "sx/plugins.h"
 #include "xml/nad.h"
 
@@ -23,12 +24,13 @@ struct router {
 	bool draining;
 };
 
-/* One component's stream. */
+/* One component's stream. external: it speaks XEP-0114. */
 struct stream {
 	struct list link_entry;
 	struct router *router;
 	struct conn *conn;
 	struct auth_digest *digest; /* while it logs in */
+	const struct settings_component *external; /* who it says that it is; NULL: a native one */
 	struct link_peer *peer;     /* once it is OPEN */
 };
 
@@ -76,7 +78,7 @@ static void login_step(void *owner, struct sx *sx, const char *mechanism, bool i
 	const char *text = NULL;
 	struct slice data;
 
-	if (mechanism && strcasecmp(mechanism, "DIGEST-MD5") != 0) {
+	if (stream->external || (mechanism && strcasecmp(mechanism, "DIGEST-MD5") != 0)) {
 		refuse(sx, SX_SASL_INVALID_MECHANISM, NULL);
 		return;
 	}
@@ -113,6 +115,63 @@ static const struct sx_sasl_server_conf sasl_conf = {
 	.mechanisms = offer_mechanisms, .step = login_step, .dropped = login_dropped};
 static const struct sx_plugin *const plugins[] = {&sx_sasl_server, NULL};
 
+/* -- login by XEP-0114 ---------------------------------------------------------------------------- */
+
+static const struct settings *settings_of(const struct stream *stream)
+{
+	return stream->router->worker->process->settings;
+}
+
+/* The namespace of the header's content says which of the two protocols it is. */
+static void header(void *owner, struct conn *conn)
+{
+	struct stream *stream = owner;
+	struct sx *sx = conn_sx(conn);
+	char quoted[LOG_QUOTE];
+
+	if (sx_identity(sx) || !slice_is(sx_peer_ns(sx), NS_EXTERNAL))
+		return;
+	sx_ignore_version(sx);
+	stream->external = external_find(settings_of(stream), sx_to(sx));
+	if (stream->external) {
+		sx_set_from(sx, slice_of(stream->external->name));
+		return;
+	}
+	log_warn(&stream->router->log, "a component from %s names itself %s, which is no [[component]] of the file",
+		 conn_peer(conn), log_quote(quoted, sx_to(sx)));
+	conn_close(conn, SX_HOST_UNKNOWN, "no such component");
+}
+
+static void let_in(struct stream *stream)
+{
+	struct slice name = slice_of(stream->external->name), part = SLICE("<handshake/>");
+	struct link_peer_options options = {.role = LINK_EXTERNAL, .name = name};
+	AUTO(jid_free) struct jid *identity = jid_parse(name);
+	struct sx *sx = conn_sx(stream->conn);
+
+	stream->peer = link_peer_new(stream->router->worker->link, stream->conn, &options);
+	if (!stream->peer) {
+		conn_close(stream->conn, SX_CONFLICT, "this name is another's");
+		return;
+	}
+	sx_send_parts(sx, &part, 1, SX_OTHER);
+	sx_set_identity(sx, identity, "handshake");
+	sx_open(sx);
+}
+
+static void handshake(struct stream *stream, const struct nad *nad)
+{
+	const struct settings_component *external = stream->external;
+
+	if (nad_is(nad, 0, NS_EXTERNAL, "handshake") &&
+	    external_proves(sx_id(conn_sx(stream->conn)), external->secret, nad_cdata(nad, 0))) {
+		let_in(stream);
+		return;
+	}
+	log_warn(&stream->router->log, "component %s from %s failed to log in", external->name, conn_peer(stream->conn));
+	conn_close(stream->conn, SX_NOT_AUTHORIZED, "the handshake does not match");
+}
+
 /* -- streams ---------------------------------------------------------------------------------------- */
 
 static void opened(void *owner, struct conn *conn)
@@ -120,19 +179,22 @@ static void opened(void *owner, struct conn *conn)
 	struct stream *stream = owner;
 	struct link_peer_options options = {.role = LINK_DOWN};
 
-	stream->peer = link_peer_new(stream->router->worker->link, conn, &options);
+	if (!stream->peer)
+		stream->peer = link_peer_new(stream->router->worker->link, conn, &options);
 	metric_add(stream->router->worker->process, METRIC_PEERS, 1);
 	log_info(&stream->router->log, "component %s logged in from %s",
 		 jid_text(sx_identity(conn_sx(conn))), conn_peer(conn));
 }
 
-/* Before OPEN everything but SASL is dropped without an answer. */
+/* Before OPEN everything but SASL and the handshake is dropped without an answer. */
 static void received(void *owner, struct conn *conn, struct nad **nad)
 {
 	struct stream *stream = owner;
 
 	if (stream->peer)
 		link_peer_receive(stream->peer, nad);
+	else if (stream->external)
+		handshake(stream, *nad);
 	nad_free(nad);
 }
 
@@ -155,7 +217,8 @@ static void closed(void *owner, struct conn *conn, enum conn_end end)
 	forget(stream);
 }
 
-static const struct conn_handler handler = {.open = opened, .packet = received, .closed = closed};
+static const struct conn_handler handler = {
+	.header = header, .open = opened, .packet = received, .closed = closed};
 
 static void accepted(int given, void *arg)
 {
@@ -245,6 +308,7 @@ static void stop(void *state)
 		struct stream *stream = container_of(router->streams.next, struct stream, link_entry);
 
 		conn_kill(&stream->conn);
+		stream->peer = NULL; /* link's to free: the loops stopped, nobody would hear of it */
 		forget(stream);
 	}
 }

@@ -80,6 +80,11 @@ void sx_set_from(struct sx *sx, struct slice from)
 	set_word(sx, SX_WORD_OURS, from);
 }
 
+void sx_ignore_version(struct sx *sx)
+{
+	sx->version = false;
+}
+
 const char *sx_scope(const struct sx *sx)
 {
 	return sx->options->ns;

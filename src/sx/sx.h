@@ -147,6 +147,7 @@ struct slice sx_lang(const struct sx *sx);
 struct slice sx_id(const struct sx *sx);           /* the stream id: ours as server, theirs as client */
 struct slice sx_peer_ns(const struct sx *sx);      /* the default namespace of the peer's header */
 void sx_set_from(struct sx *sx, struct slice from); /* server: from of our header */
+void sx_ignore_version(struct sx *sx); /* server, within header(): answer as before XMPP 1.0, without version and features */
 enum sx_error sx_end_error(const struct sx *sx);   /* SX_ERROR_NONE when there was none */
 const char *sx_end_text(const struct sx *sx);      /* its text or a filter's; "" when there was none */
 size_t sx_unsent(const struct sx *sx);             /* bytes of output, and of what filters did not take yet */

@@ -73,6 +73,8 @@ bool nad_declares(const struct nad *nad, int elem, const char *uri); /* elem its
 
 /* Editing; not when shared. value NULL removes. */
 void nad_set_attr(struct nad *nad, int elem, const char *uri, const char *name, const char *value);
+/* What is in one namespace is in another from now on, in the whole tree. */
+void nad_rename_namespace(struct nad *nad, const char *from, const char *to);
 
 /*
  * Printing. Every prefix that the printed part uses is declared in it; scope is the default namespace that

@@ -112,3 +112,17 @@ void nad_set_attr(struct nad *nad, int elem, const char *uri, const char *name, 
 		tree_append_attr(nad, elem, tree_attr_scope(nad, elem, wanted, none), named, text);
 	}
 }
+
+void nad_rename_namespace(struct nad *nad, const char *from, const char *to)
+{
+	struct tree_span uri = {0, 0};
+
+	assert(!nad_is_shared(nad));
+	for (uint32_t at = 0; at < nad->used.spaces; at++) {
+		if (!slice_is(tree_slice(nad, nad->spaces[at].uri), from))
+			continue;
+		if (!uri.len)
+			uri = tree_add_text(nad, slice_of(to));
+		nad->spaces[at].uri = uri;
+	}
+}

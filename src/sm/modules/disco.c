@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Service discovery of a domain and of an account, XEP-0030. */
+#include "component/settings.h"
 #include "jid/jid.h"
 #include "sm/modules/modules.h"
 #include "sm/subscription.h"
@@ -43,14 +44,39 @@ static int info(const struct sm_event *event, const char *category, const char *
 	return sm_reply(event, &result);
 }
 
-static int items(const struct sm_event *event)
+static int items(const struct sm_event *event, void (*fill)(const struct sm_event *event, struct nad *nad))
 {
 	struct stanza *result;
 
 	if (node_of(event->stanza).len)
 		return sm_reply_error(event, STANZA_ITEM_NOT_FOUND);
 	result = answer_new(event, NS_DISCO_ITEMS);
+	if (fill)
+		fill(event, result->payload);
 	return sm_reply(event, &result);
+}
+
+static bool is_below(struct slice name, struct slice domain)
+{
+	size_t at = name.len - domain.len;
+
+	return name.len > domain.len + 1 && name.data[at - 1] == '.' &&
+	       slice_equal((struct slice){name.data + at, domain.len}, domain);
+}
+
+/* The components of the file whose names are below the domain's. */
+static void components(const struct sm_event *event, struct nad *nad)
+{
+	const struct conf_tables *tables = &sm_settings(event->sm)->components;
+
+	for (size_t at = 0; at < tables->count; at++) {
+		const struct settings_component *component = tables->items[at];
+
+		if (!is_below(slice_of(component->name), jid_domain(event->stanza->to)))
+			continue;
+		nad_append(nad, NS_DISCO_ITEMS, "item", 2);
+		nad_append_attr(nad, -1, "jid", slice_of(component->name));
+	}
 }
 
 static int domain_info(void *state, const struct sm_event *event)
@@ -60,7 +86,7 @@ static int domain_info(void *state, const struct sm_event *event)
 
 static int domain_items(void *state, const struct sm_event *event)
 {
-	return items(event);
+	return items(event, components);
 }
 
 /*
@@ -82,7 +108,7 @@ static int account_info(void *state, const struct sm_event *event)
 
 static int account_items(void *state, const struct sm_event *event)
 {
-	return may_ask(event) ? items(event) : SM_PASS;
+	return may_ask(event) ? items(event, NULL) : SM_PASS;
 }
 
 static const struct sm_hook hooks[] = {

@@ -132,11 +132,40 @@ static void refuses_a_storage_it_does_not_know(void **state)
 	refused("domains = [\"b.example\"]\n[storage]\nurl = \"mysql:x\"\n", 3, "storage.url");
 }
 
-static void has_no_components_yet(void **state)
+#define DOMAINS "domains = [\"b.example\"]\n"
+#define COMPONENT(name, secret)                                                                    \
+	"[[component]]\nname = \"" name "\"\nsecret = \"" secret "\"\n"
+
+static void reads_components(void **state)
 {
-	refused("domains = [\"b.example\"]\n[[component]]\nname = \"irc.b.example\"\nsecret = "
-		"\"s\"\n",
-		2, "not in this version");
+	const struct settings_component *second;
+	struct conf_error error;
+	struct conf *conf = NULL;
+
+	memset(&settings, 0, sizeof(settings));
+	assert_int_equal(settings_parse("t",
+					SLICE(DOMAINS COMPONENT("irc.b.example", "s")
+						      COMPONENT("bot.example", "t")),
+					&settings, &conf, &error),
+			 0);
+	assert_int_equal(settings.components.count, 2);
+	second = settings.components.items[1];
+	assert_string_equal(second->name, "bot.example");
+	assert_string_equal(second->secret, "t");
+	conf_free(&conf);
+}
+
+static void names_the_component_that_is_wrong(void **state)
+{
+#define FIRST DOMAINS COMPONENT("irc.b.example", "s")
+	refused(FIRST COMPONENT("b.example", "s"), 5, "is one of domains");
+	refused(FIRST COMPONENT("irc.b.example", "t"), 5, "twice");
+	refused(FIRST COMPONENT("Bot.example", "s"), 5, "bot.example");
+	refused(FIRST COMPONENT("a@b", "s"), 5, "no domain");
+	refused(FIRST COMPONENT("bot.example", ""), 5, "secret");
+	refused(FIRST COMPONENT("sm", "s"), 5, "part");
+	refused(DOMAINS "[[component]]\nname = \"irc.b.example\"\n", 2, "secret");
+#undef FIRST
 }
 
 static void looks_for_the_router_where_it_listens(void **state)
@@ -200,7 +229,8 @@ int main(void)
 		cmocka_unit_test(accepts_values_that_ask_for_nothing),
 		cmocka_unit_test(names_the_key_that_was_meant),
 		cmocka_unit_test(refuses_a_storage_it_does_not_know),
-		cmocka_unit_test(has_no_components_yet),
+		cmocka_unit_test(reads_components),
+		cmocka_unit_test(names_the_component_that_is_wrong),
 		cmocka_unit_test(looks_for_the_router_where_it_listens),
 		cmocka_unit_test(serves_its_domains_only),
 		cmocka_unit_test(every_key_explains_itself),

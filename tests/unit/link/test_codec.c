@@ -196,6 +196,8 @@ static void what_is_returned_goes_the_other_way(void **state)
 
 	packet->error = 404;
 	session_id_set(&packet->c2s, 5);
+	packet->ours = true;
+	packet->stanza->origin = (struct origin){5, 6};
 	codec_print(packet, &text);
 	assert_non_null(strstr(buf_text(&text), " from='sm' to='c2s'>"));
 	assert_null(strstr(buf_text(&text), "error="));
