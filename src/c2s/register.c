@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "c2s/client.h"
+#include "component/limits.h"
 #include "jid/jid.h"
 #include "stanza/stanza.h"
 #include "xml/nad.h"
@@ -138,6 +139,13 @@ static void create(struct client *client, struct stanza *stanza)
 	pending->user = jid_make(nad_cdata(stanza->payload, name), str_slice(pending->domain->name), (struct slice){NULL, 0});
 	if (!pending->user || !jid_local(pending->user).len) {
 		register_answer(client, false, STANZA_JID_MALFORMED);
+		return;
+	}
+	if (!limits_registration(client->c2s->worker->process->limits, conn_peer(client->conn),
+				 mio_now_ms(client->c2s->worker->mio))) {
+		log_info(&client->c2s->log, "registration refused: too many from there (limits.registrations) [%s]",
+			 conn_peer(client->conn));
+		register_answer(client, false, STANZA_RESOURCE_CONSTRAINT);
 		return;
 	}
 	client_await(client);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/network.h"
 #include "base/toml.h"
 #include "jid/jid.h"
 
@@ -128,8 +129,8 @@ const struct conf_option settings_options[] = {
 		"networks without connections_per_address, login_attempts and registrations"),
 	LATER("limits.login_attempts", CONF_PER_TIME, limits.login_attempts, "off",
 		"failed ones, per account and address; ten times that per address", NULL),
-	LATER("limits.registrations", CONF_PER_TIME, limits.registrations, "off",
-		"per address, when registration is open", NULL),
+	SETTING("limits.registrations", CONF_PER_TIME, limits.registrations, "10 per hour",
+		"per address, when registration is open"),
 	LATER("limits.memory", CONF_SIZE, limits.memory, "0",
 		"all queues together; 0: no limit but those of each stream", NULL),
 
@@ -305,6 +306,21 @@ static int check_mechanisms(const struct settings *settings, struct finding *fin
 	return 0;
 }
 
+static int check_networks(const struct settings *settings, struct finding *finding)
+{
+	const struct conf_list *list = &settings->limits.unlimited_from;
+	struct network network;
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (!network_parse(list->items[i], &network))
+			return wrong(finding,
+				     "limits.unlimited_from: \"%.200s\" is no network, such as "
+				     "\"192.0.2.0/24\" or \"2001:db8::/32\"",
+				     list->items[i]);
+	}
+	return 0;
+}
+
 static int check_workers(const struct settings *settings, struct finding *finding)
 {
 	if (settings->process.workers > SETTINGS_WORKERS_MAX)
@@ -332,6 +348,7 @@ static const struct {
 	{"accounts", "mechanisms", check_mechanisms},
 	{"process", "workers", check_workers},
 	{"limits", "stanza", check_burst},
+	{"limits", "unlimited_from", check_networks},
 };
 
 /* Where a key stands in the text; the file as a whole when it is not there. */
