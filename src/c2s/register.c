@@ -3,7 +3,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "c2s/client.h"
-#include "component/limits.h"
+#include "component/quotas.h"
 #include "jid/jid.h"
 #include "stanza/stanza.h"
 #include "xml/nad.h"
@@ -141,7 +141,7 @@ static void create(struct client *client, struct stanza *stanza)
 		register_answer(client, false, STANZA_JID_MALFORMED);
 		return;
 	}
-	if (!limits_registration(client->c2s->worker->process->limits, conn_peer(client->conn),
+	if (!quotas_registration(client->c2s->worker->process->quotas, conn_peer(client->conn),
 				 mio_now_ms(client->c2s->worker->mio))) {
 		log_info(&client->c2s->log, "registration refused: too many from there (limits.registrations) [%s]",
 			 conn_peer(client->conn));

@@ -18,7 +18,7 @@
 #include "storage/storage.h"
 
 struct ctl;
-struct limits;
+struct quotas;
 struct process;
 struct uplink;
 struct worker;
@@ -79,7 +79,7 @@ struct process {
 	unsigned worker_count;
 	struct hash_key shard_key;
 	uint32_t epoch; /* of this start: random */
-	struct limits *limits; /* per address, component/limits.h */
+	struct quotas *quotas; /* per address, component/quotas.h */
 	void *tls;      /* the certificates of this process, component/tls.h; NULL: none */
 	struct ctl *ctl;
 	int64_t started_ms;

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "component/component.h"
-#include "component/limits.h"
+#include "component/quotas.h"
 #include "component/tls.h"
 
 enum { DRAIN_MAX_MS = 3000, DRAIN_LOOK_MS = 10 };
@@ -84,7 +84,7 @@ static int make_process(struct starting *starting, struct mio *mio)
 	process->workers = mem_zalloc(MEM_OTHER, options->workers * sizeof(struct worker *));
 	/* Users are spread anew at each start: no state is kept by worker. */
 	process->shard_key = mio_hash_key(mio);
-	process->limits = limits_new(options->settings, mio_hash_key(mio));
+	process->quotas = quotas_new(options->settings, mio_hash_key(mio));
 	mio_host_random(process->host, &process->epoch, sizeof(process->epoch));
 	fill_auth_options(process, options->secret);
 	if (needs(options, true))
@@ -304,7 +304,7 @@ void process_free(struct process **taken)
 		stop_worker(process->workers[at]);
 	for (unsigned at = 0; at < process->worker_count && process->workers[at]; at++)
 		free_worker(&process->workers[at]);
-	limits_free(&process->limits);
+	quotas_free(&process->quotas);
 	mem_free((void *)process->auth.mechanisms);
 	mem_wipe(process->auth.secret, sizeof(process->auth.secret));
 	buf_fini(&process->listening);

@@ -6,15 +6,15 @@
 #include <stdint.h>
 #include "base/table.h"
 
-struct limits;
+struct quotas;
 struct settings;
 
-struct limits *limits_new(const struct settings *settings, struct hash_key seed);
-void limits_free(struct limits **limits);
+struct quotas *quotas_new(const struct settings *settings, struct hash_key seed);
+void quotas_free(struct quotas **quotas);
 
 /*
  * Somebody wants to make an account: false when limits.registrations is used up for the address, or
  * the /64 of IPv6. peer is a connection's name; those in limits.unlimited_from are not counted, nor
  * is who has no address. Any thread.
  */
-bool limits_registration(struct limits *limits, const char *peer, int64_t now_ms);
+bool quotas_registration(struct quotas *quotas, const char *peer, int64_t now_ms);
