@@ -23,7 +23,8 @@ enum conf_type {
 	CONF_LIST,     /* struct conf_list of text */
 	CONF_SECRET,   /* const char *: a string, or the first line of { file = "..." } */
 	CONF_CHOICE,   /* int: index into the words of choices */
-	CONF_TABLES,   /* struct conf_tables: [[name]] sections, each parsed by the table in sub */
+	CONF_TABLES,   /* struct conf_tables: [[name]] sections, each parsed by the table in sub;
+			  "router.login" stands beside the keys of [router] */
 };
 
 struct conf_per_time {

@@ -168,7 +168,7 @@ static void show_sections(const struct conf_option *options, const void *values,
 		const char *dot = strchr(options->key, '.');
 		struct slice now = {options->key, dot ? (size_t)(dot - options->key) : 0};
 
-		if (!dot)
+		if (!dot || options->type == CONF_TABLES)
 			continue;
 		if (!slice_equal(now, section))
 			buf_printf(out, "\n[%.*s]\n", (int)now.len, now.data);

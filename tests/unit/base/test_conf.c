@@ -23,7 +23,7 @@ struct settings {
 	struct conf_per_time attempts;
 	struct conf_queue queue;
 	struct conf_list server;
-	struct conf_tables bridges, hosts;
+	struct conf_tables bridges, hosts, logins;
 };
 
 #define AT(member) offsetof(struct settings, member)
@@ -73,6 +73,12 @@ static const struct conf_option options[] = {
 	 .type = CONF_TABLES,
 	 .offset = AT(bridges),
 	 .text = "bridges and bots",
+	 .sub = bridge_options,
+	 .sub_size = sizeof(struct bridge)},
+	{.key = "router.login",
+	 .type = CONF_TABLES,
+	 .offset = AT(logins),
+	 .text = "who else",
 	 .sub = bridge_options,
 	 .sub_size = sizeof(struct bridge)},
 	{.key = "host",
@@ -463,7 +469,8 @@ static void shows_what_it_would_read_again(void **state)
 		"\"36 hours\"\n"
 		"login_attempts = \"5 per week\"\nqueue = \"1 stanzas, 1025 B\"\nunlimited_from = "
 		"[\"x\", \"y\"]\n\n"
-		"[[component]]\nname = \"irc\"\nsecret = \"***\"\nlimits.depth = 7\n";
+		"[[component]]\nname = \"irc\"\nsecret = \"***\"\nlimits.depth = 7\n"
+		"\n[[router.login]]\nname = \"c2s\"\nsecret = \"***\"\nlimits.depth = 3\n";
 	AUTO(buf_fini) struct buf out = {0};
 	struct settings settings, again;
 	AUTO(conf_free)
@@ -474,7 +481,9 @@ static void shows_what_it_would_read_again(void **state)
 			     "\"off\"\ntime_to_login = \"36 hours\"\n"
 			     "login_attempts = \"5 per week\"\nqueue = \"1 stanza, 1025 "
 			     "B\"\nunlimited_from = [\"x\", \"y\"]\n"
-			     "[[component]]\nname = \"irc\"\nsecret = \"hush\"\n",
+			     "[[component]]\nname = \"irc\"\nsecret = \"hush\"\n"
+			     "[[router.login]]\nname = \"c2s\"\nsecret = \"hush\"\n"
+			     "limits.depth = 3\n",
 		      &settings);
 	AUTO(conf_free) struct conf *reread = NULL;
 
@@ -509,6 +518,8 @@ static void explains_a_key(void **state)
 	assert_explains(
 		"component.name",
 		"component.name: its domain\ntype: text\ndefault: none; it must be given\n");
+	assert_explains("router.login.limits.depth",
+			"router.login.limits.depth: nesting\ntype: whole number\ndefault: 7\n");
 	assert_explains("process.split",
 			"process.split: one process per part\ntype: true or false\ndefault: false\n"
 			"not in this version: only false is accepted\n");
