@@ -93,9 +93,11 @@ static void print_settled(const struct packet *packet, struct buf *out)
 	buf_printf(out, " count='%u'></sc:session>", packet->settled);
 }
 
-void codec_print(const struct packet *packet, struct buf *out)
+/* type: an attribute, with a leading blank. */
+static void print_route(const struct packet *packet, const char *type, struct buf *out)
 {
 	buf_append_text(out, "<route xmlns='" NS_COMPONENT "'");
+	buf_append_text(out, type);
 	/* What is given back goes the other way: a router drops routes that arrive with an error (section 4.4). */
 	attr(out, "from", str_slice(packet->error ? packet->to : packet->from));
 	attr(out, "to", str_slice(packet->error ? packet->from : packet->to));
@@ -118,6 +120,16 @@ void codec_print(const struct packet *packet, struct buf *out)
 		break;
 	}
 	buf_append_text(out, "</route>");
+}
+
+void codec_print(const struct packet *packet, struct buf *out)
+{
+	print_route(packet, "", out);
+}
+
+void codec_print_log(const struct packet *packet, struct buf *out)
+{
+	print_route(packet, " type='log'", out);
 }
 
 /* -- reading --------------------------------------------------------------------------------------- */
@@ -246,6 +258,17 @@ static uint16_t read_error(const struct nad *nad)
 	if (!nad_attr(nad, 0, NULL, "error", &text))
 		return 0;
 	return slice_to_u64(text, &error) && error > 0 && error < 1000 ? (uint16_t)error : 500;
+}
+
+/* Any of them: who takes the first only is not the only one who reads. */
+bool codec_is_account(const struct nad *route)
+{
+	for (int elem = nad_first_child(route, 0); elem >= 0; elem = nad_next_sibling(route, elem)) {
+		if (nad_is(route, elem, NS_LINK_SESSION, "session") &&
+		    slice_is(nad_attr_value(route, elem, "action"), ACTION_ACCOUNT))
+			return true;
+	}
+	return false;
 }
 
 struct packet *codec_read(struct link *link, const struct nad *route)

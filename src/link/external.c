@@ -15,7 +15,7 @@ bool external_bind(struct link_peer *peer)
 	struct link *link = peer->link;
 	struct route *route = route_get(link, peer->options.name);
 
-	if (route ? route->part != NULL : table_count(&link->routes) >= LINK_NAMES_MAX)
+	if (route ? route->part || route->target : table_count(&link->routes) >= LINK_NAMES_MAX)
 		return false;
 	if (!route) {
 		route = route_make(link, peer->options.name);
@@ -64,9 +64,9 @@ static void refuse(struct link_peer *peer, const struct stanza *stanza, enum sta
 }
 
 /* Components write to domains: the parts of this process are for parts. */
-static struct route *destination(const struct link *link, const struct jid *to)
+static struct route *destination(const struct link *link, struct slice name)
 {
-	struct route *route = route_get(link, jid_domain(to));
+	struct route *route = route_behind(link, route_get(link, name));
 
 	if (route && route->part && !route->shared)
 		return NULL;
@@ -76,20 +76,21 @@ static struct route *destination(const struct link *link, const struct jid *to)
 static void route_on(struct link_peer *peer, struct stanza **stanza)
 {
 	struct link *link = peer->link;
-	struct route *route = destination(link, (*stanza)->to);
 	AUTO(str_free) struct str *to = link_name(link, jid_domain((*stanza)->to));
-	AUTO(packet_free) struct packet *packet = NULL;
+	AUTO(packet_free) struct packet *packet = packet_stanza(peer->name, to, stanza);
+	unsigned error = rules_ask_packet(link, packet);
+	struct route *route = destination(link, str_slice(packet->to));
 
-	if (!route) {
-		refuse(peer, *stanza, STANZA_REMOTE_SERVER_NOT_FOUND);
+	packet->relayed = true;
+	if (!error && route && route->part) {
+		sinks_copy_packet(link, packet);
+		link_to_part(link, route->part, &packet);
 		return;
 	}
-	packet = packet_stanza(peer->name, to, stanza);
-	packet->relayed = true;
-	if (route->part)
-		link_to_part(link, route->part, &packet);
-	else
-		peer_send(link, route, packet);
+	if (!error)
+		error = route ? peer_send(link, route, packet) : 404;
+	if (error)
+		refuse(peer, packet->stanza, error == 404 ? STANZA_REMOTE_SERVER_NOT_FOUND : stanza_error_of_code((int)error));
 }
 
 static bool has(const struct stanza *stanza, const char *attr)

@@ -24,6 +24,7 @@ struct link *link_new(struct mio *mio, const struct link_options *options)
 	link->last = &link->first;
 	link->task.run = drain;
 	list_init(&link->peers);
+	list_init(&link->sinks);
 	table_init(&link->routes, route_key, mio_hash_key(mio));
 	return link;
 }
@@ -47,8 +48,10 @@ void link_free(struct link **taken)
 
 		peer_drop(&peer);
 	}
+	sinks_drop(link);
 	for (uint32_t at = 0; (route = table_next(&link->routes, &at));) {
 		str_free(&route->name);
+		str_free(&route->target);
 		mem_free(route->peers);
 		mem_free(route);
 	}
@@ -155,11 +158,17 @@ void link_to_part(struct link *link, const struct link_part *part, struct packet
 	packet_free(packet);
 }
 
+static struct route *route_for(const struct link *link, const struct packet *packet)
+{
+	struct str *name = packet->error ? packet->from : packet->to;
+
+	return route_behind(link, route_get(link, str_slice(name)));
+}
+
 /* The part that a packet is for, here; NULL when it is for somebody else. */
 static const struct link_part *local_part(const struct link *link, const struct packet *packet)
 {
-	struct str *name = packet->error ? packet->from : packet->to;
-	struct route *route = route_get(link, str_slice(name));
+	struct route *route = route_for(link, packet);
 
 	if (!route || !route->part)
 		return NULL;
@@ -187,8 +196,7 @@ static void deliver(struct link *link, struct packet **packet)
 static void arrived_for_part(struct mio *mio, struct mio_mail *mail)
 {
 	struct packet *packet = container_of(mail, struct packet, mail);
-	struct str *name = packet->error ? packet->from : packet->to;
-	struct route *route = route_get(packet->at, str_slice(name));
+	struct route *route = route_for(packet->at, packet);
 
 	if (route && route->part)
 		route->part->packet(route->part->part, &packet);
@@ -219,6 +227,25 @@ void link_return(struct link *link, struct packet **packet)
 	link_send(link, packet);
 }
 
+/* What a router would see between the parts that it joins: no session's, nor what it has seen already. */
+static bool is_in_transit(const struct packet *packet)
+{
+	return packet->kind == PACKET_STANZA && !packet->error && !packet->relayed && !packet->c2s.len && !packet->sm.len;
+}
+
+static void transit(struct link *link, struct packet **packet)
+{
+	unsigned error = rules_ask_packet(link, *packet);
+
+	if (error) {
+		link_bounce(link, packet, error);
+		return;
+	}
+	if (link->sink_count && local_part(link, *packet))
+		sinks_copy_packet(link, *packet);
+	deliver(link, packet);
+}
+
 static void drain(struct mio_task *task)
 {
 	struct link *link = container_of(task, struct link, task);
@@ -228,8 +255,12 @@ static void drain(struct mio_task *task)
 		link->first = packet->next;
 		if (!link->first)
 			link->last = &link->first;
-		deliver(link, &packet);
+		if (is_in_transit(packet))
+			transit(link, &packet);
+		else
+			deliver(link, &packet);
 	}
+	link->sink_count = link->sinks_told;
 }
 
 void link_bounce(struct link *link, struct packet **packet, unsigned error)

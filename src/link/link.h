@@ -69,7 +69,10 @@ enum link_role {
 	LINK_EXTERNAL, /* a component by XEP-0114: one domain, bare stanzas instead of routes */
 };
 
-enum link_permit { LINK_PERMIT_BIND, LINK_PERMIT_DEFAULT_ROUTE, LINK_PERMIT_LOG };
+enum link_permit {
+	LINK_PERMIT_BIND, LINK_PERMIT_DEFAULT_ROUTE, LINK_PERMIT_LOG,
+	LINK_PERMIT_ACCOUNTS, /* to ask for accounts' keys; name: of whom */
+};
 
 struct link_peer_options {
 	enum link_role role;

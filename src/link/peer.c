@@ -36,7 +36,7 @@ static void send_advert(struct link_peer *peer, struct slice name, bool availabl
 }
 
 /* To everybody who serves a name, but the peer that caused it. */
-static void advertise(struct link *link, struct slice name, bool available, const struct link_peer *but)
+void peer_advertise(struct link *link, struct slice name, bool available, const struct link_peer *but)
 {
 	for (struct list *at = link->peers.next; at != &link->peers; at = at->next) {
 		struct link_peer *peer = container_of(at, struct link_peer, link_entry);
@@ -113,7 +113,8 @@ static unsigned check_bind(struct link_peer *peer, const struct nad *nad, struct
 
 	if (!permits(peer, LINK_PERMIT_BIND, name))
 		return 403;
-	if (route && (!nad_attr(nad, 0, NULL, "multi", &multi) || route->part || route_has_peer(route, peer)))
+	if (route && (!nad_attr(nad, 0, NULL, "multi", &multi) || route->part || route->target ||
+		      route_has_peer(route, peer)))
 		return 409;
 	if (!route && table_count(&link->routes) >= LINK_NAMES_MAX)
 		return 409;
@@ -134,7 +135,9 @@ static void tell_names(struct link_peer *peer)
 	struct route *route;
 
 	for (uint32_t at = 0; (route = table_next(&peer->link->routes, &at));) {
-		if (!route_has_peer(route, peer))
+		struct route *behind = route_behind(peer->link, route);
+
+		if (behind && !route_has_peer(behind, peer))
 			send_advert(peer, str_slice(route->name), true);
 	}
 }
@@ -155,13 +158,15 @@ void peer_serve(struct link_peer *peer, struct route *route)
 {
 	route_add_peer(route, peer);
 	peer->names++;
-	advertise(peer->link, str_slice(route->name), true, peer);
+	peer_advertise(peer->link, str_slice(route->name), true, peer);
+	aliases_advertise(peer->link, str_slice(route->name), true, peer);
 }
 
 static void receive_bind(struct link_peer *peer, struct nad **nad)
 {
 	AUTO(jid_free) struct jid *jid = jid_parse(nad_attr_value(*nad, 0, "name"));
 	bool is_default = nad_find_child(*nad, 0, NS_COMPONENT, "default") >= 0;
+	bool is_sink = nad_find_child(*nad, 0, NS_COMPONENT, "log") >= 0;
 	struct route *route;
 	unsigned error;
 
@@ -177,6 +182,8 @@ static void receive_bind(struct link_peer *peer, struct nad **nad)
 	route = route_make(peer->link, jid_domain(jid));
 	if (is_default)
 		peer->link->default_route = route;
+	if (is_sink)
+		sinks_add(peer, route->name);
 	reply(peer, nad, 0, false);
 	peer_serve(peer, route);
 	if (peer->names == 1)
@@ -191,11 +198,13 @@ static void withdraw(struct link_peer *peer, struct route *route)
 	if (!route_del_peer(route, peer))
 		return;
 	peer->names--;
+	sinks_remove(peer, name);
 	if (link->default_route == route && !route->count)
 		link->default_route = NULL;
 	if (!route->count && !route->part) {
 		route_drop(link, route);
-		advertise(link, str_slice(name), false, peer);
+		peer_advertise(link, str_slice(name), false, peer);
+		aliases_advertise(link, str_slice(name), false, peer);
 	}
 }
 
@@ -233,7 +242,7 @@ static void bounce(struct link_peer *peer, struct nad **nad, unsigned error)
 
 	snprintf(code, sizeof(code), "%u", error);
 	nad_set_attr(*nad, 0, NULL, "error", code);
-	send_nad(peer, nad);
+	peer_post(peer, nad); /* one that pauses and does not end it may miss some */
 }
 
 static bool is_address(const struct nad *nad, const char *attr)
@@ -252,7 +261,7 @@ static unsigned check_addresses(struct link_peer *peer, const struct nad *nad, b
 		return 400;
 	if (peer->options.role == LINK_UP)
 		return 0;
-	route = route_find(peer->link, nad_attr_value(nad, 0, "from"));
+	route = route_behind(peer->link, route_find(peer->link, nad_attr_value(nad, 0, "from")));
 	return route && route_has_peer(route, peer) ? 0 : 401;
 }
 
@@ -284,17 +293,25 @@ static void hand_to_external(struct link_peer *to, const struct nad *nad)
 	packet_free(&packet);
 }
 
+/* Who serves what it is for, else the default route, unless it comes from there. */
+static struct route *destination(const struct link *link, const struct nad *nad)
+{
+	struct route *route = route_behind(link, route_find(link, nad_attr_value(nad, 0, "to")));
+	struct route *from = route ? NULL : route_find(link, nad_attr_value(nad, 0, "from"));
+
+	if (route || from == link->default_route)
+		return route;
+	return link->default_route;
+}
+
 static void forward(struct link_peer *peer, struct nad **nad)
 {
 	struct link *link = peer->link;
-	struct route *route = route_find(link, nad_attr_value(*nad, 0, "to"));
+	struct route *route = destination(link, *nad);
 	struct link_peer *to;
 
-	if (!route) {
-		struct route *from = route_find(link, nad_attr_value(*nad, 0, "from"));
-
-		route = from == link->default_route ? NULL : link->default_route;
-	}
+	if (route)
+		sinks_copy_route(link, *nad);
 	if (route && route->part) {
 		hand_to_part(peer, route->part, *nad);
 		return;
@@ -304,8 +321,8 @@ static void forward(struct link_peer *peer, struct nad **nad)
 		bounce(peer, nad, 404);
 	else if (to->options.role == LINK_EXTERNAL)
 		hand_to_external(to, *nad);
-	else
-		send_nad(to, nad);
+	else if (!peer_post(to, nad))
+		bounce(peer, nad, 503);
 }
 
 static void broadcast(struct link_peer *peer, const struct nad *nad)
@@ -319,8 +336,17 @@ static void broadcast(struct link_peer *peer, const struct nad *nad)
 		if (other == peer || other->options.role != LINK_DOWN)
 			continue;
 		copy = nad_copy(nad, 0);
-		send_nad(other, &copy);
+		peer_post(other, &copy);
+		nad_free(&copy);
 	}
+}
+
+/* What is for accounts is none of a filter's. */
+static unsigned check_payload(struct link_peer *peer, struct nad *nad)
+{
+	if (codec_is_account(nad))
+		return permits(peer, LINK_PERMIT_ACCOUNTS, nad_attr_value(nad, 0, "to")) ? 0 : 403;
+	return rules_ask_route(peer->link, nad);
 }
 
 static void receive_from_component(struct link_peer *peer, struct nad **nad)
@@ -335,6 +361,8 @@ static void receive_from_component(struct link_peer *peer, struct nad **nad)
 	if (to_all && !slice_is(text, "broadcast"))
 		return;
 	error = check_addresses(peer, *nad, to_all);
+	if (!error && !to_all)
+		error = check_payload(peer, *nad);
 	if (error)
 		bounce(peer, nad, error);
 	else if (to_all)
@@ -372,6 +400,8 @@ static void receive(struct link_peer *peer, struct nad **nad)
 			receive_bound(peer, *nad);
 	} else if (nad_is(*nad, 0, NS_COMPONENT, "unbind") && down) {
 		receive_unbind(peer, nad);
+	} else if (nad_is(*nad, 0, NS_COMPONENT, "throttle") && down) {
+		throttle_toggle(peer, nad);
 	} else if (nad_is(*nad, 0, NS_COMPONENT, "presence") && !down) {
 		receive_advert(peer, *nad);
 	}
@@ -386,14 +416,16 @@ void link_peer_receive(struct link_peer *peer, struct nad **nad)
 	nad_free(nad);
 }
 
-static void send_route(struct link_peer *peer, const struct packet *packet)
+static bool send_route(struct link_peer *peer, const struct packet *packet)
 {
 	struct buf *out = &peer->link->scratch;
+	bool sent;
 
 	buf_clear(out);
 	codec_print(packet, out);
-	send_text(peer);
+	sent = peer_post_text(peer, buf_slice(out));
 	buf_skip(out, buf_used(out)); /* so that no large one keeps its room */
+	return sent;
 }
 
 static struct slice chooses(const struct route *route, const struct packet *packet)
@@ -403,33 +435,35 @@ static struct slice chooses(const struct route *route, const struct packet *pack
 	return jid_full(packet->stanza->from);
 }
 
-bool peer_send(struct link *link, const struct route *route, const struct packet *packet)
+unsigned peer_send(struct link *link, const struct route *route, const struct packet *packet)
 {
 	struct link_peer *to = route_choose(link, route, chooses(route, packet));
 
-	if (to && to->options.role == LINK_EXTERNAL)
-		external_send(to, packet);
-	else if (to)
-		send_route(to, packet);
-	return to != NULL;
+	if (!to)
+		return 404;
+	sinks_copy_packet(link, packet);
+	if (to->options.role != LINK_EXTERNAL)
+		return send_route(to, packet) ? 0 : 503;
+	external_send(to, packet);
+	return 0;
 }
 
 void link_to_peers(struct link *link, struct packet **packet)
 {
 	struct str *name = (*packet)->error ? (*packet)->from : (*packet)->to;
-	struct route *route = route_get(link, str_slice(name));
-	bool sent = false;
+	struct route *route = route_behind(link, route_get(link, str_slice(name)));
+	unsigned error = 404;
 
 	if (!link->options.uplink && (route || link->default_route)) {
-		sent = peer_send(link, route ? route : link->default_route, *packet);
+		error = peer_send(link, route ? route : link->default_route, *packet);
 	} else if (link->options.uplink && link->up && link->up->bound) {
 		send_route(link->up, *packet);
-		sent = true;
+		error = 0;
 	}
-	if (sent)
-		packet_free(packet);
+	if (error)
+		link_bounce(link, packet, error);
 	else
-		link_bounce(link, packet, 404);
+		packet_free(packet);
 }
 
 struct link_peer *link_peer_new(struct link *link, struct conn *conn, const struct link_peer_options *options)
@@ -455,6 +489,7 @@ void peer_drop(struct link_peer **taken)
 
 	*taken = NULL;
 	list_remove(&peer->link_entry);
+	throttle_drop(peer);
 	str_free(&peer->name);
 	mem_free(peer);
 }

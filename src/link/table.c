@@ -33,7 +33,7 @@ struct route *route_make(struct link *link, struct slice name)
 
 void route_drop(struct link *link, struct route *route)
 {
-	if (route->part || route->count)
+	if (route->part || route->count || route->target)
 		return;
 	if (link->default_route == route)
 		link->default_route = NULL;

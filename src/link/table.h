@@ -5,14 +5,15 @@
 #include "base/list.h"
 #include "link/link.h"
 
-enum { LINK_PARTS_MAX = 8, LINK_NAMES_MAX = 4096 };
+enum { LINK_PARTS_MAX = 8, LINK_NAMES_MAX = 4096, LINK_WAITING_MAX = 4 << 20 };
 
-/* Who serves a name: a part of this process, or peers, in the order of their binds. */
+/* Who serves a name: a part of this process, or peers, in the order of their binds; of an alias whoever serves its target. */
 struct route {
 	struct str *name;
 	const struct link_part *part;
 	struct link_peer **peers;
 	unsigned count;
+	struct str *target; /* an alias: the name that it stands for */
 	bool shared; /* a domain of a part, which other servers may have too */
 	bool by_from; /* among several the sender chooses, not who it is for: external components */
 };
@@ -29,6 +30,9 @@ struct link {
 	struct link_peer *up;         /* the router we are bound at */
 	struct route *default_route;
 	struct buf scratch;           /* printing */
+	const struct link_policy *policy; /* NULL: none */
+	struct list sinks;            /* worker 0 */
+	unsigned sink_count, sinks_told; /* how many get copies; how many there are as of the latest news */
 };
 
 struct link_peer {
@@ -38,6 +42,7 @@ struct link_peer {
 	struct link_peer_options options;
 	unsigned names;       /* DOWN, EXTERNAL: how many it serves; with none it hears of no others */
 	struct str *name;     /* EXTERNAL: owned */
+	struct waiting *waiting; /* DOWN: it asked for a pause; NULL: it did not */
 	bool answered, bound; /* UP: the router answered our first bind; it took our name */
 };
 
@@ -65,8 +70,34 @@ void link_to_peers(struct link *link, struct packet **packet);
 void peer_serve(struct link_peer *peer, struct route *route);
 void peer_leave(struct link_peer *peer); /* it serves nothing any more */
 void peer_drop(struct link_peer **peer); /* frees it, and tells nobody */
-/* To the peer that the route chooses for it, in the form that it speaks. False: there is none. */
-bool peer_send(struct link *link, const struct route *route, const struct packet *packet);
+/* Says to whoever serves a name, but not to that peer, that another one came or went. */
+void peer_advertise(struct link *link, struct slice name, bool available, const struct link_peer *but);
+/*
+ * To the peer that the route chooses for it, in the form that it speaks. Returns 0, or the code with which it comes back:
+ * 404, nobody is there; 503, too much waits for it.
+ */
+unsigned peer_send(struct link *link, const struct route *route, const struct packet *packet);
+
+/* alias.c: the route of the target; NULL when nobody serves it. What is no alias is itself. */
+struct route *route_behind(const struct link *link, struct route *route);
+void aliases_advertise(struct link *link, struct slice target, bool available, const struct link_peer *but);
+
+/* rules.c: 0, or the code with which it comes back; it may have another destination afterwards. A packet is a stanza's. */
+unsigned rules_ask_route(struct link *link, struct nad *nad);
+unsigned rules_ask_packet(struct link *link, struct packet *packet);
+
+/* throttle.c: routes. False: too much waits for the peer already; a nad stays the caller's then, else it is taken. */
+bool peer_post(struct link_peer *peer, struct nad **nad);
+bool peer_post_text(struct link_peer *peer, struct slice printed);
+void throttle_toggle(struct link_peer *peer, struct nad **nad); /* answers with it */
+void throttle_drop(struct link_peer *peer);
+
+/* sinks.c: worker 0, but for the copy of a packet, which any worker may want. */
+void sinks_add(struct link_peer *peer, struct str *name);
+void sinks_remove(struct link_peer *peer, const struct str *name); /* it need not be one */
+void sinks_drop(struct link *link);
+void sinks_copy_route(struct link *link, const struct nad *nad);
+void sinks_copy_packet(struct link *link, const struct packet *packet);
 
 /* External components. False: its name is not to be had. */
 bool external_bind(struct link_peer *peer);
@@ -78,5 +109,7 @@ struct slice link_subject(const struct packet *packet);
 
 /* The codec: packets as route elements. */
 void codec_print(const struct packet *packet, struct buf *out);
+void codec_print_log(const struct packet *packet, struct buf *out); /* with type='log' */
+bool codec_is_account(const struct nad *route); /* it is about an account's keys */
 /* What a route carries; NULL when it is nothing that parts understand. The nad stays the caller's. */
 struct packet *codec_read(struct link *link, const struct nad *route);

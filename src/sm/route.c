@@ -6,6 +6,7 @@
  */
 #include "base/mem.h"
 #include "jid/jid.h"
+#include "link/policy.h"
 #include "sm/core.h"
 #include "xml/nad.h"
 
@@ -78,6 +79,14 @@ static void send_to_domain(struct sm *sm, const struct sm_domain *domain, struct
 	link_send(sm->link, &packet);
 }
 
+/* What the router's rules and log sinks are to see takes the way through link. */
+static bool stays_here(const struct sm *sm, const struct jid *to)
+{
+	if (link_is_watched(sm->link))
+		return false;
+	return !jid_local(to).len || (sm->alone && link_worker_of(sm->link, to) == mio_worker(sm->mio));
+}
+
 void sm_route(struct sm *sm, struct stanza **taken)
 {
 	struct stanza *stanza = *taken;
@@ -95,8 +104,7 @@ void sm_route(struct sm *sm, struct stanza **taken)
 	domain = domain_of(sm, stanza->to);
 	if (!domain)
 		chain_start(sm, SM_OUT_ROUTER, NULL, NULL, &stanza);
-	else if (!jid_local(stanza->to).len ||
-		 (sm->alone && link_worker_of(sm->link, stanza->to) == mio_worker(sm->mio)))
+	else if (stays_here(sm, stanza->to))
 		queue(sm, &stanza);
 	else
 		send_to_domain(sm, domain, &stanza);
@@ -381,6 +389,18 @@ static enum stanza_error error_of(const struct sm *sm, const struct packet *pack
 	return stanza_error_of_code(packet->error);
 }
 
+/* To who sent it, here: a rule that refused the stanza is not asked about its error too. */
+static void refuse_returned(struct sm *sm, struct stanza **stanza, enum stanza_error error)
+{
+	struct stanza *answer = stanza_error_new(*stanza, error, NULL);
+
+	drop(sm, stanza);
+	if (answer && answer->to && domain_of(sm, answer->to) && !sm->stopping)
+		queue(sm, &answer);
+	else
+		sm_route(sm, &answer);
+}
+
 /*
  * One of ours that nobody took. To a session: its c2s is gone, and so is the session; it is routed
  * again, as if the session had never been.
@@ -401,5 +421,5 @@ void route_returned(struct sm *sm, struct packet **packet)
 	else if (over && (*packet)->sm.len && (*stanza)->to && domain_of(sm, (*stanza)->to))
 		sm_route(sm, stanza);
 	else
-		route_refuse(sm, stanza, error_of(sm, *packet));
+		refuse_returned(sm, stanza, error_of(sm, *packet));
 }

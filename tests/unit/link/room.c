@@ -7,6 +7,7 @@
 #include "conn/conn.h"
 #include "jid/jid.h"
 #include "mio/sim.h"
+#include "stanza/stanza.h"
 #include "sx/plugins.h"
 #include "xml/nad.h"
 
@@ -126,6 +127,12 @@ void room_close(struct room *room)
 	buf_fini(&room->told);
 }
 
+void room_set_policy(struct room *room, const struct link_policy *policy)
+{
+	for (unsigned at = 0; at < ROOM_WORKERS; at++)
+		link_set_policy(room->links[at], policy);
+}
+
 void room_settle(struct room *room)
 {
 	sim_run(room->sim, 1000, NULL, NULL);
@@ -148,6 +155,28 @@ void room_expect_told(struct room *room, const char *text)
 {
 	assert_string_equal(buf_text(&room->told), text);
 	buf_clear(&room->told);
+}
+
+void count_is(const char *text, const char *part, unsigned count)
+{
+	unsigned found = 0;
+
+	for (const char *at = text; (at = strstr(at, part)); at++)
+		found++;
+	if (found != count)
+		fail_msg("%u times %s in %s", found, part, text);
+}
+
+struct packet *make_message(const char *from, const char *to)
+{
+	AUTO(jid_free) struct jid *to_jid = jid_parse(slice_of(to));
+	AUTO(str_free) struct str *sm = str_new(SLICE("sm")), *name = str_new(jid_domain(to_jid));
+	struct stanza *stanza = stanza_new(STANZA_MESSAGE, STANZA_CHAT, SLICE("1"));
+
+	stanza->from = jid_parse(slice_of(from));
+	stanza_set_to(stanza, to_jid);
+	nad_append_text(stanza->payload, NS_CLIENT, "body", 1, SLICE("x"));
+	return packet_stanza(sm, name, &stanza);
 }
 
 struct packet *read_route(struct room *room, const char *text)
@@ -183,6 +212,10 @@ static bool permits(void *arg, struct link_peer *peer, enum link_permit what, st
 
 	if (what == LINK_PERMIT_DEFAULT_ROUTE)
 		return !room->no_default;
+	if (what == LINK_PERMIT_LOG)
+		return !room->no_log;
+	if (what == LINK_PERMIT_ACCOUNTS)
+		return !room->no_accounts;
 	return !room->forbidden || !slice_is(name, room->forbidden);
 }
 
@@ -199,6 +232,9 @@ static void opened(void *owner, struct sx *sx)
 	struct remote *remote = owner;
 	struct link_peer_options options = {
 		.role = remote->role, .permits = permits, .bound = bound, .arg = remote};
+
+	if (remote->role == LINK_EXTERNAL)
+		options.name = SLICE("e.example");
 
 	remote->peer = link_peer_new(remote->room->links[0], &remote->conn, &options);
 }
@@ -231,7 +267,7 @@ void remote_open(struct remote *remote, struct room *room, enum link_role role)
 		   "<stream:stream xmlns:stream='http://etherx.jabber.org/streams'" DECLARATION
 		   " version='1.0' id='1'>");
 	assert_non_null(remote->peer);
-	if (role == LINK_DOWN)
+	if (role != LINK_UP)
 		remote_heard(remote);
 }
 

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include "link/policy.h"
 #include "link/table.h"
 #include "sx/sx.h"
 
@@ -21,11 +22,12 @@ struct room {
 	struct mio_host *host;
 	struct link *links[ROOM_WORKERS];
 	struct recorder *recorders;
-	struct buf heard;      /* "sm/1 404 <route .../>\n", "sm/0 name +\n" */
-	struct buf told;       /* names that came and went: "+name -name ", by sm on worker 1 */
-	struct packet *last;   /* what a part got last */
-	const char *forbidden; /* a name that no peer may bind */
-	bool no_default;       /* nor a default route */
+	struct buf heard;	  /* "sm/1 404 <route .../>\n", "sm/0 name +\n" */
+	struct buf told;	  /* names that came and went: "+name -name ", by sm on worker 1 */
+	struct packet *last;	  /* what a part got last */
+	const char *forbidden;	  /* a name that no peer may bind */
+	bool no_default;	  /* nor a default route */
+	bool no_log, no_accounts; /* nor a log sink; nor ask for accounts */
 };
 
 /* conn's part is played by this: link asks it for its stream alone. */
@@ -46,6 +48,8 @@ struct remote {
 
 void room_open(struct room *room, bool uplink);
 void room_close(struct room *room);
+void room_set_policy(struct room *room,
+		     const struct link_policy *policy); /* before anything happens */
 void room_settle(struct room *room);
 void room_send(struct room *room, unsigned worker, struct packet **packet);
 /* All that parts got since the last call. */
@@ -53,6 +57,7 @@ void room_expect(struct room *room, const char *text);
 /* The names that came and went, as worker 1 was told. */
 void room_expect_told(struct room *room, const char *text);
 
+/* EXTERNAL: it is e.example. */
 void remote_open(struct remote *remote, struct room *room, enum link_role role);
 void remote_close(struct remote *remote);
 /* Elements; those without a namespace are in the component namespace. */
@@ -62,4 +67,8 @@ void remote_say(struct remote *remote, const char *text);
 const char *remote_heard(struct remote *remote);
 void remote_expect(struct remote *remote, const char *text);
 
+/* Fails unless the part stands so often in the text. */
+void count_is(const char *text, const char *part, unsigned count);
+/* A message between these addresses, as a part sends it. */
+struct packet *make_message(const char *from, const char *to);
 struct packet *read_route(struct room *room, const char *text);

@@ -50,16 +50,6 @@ static struct fixture *with_names(void **state)
 	return fixture;
 }
 
-static void count_is(const char *text, const char *part, unsigned count)
-{
-	unsigned found = 0;
-
-	for (const char *at = text; (at = strstr(at, part)); at++)
-		found++;
-	if (found != count)
-		fail_msg("%u times %s in %s", found, part, text);
-}
-
 static void the_reply_comes_first_then_all_names(void **state)
 {
 	struct fixture *fixture = *state;
