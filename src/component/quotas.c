@@ -9,13 +9,14 @@
 struct quotas {
 	struct network *unlimited;
 	size_t unlimited_count;
-	struct limiter *registrations;
+	struct limiter *registrations, *components;
 };
 
 struct quotas *quotas_new(const struct settings *settings, struct hash_key seed)
 {
 	const struct conf_list *list = &settings->limits.unlimited_from;
 	const struct conf_per_time *registrations = &settings->limits.registrations;
+	const struct conf_per_time *components = &settings->router.connects;
 	struct quotas *quotas = mem_zalloc(MEM_OTHER, sizeof(*quotas));
 
 	quotas->unlimited = mem_zalloc(MEM_OTHER, list->count * sizeof(*quotas->unlimited));
@@ -24,6 +25,7 @@ struct quotas *quotas_new(const struct settings *settings, struct hash_key seed)
 			quotas->unlimited_count++;
 	}
 	quotas->registrations = limiter_new(seed, registrations->count, registrations->per_ms);
+	quotas->components = limiter_new(seed, components->count, components->per_ms);
 	return quotas;
 }
 
@@ -35,6 +37,7 @@ void quotas_free(struct quotas **taken)
 	if (!quotas)
 		return;
 	limiter_free(&quotas->registrations);
+	limiter_free(&quotas->components);
 	mem_free(quotas->unlimited);
 	mem_free(quotas);
 }
@@ -48,10 +51,21 @@ static bool is_unlimited(const struct quotas *quotas, const struct address *addr
 	return false;
 }
 
-bool quotas_registration(struct quotas *quotas, const char *peer, int64_t now_ms)
+static bool take(const struct quotas *quotas, struct limiter *limiter, const char *peer,
+		 int64_t now_ms)
 {
 	struct address address;
 
 	return !address_of_peer(peer, &address) || is_unlimited(quotas, &address) ||
-	       limiter_take(quotas->registrations, address_customer(&address), now_ms);
+	       limiter_take(limiter, address_customer(&address), now_ms);
+}
+
+bool quotas_registration(struct quotas *quotas, const char *peer, int64_t now_ms)
+{
+	return take(quotas, quotas->registrations, peer, now_ms);
+}
+
+bool quotas_component(struct quotas *quotas, const char *peer, int64_t now_ms)
+{
+	return take(quotas, quotas->components, peer, now_ms);
 }

@@ -18,3 +18,5 @@ void quotas_free(struct quotas **quotas);
  * is who has no address. Any thread.
  */
 bool quotas_registration(struct quotas *quotas, const char *peer, int64_t now_ms);
+/* The same of a component's connection to the router, router.connects. */
+bool quotas_component(struct quotas *quotas, const char *peer, int64_t now_ms);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/network.h"
 #include "base/toml.h"
+#include "component/settings_private.h"
 #include "jid/jid.h"
 
 /* clang-format off */
@@ -26,6 +27,10 @@
 #define LATER(name, kind, member, only, sentence, words)                                         \
 	{.key = name, .type = kind, .offset = AT(member), .preset = only, .text = sentence,          \
 	 .choices = words, .off = only}
+
+#define TABLES(name, member, table, sentence)                                                    \
+	{.key = name, .type = CONF_TABLES, .offset = AT(member), .preset = "[]", .text = sentence,   \
+	 .sub = table##_options, .sub_size = sizeof(struct table)}
 
 #define ROUTER_ADDRESS "127.0.0.1:5347"
 
@@ -86,6 +91,19 @@ const struct conf_option settings_options[] = {
 	LATER("router.ca", CONF_TEXT, router.ca, "",
 		"a file: who signs the router's certificate", NULL),
 
+	TABLES("router.login", router.logins, settings_login, "who else logs in at the router, and what it may"),
+	TABLES("router.alias", router.aliases, settings_alias, "other names of names at the router"),
+	TABLES("router.rule", router.rules, settings_rule,
+		"the router's packet filter: of its rules the first that fits decides, without one all passes"),
+	SETTING("router.rate", CONF_RATE, router.rate, "off",
+		"how fast a component may send; off: as it likes"),
+	SETTING("router.burst", CONF_SIZE, router.burst, "4 MB",
+		"what a component may send at once before its rate counts"),
+	SETTING("router.connects", CONF_PER_TIME, router.connects, "off",
+		"connections to the router per address, /64 for IPv6; not from limits.unlimited_from"),
+	SETTING("router.allow", CONF_LIST, router.allow, "[]",
+		"networks that components may connect from; empty: all"),
+
 	SETTING("storage.url", CONF_TEXT, storage.url, "sqlite:jackdaw.db",
 		"the database, relative to data.dir; or memory:"),
 	CHOICE("storage.durability", storage.durability, "full",
@@ -126,7 +144,7 @@ const struct conf_option settings_options[] = {
 		"per /64 for IPv6; 0: no limit", NULL),
 	SETTING("limits.unlimited_from", CONF_LIST, limits.unlimited_from,
 		"[\"127.0.0.0/8\", \"::1\"]",
-		"networks without connections_per_address, login_attempts and registrations"),
+		"networks without connections_per_address, login_attempts, registrations and router.connects"),
 	LATER("limits.login_attempts", CONF_PER_TIME, limits.login_attempts, "off",
 		"failed ones, per account and address; ten times that per address", NULL),
 	SETTING("limits.registrations", CONF_PER_TIME, limits.registrations, "10 per hour",
@@ -171,23 +189,6 @@ bool settings_serves(const struct settings *settings, struct slice domain)
 	return false;
 }
 
-/* What is wrong, and at which key; item: of which of its tables, from 0. */
-struct finding {
-	const char *section, *key;
-	size_t item;
-	struct conf_error *error;
-};
-
-static int PRINTF_LIKE(2, 3) wrong(struct finding *finding, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(finding->error->text, sizeof(finding->error->text), format, args);
-	va_end(args);
-	return -EINVAL;
-}
-
 /* A domain is written as it is compared: prepared. */
 static int check_domains(const struct settings *settings, struct finding *finding)
 {
@@ -211,13 +212,24 @@ static int check_domains(const struct settings *settings, struct finding *findin
 	return 0;
 }
 
-/* What parts call themselves at the router; a component of that name would get what is for them. */
-static bool is_part(const char *name)
+/* A component of that name would get what is for them. */
+bool settings_is_part(const char *name)
 {
 	static const char *const parts[] = {"router", "c2s", "sm", "s2s"};
 
 	for (size_t i = 0; i < countof(parts); i++) {
 		if (!strcmp(parts[i], name))
+			return true;
+	}
+	return false;
+}
+
+bool settings_is_component(const struct settings *settings, const char *name)
+{
+	for (size_t i = 0; i < settings->components.count; i++) {
+		const struct settings_component *component = settings->components.items[i];
+
+		if (!strcmp(component->name, name))
 			return true;
 	}
 	return false;
@@ -236,7 +248,7 @@ static int check_component(const struct settings *settings, struct finding *find
 			     buf_text(&domain));
 	if (settings_serves(settings, slice_of(name)))
 		return wrong(finding, "component: \"%.200s\" is one of domains", name);
-	if (is_part(name))
+	if (settings_is_part(name))
 		return wrong(finding, "component: \"%.200s\" is the name of a part", name);
 	for (size_t other = 0; other < finding->item; other++) {
 		const struct settings_component *before = settings->components.items[other];
@@ -349,6 +361,10 @@ static const struct {
 	{"process", "workers", check_workers},
 	{"limits", "stanza", check_burst},
 	{"limits", "unlimited_from", check_networks},
+	{"router", "login", settings_check_logins},
+	{"router", "alias", settings_check_aliases},
+	{"router", "rule", settings_check_rules},
+	{"router", "allow", settings_check_allow},
 };
 
 /* Where a key stands in the text; the file as a whole when it is not there. */
@@ -370,6 +386,8 @@ static void find_place(struct slice text, const struct finding *finding)
 		value = value->child;
 		for (size_t at = 0; at < finding->item && value->next; at++)
 			value = value->next;
+		if (finding->member && toml_get(value, finding->member))
+			value = toml_get(value, finding->member);
 	}
 	if (value) {
 		error->line = value->line;
@@ -384,7 +402,7 @@ int settings_parse(const char *name, struct slice text, struct settings *setting
 	int rc = conf_parse(name, text, settings_options, settings, conf, error);
 
 	for (size_t i = 0; !rc && i < countof(checks); i++) {
-		struct finding finding = {checks[i].section, checks[i].key, 0, error};
+		struct finding finding = {checks[i].section, checks[i].key, 0, error, NULL};
 
 		rc = checks[i].check(settings, &finding);
 		if (!rc)

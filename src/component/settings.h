@@ -11,6 +11,20 @@ struct settings_component {
 	const char *name, *secret;
 };
 
+struct settings_login {
+	const char *name, *password;
+	struct conf_list may; /* "bind", "default-route", "log", "all" */
+};
+
+struct settings_alias {
+	const char *name, *target;
+};
+
+struct settings_rule {
+	const char *from, *to, *what, *error, *redirect;
+	bool log;
+};
+
 enum settings_router_tls { ROUTER_TLS_OFF, ROUTER_TLS_STARTTLS, ROUTER_TLS_REQUIRED };
 
 struct settings {
@@ -34,6 +48,10 @@ struct settings {
 	struct {
 		const char *connect, *user, *password, *ca;
 		int tls;
+		struct conf_tables logins, aliases, rules;
+		int64_t rate, burst;
+		struct conf_per_time connects;
+		struct conf_list allow;
 	} router;
 	struct {
 		const char *url;
@@ -79,5 +97,8 @@ int settings_parse(const char *name, struct slice text, struct settings *setting
 		   struct conf **conf, struct conf_error *error);
 int settings_load(const char *path, struct settings *settings, struct conf **conf,
 		  struct conf_error *error);
+
+/* The condition of a rule, an enum stanza_error; -1 when there is none of that name. */
+int settings_condition(const char *name);
 
 bool settings_serves(const struct settings *settings, struct slice domain);

@@ -7,18 +7,28 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "jid/jid.h"
+#include "router/access.h"
 #include "router/external.h"
+#include "router/gate.h"
+#include "router/rules.h"
 #include "sx/plugins.h"
 #include "xml/nad.h"
 
-enum { LOGIN_MS = 30000, LISTENERS_MAX = 16 };
+/*
+ * Until it has proven who it is, a stream may cost little: elements hardly larger than a login has, so many answers, so
+ * many streams at once; the oldest makes room, for a login takes less time than any flood needs.
+ */
+enum { LOGIN_MS = 30000, LISTENERS_MAX = 16, LOGINS_MAX = 10, WAITING_MAX = 256 };
 
 struct router {
 	struct worker *worker;
 	struct log log;
 	struct conn_options options;
 	const void *plugin_conf[1];
-	struct list streams;
+	struct list streams, waiting; /* waiting: not logged in yet, oldest first */
+	unsigned waiting_count;
+	struct gate gate;
+	struct link_policy policy;
 	struct mio_listener *listeners[LISTENERS_MAX];
 	unsigned listener_count;
 	bool draining;
@@ -26,12 +36,13 @@ struct router {
 
 /* One component's stream. external: it speaks XEP-0114. */
 struct stream {
-	struct list link_entry;
+	struct list link_entry, waiting_entry;
 	struct router *router;
 	struct conn *conn;
 	struct auth_digest *digest; /* while it logs in */
 	const struct settings_component *external; /* who it says that it is; NULL: a native one */
 	struct link_peer *peer;     /* once it is OPEN */
+	unsigned logins;            /* tried */
 };
 
 /* -- login ------------------------------------------------------------------------------------------ */
@@ -43,9 +54,7 @@ static void offer_mechanisms(void *owner, struct sx *sx, void (*offer)(void *to,
 
 static const char *password_of(void *arg, const char *user)
 {
-	const struct settings *settings = arg;
-
-	return strcmp(user, settings->router.user) == 0 ? settings->router.password : NULL;
+	return access_password(arg, user);
 }
 
 static void refuse(struct sx *sx, enum sx_sasl_failure failure, const char *text)
@@ -82,6 +91,10 @@ static void login_step(void *owner, struct sx *sx, const char *mechanism, bool i
 		refuse(sx, SX_SASL_INVALID_MECHANISM, NULL);
 		return;
 	}
+	if (mechanism && ++stream->logins > LOGINS_MAX) {
+		conn_close(stream->conn, SX_POLICY_VIOLATION, "too many logins");
+		return;
+	}
 	if (mechanism) {
 		auth_digest_free(&stream->digest);
 		stream->digest = auth_digest_new("jabberd-router", "jabberd-router",
@@ -112,7 +125,7 @@ static void login_dropped(void *owner, struct sx *sx)
 }
 
 static const struct sx_sasl_server_conf sasl_conf = {
-	.mechanisms = offer_mechanisms, .step = login_step, .dropped = login_dropped};
+	.mechanisms = offer_mechanisms, .step = login_step, .dropped = login_dropped, .attempts = LOGINS_MAX};
 static const struct sx_plugin *const plugins[] = {&sx_sasl_server, NULL};
 
 /* -- login by XEP-0114 ---------------------------------------------------------------------------- */
@@ -174,11 +187,27 @@ static void handshake(struct stream *stream, const struct nad *nad)
 
 /* -- streams ---------------------------------------------------------------------------------------- */
 
+static bool permits(void *arg, struct link_peer *peer, enum link_permit what, struct slice name)
+{
+	const struct stream *stream = arg;
+
+	return access_permits(settings_of(stream), jid_local(sx_identity(conn_sx(stream->conn))), what, name);
+}
+
+static void wait_no_more(struct stream *stream)
+{
+	if (list_empty(&stream->waiting_entry))
+		return;
+	list_remove(&stream->waiting_entry);
+	stream->router->waiting_count--;
+}
+
 static void opened(void *owner, struct conn *conn)
 {
 	struct stream *stream = owner;
-	struct link_peer_options options = {.role = LINK_DOWN};
+	struct link_peer_options options = {.role = LINK_DOWN, .permits = permits, .arg = stream};
 
+	wait_no_more(stream);
 	if (!stream->peer)
 		stream->peer = link_peer_new(stream->router->worker->link, conn, &options);
 	metric_add(stream->router->worker->process, METRIC_PEERS, 1);
@@ -204,6 +233,7 @@ static void forget(struct stream *stream)
 		metric_add(stream->router->worker->process, METRIC_PEERS, -1);
 	link_peer_free(&stream->peer);
 	auth_digest_free(&stream->digest);
+	wait_no_more(stream);
 	list_remove(&stream->link_entry);
 	mem_free(stream);
 }
@@ -220,13 +250,31 @@ static void closed(void *owner, struct conn *conn, enum conn_end end)
 static const struct conn_handler handler = {
 	.header = header, .open = opened, .packet = received, .closed = closed};
 
+static void make_room(struct router *router)
+{
+	struct stream *oldest = container_of(router->waiting.next, struct stream, waiting_entry);
+
+	if (router->waiting_count < WAITING_MAX)
+		return;
+	conn_kill(&oldest->conn);
+	forget(oldest);
+}
+
 static void accepted(int given, void *arg)
 {
 	struct router *router = arg;
-	struct stream *stream = mem_zalloc(MEM_LINK, sizeof(*stream));
+	struct stream *stream;
 
+	if (!gate_admits(&router->gate, &given)) {
+		mio_refuse(router->worker->mio, given);
+		return;
+	}
+	make_room(router);
+	stream = mem_zalloc(MEM_LINK, sizeof(*stream));
 	stream->router = router;
 	list_append(&router->streams, &stream->link_entry);
+	list_append(&router->waiting, &stream->waiting_entry);
+	router->waiting_count++;
 	stream->conn = conn_accept(router->worker->conns, given, &router->options, stream);
 }
 
@@ -255,17 +303,24 @@ static int listen_all(struct router *router, struct buf *why)
 static int start(void *state, struct worker *worker, struct buf *why)
 {
 	struct xml_limits limits = {.stanza_bytes = 4 << 20, .depth = 200, .attributes = 1000};
+	const struct settings *settings = worker->process->settings;
 	struct router *router = state;
 
 	router->worker = worker;
 	router->log = (struct log){worker->ring, "router", NULL};
 	list_init(&router->streams);
+	list_init(&router->waiting);
+	gate_init(&router->gate, worker->mio, settings, worker->process->quotas, &router->log);
+	rules_init(&router->policy, settings, &router->log);
+	link_set_policy(worker->link, &router->policy);
 	router->plugin_conf[0] = &sasl_conf;
 	router->options = (struct conn_options){
 		.stream = {.type = SX_SERVER, .plugins = plugins, .plugin_conf = router->plugin_conf,
-			   .before_auth = {.stanza_bytes = 16 << 10, .depth = 10, .attributes = 50}, .after_auth = limits},
+			   .before_auth = {.stanza_bytes = 4 << 10, .depth = 5, .attributes = 20}, .after_auth = limits},
 		.handler = &handler,
 		.login_ms = LOGIN_MS,
+		.rate = settings->router.rate,
+		.burst = settings->router.burst,
 		.out_max = 64 << 20,
 	};
 	return mio_worker(worker->mio) ? 0 : listen_all(router, why);
@@ -311,6 +366,8 @@ static void stop(void *state)
 		stream->peer = NULL; /* link's to free: the loops stopped, nobody would hear of it */
 		forget(stream);
 	}
+	rules_fini(&router->policy);
+	gate_fini(&router->gate);
 }
 
 const struct component router_component = {

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* Who may connect to the router at all. */
+#include "router/gate.h"
+
+#include "base/mem.h"
+#include "base/network.h"
+
+enum { NAME_MAX_BYTES = 128 };
+
+void gate_init(struct gate *gate, struct mio *mio, const struct settings *settings,
+	       struct quotas *quotas, const struct log *log)
+{
+	const struct conf_list *allow = &settings->router.allow;
+
+	*gate = (struct gate){.mio = mio, .settings = settings, .quotas = quotas, .log = log};
+	gate->allowed = mem_zalloc(MEM_LINK, allow->count * sizeof(*gate->allowed));
+	for (size_t at = 0; at < allow->count; at++)
+		network_parse(allow->items[at], &gate->allowed[at]);
+}
+
+void gate_fini(struct gate *gate)
+{
+	mem_free(gate->allowed);
+	gate->allowed = NULL;
+}
+
+static bool is_allowed(const struct gate *gate, const char *name)
+{
+	struct address address;
+
+	if (!gate->settings->router.allow.count || !address_of_peer(name, &address))
+		return true;
+	for (size_t at = 0; at < gate->settings->router.allow.count; at++) {
+		if (network_has(&gate->allowed[at], &address))
+			return true;
+	}
+	return false;
+}
+
+static void say(struct gate *gate, const char *name, const char *why)
+{
+	if (mio_now_ms(gate->mio) < gate->silent_until_ms) {
+		gate->unsaid++;
+		return;
+	}
+	gate->silent_until_ms = mio_now_ms(gate->mio) + GATE_SILENT_MS;
+	log_warn(gate->log,
+		 "a connection from %s was closed: %s; %llu others since the last such line", name,
+		 why, (unsigned long long)gate->unsaid);
+	gate->unsaid = 0;
+}
+
+static bool admits(struct gate *gate, const char *name)
+{
+	const char *why = NULL;
+
+	if (!is_allowed(gate, name))
+		why = "it is in no network of router.allow";
+	else if (!quotas_component(gate->quotas, name, mio_now_ms(gate->mio)))
+		why = "its address comes more often than router.connects";
+	if (why)
+		say(gate, name, why);
+	return !why;
+}
+
+/* Never called: nothing is dispatched while a name is asked for. */
+static void ignore(struct mio_sock *sock)
+{
+}
+
+static const struct mio_sock_handler handler = {.readable = ignore, .writable = ignore};
+
+bool gate_admits(struct gate *gate, int *given)
+{
+	char name[NAME_MAX_BYTES] = "";
+	struct mio_sock sock = {0};
+
+	if (!gate->settings->router.allow.count && !gate->settings->router.connects.count)
+		return true;
+	mio_sock_take(gate->mio, &sock, *given, &handler, 0);
+	mio_peer_name(&sock, name, sizeof(name));
+	*given = mio_sock_give(&sock);
+	return admits(gate, name);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who may connect to the router at all: networks, and how often an address (component-protocol.md
+ * section 8). Whoever comes by a Unix socket may: its path has a mode. What is refused is said once
+ * in a while, with the number of others.
+ */
+#pragma once
+
+#include "base/log.h"
+#include "component/quotas.h"
+#include "component/settings.h"
+#include "mio/mio.h"
+
+enum { GATE_SILENT_MS = 10000 };
+
+struct network;
+
+struct gate {
+	struct mio *mio;
+	const struct settings *settings;
+	struct quotas *quotas;
+	const struct log *log;
+	struct network *allowed; /* as many as settings has */
+	uint64_t unsaid;
+	int64_t silent_until_ms;
+};
+
+/* All are borrowed. */
+void gate_init(struct gate *gate, struct mio *mio, const struct settings *settings,
+	       struct quotas *quotas, const struct log *log);
+void gate_fini(struct gate *gate);
+/* What mio_accept() gave; it may have another number afterwards. False: it is to be refused. */
+bool gate_admits(struct gate *gate, int *given);
