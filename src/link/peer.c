@@ -113,8 +113,7 @@ static unsigned check_bind(struct link_peer *peer, const struct nad *nad, struct
 
 	if (!permits(peer, LINK_PERMIT_BIND, name))
 		return 403;
-	if (route && (!nad_attr(nad, 0, NULL, "multi", &multi) || route->part || route->target ||
-		      route_has_peer(route, peer)))
+	if (route && (!nad_attr(nad, 0, NULL, "multi", &multi) || route->part || route->target))
 		return 409;
 	if (!route && table_count(&link->routes) >= LINK_NAMES_MAX)
 		return 409;
@@ -126,7 +125,7 @@ static unsigned check_bind(struct link_peer *peer, const struct nad *nad, struct
 	}
 	if (nad_find_child(nad, 0, NS_COMPONENT, "log") >= 0 && !permits(peer, LINK_PERMIT_LOG, name))
 		return 403;
-	return 0;
+	return route && route_has_peer(route, peer) ? 409 : 0; /* jabberd2 would send it half of all twice */
 }
 
 /* All names that others serve; from now on it hears of those that come and go. */

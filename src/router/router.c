@@ -15,8 +15,8 @@
 #include "xml/nad.h"
 
 /*
- * Until it has proven who it is, a stream may cost little: elements hardly larger than a login has, so many answers, so
- * many streams at once; the oldest makes room, for a login takes less time than any flood needs.
+ * Until it has proven who it is, a stream may cost little: elements with nothing inside but text, hardly larger than a
+ * login has, so many answers, so many streams at once; the oldest makes room, for a login takes less time than any flood.
  */
 enum { LOGIN_MS = 30000, LISTENERS_MAX = 16, LOGINS_MAX = 10, WAITING_MAX = 256 };
 
@@ -142,8 +142,10 @@ static void header(void *owner, struct conn *conn)
 	struct sx *sx = conn_sx(conn);
 	char quoted[LOG_QUOTE];
 
-	if (sx_identity(sx) || !slice_is(sx_peer_ns(sx), NS_EXTERNAL))
+	if (sx_identity(sx) || !slice_is(sx_peer_ns(sx), NS_EXTERNAL)) {
+		sx_set_from(sx, sx_to(sx)); /* whatever they call us (section 1) */
 		return;
+	}
 	sx_ignore_version(sx);
 	stream->external = external_find(settings_of(stream), sx_to(sx));
 	if (stream->external) {
@@ -316,7 +318,7 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	router->plugin_conf[0] = &sasl_conf;
 	router->options = (struct conn_options){
 		.stream = {.type = SX_SERVER, .plugins = plugins, .plugin_conf = router->plugin_conf,
-			   .before_auth = {.stanza_bytes = 4 << 10, .depth = 5, .attributes = 20}, .after_auth = limits},
+			   .before_auth = {.stanza_bytes = 4 << 10, .depth = 1, .attributes = 20}, .after_auth = limits},
 		.handler = &handler,
 		.login_ms = LOGIN_MS,
 		.rate = settings->router.rate,

@@ -2,11 +2,11 @@
 /*
  * Fuzzes what a component says to the router, and a router to its component.
  *
- * The first byte says which: even, a component that has bound x.example; odd, a router that took
- * our name. The rest is the inside of an OPEN stream whose default namespace is that of components.
- * Every element goes through the codec, where what was printed must read back as the same, and to
- * the peer, behind which two workers have parts that answer what comes from it. All that is sent
- * must be XML.
+ * The first byte says which: even, a component that has bound x.example, also as a log sink, at a
+ * router with rules and aliases; odd, a router that took our name. The rest is the inside of an
+ * OPEN stream whose default namespace is that of components. Every element goes through the codec,
+ * where what was printed must read back as the same, and to the peer, behind which two workers have
+ * parts that answer what comes from it. All that is sent must be XML.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "conn/conn.h"
 #include "jid/jid.h"
+#include "link/policy.h"
 #include "link/table.h"
 #include "mio/sim.h"
 #include "stanza/stanza.h"
@@ -26,7 +27,30 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 	"<stream:stream xmlns:stream='http://etherx.jabber.org/streams' xmlns='" NS_COMPONENT      \
 	"' version='1.0' id='1'>"
 
+#define BIND "<bind name='x.example'><log/></bind>"
+
 enum { WORKERS = 2 };
+
+#define TEXT(literal)                                                                              \
+	{                                                                                          \
+		literal, sizeof(literal) - 1                                                       \
+	}
+
+static const struct link_rule rules[] = {
+	{.from = TEXT("bad@*"), .to = TEXT("*"), .error = 403, .log = true},
+	{.from = TEXT("*"), .to = TEXT("old@[a-c]*"), .redirect = "x.example"},
+	{.from = TEXT("*"),
+	 .to = TEXT("*"),
+	 .what = TEXT("iq/query?xmlns=jabber:iq:register"),
+	 .error = 405},
+	{.what = TEXT("session?action=delete"), .error = 407},
+};
+static const struct link_alias aliases[] = {
+	{TEXT("alias.example"), TEXT("x.example")},
+	{TEXT("ours.example"), TEXT("a.example")},
+};
+static const struct link_policy policy = {
+	.rules = rules, .rule_count = 4, .aliases = aliases, .alias_count = 2};
 
 /* conn's part is played by this: link asks it for its stream alone. */
 struct conn {
@@ -97,6 +121,8 @@ static int start_worker(struct mio *mio, void *arg)
 		.name = "c2s", .belongs = LINK_BY_C2S, .packet = answer, .part = parts};
 	link_attach(parts->link, &parts->sm);
 	link_attach(parts->link, &parts->c2s);
+	if (room->role == LINK_DOWN)
+		link_set_policy(parts->link, &policy);
 	return 0;
 }
 
@@ -209,7 +235,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	room.conn.sx = sx_new(&env, &options, &handler, &room);
 	sx_start(room.conn.sx);
 	say(&room, HEADER, sizeof(HEADER) - 1);
-	say(&room, "<bind name='x.example'/>", 24);
+	say(&room, BIND, sizeof(BIND) - 1);
 	if (size)
 		say(&room, data + 1, size - 1);
 	link_peer_free(&room.peer);

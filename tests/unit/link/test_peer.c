@@ -131,6 +131,12 @@ static void asks_what_is_permitted(void **state)
 	fixture->room.no_default = true;
 	remote_say(&fixture->a, "<bind name='z.example'/><bind name='w.example'><default/></bind>");
 	remote_expect(&fixture->a, "<bind error='403'/><bind error='403'><default/></bind>");
+	/* In the order of section 4.1: that it has the name already is looked at last. */
+	fixture->room.no_log = true;
+	remote_say(&fixture->a, "<bind name='x.example' multi='to'><log/></bind><bind "
+				"name='x.example'><log/></bind>");
+	remote_expect(&fixture->a,
+		      "<bind multi='to' error='403'><log/></bind><bind error='409'><log/></bind>");
 	remote_say(&fixture->a, "<route from='x.example' to='w.example'/>");
 	remote_expect(&fixture->a, "<route from='x.example' to='w.example' error='404'/>");
 }

@@ -1,0 +1,205 @@
+#!/usr/bin/python3
+"""
+What components were recorded to say to jabberd2's router, said to ours and to jabberd2's own: the answers are the same.
+
+jabberd2's router is asked so that the player is known to be right; DIFFERENT says where ours differs on purpose.
+"""
+import hashlib
+import os
+
+
+from harness import Deployment, free_port, scenarios
+from jabberd2 import Jabberd2, _write
+from transcripts import ACCEPT, COMPONENT, STREAM, Player, Wire
+
+DATA = os.path.join(os.path.dirname(__file__), '..', 'data')
+
+OURS = '''
+[[router.login]]
+name = "lim"
+password = "secret"
+[[router.alias]]
+name = "alias.example"
+target = "target.example"
+[[component]]
+name = "leg.example"
+secret = "secret"
+[[component]]
+name = "v.example"
+secret = "secret"
+'''
+RULES = '''
+[[router.rule]]
+from = "bad@x.example"
+to = "*"
+error = "forbidden"
+[[router.rule]]
+from = "*"
+to = "old@b.example"
+redirect = "new@b2.example"
+[[router.rule]]
+from = "*"
+to = "*"
+what = "message/body"
+error = "not-acceptable"
+'''
+FILTER = '''<filter><rule from='bad@x.example' to='*' error='forbidden'/>
+<rule from='*' to='old@b.example' redirect='new@b2.example'/>
+<rule from='*' to='*' what='message/body' error='not-acceptable'/></filter>'''
+
+ALIAS = '2.7.0 makes no route for an alias (component-protocol.md section 5); ours leads to its target'
+XEP_0114 = 'ours does what XEP-0114 says where jabberd2 drops silently or does not swap addresses (section 9)'
+DIFFERENT = {
+    'router-core.txt': {
+        'alias: route to alias.example (default is B)': ALIAS,
+        'log sink S': ALIAS + ', and is advertised to who comes later',
+        'XML error after open': 'the target of an alias stands there twice in 2.7.0 and is never told to be gone (section 5)',
+    },
+    'router-auth.txt': {'entity decl': 'a DTD is restricted-xml (RFC 6120 section 11.1), whatever the parser says of it'},
+    'router-legacy-filter.txt': {
+        'legacy component, no to': 'a header that only carries an error has a version (RFC 6120 section 4.9.1.2)',
+        'legacy sends from a wrong domain': XEP_0114,
+        'legacy to unbound': XEP_0114,
+        'legacy without to': XEP_0114,
+        'legacy without from': XEP_0114,
+        'legacy log in with version 1.0': 'the password of native parts opens nothing here: no SASL is offered',
+    },
+}
+
+
+class Router(Jabberd2):
+    """jabberd2's router alone, configured as it was when the transcripts were recorded."""
+
+    def __init__(self, folder, router_port, rules=''):
+        self.rules = rules
+        super().__init__(folder, router_port, parts=('router',))
+
+    def _router(self):
+        text = super()._router()
+        _write(f'{self.dir}/users.xml', '<users>' + ''.join(
+            f'<user><name>{name}</name><secret>secret</secret></user>' for name in ('jabberd', 'lim')) + '</users>')
+        _write(f'{self.dir}/filter.xml', self.rules or '<filter/>')
+        return text.replace('<secret>unused</secret>', '<secret>secret</secret>').replace(
+            '<aci>', "<aliases><alias name='alias.example' target='target.example'/></aliases><aci>")
+
+
+def _enter_external(player, name='X'):
+    """As a legacy component that is in: where it was thrown out before, for what follows in the transcript."""
+    wire = player.wires.get(name)
+    if wire and not wire.closed:
+        return
+    wire = player.wires[name] = Wire(player.port)
+    header = f"<stream:stream xmlns='{ACCEPT}' xmlns:stream='{STREAM}' to='leg.example'>"
+    wire.send(header)
+    wire.told.feed(header)
+    wire.until(lambda items: wire.heard.id)
+    wire.told.id = wire.heard.id
+
+    wire.send(f"<handshake>{hashlib.sha1((wire.heard.id + 'secret').encode()).hexdigest()}</handshake>")
+    wire.until(lambda items: len(items) > 1)
+    wire.heard.take()
+    wire.told.take()
+
+
+def _close(*names):
+    def close(player):
+        for name in names:
+            player.wires[name].close()
+    return close
+
+
+def _bind(name, *domains):
+    def bind(player):
+        wire = player.wire(name)
+        for domain in domains:
+            assert wire.bind(domain) is None
+        wire.told.names = set(wire.heard.names)
+    return bind
+
+
+BEFORE = {
+    'router-core.txt': {'default owner B drops (RST-less close)': _close('B')},
+    'router-auth.txt': {},
+    'router-legacy-filter.txt': {
+        'legacy component, no to': _bind('A', 'a.example'),
+        'legacy to unbound': _enter_external,
+        'legacy without to': _enter_external,
+        'legacy without from': _enter_external,
+        'error route to legacy': _enter_external,
+        'legacy closes': _close('X2', 'X3'),
+        'FILTER': _bind('B', 'b.example', 'b2.example'),
+    },
+}
+
+
+def _with_ours(run, extra=OURS):
+    with Deployment(extra=extra) as deployment:
+        deployment.start('router')
+        return run(deployment.router_port)
+
+
+def _with_jabberd2(run, rules=''):
+    with Deployment() as deployment:
+        port = free_port()
+        with Router(deployment.dir, port, rules):
+            return run(port)
+
+
+def _compare(name, rules=False):
+    path = os.path.join(DATA, name)
+    theirs = _with_jabberd2(lambda port: Player(port, BEFORE[name]).play(path), FILTER if rules else '')
+    assert not theirs, f'the transcript is played wrongly: {theirs}'
+    expected = DIFFERENT[name]
+    ours = _with_ours(lambda port: Player(port, BEFORE[name], expected).play(path), OURS + (RULES if rules else ''))
+    unexpected = [(title, *ours[title]) for title in ours if title not in expected]
+    assert not unexpected, '\n'.join(map(str, unexpected))
+    assert set(ours) == set(expected), f'these are the same now: {set(expected) - set(ours)}'
+
+
+def names_routes_and_sinks_are_as_recorded():
+    _compare('router-core.txt')
+
+
+def logins_are_as_recorded():
+    _compare('router-auth.txt')
+
+
+def legacy_components_and_the_filter_are_as_recorded():
+    _compare('router-legacy-filter.txt', rules=True)
+
+
+def _choices(port, count):
+    """Which of so many components each of 200 users gets, with all of them and after the first has left."""
+    wires = [Wire(port).login() for _ in range(count)]
+    for wire in wires:
+        assert wire.bind('m.example', 'multi') is None
+    sender = Wire(port).login()
+    assert sender.bind('sender.example') is None
+    return [_choose(sender, wires), (wires.pop(0).close(), sender.sync(), _choose(sender, wires))[-1]]
+
+
+def _choose(sender, wires):
+    for number in range(200):
+        sender.send(f"<route xmlns='{COMPONENT}' to='m.example' from='sender.example'><message xmlns='jabber:client' "
+                    f"to='user{number}@M.example/r{number % 3}' id='{number}'/></route>")
+    sender.sync()
+    chosen = {}
+    for index, wire in enumerate(wires):
+        wire.sync()
+        for route in wire.heard.take():
+            if route[0] == f'{{{COMPONENT}}}route':
+                chosen[dict(route[3][0][1])['id']] = index
+    assert len(chosen) == 200
+    return chosen
+
+
+def users_are_spread_as_by_jabberd2():
+    for count in (2, 3):
+        ours, theirs = _with_ours(lambda port: _choices(port, count)), _with_jabberd2(lambda port: _choices(port, count))
+        assert ours == theirs
+        assert len(set(ours[0].values())) == count
+
+
+if __name__ == '__main__':
+    scenarios(names_routes_and_sinks_are_as_recorded, logins_are_as_recorded,
+              legacy_components_and_the_filter_are_as_recorded, users_are_spread_as_by_jabberd2)
