@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include "component/settings.h"
 
-/* What is wrong, and at which key; item: of which of its tables, from 0; member: at which key there, or NULL. */
+/* What is wrong, and at which key; item: of which of its tables, from 0; member: at which key
+ * there, or NULL. */
 struct finding {
 	const char *section, *key;
 	size_t item;
@@ -28,7 +29,8 @@ static inline int PRINTF_LIKE(2, 3) wrong(struct finding *finding, const char *f
 bool settings_is_part(const char *name); /* what parts call themselves at the router */
 bool settings_is_component(const struct settings *settings, const char *name);
 
-extern const struct conf_option settings_login_options[], settings_alias_options[], settings_rule_options[];
+extern const struct conf_option settings_login_options[], settings_alias_options[],
+	settings_rule_options[];
 
 int settings_check_logins(const struct settings *settings, struct finding *finding);
 int settings_check_aliases(const struct settings *settings, struct finding *finding);

@@ -7,14 +7,15 @@
 #include "stanza/stanza.h"
 #include "xml/nad.h"
 
-/* What a rule is asked about: the bare addresses of the payload, and the first of its elements, -1: there is none. */
+/* What a rule is asked about: the bare addresses of the payload, and the first of its elements, -1:
+ * there is none. */
 struct question {
 	struct slice from, to;
 	const struct nad *nad;
 	int elem;
 };
 
-/* -- paths ------------------------------------------------------------------------------------------- */
+/* -- paths -- */
 
 /* Up to the sign; *text moves behind it. The whole when the sign is not there. */
 static struct slice cut(struct slice *text, char sign)
@@ -26,7 +27,8 @@ static struct slice cut(struct slice *text, char sign)
 	return head;
 }
 
-/* The next name of a path; what stands behind a ? has slashes of its own. *last: nothing but a condition follows. */
+/* The next name of a path; what stands behind a ? has slashes of its own. *last: nothing but a
+ * condition follows. */
 static struct slice next_step(struct slice *path, bool *last)
 {
 	size_t len = 0;
@@ -87,27 +89,31 @@ static bool finds(const struct nad *nad, int elem, struct slice path)
 	return false;
 }
 
-/* -- rules ------------------------------------------------------------------------------------------- */
+/* -- rules -- */
 
 /* What is absent is fit by what is absent alone. */
 static bool fits_address(struct slice pattern, struct slice address)
 {
-	return address.len && pattern.len ? pattern_match(pattern, address) : !address.len && !pattern.len;
+	return address.len && pattern.len ? pattern_match(pattern, address)
+					  : !address.len && !pattern.len;
 }
 
-static const struct link_rule *find_rule(const struct link_policy *policy, const struct question *question)
+static const struct link_rule *find_rule(const struct link_policy *policy,
+					 const struct question *question)
 {
 	for (size_t at = 0; at < policy->rule_count; at++) {
 		const struct link_rule *rule = &policy->rules[at];
 
-		if (fits_address(rule->from, question->from) && fits_address(rule->to, question->to) &&
+		if (fits_address(rule->from, question->from) &&
+		    fits_address(rule->to, question->to) &&
 		    (!rule->what.len || finds(question->nad, question->elem, rule->what)))
 			return rule;
 	}
 	return NULL;
 }
 
-static const struct link_rule *ask(const struct link_policy *policy, const struct question *question)
+static const struct link_rule *ask(const struct link_policy *policy,
+				   const struct question *question)
 {
 	const struct link_rule *rule = find_rule(policy, question);
 

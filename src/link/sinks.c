@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Log sinks, component-protocol.md section 5: names whose peers get a copy of each unicast that found its destination.
- * They are on worker 0; the others are told how many there are, and while there are some they send copies there.
- * Requests for accounts are not copied: a log need not have keys.
+ * Log sinks, component-protocol.md section 5: names whose peers get a copy of each unicast that
+ * found its destination. They are on worker 0; the others are told how many there are, and while
+ * there are some they send copies there. Requests for accounts are not copied: a log need not have
+ * keys.
  */
 #include "base/mem.h"
 #include "link/policy.h"
@@ -103,7 +104,7 @@ void sinks_drop(struct link *link)
 		sink_free(container_of(link->sinks.next, struct sink, link_entry));
 }
 
-/* -- copies ------------------------------------------------------------------------------------------ */
+/* -- copies -- */
 
 /* One that pauses may miss some. */
 static void to_all(struct link *link, struct slice printed)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Peers that ask for a pause, component-protocol.md section 4.5: routes to them wait, up to a bound, and leave in their
- * order when it ends. What routers say about names does not wait.
+ * Peers that ask for a pause, component-protocol.md section 4.5: routes to them wait, up to a
+ * bound, and leave in their order when it ends. What routers say about names does not wait.
  */
 #include "base/mem.h"
 #include "conn/conn.h"
@@ -59,9 +59,11 @@ void throttle_drop(struct link_peer *peer)
 
 static void send_all(struct link_peer *peer)
 {
-	struct slice bytes = buf_slice(&peer->waiting->bytes), lens = buf_slice(&peer->waiting->lens);
+	struct slice bytes = buf_slice(&peer->waiting->bytes),
+		     lens = buf_slice(&peer->waiting->lens);
 
-	for (uint32_t len; lens.len; lens = (struct slice){lens.data + sizeof(len), lens.len - sizeof(len)}) {
+	for (uint32_t len; lens.len;
+	     lens = (struct slice){lens.data + sizeof(len), lens.len - sizeof(len)}) {
 		struct slice one = bytes;
 
 		memcpy(&len, lens.data, sizeof(len));

@@ -84,7 +84,8 @@ static bool stays_here(const struct sm *sm, const struct jid *to)
 {
 	if (link_is_watched(sm->link))
 		return false;
-	return !jid_local(to).len || (sm->alone && link_worker_of(sm->link, to) == mio_worker(sm->mio));
+	return !jid_local(to).len ||
+	       (sm->alone && link_worker_of(sm->link, to) == mio_worker(sm->mio));
 }
 
 void sm_route(struct sm *sm, struct stanza **taken)
