@@ -58,9 +58,14 @@ struct auth_source {
 
 extern const struct auth_source auth_source_storage; /* its state is a struct storage * */
 
-/* How accounts become rows, for who writes them in a transaction of its own (import). */
+/*
+ * How accounts become rows, for who writes them in a transaction of its own (import). created: the time of a new
+ * account, which must not exist; NULL: one that exists is changed.
+ */
 struct store_txn;
-void auth_account_rows(struct store_txn *txn, struct jid *user, const struct auth_account *account, bool fresh);
+void auth_account_rows(struct store_txn *txn, struct jid *user, const struct auth_account *account,
+		       const char *created);
+bool auth_password_allowed(struct slice password); /* SASLprep, and neither empty nor too long */
 
 /* -- the engine ------------------------------------------------------------------------------------ */
 

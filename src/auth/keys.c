@@ -73,6 +73,13 @@ bool auth_prepare_password(struct slice password, struct buf *prepared)
 	return good;
 }
 
+bool auth_password_allowed(struct slice password)
+{
+	AUTO(buf_wipe) struct buf prepared = {0};
+
+	return auth_prepare_password(password, &prepared);
+}
+
 bool auth_key_derive(enum auth_hash hash, struct slice prepared, struct auth_key *key)
 {
 	uint8_t salted[64], client[64];

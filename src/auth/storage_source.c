@@ -13,26 +13,27 @@
 #define DISABLED SLICE("disabled")
 
 void auth_account_rows(struct store_txn *txn, struct jid *user, const struct auth_account *account,
-		       bool fresh)
+		       const char *created)
 {
 	struct slice owner = jid_user(user);
+	AUTO(buf_wipe) struct buf text = {0};
 
-	if (fresh)
-		store_add(txn, STORE_ACCOUNT, owner, CREATED, SLICE(""));
+	if (created)
+		store_add(txn, STORE_ACCOUNT, owner, CREATED, slice_of(created));
 	for (unsigned hash = 0; hash < AUTH_HASHES; hash++) {
 		struct slice item = slice_of(auth_hash_mechanism((enum auth_hash)hash));
-		AUTO(buf_wipe) struct buf text = {0};
 
-		if (!account->keys[hash].present) {
+		if (account->keys[hash].present) {
+			buf_clear(&text);
+			auth_key_print((enum auth_hash)hash, &account->keys[hash], &text);
+			store_put(txn, STORE_ACCOUNT, owner, item, buf_slice(&text));
+		} else if (!created) {
 			store_del(txn, STORE_ACCOUNT, owner, item);
-			continue;
 		}
-		auth_key_print((enum auth_hash)hash, &account->keys[hash], &text);
-		store_put(txn, STORE_ACCOUNT, owner, item, buf_slice(&text));
 	}
 	if (account->disabled)
 		store_put(txn, STORE_ACCOUNT, owner, DISABLED, SLICE(""));
-	else
+	else if (!created)
 		store_del(txn, STORE_ACCOUNT, owner, DISABLED);
 }
 
@@ -88,9 +89,7 @@ static void create(void *state, struct auth *auth, struct jid *user,
 	struct store_txn *txn = store_txn_new();
 	char stamp[STAMP_LEN];
 
-	auth_account_rows(txn, user, account, true);
-	store_put(txn, STORE_ACCOUNT, jid_user(user), CREATED,
-		  slice_of(stamp_print(stamp, mio_wall_ms(auth->mio), false)));
+	auth_account_rows(txn, user, account, stamp_print(stamp, mio_wall_ms(auth->mio), false));
 	storage_run(state, auth->mio, &txn, written, auth, token);
 }
 
@@ -100,7 +99,7 @@ static void change(void *state, struct auth *auth, struct jid *user,
 	struct store_txn *txn = store_txn_new();
 
 	store_need(txn, STORE_ACCOUNT, jid_user(user), CREATED);
-	auth_account_rows(txn, user, account, false);
+	auth_account_rows(txn, user, account, NULL);
 	storage_run(state, auth->mio, &txn, written, auth, token);
 }
 

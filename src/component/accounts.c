@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "component/accounts_private.h"
 #include "component/component.h"
+#include "component/intake.h"
 #include "ctl/ctl.h"
 #include "jid/jid.h"
 
@@ -484,20 +485,20 @@ static void user_import(void *arg, struct ctl_call *call)
 }
 
 static const struct ctl_command commands[] = {
-	{"user add", "JID", "makes an account", "jackdaw user add alice@example.com", true,
+	{"user add", "JID", "makes an account", "jackdaw user add alice@example.com", CTL_WHOLE,
 	 user_add},
 	{"user del", "JID", "deletes an account and all it has",
-	 "jackdaw user del alice@example.com", false, user_del},
-	{"user passwd", "JID", "sets a password", "jackdaw user passwd alice@example.com", true,
+	 "jackdaw user del alice@example.com", CTL_NOTHING, user_del},
+	{"user passwd", "JID", "sets a password", "jackdaw user passwd alice@example.com", CTL_WHOLE,
 	 user_passwd},
-	{"user list", "", "lists the accounts", "jackdaw user list", false, user_list},
+	{"user list", "", "lists the accounts", "jackdaw user list", CTL_NOTHING, user_list},
 	{"user show", "JID", "says what is known of an account",
-	 "jackdaw user show alice@example.com", false, user_show},
+	 "jackdaw user show alice@example.com", CTL_NOTHING, user_show},
 	{"user disable", "JID", "forbids an account to log in",
-	 "jackdaw user disable alice@example.com", false, user_disable},
-	{"user enable", "JID", "allows it again", "jackdaw user enable alice@example.com", false,
+	 "jackdaw user disable alice@example.com", CTL_NOTHING, user_disable},
+	{"user enable", "JID", "allows it again", "jackdaw user enable alice@example.com", CTL_NOTHING,
 	 user_enable},
-	{"user import", "FILE", "makes many accounts", "jackdaw user import accounts.tsv", true,
+	{"user import", "FILE", "makes many accounts", "jackdaw user import accounts.tsv", CTL_STREAMED,
 	 user_import},
 	{.name = NULL},
 };
@@ -505,12 +506,10 @@ static const struct ctl_command commands[] = {
 struct accounts *accounts_new(struct ctl *ctl, struct process *process)
 {
 	struct accounts *accounts = mem_zalloc(MEM_OTHER, sizeof(*accounts));
-	uint32_t generation;
 
 	accounts->process = process;
 	accounts->ctl = ctl;
-	mio_host_random(process->host, &generation, sizeof(generation));
-	slots_init(&accounts->hashing, 0, generation);
+	accounts->intakes = intakes_new(ctl, process);
 	ctl_add(ctl, commands, accounts);
 	return accounts;
 }
@@ -519,8 +518,7 @@ void accounts_free(struct accounts **accounts)
 {
 	if (!*accounts)
 		return;
-	account_import_fini(*accounts);
-	slots_fini(&(*accounts)->hashing);
+	intakes_free(&(*accounts)->intakes);
 	mem_free(*accounts);
 	*accounts = NULL;
 }

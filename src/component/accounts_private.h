@@ -3,10 +3,10 @@
 #pragma once
 
 #include "base/buf.h"
-#include "base/table.h"
 
 struct ctl;
 struct ctl_call;
+struct intakes;
 struct jid;
 struct process;
 
@@ -16,11 +16,10 @@ struct process;
 struct accounts {
 	struct process *process;
 	struct ctl *ctl;
-	struct slots hashing; /* the import's passwords under way */
+	struct intakes *intakes;
 };
 
 /* A bare address of a domain that we serve, or NULL and a text that says why not. */
 struct jid *account_jid(const struct process *process, struct slice text, const char **why);
 
 void account_import(void *arg, struct ctl_call *call); /* "user import" */
-void account_import_fini(struct accounts *accounts);

@@ -8,7 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { CHUNK = 128 * 1024 }; /* of the input in a line: escaped it stays far below 1 MB */
+enum { CHUNK = 128 * 1024 }; /* of the input in a line: escaped it stays below 1 MB */
 
 static int connect_to(const char *path)
 {
@@ -52,27 +52,18 @@ static bool is_utf8(struct slice text)
 	return is;
 }
 
-/* At most a chunk from the front, not in the middle of a character. */
-static struct slice cut_chunk(struct slice *input)
-{
-	struct slice chunk = *input;
+struct asking {
+	int fd;
+	const struct ctl_source *input;
+	struct buf ahead; /* read, and not sent yet: the beginning of a character */
+	const struct ctl_sink *sink;
+	int *code;
+};
 
-	if (chunk.len > CHUNK) {
-		chunk.len = CHUNK;
-		while (chunk.len > CHUNK - 4 &&
-		       ((unsigned char)chunk.data[chunk.len] & 0xc0) == 0x80)
-			chunk.len--;
-	}
-	input->data += chunk.len;
-	input->len -= chunk.len;
-	return chunk;
-}
-
-static int send_request(int fd, const char *const *words, size_t count, bool json,
-			struct slice input)
+static int send_request(const struct asking *asking, const char *const *words, size_t count,
+			bool json)
 {
-	AUTO(buf_wipe) struct buf line = {0};
-	int rc;
+	AUTO(buf_fini) struct buf line = {0};
 
 	buf_append_text(&line, "{\"command\": [");
 	for (size_t i = 0; i < count; i++) {
@@ -80,95 +71,137 @@ static int send_request(int fd, const char *const *words, size_t count, bool jso
 		ctl_json_text(&line, slice_of(words[i]));
 	}
 	buf_printf(&line, "], \"json\": %s, \"more\": true}\n", json ? "true" : "false");
-	rc = send_all(fd, &line);
-	while (!rc && input.len) {
-		struct slice chunk = cut_chunk(&input);
+	return send_all(asking->fd, &line);
+}
 
-		if (!is_utf8(chunk))
-			return -EILSEQ;
+/* Without the character that is cut at the end. */
+static size_t whole_characters(struct slice text)
+{
+	size_t len = text.len;
+
+	while (len && text.len - len < 3 && ((unsigned char)text.data[len - 1] & 0xc0) == 0x80)
+		len--;
+	return len && (unsigned char)text.data[len - 1] >= 0xc0 ? len - 1 : text.len;
+}
+
+/* The next piece of input; at its end what is left, and then nothing. */
+static int read_chunk(struct asking *asking, struct slice *chunk)
+{
+	ssize_t got = asking->input ? asking->input->read(asking->input->arg,
+							  buf_reserve(&asking->ahead, CHUNK), CHUNK)
+				    : 0;
+
+	if (got < 0)
+		return (int)got;
+	buf_added(&asking->ahead, (size_t)got);
+	*chunk = buf_slice(&asking->ahead);
+	if (got)
+		chunk->len = whole_characters(*chunk);
+	return is_utf8(*chunk) ? 0 : -EILSEQ;
+}
+
+static int send_input(struct asking *asking)
+{
+	AUTO(buf_wipe) struct buf line = {0};
+	struct slice chunk;
+	int rc = read_chunk(asking, &chunk);
+
+	if (rc)
+		return rc;
+	if (chunk.len) {
 		buf_append_text(&line, "{\"input\": ");
 		ctl_json_text(&line, chunk);
 		buf_append_text(&line, "}\n");
-		rc = send_all(fd, &line);
+	} else {
+		buf_append_text(&line, "{\"end\": true}\n");
 	}
-	buf_append_text(&line, "{\"end\": true}\n");
-	return rc ? rc : send_all(fd, &line);
+	buf_skip(&asking->ahead, chunk.len);
+	return send_all(asking->fd, &line);
 }
 
-/* True when the line was the last one. */
-static bool take_line(struct slice line, const struct ctl_sink *sink, int *code)
+static struct slice text_of(const json_t *string)
 {
+	return (struct slice){json_string_value(string), json_string_length(string)};
+}
+
+/* A fault, or 0; *last: the line was the last one. */
+static int take_line(struct asking *asking, struct slice line, bool *last)
+{
+	const struct ctl_sink *sink = asking->sink;
 	json_t *json = json_loadb(line.data, line.len, 0, NULL);
 	const json_t *out = json_object_get(json, "out");
 	const json_t *err = json_object_get(json, "err");
 	const json_t *progress = json_object_get(json, "progress");
 	const json_t *end = json_object_get(json, "exit");
-	bool last = json_is_integer(end);
+	int rc = 0;
 
 	if (json_is_string(out))
-		sink->print(sink->arg, false,
-			    (struct slice){json_string_value(out), json_string_length(out)});
+		sink->print(sink->arg, false, text_of(out));
 	if (json_is_string(err))
-		sink->print(sink->arg, true,
-			    (struct slice){json_string_value(err), json_string_length(err)});
+		sink->print(sink->arg, true, text_of(err));
 	if (json_is_string(progress) && sink->progress)
-		sink->progress(sink->arg, (struct slice){json_string_value(progress),
-							 json_string_length(progress)});
-	if (last)
-		*code = (int)json_integer_value(end);
+		sink->progress(sink->arg, text_of(progress));
+	if (json_is_true(json_object_get(json, "want")))
+		rc = send_input(asking);
+	*last = json_is_integer(end);
+	if (*last)
+		*asking->code = (int)json_integer_value(end);
 	json_decref(json);
-	return last;
+	return rc == -EPIPE || rc == -ECONNRESET ? 0 : rc; /* it may have said why */
 }
 
-static bool take_lines(struct buf *in, const struct ctl_sink *sink, int *code)
+static int take_lines(struct asking *asking, struct buf *in, bool *last)
 {
-	for (;;) {
+	int rc = 0;
+
+	while (!rc && !*last) {
 		struct slice text = buf_slice(in);
 		const char *newline = text.len ? memchr(text.data, '\n', text.len) : NULL;
-		bool last;
 
 		if (!newline)
-			return false;
+			break;
 		text.len = (size_t)(newline - text.data);
-		last = take_line(text, sink, code);
+		rc = take_line(asking, text, last);
 		buf_skip(in, text.len + 1);
-		if (last)
-			return true;
 	}
+	return rc;
 }
 
-static int receive(int fd, const struct ctl_sink *sink, int *code)
+static int receive(struct asking *asking)
 {
 	AUTO(buf_fini) struct buf in = {0};
+	bool last = false;
+	int rc = 0;
 
-	for (;;) {
-		ssize_t got = read(fd, buf_reserve(&in, 65536), 65536);
+	while (!rc && !last) {
+		ssize_t got = read(asking->fd, buf_reserve(&in, 65536), 65536);
 
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
 			return -EPIPE;
 		buf_added(&in, (size_t)got);
-		if (take_lines(&in, sink, code))
-			return 0;
+		rc = take_lines(asking, &in, &last);
 	}
+	return rc;
 }
 
-int ctl_ask(const char *path, const char *const *words, size_t count, bool json, struct slice input,
-	    const struct ctl_sink *sink, int *code)
+int ctl_ask(const char *path, const char *const *words, size_t count, bool json,
+	    const struct ctl_source *input, const struct ctl_sink *sink, int *code)
 {
-	int fd, rc;
+	struct asking asking = {.input = input, .sink = sink, .code = code};
+	int rc;
 
 	for (size_t i = 0; i < count; i++) {
 		if (!is_utf8(slice_of(words[i])))
 			return -EILSEQ;
 	}
-	fd = connect_to(path);
-	if (fd < 0)
-		return fd;
-	rc = send_request(fd, words, count, json, input);
-	if (rc != -EILSEQ)
-		rc = receive(fd, sink, code); /* a server that refused early has said why */
-	close(fd);
+	asking.fd = connect_to(path);
+	if (asking.fd < 0)
+		return asking.fd;
+	rc = send_request(&asking, words, count, json);
+	rc = rc && rc != -EPIPE ? rc : receive(&asking); /* a server that refused has said why */
+	buf_wipe(&asking.ahead);
+	close(asking.fd);
 	return rc;
 }

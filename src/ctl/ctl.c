@@ -10,7 +10,7 @@
 #include "ctl/server.h"
 #include "mio/mio.h"
 
-enum { CTL_TABLES_MAX = 16, CTL_WORDS_MAX = 32 };
+enum { CTL_TABLES_MAX = 16, CTL_WORDS_MAX = 32, WHOLE_MAX_BYTES = 16 << 20 };
 
 struct ctl {
 	struct mio *mio;
@@ -26,11 +26,13 @@ struct ctl {
 struct ctl_call {
 	struct ctl *ctl;
 	uint64_t id;
-	struct mio_task start;
+	struct mio_task go_on;
 	char **words; /* all of them, NULL-terminated */
 	size_t count, used;
 	struct buf input;
-	bool json;
+	bool input_ended, json;
+	ctl_more_fn *more; /* waits for input; NULL: nobody does */
+	void *more_arg;
 	struct ctl_sink sink;
 	void *kept;
 	void (*free_kept)(void *state);
@@ -51,7 +53,7 @@ struct ctl *ctl_new(struct mio *mio)
 static void call_free(struct ctl_call *call)
 {
 	slots_del(&call->ctl->calls, call->id);
-	mio_undefer(call->ctl->mio, &call->start);
+	mio_undefer(call->ctl->mio, &call->go_on);
 	if (call->free_kept)
 		call->free_kept(call->kept);
 	for (size_t i = 0; i < call->count; i++)
@@ -138,9 +140,8 @@ const struct ctl_command *ctl_find(const struct ctl *ctl, const char *const *wor
 	return find(ctl, words, count, used, &arg);
 }
 
-static void start_call(struct mio_task *task)
+static void start_command(void *unused, struct ctl_call *call)
 {
-	struct ctl_call *call = container_of(task, struct ctl_call, start);
 	const struct ctl_command *command;
 	void *arg = NULL;
 
@@ -149,9 +150,22 @@ static void start_call(struct mio_task *task)
 		ctl_error(call, "%s: this server has no such command",
 			  call->count ? call->words[0] : "");
 		ctl_end(call, CTL_USAGE);
-		return;
+	} else if (command->input == CTL_WHOLE && buf_used(&call->input) > WHOLE_MAX_BYTES) {
+		ctl_error(call, "the input is longer than %d MB", WHOLE_MAX_BYTES >> 20);
+		ctl_end(call, CTL_USAGE);
+	} else if (command->input != CTL_WHOLE || !ctl_more(call, start_command, NULL)) {
+		command->run(arg, call);
 	}
-	command->run(arg, call);
+}
+
+/* The call begins, or goes on with more input. */
+static void go_on(struct mio_task *task)
+{
+	struct ctl_call *call = container_of(task, struct ctl_call, go_on);
+	ctl_more_fn *more = call->more;
+
+	call->more = NULL;
+	more(call->more_arg, call);
 }
 
 uint64_t ctl_run(struct ctl *ctl, const char *const *words, size_t count, bool json,
@@ -171,8 +185,10 @@ uint64_t ctl_run(struct ctl *ctl, const char *const *words, size_t count, bool j
 	if (input.len)
 		buf_append_slice(&call->input, input);
 	call->id = slots_add(&ctl->calls, call);
-	call->start.run = start_call;
-	mio_defer(ctl->mio, &call->start);
+	call->input_ended = !sink->more;
+	call->more = start_command;
+	call->go_on.run = go_on;
+	mio_defer(ctl->mio, &call->go_on);
 	return call->id;
 }
 
@@ -223,6 +239,47 @@ const char *ctl_arg(const struct ctl_call *call, size_t at)
 struct slice ctl_input(const struct ctl_call *call)
 {
 	return buf_slice(&call->input);
+}
+
+void ctl_take(struct ctl_call *call, size_t len)
+{
+	buf_skip(&call->input, len);
+}
+
+bool ctl_more(struct ctl_call *call, ctl_more_fn *more, void *arg)
+{
+	if (call->input_ended)
+		return false;
+	call->more = more;
+	call->more_arg = arg;
+	call->sink.more(call->sink.arg);
+	return true;
+}
+
+static void fed(struct ctl_call *call)
+{
+	if (call->more)
+		mio_defer(call->ctl->mio, &call->go_on);
+}
+
+void ctl_feed(struct ctl *ctl, uint64_t id, struct slice input)
+{
+	struct ctl_call *call = slots_get(&ctl->calls, id);
+
+	if (!call)
+		return;
+	buf_append_slice(&call->input, input);
+	fed(call);
+}
+
+void ctl_feed_end(struct ctl *ctl, uint64_t id)
+{
+	struct ctl_call *call = slots_get(&ctl->calls, id);
+
+	if (!call)
+		return;
+	call->input_ended = true;
+	fed(call);
 }
 
 bool ctl_wants_json(const struct ctl_call *call)

@@ -8,8 +8,10 @@
  * On the socket (Unix, mode 0600) a request is one JSON line {"command": ["user", "add", "a@b"],
  * "json": false, "input": "..."}, the answer JSON lines {"out": "..."}, {"err": "..."},
  * {"progress": "..."}, and at last {"exit": 0}. With "more": true the input goes on in lines
- * {"input": "..."} until {"end": true}: a line is at most 1 MB, all input 256 MB. One command a
- * connection; a caller that goes away takes its command's call with it.
+ * {"input": "..."} of at most 1 MB until {"end": true}; {"want": true} is said when one is wanted,
+ * and a caller that sends more is read later. Input of any length streams through; a command that
+ * must have all of it before it begins is given at most 16 MB. One command a connection; a caller
+ * that goes away takes its command's call with it.
  */
 #pragma once
 
@@ -31,12 +33,18 @@ enum {
 	CTL_ELSEWHERE = 3 /* nothing done: another part can */
 };
 
+enum ctl_input {
+	CTL_NOTHING,  /* reads none */
+	CTL_WHOLE,    /* is run when all input is there: a password */
+	CTL_STREAMED, /* is run at once: see ctl_more() */
+};
+
 struct ctl_command {
 	const char *name;    /* "user add" */
 	const char *args;    /* "JID" for the usage line */
 	const char *text;    /* one sentence */
 	const char *example; /* a whole command line */
-	bool input;	     /* reads a password or a file's content from the caller */
+	enum ctl_input input;
 	void (*run)(void *arg, struct ctl_call *call);
 };
 
@@ -57,11 +65,19 @@ struct ctl_sink {
 	void (*progress)(void *arg, struct slice text);
 	void (*ended)(void *arg, int code);
 	void *arg;
+	/*
+	 * The command can take more input: ctl_feed() or ctl_feed_end() is called, once, now or
+	 * later. NULL: what ctl_run() was given is all.
+	 */
+	void (*more)(void *arg);
 };
 /* The command starts behind this turn. input is copied and wiped at the end. Unknown commands end
  * with CTL_USAGE and a line. Returns the call's id. */
 uint64_t ctl_run(struct ctl *ctl, const char *const *words, size_t count, bool json,
 		 struct slice input, const struct ctl_sink *sink);
+/* After more(): input, copied and wiped later; or the end of it. A call that is gone is fine. */
+void ctl_feed(struct ctl *ctl, uint64_t id, struct slice input);
+void ctl_feed_end(struct ctl *ctl, uint64_t id);
 /* The caller went away: the call is gone, ended() is not called. */
 void ctl_cancel(struct ctl *ctl, uint64_t id);
 
@@ -74,7 +90,14 @@ void ctl_keep(struct ctl_call *call, void *state, void (*free_state)(void *state
 void *ctl_kept(const struct ctl_call *call);
 size_t ctl_args(const struct ctl_call *call);		     /* behind the command's name */
 const char *ctl_arg(const struct ctl_call *call, size_t at); /* NULL beyond the end */
-struct slice ctl_input(const struct ctl_call *call);
+struct slice ctl_input(const struct ctl_call *call); /* what has come and was not taken */
+void ctl_take(struct ctl_call *call, size_t len);    /* from its front */
+/*
+ * more(arg, call) is called on a later turn, when more input has come or it has ended. False: it
+ * has ended, and will not be called.
+ */
+typedef void ctl_more_fn(void *arg, struct ctl_call *call);
+bool ctl_more(struct ctl_call *call, ctl_more_fn *more, void *arg);
 bool ctl_wants_json(const struct ctl_call *call);
 /* Each is a line; a newline at its end may be written or not. */
 void ctl_print(struct ctl_call *call, const char *format, ...) PRINTF_LIKE(2, 3);

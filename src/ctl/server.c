@@ -2,8 +2,10 @@
 /*
  * The control socket: JSON lines in and out, one command a connection.
  *
- *   READING --(request whole)--> RUNNING --(ended)--> CLOSING --(all written)--> gone
- *      a bad line ------------------------------------^
+ *   READING --(first line)--> RUNNING --(ended)--> CLOSING --(all written)--> gone
+ *      a bad line ---------------^--------------------^
+ *   While RUNNING a line of input is read for each that the command wants; what else has come
+ *   waits, and at a line's length of it the socket is not read.
  *   The caller's end of file or a fault, in any state: its call is cancelled, gone.
  */
 #include "ctl/server.h"
@@ -16,7 +18,6 @@
 #include "mio/mio.h"
 
 enum { LINE_MAX_BYTES = 1 << 20, WORDS_MAX = 32 };
-#define INPUT_MAX_BYTES ((size_t)256 << 20)
 #define OUTPUT_MAX_BYTES ((size_t)64 << 20)
 
 struct ctl_server {
@@ -32,11 +33,10 @@ struct client {
 	struct list link;
 	struct ctl_server *server;
 	struct mio_sock sock;
-	struct mio_task flush;
+	struct mio_task flush, read; /* at the end of the turn */
 	enum client_state state;
+	bool wanted; /* a line of input */
 	struct buf in, out;
-	json_t *request; /* its first line; NULL before */
-	struct buf input;
 	uint64_t call;
 };
 
@@ -45,11 +45,10 @@ static void client_free(struct client *client)
 	if (client->state == CLIENT_RUNNING)
 		ctl_cancel(client->server->ctl, client->call);
 	mio_undefer(client->server->mio, &client->flush);
+	mio_undefer(client->server->mio, &client->read);
 	mio_close(&client->sock);
 	list_remove(&client->link);
-	json_decref(client->request);
 	buf_wipe(&client->in);
-	buf_wipe(&client->input);
 	buf_fini(&client->out);
 	mem_free(client);
 }
@@ -120,11 +119,32 @@ static void client_refuse(struct client *client, const char *text)
 	client_ended(client, CTL_USAGE);
 }
 
-/* The request is whole: its command starts. */
-static void client_run(struct client *client)
+/* In the middle of a command, too: it has no end then. */
+static void client_break(struct client *client, const char *text)
 {
-	const struct ctl_sink sink = {client_print, client_progress, client_ended, client};
-	json_t *command = json_object_get(client->request, "command");
+	if (client->state == CLIENT_RUNNING)
+		ctl_cancel(client->server->ctl, client->call);
+	client_refuse(client, text);
+}
+
+static void client_more(void *arg)
+{
+	struct client *client = arg;
+
+	client->wanted = true;
+	buf_append_text(&client->out, "{\"want\": true}\n");
+	mio_defer(client->server->mio, &client->flush);
+	mio_defer(client->server->mio, &client->read);
+}
+
+/* The first line is read: its command starts. */
+static void client_run(struct client *client, const json_t *request)
+{
+	const struct ctl_sink sink = {client_print, client_progress, client_ended, client,
+				      json_is_true(json_object_get(request, "more")) ? client_more
+										     : NULL};
+	const json_t *input = json_object_get(request, "input");
+	json_t *command = json_object_get(request, "command");
 	const char *words[WORDS_MAX];
 	size_t count = json_array_size(command);
 
@@ -140,53 +160,68 @@ static void client_run(struct client *client)
 		}
 	}
 	client->state = CLIENT_RUNNING;
-	client->call = ctl_run(client->server->ctl, words, count,
-			       json_is_true(json_object_get(client->request, "json")),
-			       buf_slice(&client->input), &sink);
-	buf_wipe(&client->input);
+	client->call = ctl_run(
+		client->server->ctl, words, count, json_is_true(json_object_get(request, "json")),
+		(struct slice){json_string_value(input), json_string_length(input)}, &sink);
+}
+
+/* What the command wanted. */
+static void client_feed(struct client *client, const json_t *line)
+{
+	const json_t *input = json_object_get(line, "input");
+
+	client->wanted = false;
+	if (json_is_string(input))
+		ctl_feed(client->server->ctl, client->call,
+			 (struct slice){json_string_value(input), json_string_length(input)});
+	if (json_is_true(json_object_get(line, "end")))
+		ctl_feed_end(client->server->ctl, client->call);
+	else if (!json_is_string(input))
+		client_break(client, "input is {\"input\": \"...\"} or {\"end\": true}");
 }
 
 static void client_line(struct client *client, struct slice line)
 {
 	json_t *json = json_loadb(line.data, line.len, 0, NULL);
-	const json_t *input = json_object_get(json, "input");
-	bool first = !client->request;
 
-	if (!json_is_object(json)) {
-		json_decref(json);
-		client_refuse(client, "a request is one line of JSON, at most 1 MB");
-		return;
-	}
-	if (json_is_string(input))
-		buf_append(&client->input, json_string_value(input), json_string_length(input));
-	if (first)
-		client->request = json;
-	if (buf_used(&client->input) > INPUT_MAX_BYTES)
-		client_refuse(client, "the input is longer than 256 MB");
-	else if (json_is_true(json_object_get(json, "end")) ||
-		 (first && !json_is_true(json_object_get(json, "more"))))
-		client_run(client);
-	if (!first)
-		json_decref(json);
+	if (!json_is_object(json))
+		client_break(client, "a request is one line of JSON, at most 1 MB");
+	else if (client->state == CLIENT_READING)
+		client_run(client, json);
+	else
+		client_feed(client, json);
+	json_decref(json);
+}
+
+static bool client_takes(const struct client *client)
+{
+	return client->state == CLIENT_READING ||
+	       (client->state == CLIENT_RUNNING && client->wanted);
 }
 
 static void client_lines(struct client *client)
 {
-	while (client->state == CLIENT_READING) {
+	while (client_takes(client)) {
 		struct slice in = buf_slice(&client->in);
 		const char *newline = in.len ? memchr(in.data, '\n', in.len) : NULL;
 		size_t len;
 
 		if (!newline) {
 			if (in.len > LINE_MAX_BYTES)
-				client_refuse(client,
-					      "a request is one line of JSON, at most 1 MB");
-			return;
+				client_break(client, "a request is one line of JSON, at most 1 MB");
+			break;
 		}
 		len = (size_t)(newline - in.data);
 		client_line(client, (struct slice){in.data, len});
 		buf_skip(&client->in, len + 1);
 	}
+	mio_pause(&client->sock,
+		  client->state == CLIENT_RUNNING && buf_used(&client->in) > LINE_MAX_BYTES);
+}
+
+static void read_later(struct mio_task *task)
+{
+	client_lines(container_of(task, struct client, read));
 }
 
 /* One read a turn, so that a long import leaves the loop to others; the socket is readable again at
@@ -203,7 +238,7 @@ static void client_readable(struct mio_sock *sock)
 		client_free(client);
 		return;
 	}
-	if (client->state != CLIENT_READING)
+	if (client->state == CLIENT_CLOSING)
 		return; /* what follows a request is nothing */
 	buf_added(&client->in, (size_t)got);
 	client_lines(client);
@@ -223,6 +258,7 @@ static void accepted(int given, void *arg)
 
 	client->server = server;
 	client->flush.run = flush_later;
+	client->read.run = read_later;
 	list_append(&server->clients, &client->link);
 	mio_sock_take(server->mio, &client->sock, given, &client_handler, 0);
 }

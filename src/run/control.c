@@ -23,7 +23,11 @@ struct terminal {
 	int64_t progress_ms;
 	int code;
 	struct mio_host *clock;
-	struct mio_host *stop; /* when the command has ended; NULL: it runs in a server */
+	const struct input *input; /* progress is told in it */
+
+	/* When the command runs here, not in a server. */
+	struct ctl *ctl; /* or NULL */
+	uint64_t call;
 };
 
 static void close_line(struct terminal *terminal)
@@ -45,17 +49,19 @@ static void terminal_print(void *arg, bool error, struct slice text)
 static void terminal_progress(void *arg, struct slice text)
 {
 	struct terminal *terminal = arg;
+	const struct input *input = terminal->input;
 	int64_t now_ms = mio_host_now_ms(terminal->clock);
+	char part[16] = "";
 
-	if (terminal->is_terminal) {
-		fprintf(stderr, "\r\033[K%.*s", (int)text.len, text.data);
-		terminal->line_open = true;
-		return;
-	}
-	if (now_ms - terminal->progress_ms < PROGRESS_MS)
+	if (!terminal->is_terminal && now_ms - terminal->progress_ms < PROGRESS_MS)
 		return;
 	terminal->progress_ms = now_ms;
-	fprintf(stderr, "jackdaw: %.*s\n", (int)text.len, text.data);
+	if (input->total)
+		snprintf(part, sizeof(part),
+			 "%llu%%: ", (unsigned long long)(input->at * 100 / input->total));
+	fprintf(stderr, "%s%s%.*s%s", terminal->is_terminal ? "\r\033[K" : "jackdaw: ", part,
+		(int)text.len, text.data, terminal->is_terminal ? "" : "\n");
+	terminal->line_open = terminal->is_terminal;
 }
 
 static void terminal_ended(void *arg, int code)
@@ -64,16 +70,41 @@ static void terminal_ended(void *arg, int code)
 
 	close_line(terminal);
 	terminal->code = code;
-	if (terminal->stop)
-		mio_host_stop(terminal->stop);
+	if (terminal->ctl)
+		mio_host_stop(terminal->clock);
 }
 
-static void terminal_init(struct terminal *terminal, struct mio_host *clock, struct ctl_sink *sink)
+/* The command runs here and wants more: it may wait for it. */
+static void terminal_more(void *arg)
 {
-	*terminal = (struct terminal){
-		.is_terminal = isatty(STDERR_FILENO), .code = EXIT_PROBLEM, .clock = clock};
+	enum { PIECE = 256 * 1024 };
+	struct terminal *terminal = arg;
+	const struct ctl_source *source = &terminal->input->source;
+	AUTO(buf_wipe) struct buf piece = {0};
+	ssize_t got = source->read(source->arg, buf_reserve(&piece, PIECE), PIECE);
+
+	if (got < 0) {
+		fprintf(stderr, "jackdaw: the input: %s\n", strerror((int)-got));
+		ctl_cancel(terminal->ctl, terminal->call);
+		terminal_ended(terminal, EXIT_PROBLEM);
+	} else if (got == 0) {
+		ctl_feed_end(terminal->ctl, terminal->call);
+	} else {
+		buf_added(&piece, (size_t)got);
+		ctl_feed(terminal->ctl, terminal->call, buf_slice(&piece));
+	}
+}
+
+static void terminal_init(struct terminal *terminal, struct mio_host *clock,
+			  const struct input *input, struct ctl_sink *sink)
+{
+	*terminal = (struct terminal){.is_terminal = isatty(STDERR_FILENO),
+				      .code = EXIT_PROBLEM,
+				      .clock = clock,
+				      .input = input};
 	terminal->progress_ms = mio_host_now_ms(clock);
-	*sink = (struct ctl_sink){terminal_print, terminal_progress, terminal_ended, terminal};
+	*sink = (struct ctl_sink){terminal_print, terminal_progress, terminal_ended, terminal,
+				  terminal_more};
 }
 
 /* What is asked of a server. */
@@ -81,7 +112,7 @@ struct command {
 	const char *words[COMMAND_WORDS_MAX];
 	size_t count;
 	bool json;
-	struct buf input;
+	struct input input;
 };
 
 /* -- a running server
@@ -93,7 +124,7 @@ static bool is_no_server(int rc)
 }
 
 /* The exit code, or -ENOENT when no server of that name answers or has what is asked for. */
-static int ask(const struct deployment *deployment, const char *name, const struct command *command)
+static int ask(const struct deployment *deployment, const char *name, struct command *command)
 {
 	AUTO(buf_fini) struct buf path = {0};
 	struct mio_host *clock = mio_host_new("client");
@@ -101,10 +132,10 @@ static int ask(const struct deployment *deployment, const char *name, const stru
 	struct ctl_sink sink;
 	int rc, code = EXIT_PROBLEM;
 
-	terminal_init(&terminal, clock, &sink);
+	terminal_init(&terminal, clock, &command->input, &sink);
 	buf_printf(&path, "%s/%s.sock", deployment->settings.data.dir, name);
 	rc = ctl_ask(buf_text(&path), command->words, command->count, command->json,
-		     buf_slice(&command->input), &sink, &code);
+		     &command->input.source, &sink, &code);
 	close_line(&terminal);
 	mio_host_free(&clock);
 	if (is_no_server(rc) || (!rc && code == CTL_ELSEWHERE))
@@ -119,8 +150,7 @@ static int ask(const struct deployment *deployment, const char *name, const stru
 }
 
 /* The whole server first, then the parts, who knows most first. */
-static int ask_any(const struct deployment *deployment, const char *name,
-		   const struct command *command)
+static int ask_any(const struct deployment *deployment, const char *name, struct command *command)
 {
 	static const char *const parts[] = {"control", "sm", "c2s", "router"};
 	int rc = -ENOENT;
@@ -135,7 +165,7 @@ static int ask_any(const struct deployment *deployment, const char *name,
 /* -- a stopped one
  * ----------------------------------------------------------------------------------- */
 
-static int run_command(struct process *process, const struct command *command)
+static int run_command(struct process *process, struct command *command)
 {
 	struct terminal terminal;
 	struct ctl_sink sink;
@@ -144,17 +174,17 @@ static int run_command(struct process *process, const struct command *command)
 
 	process->ctl = ctl_new(process->workers[0]->mio);
 	accounts = accounts_new(process->ctl, process);
-	terminal_init(&terminal, process->host, &sink);
-	terminal.stop = process->host;
-	ctl_run(process->ctl, command->words, command->count, command->json,
-		buf_slice(&command->input), &sink);
+	terminal_init(&terminal, process->host, &command->input, &sink);
+	terminal.ctl = process->ctl;
+	terminal.call = ctl_run(process->ctl, command->words, command->count, command->json,
+				SLICE(""), &sink);
 	rc = mio_host_run(process->host);
 	ctl_free(&process->ctl);
 	accounts_free(&accounts);
 	return rc ? EXIT_PROBLEM : terminal.code;
 }
 
-static int run_stopped(struct deployment *deployment, const struct command *command)
+static int run_stopped(struct deployment *deployment, struct command *command)
 {
 	static const struct component *const none[] = {NULL};
 	struct buf why = {0};
@@ -230,6 +260,7 @@ static int act(const struct cli *cli, struct command *command, bool stopped_too)
 static void set_command(const struct cli *cli, struct command *command, struct buf *name)
 {
 	*command = (struct command){.json = cli->json};
+	input_text(&command->input, SLICE(""));
 	add_words(command, cli->verb->now ? cli->verb->now : cli->verb->name, name);
 	for (size_t i = 0; i < cli->count && command->count < COMMAND_WORDS_MAX; i++)
 		command->words[command->count++] = cli->words[i];
@@ -256,6 +287,7 @@ int verb_account(const struct cli *cli)
 int verb_password(const struct cli *cli)
 {
 	AUTO(buf_fini) struct buf name = {0};
+	AUTO(buf_wipe) struct buf password = {0};
 	struct command command;
 	int code;
 
@@ -265,11 +297,11 @@ int verb_password(const struct cli *cli)
 		return EXIT_USAGE;
 	}
 	set_command(cli, &command, &name);
-	code = input_password(cli->password_file, cli->words[0], &command.input);
-	if (!code)
-		code = act(cli, &command, true);
-	buf_wipe(&command.input);
-	return code;
+	code = input_password(cli->password_file, cli->words[0], &password);
+	if (code)
+		return code;
+	input_text(&command.input, buf_slice(&password));
+	return act(cli, &command, true);
 }
 
 int verb_import(const struct cli *cli)
@@ -284,10 +316,10 @@ int verb_import(const struct cli *cli)
 		return EXIT_USAGE;
 	}
 	set_command(cli, &command, &name);
-	code = input_file(cli->words[0], &command.input);
+	code = input_open(&command.input, cli->words[0]);
 	if (!code)
 		code = act(cli, &command, true);
-	buf_wipe(&command.input);
+	input_close(&command.input);
 	return code;
 }
 

@@ -7,34 +7,89 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 #include "run/run.h"
 
-#define INPUT_MAX_BYTES ((size_t)256 << 20)
+enum { PASSWORD_FILE_MAX = 1 << 20 };
 
-int input_file(const char *file, struct buf *content)
+static ssize_t read_text(void *arg, char *room, size_t len)
 {
-	bool is_stdin = !strcmp(file, "-");
-	int fd = is_stdin ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
-	ssize_t got = -1;
-	int fault = fd < 0 ? errno : 0;
+	struct input *input = arg;
 
-	while (!fault && got && buf_used(content) <= INPUT_MAX_BYTES) {
-		got = read(fd, buf_reserve(content, 65536), 65536);
-		if (got > 0)
-			buf_added(content, (size_t)got);
-		else if (got < 0 && errno != EINTR)
-			fault = errno;
+	if (len > input->rest.len)
+		len = input->rest.len;
+	if (len)
+		memcpy(room, input->rest.data, len);
+	input->rest.data += len;
+	input->rest.len -= len;
+	return (ssize_t)len;
+}
+
+void input_text(struct input *input, struct slice text)
+{
+	*input = (struct input){.source = {read_text, input}, .fd = -1, .rest = text};
+}
+
+static ssize_t read_file(void *arg, char *room, size_t len)
+{
+	struct input *input = arg;
+	ssize_t got;
+
+	do
+		got = read(input->fd, room, len);
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return -errno;
+	input->at += (uint64_t)got;
+	return got;
+}
+
+static int complain(const char *file, int fault)
+{
+	fprintf(stderr, "jackdaw: %s: %s\n", strcmp(file, "-") ? file : "standard input",
+		strerror(fault));
+	return EXIT_PROBLEM;
+}
+
+int input_open(struct input *input, const char *file)
+{
+	struct stat status;
+
+	*input = (struct input){.source = {read_file, input}, .fd = STDIN_FILENO};
+	if (strcmp(file, "-") != 0)
+		input->fd = open(file, O_RDONLY | O_CLOEXEC);
+	if (input->fd < 0 || fstat(input->fd, &status))
+		return complain(file, errno);
+	if (S_ISDIR(status.st_mode))
+		return complain(file, EISDIR);
+	if (S_ISREG(status.st_mode))
+		input->total = (uint64_t)status.st_size;
+	return EXIT_OK;
+}
+
+void input_close(struct input *input)
+{
+	if (input->fd > STDIN_FILENO)
+		close(input->fd);
+	input->fd = -1;
+}
+
+static int read_password(const char *file, struct buf *password)
+{
+	struct input input;
+	ssize_t got = 1;
+	int code = input_open(&input, file);
+
+	while (!code && got > 0 && buf_used(password) <= PASSWORD_FILE_MAX) {
+		got = read_file(&input, buf_reserve(password, 4096), 4096);
+		buf_added(password, got > 0 ? (size_t)got : 0);
 	}
-	if (fd >= 0 && !is_stdin)
-		close(fd);
-	if (!fault && buf_used(content) > INPUT_MAX_BYTES)
-		fault = EFBIG;
-	if (fault)
-		fprintf(stderr, "jackdaw: %s: %s\n", is_stdin ? "standard input" : file,
-			strerror(fault));
-	return fault ? EXIT_PROBLEM : EXIT_OK;
+	input_close(&input);
+	if (!code && got)
+		code = complain(file, got < 0 ? (int)-got : EFBIG);
+	return code;
 }
 
 static void interrupted(int number)
@@ -90,7 +145,7 @@ int input_password(const char *file, const char *account, struct buf *password)
 				"for standard input\n");
 		return EXIT_USAGE;
 	} else {
-		code = input_file(file, password);
+		code = read_password(file, password);
 	}
 	if (code || buf_used(password))
 		return code;

@@ -138,8 +138,8 @@ static void memory(void *arg, struct ctl_call *call)
 }
 
 static const struct ctl_command commands[] = {
-	{"status", "", "says how the server is", "jackdaw status --json", false, status},
-	{"memory", "", "says who holds what, in bytes", "jackdaw memory", false, memory},
+	{"status", "", "says how the server is", "jackdaw status --json", CTL_NOTHING, status},
+	{"memory", "", "says who holds what, in bytes", "jackdaw memory", CTL_NOTHING, memory},
 	{.name = NULL},
 };
 

@@ -90,7 +90,7 @@ static void ended(void *arg, int code)
 /* Runs "user VERB ARG" to its end and returns its exit code. */
 static int run(struct fixture *fixture, const char *verb, const char *arg, const char *input)
 {
-	const struct ctl_sink sink = {heard, NULL, ended, fixture};
+	const struct ctl_sink sink = {heard, NULL, ended, fixture, NULL};
 	const char *words[] = {"user", verb, arg};
 
 	buf_clear(&fixture->out);
@@ -195,7 +195,7 @@ static void counts_what_exists_and_does_not_fail(void **state)
 	assert_int_equal(run(fixture, "import", "file", buf_text(&file)), CTL_OK);
 	assert_string_equal(buf_text(&fixture->out), "1203 added, 2 existed already, 0 wrong\n");
 	assert_int_equal(run(fixture, "import", "file", buf_text(&file)), CTL_OK);
-	assert_string_equal(buf_text(&fixture->out), "0 added, 1205 existed already, 0 wrong\n");
+	assert_string_equal(buf_text(&fixture->out), "0 added, 1205 existed already, 0 wrong: nothing was changed\n");
 	assert_int_equal(run(fixture, "list", NULL, ""), CTL_OK);
 	assert_true(said(&fixture->out, "u1202@a.example\n"));
 }
@@ -213,7 +213,7 @@ static void stop_soon(struct mio_timer *timer)
 static void forgets_an_import_whose_caller_went_away(void **state)
 {
 	struct fixture *fixture = *state;
-	const struct ctl_sink sink = {heard, NULL, ended, fixture};
+	const struct ctl_sink sink = {heard, NULL, ended, fixture, NULL};
 	const char *words[] = {"user", "import", "file"};
 	struct soon soon = {.host = fixture->host};
 	uint64_t id = ctl_run(fixture->process->ctl, words, 3, false,

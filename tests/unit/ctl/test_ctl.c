@@ -68,7 +68,7 @@ static void ended(void *arg, int code)
 static uint64_t run(struct fixture *fixture, const char *const *words, size_t count,
 		    const char *input)
 {
-	const struct ctl_sink sink = {heard, NULL, ended, fixture};
+	const struct ctl_sink sink = {heard, NULL, ended, fixture, NULL};
 
 	return ctl_run(fixture->ctl, words, count, false, slice_of(input), &sink);
 }
@@ -104,13 +104,13 @@ static void slow(void *arg, struct ctl_call *call)
 }
 
 static const struct ctl_command short_commands[] = {
-	{"user", "", "", "", false, say},
-	{"input", "", "", "", true, echo_input},
+	{"user", "", "", "", CTL_NOTHING, say},
+	{"input", "", "", "", CTL_WHOLE, echo_input},
 	{.name = NULL},
 };
-static const struct ctl_command long_commands[] = {{"user add", "JID", "", "", false, say},
+static const struct ctl_command long_commands[] = {{"user add", "JID", "", "", CTL_NOTHING, say},
 						   {.name = NULL}};
-static const struct ctl_command slow_commands[] = {{"slow", "", "", "", false, slow},
+static const struct ctl_command slow_commands[] = {{"slow", "", "", "", CTL_NOTHING, slow},
 						   {.name = NULL}};
 
 static void add_commands(struct fixture *fixture)

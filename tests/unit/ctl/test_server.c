@@ -22,6 +22,7 @@ struct fixture {
 	void (*talk)(struct fixture *fixture);
 	struct buf out, err;
 	size_t progress;
+	size_t counted, most; /* of a stream: all, and at once */
 	int rc, code;
 	int held; /* calls that wait for ever */
 	int gone;
@@ -54,6 +55,21 @@ static void gone(void *kept)
 	fixture->gone++;
 }
 
+static void count_more(void *arg, struct ctl_call *call)
+{
+	struct fixture *fixture = arg;
+	size_t len = ctl_input(call).len;
+
+	fixture->counted += len;
+	if (len > fixture->most)
+		fixture->most = len;
+	ctl_take(call, len);
+	if (ctl_more(call, count_more, fixture))
+		return;
+	ctl_print(call, "counted");
+	ctl_end(call, CTL_OK);
+}
+
 static void hold(void *arg, struct ctl_call *call)
 {
 	struct fixture *fixture = arg;
@@ -64,9 +80,10 @@ static void hold(void *arg, struct ctl_call *call)
 }
 
 static const struct ctl_command commands[] = {
-	{"echo", "", "", "", true, echo},
-	{"flood", "", "", "", false, flood},
-	{"hold", "", "", "", false, hold},
+	{"echo", "", "", "", CTL_WHOLE, echo},
+	{"flood", "", "", "", CTL_NOTHING, flood},
+	{"count", "", "", "", CTL_STREAMED, count_more},
+	{"hold", "", "", "", CTL_NOTHING, hold},
 	{.name = NULL},
 };
 
@@ -144,11 +161,24 @@ static void progressed(void *arg, struct slice text)
 	fixture->progress++;
 }
 
+/* Reads at most 1000 bytes at once, so that characters are cut. */
+static ssize_t read_some(void *arg, char *room, size_t len)
+{
+	struct slice *input = arg;
+	size_t some = input->len < 1000 ? input->len : 1000;
+
+	memcpy(room, input->data, some);
+	input->data += some;
+	input->len -= some;
+	return (ssize_t)some;
+}
+
 static void ask(struct fixture *fixture, const char *const *words, size_t count, struct slice input)
 {
-	const struct ctl_sink sink = {heard, progressed, NULL, fixture};
+	const struct ctl_sink sink = {heard, progressed, NULL, fixture, NULL};
+	const struct ctl_source source = {read_some, &input};
 
-	fixture->rc = ctl_ask(fixture->path, words, count, true, input, &sink, &fixture->code);
+	fixture->rc = ctl_ask(fixture->path, words, count, true, &source, &sink, &fixture->code);
 }
 
 static int connect_raw(const struct fixture *fixture)
@@ -224,6 +254,49 @@ static void takes_a_long_input_in_pieces(void **state)
 	snprintf(wanted, sizeof(wanted), "%zu bytes, json\n", fixture->progress);
 	assert_int_equal(fixture->rc, 0);
 	assert_string_equal(buf_text(&fixture->err), wanted);
+}
+
+static void talk_stream(struct fixture *fixture)
+{
+	AUTO(buf_fini) struct buf input = {0};
+	const char *words[] = {"count"};
+
+	while (buf_used(&input) < 20000000)
+		buf_append_text(&input, "caf\xc3\xa9 caf\xc3\xa9 caf\xc3\xa9\n");
+	ask(fixture, words, 1, buf_slice(&input));
+	fixture->progress = buf_used(&input);
+}
+
+static void streams_an_input_that_is_never_there_as_a_whole(void **state)
+{
+	struct fixture *fixture = *state;
+
+	serve(fixture, talk_stream);
+	assert_int_equal(fixture->code, CTL_OK);
+	assert_int_equal(fixture->counted, fixture->progress);
+	assert_true(fixture->most <= 1 << 20);
+}
+
+/* Who does not wait to be asked is read as the command takes it. */
+static void talk_unasked(struct fixture *fixture)
+{
+	AUTO(buf_fini) struct buf text = {0};
+
+	buf_append_text(&text, "{\"command\": [\"count\"], \"more\": true}\n");
+	for (int i = 0; i < 5000; i++)
+		buf_printf(&text, "{\"input\": \"%0*d\"}\n", 1000, i);
+	buf_append_text(&text, "{\"end\": true}\n");
+	say_raw(fixture, buf_text(&text), buf_used(&text));
+}
+
+static void reads_who_sends_unasked_as_the_command_takes_it(void **state)
+{
+	struct fixture *fixture = *state;
+
+	serve(fixture, talk_unasked);
+	assert_int_equal(fixture->counted, 5000 * 1000);
+	assert_int_equal(fixture->most, 1000);
+	assert_non_null(strstr(buf_text(&fixture->out), "\"exit\": 0"));
 }
 
 static void talk_junk_input(struct fixture *fixture)
@@ -329,6 +402,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(runs_a_command_for_a_caller, setup, teardown),
 		cmocka_unit_test_setup_teardown(takes_a_long_input_in_pieces, setup, teardown),
+		cmocka_unit_test_setup_teardown(streams_an_input_that_is_never_there_as_a_whole,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(reads_who_sends_unasked_as_the_command_takes_it,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(says_that_input_is_not_utf8, setup, teardown),
 		cmocka_unit_test_setup_teardown(writes_more_than_the_socket_takes_at_once, setup,
 						teardown),
