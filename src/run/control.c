@@ -13,6 +13,7 @@
 #include "run/deployment.h"
 #include "run/input.h"
 #include "run/run.h"
+#include "sm/import.h"
 
 enum { COMMAND_WORDS_MAX = 24, PROGRESS_MS = 10000 };
 
@@ -170,16 +171,19 @@ static int run_command(struct process *process, struct command *command)
 	struct terminal terminal;
 	struct ctl_sink sink;
 	struct accounts *accounts;
+	struct user_imports *imports;
 	int rc;
 
 	process->ctl = ctl_new(process->workers[0]->mio);
 	accounts = accounts_new(process->ctl, process);
+	imports = user_imports_new(process->ctl, process);
 	terminal_init(&terminal, process->host, &command->input, &sink);
 	terminal.ctl = process->ctl;
 	terminal.call = ctl_run(process->ctl, command->words, command->count, command->json,
 				SLICE(""), &sink);
 	rc = mio_host_run(process->host);
 	ctl_free(&process->ctl);
+	user_imports_free(&imports);
 	accounts_free(&accounts);
 	return rc ? EXIT_PROBLEM : terminal.code;
 }

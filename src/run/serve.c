@@ -21,6 +21,7 @@
 #include "run/notify.h"
 #include "run/run.h"
 #include "run/status.h"
+#include "sm/import.h"
 #include "sm/sm_component.h"
 
 /* What stands later in the list lets work in: it is drained first. */
@@ -56,6 +57,7 @@ struct serving {
 	struct buf note; /* of the certificates, for the log */
 	struct process *process;
 	struct accounts *accounts;
+	struct user_imports *imports;
 	struct demo *demo; /* NULL: not asked for */
 };
 
@@ -193,6 +195,7 @@ static int open_control(struct serving *serving, struct buf *why)
 
 	process->ctl = ctl_new(process->workers[0]->mio);
 	serving->accounts = accounts_new(process->ctl, process);
+	serving->imports = user_imports_new(process->ctl, process);
 	status_commands(process->ctl, process);
 	for (const struct component *const *at = process->components; *at; at++) {
 		if ((*at)->commands)
@@ -250,6 +253,7 @@ static void end(struct serving *serving)
 {
 	if (serving->process)
 		ctl_free(&serving->process->ctl);
+	user_imports_free(&serving->imports);
 	accounts_free(&serving->accounts);
 	process_free(&serving->process);
 	demo_free(&serving->demo);

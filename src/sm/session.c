@@ -7,6 +7,7 @@
 #include "component/settings.h"
 #include "jid/jid.h"
 #include "sm/core.h"
+#include "sm/kept.h"
 
 /* -- answers -- */
 
@@ -175,11 +176,8 @@ static void created(struct sm *sm, struct packet *packet, int result)
 static void create(struct sm *sm, struct packet **packet)
 {
 	struct store_txn *txn = store_txn_new();
-	char stamp[24];
-	int len = snprintf(stamp, sizeof(stamp), "%lld", (long long)sm_wall_ms(sm));
 
-	store_add(txn, STORE_USER, jid_user((*packet)->session.target), SLICE("active"),
-		  (struct slice){stamp, (size_t)len});
+	kept_active(txn, (*packet)->session.target, sm_wall_ms(sm));
 	sm_store_packet(sm, &txn, packet, created);
 }
 
@@ -197,7 +195,8 @@ static void deleted(struct sm *sm, struct packet *packet, int result)
  */
 void session_delete_user(struct user *user, struct packet **packet)
 {
-	static const enum store stores[] = {STORE_ROSTER, STORE_USER, STORE_REQUEST, STORE_OFFLINE};
+	static const enum store stores[] = {STORE_ROSTER,  STORE_USER,  STORE_REQUEST,
+					    STORE_OFFLINE, STORE_VCARD, STORE_PRIVATE};
 	struct sm *sm = user->sm;
 	struct store_txn *txn = store_txn_new();
 

@@ -25,6 +25,8 @@ enum store {
 	STORE_REQUEST, /* keyed: subscription requests not answered yet; item the contact, value the stanza */
 	STORE_OFFLINE, /* log: messages for who is away, each a whole stanza */
 	STORE_SERVER,  /* keyed: owner ""; "shard-key", "fast-key" ... */
+	STORE_VCARD,   /* keyed: owner a bare JID, item "vCard", value the element */
+	STORE_PRIVATE, /* keyed: owner a bare JID, item "{namespace}name" of the element that is the value, XEP-0049 */
 	STORES
 };
 

@@ -8,7 +8,6 @@
 
 struct jid;
 struct roster;
-struct roster_item;
 struct session;
 struct stanza;
 
@@ -24,8 +23,6 @@ bool roster_is_interested(
 unsigned roster_state(const struct user *user, const struct jid *contact);
 /* Tells the interested sessions how the contact stands now: its item, or that it is gone. */
 void roster_push(struct user *user, struct jid *contact);
-void roster_store_item(struct store_txn *txn, const struct user *user,
-		       const struct roster_item *item);
 
 /* -- presence -- */
 

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "component/settings.h"
 #include "jid/jid.h"
+#include "sm/kept.h"
 #include "sm/modules/modules.h"
 #include "sm/user.h"
 #include "storage/storage.h"
@@ -51,16 +52,13 @@ static int store(void *state, const struct sm_event *event)
 	struct offline_user *user = state_of(event->user);
 	const struct stanza *stanza = event->stanza;
 	struct sm_commit commit = {.committed = stored, .state = state, .loose = true};
-	AUTO(buf_fini) struct buf text = {0};
 
 	if (stanza_find(stanza, NS_CLIENT, "body") < 0)
 		return 0;
 	if (offline->keep_ms == 0 || user->count >= OFFLINE_MAX)
 		return SM_PASS;
-	sm_stanza_print(stanza, &text);
 	commit.txn = store_txn_new();
-	store_append(commit.txn, STORE_OFFLINE, jid_user(event->user->jid), sm_wall_ms(event->sm),
-		     stanza->origin.session, stanza->origin.count, buf_slice(&text));
+	kept_message(commit.txn, event->user->jid, stanza, sm_wall_ms(event->sm));
 	user->count++;
 	return sm_commit(event, &commit);
 }

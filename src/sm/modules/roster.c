@@ -3,6 +3,7 @@
 #include "sm/roster.h"
 
 #include "jid/jid.h"
+#include "sm/kept.h"
 #include "sm/modules/modules.h"
 #include "sm/subscription.h"
 #include "sm/user.h"
@@ -29,15 +30,6 @@ unsigned roster_state(const struct user *user, const struct jid *contact)
 	const struct roster_item *item = roster_find(roster_of(user), contact);
 
 	return item ? item->subscription : 0;
-}
-
-void roster_store_item(struct store_txn *txn, const struct user *user,
-		       const struct roster_item *item)
-{
-	AUTO(buf_fini) struct buf text = {0};
-
-	roster_item_print(item, &text);
-	store_put(txn, STORE_ROSTER, jid_user(user->jid), jid_user(item->jid), buf_slice(&text));
 }
 
 /* -- loading -- */
@@ -192,7 +184,7 @@ static int change(const struct sm_event *event, struct roster_item **item)
 	struct sm_commit commit = {.txn = store_txn_new(), .committed = changed, .stale = true};
 
 	(*item)->subscription = (uint8_t)roster_state(event->user, (*item)->jid);
-	roster_store_item(commit.txn, event->user, *item);
+	kept_contact(commit.txn, event->user->jid, *item);
 	if (!roster_put(roster_of(event->user), item)) {
 		store_txn_free(&commit.txn);
 		return sm_reply_error(event, STANZA_RESOURCE_CONSTRAINT);

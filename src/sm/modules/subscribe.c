@@ -5,6 +5,7 @@
  */
 #include "base/mem.h"
 #include "jid/jid.h"
+#include "sm/kept.h"
 #include "sm/modules/modules.h"
 #include "sm/roster.h"
 #include "sm/subscription.h"
@@ -12,11 +13,7 @@
 #include "storage/storage.h"
 #include "xml/nad.h"
 
-enum {
-	REQUESTS_MAX = 250,
-	REQUEST_BYTES_MAX = 4096, /* a longer one is kept without what is in it */
-	ITEM_BITS = SUBSCRIPTION_BOTH | SUBSCRIPTION_ASK,
-};
+enum { ITEM_BITS = SUBSCRIPTION_BOTH | SUBSCRIPTION_ASK };
 
 struct request {
 	struct jid *from; /* bare */
@@ -129,7 +126,7 @@ static bool change_item(struct store_txn *txn, struct user *user, struct jid *co
 		if (!roster_put(roster, &made))
 			return false;
 	}
-	roster_store_item(txn, user, item);
+	kept_contact(txn, user->jid, item);
 	return true;
 }
 
@@ -238,20 +235,6 @@ static int heard(void *state, const struct sm_event *event, unsigned note)
 	return 0;
 }
 
-static void print_request(const struct stanza *stanza, struct jid *contact, struct user *user,
-			  struct buf *out)
-{
-	AUTO(stanza_free) struct stanza *small = NULL;
-
-	if (stanza_weight(stanza) > REQUEST_BYTES_MAX)
-		small = stanza_new(STANZA_PRESENCE, STANZA_SUBSCRIBE, (struct slice){NULL, 0});
-	else
-		small = stanza_copy(stanza);
-	stanza_set_from(small, contact);
-	stanza_set_to(small, user->jid);
-	sm_stanza_print(small, out);
-}
-
 /* Kept until it is answered (section 3.1.3). */
 static int ask(const struct sm_event *event, struct jid *contact, unsigned note)
 {
@@ -259,13 +242,11 @@ static int ask(const struct sm_event *event, struct jid *contact, unsigned note)
 	struct sm_commit commit = {.committed = heard, .note = note, .stale = true};
 	AUTO(buf_fini) struct buf text = {0};
 
-	if (requests->count == REQUESTS_MAX)
+	if (requests->count == KEPT_REQUESTS_MAX)
 		return sm_reply_error(event, STANZA_RESOURCE_CONSTRAINT);
-	print_request(event->stanza, contact, event->user, &text);
-	request_add(requests, contact, buf_slice(&text));
 	commit.txn = store_txn_new();
-	store_put(commit.txn, STORE_REQUEST, jid_user(event->user->jid), jid_user(contact),
-		  buf_slice(&text));
+	kept_request(commit.txn, event->user->jid, contact, event->stanza, &text);
+	request_add(requests, contact, buf_slice(&text));
 	return sm_commit(event, &commit);
 }
 

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How what belongs to a user stands in storage: rows of a transaction, written by the modules and
+ * by imports. user is the owner.
+ */
+#pragma once
+
+#include <stdint.h>
+#include "base/buf.h"
+
+struct jid;
+struct nad;
+struct roster_item;
+struct stanza;
+struct store_txn;
+
+enum { KEPT_REQUESTS_MAX = 250 }; /* of a user */
+
+void kept_active(struct store_txn *txn, struct jid *user, int64_t wall_ms); /* must be new */
+void kept_contact(struct store_txn *txn, struct jid *user, const struct roster_item *item);
+/* A presence that asks for a subscription, without what is in it when that is long; as text too,
+ * when out is given. */
+void kept_request(struct store_txn *txn, struct jid *user, struct jid *contact,
+		  const struct stanza *request, struct buf *out);
+void kept_message(struct store_txn *txn, struct jid *user, const struct stanza *message,
+		  int64_t stamp_ms);
+void kept_vcard(struct store_txn *txn, struct jid *user, const struct nad *nad, int elem);
+/* XEP-0049: one element, found again by its namespace and name. */
+void kept_private(struct store_txn *txn, struct jid *user, const struct nad *nad, int elem);
