@@ -34,6 +34,15 @@ static const struct verb verbs[] = {
 	{"user import", "FILE", "makes an account a line: JID, tab, password or RFC 5803 strings",
 	 "jackdaw user import accounts.tsv", ASK, verb_import, NULL},
 
+	{"import jabberd2", "DIR|sqlite:FILE",
+	 "takes in jabberd2's users: accounts, rosters, requests, messages, vCards, private XML",
+	 "jackdaw import jabberd2 /etc/jabberd2 --dry-run", ASK | VERB_DRY_RUN,
+	 verb_import_jabberd2, NULL},
+	{"import jabberd2-config", "DIR",
+	 "prints jabberd2's files as one of ours, with a line for what has no counterpart",
+	 "jackdaw import jabberd2-config /etc/jabberd2 > jackdaw.toml", 0, verb_convert_jabberd2,
+	 NULL},
+
 	{"status", "", "says how the server is: parts, sessions, queues", "jackdaw status --json",
 	 ASK | VERB_NAME, verb_control, NULL},
 	{"memory", "", "says who holds what, in bytes", "jackdaw memory", ASK | VERB_NAME,

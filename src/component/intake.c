@@ -14,7 +14,8 @@
 enum {
 	UNDER_WAY_MAX = 2048, /* two batches of storage: one is written while the next gathers */
 	UNDER_WAY_BYTES = 16 << 20,
-	HASHING_MAX = 16, /* logins of clients need the same threads */
+	HASHING_MAX = 16,	/* logins of clients need the same threads */
+	UNDER_WAY_HASHING = 64, /* of whom who hashes: what progress says is near what is done */
 	PROGRESS_MS = 1000,
 };
 
@@ -224,10 +225,15 @@ static void tell_progress(struct intake *intake, struct ctl_call *call)
 	ctl_progress(call, "%s", buf_text(&text));
 }
 
+static bool has_room(const struct intake *intake)
+{
+	return intake->count < (intake->hashing ? UNDER_WAY_HASHING : UNDER_WAY_MAX) &&
+	       intake->bytes < UNDER_WAY_BYTES;
+}
+
 static void pull(struct intake *intake, struct ctl_call *call)
 {
-	while (!intake->waiting && !intake->ended && !intake->fault &&
-	       intake->count < UNDER_WAY_MAX && intake->bytes < UNDER_WAY_BYTES) {
+	while (!intake->waiting && !intake->ended && !intake->fault && has_room(intake)) {
 		struct newcomer *newcomer = NULL;
 		enum intake_next next = intake->source->next(intake->state, call, false, &newcomer);
 

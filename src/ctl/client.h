@@ -5,7 +5,10 @@
 #include <sys/types.h>
 #include "ctl/ctl.h"
 
-/* Where the input comes from: read() fills room, like read(2). Faults are negative; 0: the end. */
+/*
+ * Where the input comes from: read() fills room, like read(2). Faults are negative, -ECANCELED one
+ * that the source has told of; 0: the end.
+ */
 struct ctl_source {
 	ssize_t (*read)(void *arg, char *room, size_t len);
 	void *arg;

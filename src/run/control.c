@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The verbs that act on a server: through its control socket, or on the storage of one that is
  * stopped. */
+#include "run/control.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,8 +13,6 @@
 #include "component/component.h"
 #include "ctl/client.h"
 #include "run/deployment.h"
-#include "run/input.h"
-#include "run/run.h"
 #include "sm/import.h"
 
 enum { COMMAND_WORDS_MAX = 24, PROGRESS_MS = 10000 };
@@ -85,7 +85,8 @@ static void terminal_more(void *arg)
 	ssize_t got = source->read(source->arg, buf_reserve(&piece, PIECE), PIECE);
 
 	if (got < 0) {
-		fprintf(stderr, "jackdaw: the input: %s\n", strerror((int)-got));
+		if (got != -ECANCELED)
+			fprintf(stderr, "jackdaw: the input: %s\n", strerror((int)-got));
 		ctl_cancel(terminal->ctl, terminal->call);
 		terminal_ended(terminal, EXIT_PROBLEM);
 	} else if (got == 0) {
@@ -113,7 +114,7 @@ struct command {
 	const char *words[COMMAND_WORDS_MAX];
 	size_t count;
 	bool json;
-	struct input input;
+	const struct input *input;
 };
 
 /* -- a running server
@@ -133,10 +134,10 @@ static int ask(const struct deployment *deployment, const char *name, struct com
 	struct ctl_sink sink;
 	int rc, code = EXIT_PROBLEM;
 
-	terminal_init(&terminal, clock, &command->input, &sink);
+	terminal_init(&terminal, clock, command->input, &sink);
 	buf_printf(&path, "%s/%s.sock", deployment->settings.data.dir, name);
 	rc = ctl_ask(buf_text(&path), command->words, command->count, command->json,
-		     &command->input.source, &sink, &code);
+		     &command->input->source, &sink, &code);
 	close_line(&terminal);
 	mio_host_free(&clock);
 	if (is_no_server(rc) || (!rc && code == CTL_ELSEWHERE))
@@ -145,7 +146,7 @@ static int ask(const struct deployment *deployment, const char *name, struct com
 		fprintf(stderr, "jackdaw: the words and the input must be UTF-8\n");
 	else if (rc == -EPIPE)
 		fprintf(stderr, "jackdaw: the server went away\n");
-	else if (rc)
+	else if (rc && rc != -ECANCELED)
 		fprintf(stderr, "jackdaw: %s: %s\n", buf_text(&path), strerror(-rc));
 	return rc ? EXIT_PROBLEM : code;
 }
@@ -177,7 +178,7 @@ static int run_command(struct process *process, struct command *command)
 	process->ctl = ctl_new(process->workers[0]->mio);
 	accounts = accounts_new(process->ctl, process);
 	imports = user_imports_new(process->ctl, process);
-	terminal_init(&terminal, process->host, &command->input, &sink);
+	terminal_init(&terminal, process->host, command->input, &sink);
 	terminal.ctl = process->ctl;
 	terminal.call = ctl_run(process->ctl, command->words, command->count, command->json,
 				SLICE(""), &sink);
@@ -261,10 +262,10 @@ static int act(const struct cli *cli, struct command *command, bool stopped_too)
 	return code;
 }
 
-static void set_command(const struct cli *cli, struct command *command, struct buf *name)
+static void set_command(const struct cli *cli, struct command *command, struct buf *name,
+			const struct input *input)
 {
-	*command = (struct command){.json = cli->json};
-	input_text(&command->input, SLICE(""));
+	*command = (struct command){.json = cli->json, .input = input};
 	add_words(command, cli->verb->now ? cli->verb->now : cli->verb->name, name);
 	for (size_t i = 0; i < cli->count && command->count < COMMAND_WORDS_MAX; i++)
 		command->words[command->count++] = cli->words[i];
@@ -274,8 +275,10 @@ int verb_control(const struct cli *cli)
 {
 	AUTO(buf_fini) struct buf name = {0};
 	struct command command;
+	struct input nothing;
 
-	set_command(cli, &command, &name);
+	input_text(&nothing, SLICE(""));
+	set_command(cli, &command, &name, &nothing);
 	return act(cli, &command, false);
 }
 
@@ -283,8 +286,10 @@ int verb_account(const struct cli *cli)
 {
 	AUTO(buf_fini) struct buf name = {0};
 	struct command command;
+	struct input nothing;
 
-	set_command(cli, &command, &name);
+	input_text(&nothing, SLICE(""));
+	set_command(cli, &command, &name, &nothing);
 	return act(cli, &command, true);
 }
 
@@ -293,6 +298,7 @@ int verb_password(const struct cli *cli)
 	AUTO(buf_fini) struct buf name = {0};
 	AUTO(buf_wipe) struct buf password = {0};
 	struct command command;
+	struct input input;
 	int code;
 
 	if (cli->count != 1) {
@@ -300,11 +306,11 @@ int verb_password(const struct cli *cli)
 			cli->verb->name);
 		return EXIT_USAGE;
 	}
-	set_command(cli, &command, &name);
 	code = input_password(cli->password_file, cli->words[0], &password);
 	if (code)
 		return code;
-	input_text(&command.input, buf_slice(&password));
+	input_text(&input, buf_slice(&password));
+	set_command(cli, &command, &name, &input);
 	return act(cli, &command, true);
 }
 
@@ -312,6 +318,7 @@ int verb_import(const struct cli *cli)
 {
 	AUTO(buf_fini) struct buf name = {0};
 	struct command command;
+	struct input input;
 	int code;
 
 	if (cli->count != 1) {
@@ -319,12 +326,21 @@ int verb_import(const struct cli *cli)
 			cli->verb->name);
 		return EXIT_USAGE;
 	}
-	set_command(cli, &command, &name);
-	code = input_open(&command.input, cli->words[0]);
+	code = input_open(&input, cli->words[0]);
+	set_command(cli, &command, &name, &input);
 	if (!code)
 		code = act(cli, &command, true);
-	input_close(&command.input);
+	input_close(&input);
 	return code;
+}
+
+int control_stream(const struct cli *cli, const char *const *words, size_t count,
+		   const struct input *input)
+{
+	struct command command = {.count = count, .json = cli->json, .input = input};
+
+	memcpy(command.words, words, count * sizeof(*words));
+	return act(cli, &command, true);
 }
 
 /* register USER HOST, unregister USER HOST: the address in two words. */

@@ -12,7 +12,8 @@ enum verb_option {
 	VERB_JSON = 2,
 	VERB_DEMO = 4,
 	VERB_NAME = 8,
-	VERB_PASSWORD = 16
+	VERB_PASSWORD = 16,
+	VERB_DRY_RUN = 32
 };
 
 enum { EXIT_OK = 0, EXIT_PROBLEM = 1, EXIT_USAGE = 2 };
@@ -21,7 +22,7 @@ enum { EXIT_OK = 0, EXIT_PROBLEM = 1, EXIT_USAGE = 2 };
 struct cli {
 	const struct verb *verb;
 	const char *config, *name, *password_file; /* NULL: not given */
-	bool json, demo;
+	bool json, demo, dry_run;
 	const char *const *words; /* behind the verb */
 	size_t count;
 };
@@ -46,6 +47,8 @@ int verb_control(const struct cli *cli);    /* asks the running server */
 int verb_account(const struct cli *cli);    /* the same, or the stopped server's storage */
 int verb_password(const struct cli *cli);   /* the same with a password */
 int verb_import(const struct cli *cli);	    /* the same with a file */
+int verb_import_jabberd2(const struct cli *cli); /* users of jabberd2's databases */
+int verb_convert_jabberd2(const struct cli *cli); /* its files as one of ours */
 int verb_register(const struct cli *cli);   /* verb_password, the address in two words */
 int verb_unregister(const struct cli *cli); /* verb_account likewise */
 int verb_check(const struct cli *cli);

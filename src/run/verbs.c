@@ -22,13 +22,14 @@ static const struct option options[] = {
 	{"--password-file", "FILE", VERB_PASSWORD,
 	 "the password is its first line; - for standard input"},
 	{"--json", NULL, VERB_JSON, "prints facts as JSON"},
+	{"--dry-run", NULL, VERB_DRY_RUN, "counts what would be done and writes nothing"},
 };
 
 /* Promised, and not done yet: better said than guessed at. */
 static const char *const later[] = {
-	"backup",	 "restore",   "import",	     "announce",    "roster",
-	"watch",	 "reload",    "restart",     "upgrade",	    "s2s",
-	"user sessions", "user kick", "user revoke", "config diff", "config apply",
+	"backup",    "restore",	    "announce",	   "roster",	   "watch",
+	"reload",    "restart",	    "upgrade",	   "s2s",	   "user sessions",
+	"user kick", "user revoke", "config diff", "config apply",
 };
 
 /* What argv holds; words of the verb are still among them. */
@@ -54,6 +55,8 @@ static void set_option(struct parsed *parsed, enum verb_option option, const cha
 		parsed->cli.password_file = value;
 	else if (option == VERB_JSON)
 		parsed->cli.json = true;
+	else if (option == VERB_DRY_RUN)
+		parsed->cli.dry_run = true;
 	else
 		parsed->cli.demo = true;
 }
