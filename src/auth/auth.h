@@ -76,8 +76,8 @@ struct auth_options {
 	uint8_t secret[32];            /* of the installation: makes unknown users' salts */
 };
 
-/* The driver for hashing: half the cores, at least one; shared by the workers. */
-struct mio_driver *auth_hashing_new(struct mio_host *host);
+/* The driver for hashing: half the cores, at least one, or all of them; shared by the workers. */
+struct mio_driver *auth_hashing_new(struct mio_host *host, bool all_cores);
 struct auth *auth_new(struct mio *mio, struct mio_driver *hashing, const struct auth_options *options);
 void auth_free(struct auth **auth); /* after its logins were ended, the loops stopped and the driver was freed */
 

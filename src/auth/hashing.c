@@ -22,8 +22,8 @@ static void run_job(struct hash_job *job)
 	mem_wipe(job->password, job->password_len);
 	for (unsigned hash = 0; hash < AUTH_HASHES && job->good; hash++)
 		if (job->account.keys[hash].present)
-			job->good = auth_key_derive((enum auth_hash)hash, buf_slice(&prepared),
-						    &job->account.keys[hash]);
+			auth_key_derive((enum auth_hash)hash, buf_slice(&prepared),
+					&job->account.keys[hash]);
 }
 
 static void run_jobs(void *state, struct mio_job *jobs)
@@ -32,9 +32,9 @@ static void run_jobs(void *state, struct mio_job *jobs)
 		run_job(container_of(job, struct hash_job, job));
 }
 
-struct mio_driver *auth_hashing_new(struct mio_host *host)
+struct mio_driver *auth_hashing_new(struct mio_host *host, bool all_cores)
 {
-	long threads = sysconf(_SC_NPROCESSORS_ONLN) / 2;
+	long threads = sysconf(_SC_NPROCESSORS_ONLN) / (all_cores ? 1 : 2);
 
 	return mio_driver_new(host, "hashing", threads > 1 ? (unsigned)threads : 1, 1, run_jobs,
 			      NULL);

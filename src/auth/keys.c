@@ -6,6 +6,7 @@
 #include <openssl/hmac.h>
 #include <stdlib.h>
 #include <stringprep.h>
+#include "auth/pbkdf2.h"
 #include "base/mem.h"
 
 static const struct {
@@ -80,22 +81,20 @@ bool auth_password_allowed(struct slice password)
 	return auth_prepare_password(password, &prepared);
 }
 
-bool auth_key_derive(enum auth_hash hash, struct slice prepared, struct auth_key *key)
+void auth_key_derive(enum auth_hash hash, struct slice prepared, struct auth_key *key)
 {
 	uint8_t salted[64], client[64];
 	struct slice salted_slice = {(char *)salted, hashes[hash].size};
 	struct slice client_slice = {(char *)client, hashes[hash].size};
 
-	if (!PKCS5_PBKDF2_HMAC(prepared.data, (int)prepared.len, key->salt, key->salt_len,
-			       (int)key->rounds, hashes[hash].md(), (int)hashes[hash].size, salted))
-		return false;
+	auth_pbkdf2(hash, prepared, (struct slice){(const char *)key->salt, key->salt_len},
+		    key->rounds, salted);
 	auth_hmac(hash, salted_slice, SLICE("Client Key"), client);
 	auth_digest_of(hash, client_slice, key->stored);
 	auth_hmac(hash, salted_slice, SLICE("Server Key"), key->server);
 	mem_wipe(salted, sizeof(salted));
 	mem_wipe(client, sizeof(client));
 	key->present = true;
-	return true;
 }
 
 static void fake_bytes(const char *what, enum auth_hash hash, const uint8_t secret[32],

@@ -18,8 +18,8 @@ void auth_digest_of(enum auth_hash hash, struct slice data, uint8_t *out);
 /* SASLprep, RFC 4013. False when the password is empty, too long or not allowed. */
 bool auth_prepare_password(struct slice password, struct buf *prepared);
 
-/* Fills stored and server of a key whose salt and rounds are set. False when the library fails. */
-bool auth_key_derive(enum auth_hash hash, struct slice prepared, struct auth_key *key);
+/* Fills stored and server of a key whose salt and rounds are set. */
+void auth_key_derive(enum auth_hash hash, struct slice prepared, struct auth_key *key);
 
 /* The same key for the same user at all times; nobody has its password. */
 void auth_key_fake(enum auth_hash hash, const uint8_t secret[32], struct slice user,

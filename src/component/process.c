@@ -88,7 +88,7 @@ static int make_process(struct starting *starting, struct mio *mio)
 	mio_host_random(process->host, &process->epoch, sizeof(process->epoch));
 	fill_auth_options(process, options->secret);
 	if (needs(options, true))
-		process->hashing = auth_hashing_new(process->host);
+		process->hashing = auth_hashing_new(process->host, !*process->components);
 	return needs(options, false) ? process_open_storage(process, starting->why) : 0;
 }
 

@@ -49,7 +49,7 @@ static inline int fixture_setup(void **state)
 	    storage_open(fixture->host, &storage, &fixture->storage, &why))
 		return -1;
 	fixture->mio = mio_host_loop(fixture->host, 0);
-	fixture->hashing = auth_hashing_new(fixture->host);
+	fixture->hashing = auth_hashing_new(fixture->host, false);
 	fixture->auth = auth_new(fixture->mio, fixture->hashing, &options);
 	*state = fixture;
 	return 0;

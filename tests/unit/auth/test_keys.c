@@ -38,7 +38,7 @@ static void derives_the_key_of_rfc_7677(void **state)
 	made.rounds = key.rounds;
 	made.salt_len = key.salt_len;
 	memcpy(made.salt, key.salt, key.salt_len);
-	assert_true(auth_key_derive(hash, SLICE("pencil"), &made));
+	auth_key_derive(hash, SLICE("pencil"), &made);
 	assert_memory_equal(made.stored, key.stored, 32);
 	assert_memory_equal(made.server, key.server, 32);
 }
