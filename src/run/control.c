@@ -29,6 +29,7 @@ struct terminal {
 	/* When the command runs here, not in a server. */
 	struct ctl *ctl; /* or NULL */
 	uint64_t call;
+	bool input_failed;
 };
 
 static void close_line(struct terminal *terminal)
@@ -70,7 +71,7 @@ static void terminal_ended(void *arg, int code)
 	struct terminal *terminal = arg;
 
 	close_line(terminal);
-	terminal->code = code;
+	terminal->code = terminal->input_failed ? EXIT_PROBLEM : code;
 	if (terminal->ctl)
 		mio_host_stop(terminal->clock);
 }
@@ -82,14 +83,17 @@ static void terminal_more(void *arg)
 	struct terminal *terminal = arg;
 	const struct ctl_source *source = &terminal->input->source;
 	AUTO(buf_wipe) struct buf piece = {0};
-	ssize_t got = source->read(source->arg, buf_reserve(&piece, PIECE), PIECE);
+	char *room = buf_reserve(&piece, PIECE);
+	struct heap *before = heap_enter(NULL); /* what the source keeps outlives the worker */
+	ssize_t got = source->read(source->arg, room, PIECE);
 
+	heap_enter(before);
 	if (got < 0) {
 		if (got != -ECANCELED)
 			fprintf(stderr, "jackdaw: the input: %s\n", strerror((int)-got));
-		ctl_cancel(terminal->ctl, terminal->call);
-		terminal_ended(terminal, EXIT_PROBLEM);
-	} else if (got == 0) {
+		terminal->input_failed = true;
+	}
+	if (got <= 0) {
 		ctl_feed_end(terminal->ctl, terminal->call);
 	} else {
 		buf_added(&piece, (size_t)got);
