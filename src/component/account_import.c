@@ -12,8 +12,8 @@ enum { ERRORS_SHOWN = 20, LINE_MAX_BYTES = 16384 };
 
 struct import {
 	struct accounts *accounts;
-	size_t line;   /* from 1 */
-	bool skipping; /* a line that is too long, to its end */
+	size_t lines, line; /* so far; the number of the last one, from 1 */
+	bool skipping;	    /* a line that is too long, to its end */
 	size_t added, existed, wrong;
 };
 
@@ -101,9 +101,18 @@ static struct newcomer *read_line(struct import *import, struct ctl_call *call, 
 {
 	struct slice address = cut_tab(&line);
 	struct newcomer *newcomer;
+	uint64_t number;
 	const char *why;
-	struct jid *user = account_jid(import->accounts->process, address, &why);
+	struct jid *user;
 
+	/* Who sorts the lines puts their numbers before them. */
+	if (slice_to_u64(address, &number)) {
+		import->line = (size_t)number;
+		address = cut_tab(&line);
+		if (!address.len && !line.len)
+			return NULL;
+	}
+	user = account_jid(import->accounts->process, address, &why);
 	if (!user) {
 		wrong_line(import, call, "%.*s %s", (int)(address.len > 200 ? 200 : address.len),
 			   address.data, why);
@@ -134,6 +143,7 @@ static enum intake_next next(void *state, struct ctl_call *call, bool ended,
 
 		if (!cut_line(ctl_input(call), ended, &line, &used))
 			return INTAKE_MORE;
+		import->lines += !was_skipping;
 		import->line += !was_skipping;
 		import->skipping = line.data[used - 1] != '\n' && !ended;
 		if (!was_skipping && line.len > LINE_MAX_BYTES)
@@ -167,7 +177,7 @@ static void tell(void *state, struct buf *out)
 {
 	const struct import *import = state;
 
-	buf_printf(out, "%zu lines: %zu added, %zu existed already, %zu wrong", import->line,
+	buf_printf(out, "%zu lines: %zu added, %zu existed already, %zu wrong", import->lines,
 		   import->added, import->existed, import->wrong);
 }
 
@@ -175,7 +185,7 @@ static bool end(void *state, struct ctl_call *call)
 {
 	const struct import *import = state;
 
-	if (!import->line)
+	if (!import->lines)
 		ctl_error(call, "the file is empty");
 	if (import->wrong > ERRORS_SHOWN)
 		ctl_error(call, "and %zu more lines", import->wrong - ERRORS_SHOWN);
@@ -186,7 +196,7 @@ static bool end(void *state, struct ctl_call *call)
 		ctl_print(call, "%zu added, %zu existed already, %zu wrong%s", import->added,
 			  import->existed, import->wrong,
 			  import->added ? "" : ": nothing was changed");
-	return import->wrong || !import->line;
+	return import->wrong || !import->lines;
 }
 
 static const struct intake_source lines = {next, settled, free_newcomer, tell, end, mem_free};

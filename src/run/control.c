@@ -13,6 +13,7 @@
 #include "component/component.h"
 #include "ctl/client.h"
 #include "run/deployment.h"
+#include "run/import/lines.h"
 #include "sm/import.h"
 
 enum { COMMAND_WORDS_MAX = 24, PROGRESS_MS = 10000 };
@@ -322,6 +323,7 @@ int verb_import(const struct cli *cli)
 {
 	AUTO(buf_fini) struct buf name = {0};
 	struct command command;
+	struct lines *lines = NULL;
 	struct input input;
 	int code;
 
@@ -332,8 +334,11 @@ int verb_import(const struct cli *cli)
 	}
 	code = input_open(&input, cli->words[0]);
 	set_command(cli, &command, &name, &input);
-	if (!code)
+	if (!code) {
+		lines_new(&input, &lines);
 		code = act(cli, &command, true);
+	}
+	lines_free(&lines);
 	input_close(&input);
 	return code;
 }
