@@ -12,7 +12,12 @@
 #include "jid/jid.h"
 
 enum {
-	UNDER_WAY_MAX = 2048, /* two batches of storage: one is written while the next gathers */
+	/*
+	 * Half is written while the other half gathers, and each commit waits for the disk: the
+	 * more, the faster; but what clients want from storage stands behind them.
+	 */
+	UNDER_WAY_MAX = 2048,
+	UNDER_WAY_ALONE = 16384,
 	UNDER_WAY_BYTES = 16 << 20,
 	HASHING_MAX = 16,	/* logins of clients need the same threads */
 	UNDER_WAY_HASHING = 64, /* of whom who hashes: what progress says is near what is done */
@@ -227,7 +232,10 @@ static void tell_progress(struct intake *intake, struct ctl_call *call)
 
 static bool has_room(const struct intake *intake)
 {
-	return intake->count < (intake->hashing ? UNDER_WAY_HASHING : UNDER_WAY_MAX) &&
+	bool alone = !*intake->intakes->process->components;
+	unsigned most = alone ? UNDER_WAY_ALONE : UNDER_WAY_MAX;
+
+	return intake->count < (intake->hashing ? UNDER_WAY_HASHING : most) &&
 	       intake->bytes < UNDER_WAY_BYTES;
 }
 

@@ -10,7 +10,7 @@
 #include "mio/mio.h"
 #include "storage/driver.h"
 
-enum { BATCH_MAX = 1024 };
+enum { BATCH_MAX = 8192 };
 
 struct storage {
 	const struct storage_driver *driver;
