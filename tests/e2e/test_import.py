@@ -11,7 +11,7 @@ import xml.etree.ElementTree as ElementTree
 
 from harness import BINARY, Deployment, Raw, body, free_port, scenarios
 from jabberd2 import Jabberd2
-from test_mixes import DELAY, Person, befriend, register
+from test_mixes import DELAY, Person, befriend, outlives, register
 
 ROSTER = '{jabber:iq:roster}'
 USERS, CHECKED = 10000, 20
@@ -25,8 +25,18 @@ def roster(person):
             for item in answer.find(f'{ROSTER}query')}
 
 
+def log_in(server, name, *args, **options):
+    """jabberd2's c2s trips, now and then, over a descriptor that comes back at once: internal-server-error."""
+    for patience in (5, 4, 3, 2, 1, 0):
+        try:
+            return Person(server, name, *args, **options)
+        except AssertionError:
+            if not isinstance(server, Jabberd2) or not patience:
+                raise
+            time.sleep(0.3)
+
+
 def leave(*people):
-    """As polite clients do: jabberd2's c2s trips over a descriptor that comes back at once."""
     for person in people:
         person.send('</stream:stream>')
         while person.receive() is not None:
@@ -63,13 +73,13 @@ BOOKMARKS = "<storage xmlns='storage:bookmarks'><conference jid='tea@rooms.examp
 def fill(server):
     """Four people: two friends with groups, one who is asked, one for whom messages wait."""
     register(server, 'alice', 'bob', 'carol', 'dora')
-    alice, bob = Person(server, 'alice', 'home'), Person(server, 'bob', 'desk')
+    alice, bob = log_in(server, 'alice', 'home'), log_in(server, 'bob', 'desk')
     befriend(alice, bob)
     add(alice, 'bob@localhost', 'Bob &lt;3', 'Friends', 'Work &amp; play')
     add(alice, 'nobody@elsewhere.example', 'Far', 'Friends')
     add(bob, 'alice@localhost', 'Älice', 'Family')
     for name in ('carol', 'dora'):
-        leave(Person(server, name))
+        leave(log_in(server, name))
     alice.ask("<query xmlns='jabber:iq:private'>" + BOOKMARKS + '</query>')
     alice.ask(VCARD)
     alice.send("<presence type='subscribe' to='carol@localhost'><status>please</status></presence>")
@@ -92,17 +102,17 @@ def _stored(deployment, store):
 
 def _compare(theirs, ours, rosters):
     for name, mechanism in (('alice', 'PLAIN'), ('bob', 'SCRAM-SHA-1')):
-        person = Person(ours, name, mechanism=mechanism)
+        person = log_in(ours, name, mechanism=mechanism)
         assert roster(person) == rosters[name], (roster(person), rosters[name])
         leave(person)
-    found = [waiting(Person(server, 'dora'), 3) for server in (theirs, ours)]
+    found = [waiting(log_in(server, 'dora'), 3) for server in (theirs, ours)]
     assert found[0] == found[1] and [text for text, _, _ in found[1]] == ['message 0', 'message 1', 'message 2'], found
-    carol = Person(ours, 'carol')
+    carol = log_in(ours, 'carol')
     request = carol.want('presence', type='subscribe')
     assert request.get('from') == 'alice@localhost', ElementTree.tostring(request)
     carol.send("<presence type='subscribed' to='alice@localhost'/>")
     carol.ping()
-    alice = Person(ours, 'alice')
+    alice = log_in(ours, 'alice')
     assert roster(alice)['carol@localhost'][1:3] == ('to', None), roster(alice)
 
 
@@ -131,7 +141,10 @@ def people_find_what_they_left_at_jabberd2():
 
 
 def _many(path):
-    """Users whose tables are as jabberd2's sm and c2s write them."""
+    """
+    Users whose tables are as jabberd2's sm and c2s write them. Contacts know the same of each other, or the first
+    login would set them right: five ahead and five behind.
+    """
     stanza = ("'NAD<route xmlns=''http://jabberd.jabberstudio.org/ns/component/1.0'' from=''localhost'' to=''localhost''>"
               "<message xmlns=''jabber:client'' from=''user00001@localhost/x'' to=''' || a.name || '@localhost'' "
               "type=''chat''><delay xmlns=''urn:xmpp:delay'' from=''localhost'' stamp=''2026-11-20T10:00:0' || k.i || "
@@ -143,8 +156,10 @@ CREATE TEMP TABLE many AS WITH RECURSIVE count(i) AS (SELECT 0 UNION ALL SELECT 
 INSERT INTO authreg SELECT name, 'localhost', 'secret' FROM many;
 INSERT INTO active ("collection-owner", time) SELECT name || '@localhost', 1700000000 FROM many;
 INSERT INTO "roster-items" ("collection-owner", jid, name, "to", "from", ask)
- SELECT a.name || '@localhost', printf('user%05d@localhost', (a.i + 1 + k.i * 7) % {USERS}), 'Friend ' || k.i,
- k.i % 2, k.i / 2 % 2, CASE WHEN k.i % 2 = 0 AND k.i % 3 = 0 THEN 1 ELSE 0 END FROM many a JOIN many k ON k.i < 10;
+ SELECT a.name || '@localhost', printf('user%05d@localhost', (a.i + far * ahead + {USERS}) % {USERS}),
+ 'Friend ' || far, far = 1 OR far = 2 AND ahead > 0 OR far = 3 AND ahead < 0,
+ far = 1 OR far = 2 AND ahead < 0 OR far = 3 AND ahead > 0, far = 4 AND ahead > 0
+ FROM many a, (SELECT i + 1 AS far FROM many WHERE i < 5), (SELECT 1 AS ahead UNION ALL SELECT -1);
 INSERT INTO "roster-groups" ("collection-owner", jid, "group")
  SELECT "collection-owner", jid, g FROM "roster-items", (SELECT 'Friends' AS g UNION ALL SELECT 'Übung & mehr');
 INSERT INTO queue ("collection-owner", xml) SELECT a.name || '@localhost', {stanza}
@@ -161,7 +176,7 @@ def ten_thousand_users_come_in_within_minutes():
         assert deployment.command('user', 'list').stdout == ''
         begun = time.time()
         result = subprocess.run([BINARY, 'import', 'jabberd2', jabberd2.dir, '--config', deployment.config, '--json'],
-                                capture_output=True, text=True, timeout=900)
+                                capture_output=True, text=True, timeout=1200)
         print(f'# {USERS} users in {time.time() - begun:.0f} s', flush=True)
         found = json.loads(result.stdout)
         assert not found.pop('dry_run') and found == wanted, (found, result.stderr)
@@ -173,7 +188,7 @@ def ten_thousand_users_come_in_within_minutes():
 
 
 def _same(theirs, ours, name, count):
-    one, other = Person(theirs, name), Person(ours, name, mechanism='SCRAM-SHA-1')
+    one, other = log_in(theirs, name), log_in(ours, name, mechanism='SCRAM-SHA-1')
     assert roster(one) == roster(other) and len(roster(one)) == 10, (name, roster(one), roster(other))
     assert waiting(one, count) == waiting(other, count), name
     leave(one, other)
@@ -263,7 +278,7 @@ def the_files_of_a_running_jabberd2_serve_ours_when_converted():
         deployment.config, deployment.port = f'{deployment.dir}/converted.toml', jabberd2.port
         assert counts(deployment, jabberd2.dir)['added'] == 4
         deployment.start()
-        alice = Person(deployment, 'alice')
+        alice = log_in(deployment, 'alice')
         assert roster(alice) == rosters['alice']
 
 
@@ -271,6 +286,37 @@ def debians_own_files_convert():
     with Deployment() as deployment:
         text = _converted(deployment, '/etc/jabberd2')
         assert '# router.xml: aliases has no counterpart' in text and 'no key of jabberd2' not in text, text
+
+
+def a_move_part_by_part_keeps_streams_and_leads_back():
+    """The manual's: the router while people are on; then c2s and sm with the data; and back again."""
+    with Deployment() as deployment:
+        with Jabberd2(deployment.dir, deployment.router_port, ('router', 'sm', 'c2s', 's2s')) as jabberd2:
+            rosters = fill(jabberd2)
+            _converted(deployment, jabberd2.dir)
+            deployment.config = f'{deployment.dir}/converted.toml'
+            alice, bob = log_in(jabberd2, 'alice'), log_in(jabberd2, 'bob')
+            jabberd2.stop('router', kill=True)
+            deployment.start('router')
+            assert outlives(alice) and outlives(bob)
+            alice.message(bob.jid, 'through yours')
+            bob.want('message', text='through yours')
+            for part in ('c2s', 'sm'):
+                jabberd2.stop(part)
+            wanted = counts(deployment, jabberd2.dir, '--dry-run')
+            assert counts(deployment, jabberd2.dir) == wanted and wanted['added'] == 4, wanted
+            deployment.port = jabberd2.port
+            deployment.start('sm', ready=False)
+            deployment.start('c2s')
+            alice, bob = log_in(deployment, 'alice'), log_in(deployment, 'bob')
+            assert roster(alice) == rosters['alice'] and roster(bob) == rosters['bob']
+            alice.message(bob.jid, 'all ours')
+            bob.want('message', text='all ours')
+            for part in ('c2s', 'sm', 'router'):
+                assert deployment.processes.pop(part).stop() == 0
+            jabberd2.start('router', 'sm', 'c2s')
+            alice = log_in(jabberd2, 'alice')
+            assert roster(alice) == rosters['alice']
 
 
 def an_import_that_is_killed_leaves_whole_users():
@@ -306,5 +352,5 @@ def keys_come_in_by_a_pipe_and_on_a_running_server():
 if __name__ == '__main__':
     scenarios(people_find_what_they_left_at_jabberd2, ten_thousand_users_come_in_within_minutes,
               rows_that_cannot_be_taken_are_counted_and_named, bad_sources_are_said_in_one_line,
-              the_files_of_a_running_jabberd2_serve_ours_when_converted, debians_own_files_convert,
+              the_files_of_a_running_jabberd2_serve_ours_when_converted, debians_own_files_convert, a_move_part_by_part_keeps_streams_and_leads_back,
               an_import_that_is_killed_leaves_whole_users, keys_come_in_by_a_pipe_and_on_a_running_server)
