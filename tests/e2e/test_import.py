@@ -324,8 +324,12 @@ def an_import_that_is_killed_leaves_whole_users():
         path = _database(f'{deployment.dir}/other').dir + '/sm.db'
         _many(path)
         command = [BINARY, 'import', 'jabberd2', f'sqlite:{path}', '--config', deployment.config]
+        log = f'{deployment.dir}/data/jackdaw.db-wal'
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(6)
+        end = time.time() + 200
+        while not os.path.exists(log) or os.path.getsize(log) < 500000:
+            assert time.time() < end and process.poll() is None, 'it does not get far'
+            time.sleep(0.1)
         process.kill()
         process.wait()
         with sqlite3.connect(f'{deployment.dir}/data/jackdaw.db') as database:
