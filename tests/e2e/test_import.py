@@ -285,7 +285,7 @@ def the_files_of_a_running_jabberd2_serve_ours_when_converted():
 def debians_own_files_convert():
     with Deployment() as deployment:
         text = _converted(deployment, '/etc/jabberd2')
-        assert '# router.xml: aliases has no counterpart' in text and 'no key of jabberd2' not in text, text
+        assert '# router.xml: check/interval has no counterpart' in text and 'no key of jabberd2' not in text, text
 
 
 def a_move_part_by_part_keeps_streams_and_leads_back():

@@ -11,6 +11,19 @@
 
 static const char *const names[JABBERD2_FILES] = {"c2s.xml", "sm.xml", "router.xml", "s2s.xml"};
 
+/* A file that router.xml names, if it does. */
+static bool read_named(const struct jabberd2_config *config, const char *path, struct nad **nad,
+		       struct buf *why)
+{
+	AUTO(buf_fini) struct buf name = {0};
+
+	buf_append_slice(&name, jabberd2_text(config->files[JABBERD2_ROUTER], path));
+	if (!buf_used(&name))
+		return true;
+	*nad = jabberd2_file(config->dir, buf_text(&name), why);
+	return *nad;
+}
+
 static bool read_files(const char *dir, struct jabberd2_config *config, struct buf *why)
 {
 	for (unsigned file = 0; file < JABBERD2_FILES; file++) {
@@ -19,7 +32,8 @@ static bool read_files(const char *dir, struct jabberd2_config *config, struct b
 			return false;
 	}
 	config->dir = dir;
-	return true;
+	return read_named(config, "local/users", &config->users, why) &&
+	       read_named(config, "aci/filter", &config->filter, why);
 }
 
 /* What comes out has to be accepted: what jabberd2 takes for a domain may be none. */
@@ -58,6 +72,8 @@ int verb_convert_jabberd2(const struct cli *cli)
 	}
 	for (unsigned file = 0; file < JABBERD2_FILES; file++)
 		nad_free(&config.files[file]);
+	nad_free(&config.users);
+	nad_free(&config.filter);
 	if (!buf_used(&why))
 		return EXIT_OK;
 	fprintf(stderr, "jackdaw: %s\n", buf_text(&why));

@@ -2,7 +2,6 @@
 /* The keys of jabberd2 that have a counterpart. */
 #include "run/import/jabberd2_config.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include "run/import/jabberd2_file.h"
 #include "xml/nad.h"
@@ -20,8 +19,7 @@ static struct slice text_of(const struct jabberd2_config *config, enum jabberd2_
 	return text.len ? text : slice_of(preset);
 }
 
-/* A string of TOML. */
-static void append_string(struct buf *out, struct slice text)
+void jabberd2_toml(struct buf *out, struct slice text)
 {
 	buf_append_char(out, '"');
 	for (size_t at = 0; at < text.len; at++) {
@@ -49,7 +47,7 @@ static void append_address(struct buf *out, struct slice ip, struct slice port)
 		buf_append_slice(&address, ip);
 	buf_append_text(&address, six ? "]:" : ":");
 	buf_append_slice(&address, port);
-	append_string(out, buf_slice(&address));
+	jabberd2_toml(out, buf_slice(&address));
 }
 
 /* For each <id/> of a file's <local/>. */
@@ -119,12 +117,12 @@ static void append_domains(const struct jabberd2_config *config, struct buf *out
 			    (file && has_id(sm, domain, -1)))
 				continue;
 			buf_append_text(out, comma);
-			append_string(out, domain);
+			jabberd2_toml(out, domain);
 			comma = ", ";
 		}
 	}
 	if (!*comma)
-		append_string(out, text_of(config, JABBERD2_SM, "id", "sm"));
+		jabberd2_toml(out, text_of(config, JABBERD2_SM, "id", "sm"));
 	buf_append_text(out, "]\n");
 }
 
@@ -212,9 +210,9 @@ static void append_router(const struct jabberd2_config *config, struct buf *out)
 		       text_of(config, JABBERD2_C2S, "router/port", PORT_ROUTER));
 	buf_append_slice(out, buf_slice(&connect));
 	buf_append_text(out, "\nuser = ");
-	append_string(out, user);
+	jabberd2_toml(out, user);
 	buf_append_text(out, "\npassword = ");
-	append_string(out, password);
+	jabberd2_toml(out, password);
 	buf_append_char(out, '\n');
 	for (unsigned file = JABBERD2_SM; file < JABBERD2_FILES; file++) {
 		enum jabberd2_part part = (enum jabberd2_part)file;
@@ -222,9 +220,10 @@ static void append_router(const struct jabberd2_config *config, struct buf *out)
 		if (part != JABBERD2_ROUTER &&
 		    (!slice_equal(user, text_of(config, part, "router/user", "jabberd")) ||
 		     !slice_equal(password, text_of(config, part, "router/pass", "secret"))))
-			buf_printf(out, "# %s has another user or password: ours has one\n",
+			buf_printf(out, "# %s has another user or password: see [[router.login]]\n",
 				   part == JABBERD2_SM ? "sm.xml" : "s2s.xml");
 	}
+	jabberd2_convert_router(config, user, out);
 }
 
 static void append_accounts(const struct jabberd2_config *config, struct buf *out)
@@ -237,23 +236,14 @@ static void append_accounts(const struct jabberd2_config *config, struct buf *ou
 		buf_append_text(out, "\n[messages]\noffline = \"off\"\n");
 }
 
-static long number_of(struct slice text)
-{
-	char digits[16] = "";
-
-	if (text.len < sizeof(digits))
-		memcpy(digits, text.data, text.len);
-	return atol(digits);
-}
-
 static void append_limits(const struct jabberd2_config *config, struct buf *out)
 {
 	const struct nad *c2s = config->files[JABBERD2_C2S];
 	int elem = jabberd2_find(c2s, 0, "io/limits/bytes");
 	struct slice seconds = elem < 0 ? SLICE("") : nad_attr_value(c2s, elem, "seconds");
-	long rate = number_of(text_of(config, JABBERD2_C2S, "io/limits/bytes", "0"));
-	long stanza = number_of(text_of(config, JABBERD2_C2S, "io/limits/stanzasize", "0"));
-	long per = number_of(seconds);
+	long rate = jabberd2_number(text_of(config, JABBERD2_C2S, "io/limits/bytes", "0"));
+	long stanza = jabberd2_number(text_of(config, JABBERD2_C2S, "io/limits/stanzasize", "0"));
+	long per = jabberd2_number(seconds);
 
 	buf_append_text(out, "\n[limits]\n");
 	if (rate > 0)
@@ -276,7 +266,7 @@ static void append_components(const struct jabberd2_config *config, struct buf *
 		out, "\n# Bridges and bots, XEP-0114. jabberd2 has one secret for all of them and\n"
 		     "# does not say their names; ours wants both, for each:\n"
 		     "# [[component]]\n# name = \"irc.example.com\"\n# secret = ");
-	append_string(out, secret);
+	jabberd2_toml(out, secret);
 	buf_append_char(out, '\n');
 }
 

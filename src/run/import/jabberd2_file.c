@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "xml/nad.h"
@@ -72,7 +73,7 @@ struct nad *jabberd2_file(const char *dir, const char *name, struct buf *why)
 	struct nad *nad = NULL;
 	int rc;
 
-	buf_printf(&path, "%s/%s", dir, name);
+	buf_printf(&path, "%s%s%s", *name == '/' ? "" : dir, *name == '/' ? "" : "/", name);
 	rc = read_whole(buf_text(&path), &text);
 	if (!rc) {
 		strip(buf_slice(&text), &stripped);
@@ -129,4 +130,13 @@ struct slice jabberd2_text(const struct nad *nad, const char *path)
 	struct slice text = elem < 0 ? SLICE("") : jabberd2_trim(nad_cdata(nad, elem));
 
 	return text.len ? text : SLICE("");
+}
+
+long jabberd2_number(struct slice text)
+{
+	char digits[16] = "";
+
+	if (text.len && text.len < sizeof(digits))
+		memcpy(digits, text.data, text.len);
+	return atol(digits);
 }

@@ -99,14 +99,17 @@ static const struct {
 
 	{IN_ROUTER, "local/ip", CONVERTED},
 	{IN_ROUTER, "local/port", CONVERTED},
-	{IN_ROUTER, "local/users", "our router has one user: router.user and router.password"},
+	{IN_ROUTER, "local/users", CONVERTED},
 	{IN_ROUTER, "local/secret", CONVERTED},
 	{IN_ROUTER, "local/pemfile", NO_TLS},
 	{IN_ROUTER, "check", "the system finds dead connections"},
-	{IN_ROUTER, "io/access", "access lists: " NOT_YET ", listen on loopback"},
-	{IN_ROUTER, "io/", "the parts are trusted: no limits for them"},
-	{IN_ROUTER, "aliases", "aliases of names: " NOT_YET},
-	{IN_ROUTER, "aci", "who has the password may bind any free name; no filters"},
+	{IN_ROUTER, "io/access", CONVERTED},
+	{IN_ROUTER, "io/limits/bytes@throttle", "who is over its rate is read later, not cut off"},
+	{IN_ROUTER, "io/limits/connects@throttle", "who connects too often is refused"},
+	{IN_ROUTER, "io/limits", CONVERTED},
+	{IN_ROUTER, "io/max_fds", "as many as the process may have: ulimit -n, LimitNOFILE"},
+	{IN_ROUTER, "aliases", CONVERTED},
+	{IN_ROUTER, "aci", CONVERTED},
 	{IN_ROUTER, "message_logging", "messages are not logged"},
 };
 

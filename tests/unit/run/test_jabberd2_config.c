@@ -13,6 +13,7 @@
 #include "component/settings.h"
 #include "run/import/jabberd2_file.h"
 #include "xml/nad.h"
+#include "xml/parser.h"
 
 static const char *const names[JABBERD2_FILES] = {"c2s.xml", "sm.xml", "router.xml", "s2s.xml"};
 
@@ -38,6 +39,7 @@ static bool read_config(const char *const contents[JABBERD2_FILES], struct jabbe
 		unlink(path);
 	}
 	config->dir = "DIR";
+	config->users = config->filter = NULL;
 	rmdir(dir);
 	return good;
 }
@@ -46,6 +48,16 @@ static void free_config(struct jabberd2_config *config)
 {
 	for (unsigned file = 0; file < JABBERD2_FILES; file++)
 		nad_free(&config->files[file]);
+	nad_free(&config->users);
+	nad_free(&config->filter);
+}
+
+static struct nad *parsed(const char *text)
+{
+	static const struct xml_limits limits = {
+		.stanza_bytes = 1 << 20, .depth = 100, .attributes = 100};
+
+	return xml_parse(slice_of(text), &limits);
 }
 
 /* The converted file, which our parser takes. */
@@ -58,6 +70,10 @@ static void convert(const char *const contents[JABBERD2_FILES], struct settings 
 
 	if (!read_config(contents, &config, &why))
 		fail_msg("%s", buf_text(&why));
+	config.users = parsed("<users><user><name>parts</name><secret>one</secret></user><user>"
+			      "<name>other</name><secret>two</secret></user></users>");
+	config.filter = parsed("<filter><rule from='*' what='iq/query?xmlns=jabber:iq:register' "
+			       "error='not-allowed' log='yes'/></filter>");
 	jabberd2_convert(&config, out);
 	jabberd2_leftover(&config, out);
 	if (settings_parse("converted", buf_slice(out), settings, conf, &error))
@@ -68,6 +84,28 @@ static void convert(const char *const contents[JABBERD2_FILES], struct settings 
 static bool said(struct buf *text, const char *what)
 {
 	return strstr(buf_text(text), what) != NULL;
+}
+
+static void assert_router(const struct settings *settings)
+{
+	const struct settings_login *login = settings->router.logins.items[0];
+	const struct settings_alias *alias = settings->router.aliases.items[0];
+	const struct settings_rule *rule = settings->router.rules.items[0];
+
+	assert_int_equal(settings->router.rate, 1001);
+	assert_int_equal(settings->router.connects.count, 31);
+	assert_string_equal(settings->router.allow.items[0], "10.0.0.0/16");
+	assert_string_equal(settings->router.allow.items[1], "127.0.0.1/32");
+	assert_int_equal(settings->router.logins.count, 1);
+	assert_string_equal(login->name, "other");
+	assert_string_equal(login->password, "two");
+	assert_int_equal(login->may.count, 2);
+	assert_string_equal(alias->name, "old.example");
+	assert_string_equal(alias->target, "new.example");
+	assert_string_equal(rule->from, "*");
+	assert_string_equal(rule->to, "");
+	assert_string_equal(rule->error, "not-allowed");
+	assert_true(rule->log);
 }
 
 static void takes_over_what_both_know(void **state)
@@ -83,7 +121,14 @@ static void takes_over_what_both_know(void **state)
 		"</c2s>",
 		"<sm><local><id>a.example</id></local><offline><dropmessages/></offline></sm>",
 		"<router><local><ip>0.0.0.0</ip><port>5348</port><secret>legacy</secret></local>"
-		"</router>",
+		"<io><limits><bytes>1000</bytes><connects "
+		"seconds='10'>5</connects></limits><access>"
+		"<order>deny,allow</order><allow ip='10.0.0.0' mask='255.255.0.0'/>"
+		"<allow ip='127.0.0.1'/></access></io>"
+		"<aliases><alias name='old.example' target='new.example'/></aliases>"
+		"<aci><acl type='bind'><user>other</user></acl><acl "
+		"type='log'><user>other</user></acl>"
+		"</aci></router>",
 	};
 	AUTO(buf_fini) struct buf out = {0};
 	struct settings settings;
@@ -106,6 +151,7 @@ static void takes_over_what_both_know(void **state)
 	assert_int_equal(settings.limits.stanza, 65535);
 	assert_true(said(&out, "#   install -m 600 /etc/a.pem /etc/jackdaw/certs/a.example.crt\n"));
 	assert_true(said(&out, "# secret = \"legacy\"\n"));
+	assert_router(&settings);
 	conf_free(&conf);
 }
 
@@ -133,7 +179,7 @@ static void names_each_key_without_a_counterpart_once(void **state)
 		"<authreg><mechanisms><sasl><plain/></sasl></mechanisms></authreg></c2s>",
 		"<sm><modules><chain id='a'><module>x</module><module>y</module></chain></modules>"
 		"<made-up/></sm>",
-		"<router><aliases><alias name='a' target='b'/></aliases></router>",
+		"<router><check><interval>60</interval></check></router>",
 		"<s2s><local><port>5269</port></local></s2s>",
 	};
 	static const char *const wanted[] = {
@@ -141,7 +187,7 @@ static void names_each_key_without_a_counterpart_once(void **state)
 		"# c2s.xml: authreg/mechanisms/sasl/plain has no counterpart: ",
 		"# sm.xml: modules/chain/module has no counterpart: ",
 		"# sm.xml: made-up has no counterpart: no key of jabberd2",
-		"# router.xml: aliases/alias@name has no counterpart: ",
+		"# router.xml: check/interval has no counterpart: ",
 		"# s2s.xml: local/port has no counterpart: other servers (s2s)",
 	};
 	AUTO(buf_fini) struct buf out = {0};
