@@ -298,6 +298,7 @@ def a_move_part_by_part_keeps_streams_and_leads_back():
             alice, bob = log_in(jabberd2, 'alice'), log_in(jabberd2, 'bob')
             jabberd2.stop('router', kill=True)
             deployment.start('router')
+            deployment.processes['router'].wait_for('(?s)(logged in.*){3}', 60)
             assert outlives(alice) and outlives(bob)
             alice.message(bob.jid, 'through yours')
             bob.want('message', text='through yours')
