@@ -9,6 +9,20 @@
 #include "xml/nad.h"
 
 static void drain(struct mio_task *task);
+static void arrived_for_part(struct mio *mio, struct mio_mail *mail);
+static void arrived_for_peers(struct mio *mio, struct mio_mail *mail);
+
+/* What crossed to this worker when its loop had ended. */
+static void drop_mail(struct link *link, void (*run)(struct mio *mio, struct mio_mail *mail))
+{
+	struct mio_mail *mail;
+
+	while ((mail = mio_mail_take(link->mio, run))) {
+		struct packet *packet = container_of(mail, struct packet, mail);
+
+		packet_free(&packet);
+	}
+}
 
 static struct slice route_key(const void *entry)
 {
@@ -39,6 +53,8 @@ void link_free(struct link **taken)
 	if (!link)
 		return;
 	mio_undefer(link->mio, &link->task);
+	drop_mail(link, arrived_for_part);
+	drop_mail(link, arrived_for_peers);
 	while ((packet = link->first)) {
 		link->first = packet->next;
 		packet_free(&packet);
@@ -128,9 +144,6 @@ static unsigned worker_for(const struct link *link, const struct link_part *part
 		worker = mio_worker(link->mio);
 	return worker < link->options.workers ? worker : 0;
 }
-
-static void arrived_for_part(struct mio *mio, struct mio_mail *mail);
-static void arrived_for_peers(struct mio *mio, struct mio_mail *mail);
 
 static void cross(struct link *link, unsigned worker, struct packet **taken,
 		  void (*run)(struct mio *mio, struct mio_mail *mail))

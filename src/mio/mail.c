@@ -122,6 +122,23 @@ void mio_mail_run(struct mio *mio)
 		release_feeders(mio);
 }
 
+struct mio_mail *mio_mail_take(struct mio *mio, void (*run)(struct mio *mio, struct mio_mail *mail))
+{
+	for (unsigned lane = 0; lane < MIO_LANES; lane++) {
+		struct mio_mail *mail = atomic_load(&mio->lanes[lane]), *newer = NULL;
+
+		for (; mail && mail->run != run; mail = mail->next)
+			newer = mail;
+		if (mail && newer)
+			newer->next = mail->next;
+		else if (mail)
+			atomic_store(&mio->lanes[lane], mail->next);
+		if (mail)
+			return mail;
+	}
+	return NULL;
+}
+
 bool mio_mail_waits(const struct mio *mio)
 {
 	return atomic_load(&mio->lanes[MIO_CONTROL]) || atomic_load(&mio->lanes[MIO_DATA]);
