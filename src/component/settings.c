@@ -343,6 +343,8 @@ static int check_workers(const struct settings *settings, struct finding *findin
 /* An element larger than what a stream may send at once would never get through. */
 static int check_burst(const struct settings *settings, struct finding *finding)
 {
+	if (settings->limits.depth > UINT16_MAX || settings->limits.attributes > UINT16_MAX)
+		return wrong(finding, "limits.depth and limits.attributes: at most %d", UINT16_MAX);
 	if (settings->limits.stanza_before_auth < 4096 || settings->limits.stanza < 10000)
 		return wrong(finding, "limits.stanza: at least 10000 bytes, and stanza_before_auth "
 				      "at least 4 KB (RFC 6120)");

@@ -58,11 +58,23 @@ static struct nad *nad_of(struct builder *builder)
 	return builder->nad;
 }
 
+static void check_weight(struct builder *builder)
+{
+	struct nad *nad = builder->nad;
+
+	if (!builder->kept || nad_weight(nad) <= builder->kept)
+		return;
+	nad->used = builder->start;
+	nad->pending = 0;
+	builder->cut = true;
+	XML_StopParser(builder->expat, XML_FALSE);
+}
+
 static void on_space(void *data, const char *prefix, const char *uri)
 {
 	struct builder *builder = data;
 
-	if (!is_building(builder))
+	if (!is_building(builder) || builder->cut)
 		return;
 	if (++builder->spaces > SPACES_MAX)
 		refuse(builder, XML_TOO_MANY);
@@ -85,7 +97,7 @@ static void on_start(void *data, const char *full, const char **attrs)
 	struct nad *nad;
 	int elem, ns;
 
-	if (!is_building(builder))
+	if (!is_building(builder) || builder->cut)
 		return;
 	nad = nad_of(builder);
 	elem = tree_append_elem(nad, TREE_NONE, name.name, builder->depth);
@@ -99,8 +111,10 @@ static void on_start(void *data, const char *full, const char **attrs)
 	}
 	if (builder->mode == BUILDER_HEADER)
 		builder->complete = true;
+	else if (builder->depth++ == 0)
+		builder->start = nad->used;
 	else
-		builder->depth++;
+		check_weight(builder);
 }
 
 /* The end of a header that is empty comes while the header is complete. */
@@ -122,8 +136,10 @@ static void on_text(void *data, const char *text, int len)
 {
 	struct builder *builder = data;
 
-	if (builder->depth && is_building(builder))
-		nad_append_cdata(builder->nad, (struct slice){text, (size_t)len}, builder->depth);
+	if (!builder->depth || !is_building(builder) || builder->cut)
+		return;
+	nad_append_cdata(builder->nad, (struct slice){text, (size_t)len}, builder->depth);
+	check_weight(builder);
 }
 
 static void on_comment(void *data, const char *text)
@@ -189,7 +205,8 @@ void builder_free(struct builder **builder)
 	if (!gone)
 		return;
 	list_remove(&gone->link);
-	XML_ParserFree(gone->expat);
+	if (gone->expat)
+		XML_ParserFree(gone->expat);
 	buf_fini(&gone->held);
 	nad_free(&gone->nad);
 	mem_free(gone);
@@ -211,13 +228,25 @@ static int fault_of(const struct builder *builder)
 	}
 }
 
+/* From now on nobody looks at what is in the element: expat would remember each name in it. */
+static int cut(struct builder *builder)
+{
+	XML_ParserFree(builder->expat);
+	builder->expat = NULL;
+	builder->complete = true;
+	buf_fini(&builder->held);
+	return XML_MORE;
+}
+
 int builder_feed(struct builder *builder, struct slice bytes)
 {
-	while (bytes.len) {
+	while (bytes.len && builder->expat) {
 		size_t len = bytes.len < FEED_MAX ? bytes.len : FEED_MAX;
+		int status = XML_Parse(builder->expat, bytes.data, (int)len, 0);
 
-		if (XML_Parse(builder->expat, bytes.data, (int)len, 0) != XML_STATUS_OK ||
-		    builder->fault)
+		if (builder->cut && !builder->fault)
+			return cut(builder);
+		if (status != XML_STATUS_OK || builder->fault)
 			return fault_of(builder);
 		builder->total += len;
 		bytes = (struct slice){bytes.data + len, bytes.len - len};

@@ -5,6 +5,7 @@
 #include <expat.h>
 #include "base/list.h"
 #include "xml/parser.h"
+#include "xml/tree.h"
 
 struct context;
 
@@ -15,7 +16,7 @@ enum builder_mode {
 };
 
 struct builder {
-	XML_Parser expat;
+	XML_Parser expat; /* NULL: the element is cut, the scanner alone finds its end */
 	struct list link;	 /* among the pool's idle ones */
 	struct context *context; /* whose root is open in it, or NULL */
 	size_t total;	 /* bytes fed in its life: expat remembers every name that it ever saw */
@@ -25,7 +26,10 @@ struct builder {
 	unsigned depth;	 /* of open elements in nad */
 	unsigned spaces; /* declared in nad's open elements */
 	int fault;	 /* what a handler has refused, or 0 */
+	size_t kept; /* what the nad may weigh before it is cut to its first start tag; 0: anything */
+	struct tree_counts start; /* how much of it that is */
 	uint8_t mode;
+	bool cut;
 	bool complete; /* nad is */
 	bool root_closed;
 };

@@ -96,6 +96,14 @@ static int feed(struct xml_reader *reader, struct slice bytes)
 	return rc;
 }
 
+/* What would have to be held until its tag ends. */
+static bool is_too_much(const struct xml_reader *reader, size_t rest)
+{
+	size_t most = reader->limits.kept_bytes;
+
+	return most && reader->builder->expat && buf_used(&reader->builder->held) + rest > most;
+}
+
 /* Reads bytes, which do not begin with white space between stanzas, up to *used. */
 static int read_tags(struct xml_reader *reader, struct slice bytes, size_t *used)
 {
@@ -113,11 +121,14 @@ static int read_tags(struct xml_reader *reader, struct slice bytes, size_t *used
 		reader->builder = pool_borrow(reader->pool, reader->context,
 					      reader->scan.mode == SCAN_HEADER ? BUILDER_HEADER
 									       : BUILDER_TREE);
+	reader->builder->kept = reader->limits.kept_bytes;
+	if (rc == XML_MORE && is_too_much(reader, window.len - whole))
+		rc = XML_TOO_BIG;
 	if (whole)
 		fed = feed(reader, (struct slice){window.data, whole});
 	if (fed != XML_MORE)
 		return fed;
-	if (rc == XML_MORE)
+	if (rc == XML_MORE && reader->builder->expat)
 		buf_append(&reader->builder->held, window.data + whole, window.len - whole);
 	*used = rc == XML_MORE ? window.len : whole;
 	reader->count += (uint32_t)*used;
@@ -156,7 +167,7 @@ static int complete(struct xml_reader *reader, int rc, struct nad **nad)
 		return rc;
 	}
 	reader->count = 0;
-	if (reader->builder->root_closed)
+	if (reader->builder->root_closed || !reader->builder->expat)
 		pool_discard(reader->pool, &reader->builder);
 	else
 		pool_return(reader->pool, &reader->builder);

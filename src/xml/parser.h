@@ -20,8 +20,13 @@ struct xml_reader; /* one per stream; small, without a parser most of the time *
 
 struct xml_limits {
 	size_t stanza_bytes; /* of one child of the root, and of the header */
-	unsigned depth;      /* of elements below the root */
-	unsigned attributes; /* of one element, namespace declarations among them */
+	uint16_t depth;      /* of elements below the root */
+	uint16_t attributes; /* of one element, namespace declarations among them */
+	/*
+	 * Memory that a child of the root may take, about, for who has to be polite to strangers; 0: what it takes. Of a
+	 * larger one the first start tag alone is given; a tag, or a text without tags, that is larger is too big.
+	 */
+	uint32_t kept_bytes;
 };
 
 enum {

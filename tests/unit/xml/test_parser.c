@@ -338,6 +338,55 @@ static void bounds_the_header(void **state)
 	assert_int_equal(read_text(fixture, buf_text(&text)), XML_TOO_BIG); /* nobody keeps that */
 }
 
+static void append_inside(struct buf *text, const char *inside, unsigned number)
+{
+	if (inside[1] == 'n')
+		buf_printf(text, "<n%u/>", number);
+	else
+		buf_append_text(text, inside);
+}
+
+/* Elements that grow in each way; whatever they are, the next one is read as usual. */
+static void cuts_what_weighs_too_much_to_its_start_tag(void **state)
+{
+	static const char *const insides[] = {"<b/>", "<b a='1' c='2'/>", "text<b/>", "<b xmlns='u'/>", "<b>", "<n/>"};
+	const struct xml_limits small = {
+		.stanza_bytes = 1 << 20, .depth = 2000, .attributes = 6, .kept_bytes = 4096};
+	struct fixture *fixture = *state;
+
+	xml_reader_limits(fixture->reader, &small);
+	for (size_t at = 0; at < countof(insides); at++) {
+		AUTO(buf_fini) struct buf text = {0};
+
+		buf_append_text(&text, "<a xmlns:p='q' p:x='1'>");
+		for (unsigned i = 0; i < 1000; i++)
+			append_inside(&text, insides[at], i);
+		for (unsigned i = 0; i < 1000 && at == 4; i++)
+			buf_append_text(&text, "</b>");
+		buf_append_text(&text, "</a><next/>");
+		assert_int_equal(read_stanza(fixture, buf_text(&text)), XML_ELEMENT);
+		assert_int_equal(nad_count(fixture->nad), 1);
+		assert_true(nad_is(fixture->nad, 0, "jabber:client", "a"));
+		assert_int_equal(fixture->used, buf_used(&text) - strlen("<next/>"));
+		assert_int_equal(read_text(fixture, "<next><b/></next>"), XML_ELEMENT);
+		assert_int_equal(nad_count(fixture->nad), 2);
+	}
+}
+
+static void refuses_to_hold_a_tag_that_is_larger_than_what_is_kept(void **state)
+{
+	const struct xml_limits small = {
+		.stanza_bytes = 1 << 20, .depth = 5, .attributes = 6, .kept_bytes = 4096};
+	struct fixture *fixture = *state;
+	AUTO(buf_fini) struct buf text = {0};
+
+	xml_reader_limits(fixture->reader, &small);
+	buf_append_text(&text, "<a b='");
+	for (unsigned i = 0; i < 5000; i++)
+		buf_append_char(&text, 'x');
+	assert_int_equal(read_stanza(fixture, buf_text(&text)), XML_TOO_BIG);
+}
+
 static void reads_a_long_value_in_single_bytes_in_linear_time(void **state)
 {
 	const struct xml_limits wide = {.stanza_bytes = 300000, .depth = 5, .attributes = 6};
@@ -505,6 +554,8 @@ int main(void)
 		test_with_fixture(shares_one_parser_among_like_streams),
 		test_with_fixture(keeps_streams_with_other_headers_apart),
 		test_with_fixture(forgets_all_at_a_restart),
+		test_with_fixture(cuts_what_weighs_too_much_to_its_start_tag),
+		test_with_fixture(refuses_to_hold_a_tag_that_is_larger_than_what_is_kept),
 		cmocka_unit_test(does_not_grow_with_names),
 		cmocka_unit_test(parses_whole_documents),
 	};
