@@ -305,6 +305,8 @@ static int listen_all(struct router *router, struct buf *why)
 static int start(void *state, struct worker *worker, struct buf *why)
 {
 	struct xml_limits limits = {.stanza_bytes = 4 << 20, .depth = 200, .attributes = 1000};
+	/* A component of jabberd2 that reconnects writes what is queued before it logs in: it is read past. */
+	struct xml_limits stranger = {.stanza_bytes = 4 << 20, .depth = 50, .attributes = 50, .kept_bytes = 8 << 10};
 	const struct settings *settings = worker->process->settings;
 	struct router *router = state;
 
@@ -318,7 +320,7 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	router->plugin_conf[0] = &sasl_conf;
 	router->options = (struct conn_options){
 		.stream = {.type = SX_SERVER, .plugins = plugins, .plugin_conf = router->plugin_conf,
-			   .before_auth = {.stanza_bytes = 4 << 10, .depth = 1, .attributes = 20}, .after_auth = limits},
+			   .before_auth = stranger, .after_auth = limits},
 		.handler = &handler,
 		.login_ms = LOGIN_MS,
 		.rate = settings->router.rate,

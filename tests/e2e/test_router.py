@@ -81,7 +81,7 @@ def who_has_no_login_costs_little():
         deployment.start('router')
         Wire(deployment.router_port).login().close()
         before = _memory(deployment)
-        for size in (1 << 20, 4000, 2000, 1000):
+        for size in (1 << 20, 60000, 8000, 4000, 1000):
             peers = [_connect(deployment) for _ in range(CONNECTIONS)]
             for at, peer in enumerate(peers):
                 beginning, more = list(FLOODS.values())[at % len(FLOODS)]
@@ -92,7 +92,7 @@ def who_has_no_login_costs_little():
             assert kept < EACH_BYTES, kept
             for peer in peers:
                 peer.close()
-        for (name, (beginning, more)), size in itertools.product(FLOODS.items(), (4000, 2000, 1000)):
+        for (name, (beginning, more)), size in itertools.product(FLOODS.items(), (100000, 16000, 8100, 7900, 4000, 1000)):
             peers = [_connect(deployment) for _ in range(20)]
             for peer in peers:
                 peer.sendall(beginning)
@@ -103,6 +103,21 @@ def who_has_no_login_costs_little():
             for peer in peers:
                 peer.close()
         assert Wire(deployment.router_port).login().bind('taken.example') is None
+
+
+def what_comes_before_a_login_is_read_past():
+    """As jabberd2's c2s and sm do when they reconnect with something queued."""
+    with Deployment() as deployment:
+        deployment.start('router')
+        early = Wire(deployment.router_port)
+        early.send(HEADER)
+        early.until(lambda items: items)
+        for size in (10, 7000, 300000):
+            text = '<b>bold</b> '.join('x' * 60 for _ in range(size // 70 + 1))
+            early.send(f"<route xmlns='{COMPONENT}' to='sm' from='c2s'><message xmlns='jabber:client' to='a@b'>"
+                       f'<body>{text}</body><x>{"<y>" * 20}{"</y>" * 20}</x></message></route>')
+        early.send(f"<auth xmlns='{SASL}' mechanism='DIGEST-MD5'/>")
+        early.until(lambda items: early.challenge)
 
 
 def who_has_no_login_hears_nothing_and_has_its_time():
@@ -305,7 +320,7 @@ def the_manual_s_file_is_right():
 
 
 if __name__ == '__main__':
-    scenarios(who_has_no_login_costs_little, who_has_no_login_hears_nothing_and_has_its_time,
+    scenarios(who_has_no_login_costs_little, what_comes_before_a_login_is_read_past, who_has_no_login_hears_nothing_and_has_its_time,
               a_crowd_at_the_door_keeps_nobody_out, only_the_networks_of_the_file_may_connect,
               an_address_may_not_come_too_often, a_component_sends_no_faster_than_it_may, logins_may_what_the_file_says,
               accounts_are_asked_for_by_few, rules_and_sinks_see_people_of_one_process,
