@@ -239,6 +239,11 @@ const char *conn_peer(struct conn *conn)
 	return conn->peer;
 }
 
+bool conn_peer_uid(const struct conn *conn, uid_t *uid)
+{
+	return mio_peer_uid(&conn->sock, uid);
+}
+
 int conn_fault(const struct conn *conn)
 {
 	return conn->fault;

@@ -12,7 +12,9 @@ static int parse_unix(const char *path, struct sockaddr_un *out, socklen_t *len)
 {
 	size_t path_len = strlen(path);
 
-	if (path_len == 0 || path_len >= sizeof(out->sun_path))
+	if (path_len >= sizeof(out->sun_path))
+		return -ENAMETOOLONG;
+	if (path_len == 0)
 		return -EINVAL;
 	memset(out, 0, sizeof(*out));
 	out->sun_family = AF_UNIX;

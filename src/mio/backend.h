@@ -181,7 +181,7 @@ mio_driver_take(struct mio_driver *driver); /* a batch, in order; NULL when none
 void mio_jobs_done(
 	struct mio_job *jobs); /* any thread: done() of each by its home's control lane */
 
-/* address.c: numeric addresses as mio.h describes them. Returns 0 or -EINVAL. */
+/* address.c: numeric addresses as mio.h describes them. Returns 0, -EINVAL, or -ENAMETOOLONG. */
 int mio_address_parse(const char *address, struct sockaddr_storage *out, socklen_t *len);
 /* "127.0.0.1:5222", "[::1]:5222", "unix"; IPv4 in IPv6 prints as IPv4. */
 void mio_address_print(const struct sockaddr_storage *address, char *out, size_t len);

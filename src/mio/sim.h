@@ -30,6 +30,10 @@ void sim_free(
  * for all. */
 struct mio_host *sim_host(struct sim *sim, const char *part);
 
+/* Whom its peers on Unix sockets see from now on; before, all processes are the user's who runs the
+ * simulation. */
+void sim_user(struct mio_host *host, uid_t uid);
+
 /* Ends a process as kill -9 would: heaps dropped, sockets reset, foreign handles closed, unsynced
  * pages lost. */
 void sim_kill(struct sim *sim, struct mio_host **host);

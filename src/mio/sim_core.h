@@ -67,6 +67,7 @@ struct sim_host {
 	struct sim *sim;
 	struct list link;
 	unsigned number;
+	uid_t uid;
 	bool stopped;
 	struct list drivers, foreign;
 	struct sim_vfs *vfs;

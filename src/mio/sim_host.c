@@ -132,12 +132,18 @@ struct mio_host *sim_host(struct sim *sim, const char *part)
 	mio_host_init(&host->host, &sim_backend, part);
 	host->sim = sim;
 	host->number = ++sim->number;
+	host->uid = geteuid();
 	list_init(&host->drivers);
 	list_init(&host->foreign);
 	host->vfs = sim_vfs_new(&sim->disk);
 	list_append(&sim->hosts, &host->link);
 	heap_enter(before);
 	return &host->host;
+}
+
+void sim_user(struct mio_host *host, uid_t uid)
+{
+	sim_host_of(host)->uid = uid;
 }
 
 static void close_foreign(struct sim_host *host)

@@ -67,6 +67,7 @@ void sim_end_open(struct sim_end *end, struct sim_host *host)
 
 	end->host = host;
 	end->host_number = host->number;
+	end->uid = host->uid;
 	end->number = free_number(sim);
 	end->serial = sim->sequence++;
 	sim->ends[end->number] = end;

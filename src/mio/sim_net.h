@@ -45,6 +45,7 @@ struct sim_end {
 	struct list link;      /* in a loop's ready list or a listener's backlog */
 	struct sim_host *host; /* NULL: not open yet, or closed */
 	unsigned host_number;  /* also when it is closed; 0: none yet */
+	uid_t uid;	       /* likewise */
 	struct sim_loop *loop; /* NULL: in a backlog, or given */
 	struct mio_sock *sock; /* with loop */
 	int number;

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <unistd.h>
 #include "mio/sim_net.h"
 
 enum { ACCEPTS_PER_TURN = 16 };
@@ -139,12 +138,13 @@ void sim_peer_name(const struct mio_sock *sock, char *out, size_t len)
 		snprintf(out, len, "127.0.0.1:%u", end->wire->port);
 }
 
-/* All of a deployment is one user's: whoever runs the simulation. */
 bool sim_peer_uid(const struct mio_sock *sock, uid_t *uid)
 {
-	if (!end_of(sock)->wire->local)
+	const struct sim_end *end = end_of(sock), *peer = sim_peer(end);
+
+	if (!end->wire->local || !peer->host_number)
 		return false;
-	*uid = geteuid();
+	*uid = peer->uid;
 	return true;
 }
 

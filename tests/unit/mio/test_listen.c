@@ -121,6 +121,19 @@ static void replaces_a_stale_path_and_no_other(void **state)
 	close_test(&test);
 }
 
+static void says_when_a_path_is_too_long(void **state)
+{
+	struct mio_listener *listener = NULL;
+	struct test test;
+	char address[256] = "unix:/tmp/";
+
+	memset(address + strlen(address), 'x', 108 - strlen("/tmp/"));
+	open_test(&test, 1, "127.0.0.1:0");
+	assert_int_equal(mio_listen(test.harness.host, address, &listener), -ENAMETOOLONG);
+	assert_int_equal(mio_listen(test.harness.host, "unix:", &listener), -EINVAL);
+	close_test(&test);
+}
+
 static const struct mio_sock_handler idle_handler = {NULL, NULL};
 
 static void knows_a_unix_peer(int given, void *arg)
@@ -197,6 +210,7 @@ int main(void)
 		cmocka_unit_test(shares_a_listener_between_workers),
 		cmocka_unit_test(listens_on_both_families_at_once),
 		cmocka_unit_test(replaces_a_stale_path_and_no_other),
+		cmocka_unit_test(says_when_a_path_is_too_long),
 		cmocka_unit_test(tells_the_uid_of_a_unix_peer),
 		cmocka_unit_test(turns_connections_away_without_descriptors),
 	};

@@ -222,8 +222,11 @@ static void knows_the_user_behind_a_unix_socket(void **state)
 	uid_t uid = 12345;
 
 	net_init(&net, 10, 0);
+	sim_user(net.client, 4711);
 	net_join(&net, "unix:/run/test", "unix:/run/test");
 	assert_true(mio_peer_uid(&net.far.sock, &uid));
+	assert_int_equal(uid, 4711);
+	assert_true(mio_peer_uid(&net.near.sock, &uid));
 	assert_int_equal(uid, geteuid());
 	mio_peer_name(&net.far.sock, name, sizeof(name));
 	assert_string_equal(name, "unix");

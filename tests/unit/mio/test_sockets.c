@@ -255,7 +255,7 @@ static void refuses_bad_addresses(void **state)
 	open_test(&test, 1, "127.0.0.1:0");
 	memset(path + 6, 'a', sizeof(path) - 7);
 	assert_int_equal(mio_connect(test.harness.mio, &test.client.sock, path, &client_handler, 0),
-			 -EINVAL);
+			 -ENAMETOOLONG);
 	for (unsigned i = 0; i < countof(bad); i++) {
 		assert_int_equal(mio_connect(test.harness.mio, &test.client.sock, bad[i],
 					     &client_handler, 0),
