@@ -32,8 +32,6 @@
 	{.key = name, .type = CONF_TABLES, .offset = AT(member), .preset = "[]", .text = sentence,   \
 	 .sub = table##_options, .sub_size = sizeof(struct table)}
 
-#define ROUTER_ADDRESS "127.0.0.1:5347"
-
 static const struct conf_option component_options[] = {
 	{.key = "name", .type = CONF_TEXT, .text = "the domain that the component serves",
 	 .offset = offsetof(struct settings_component, name)},
@@ -70,7 +68,7 @@ const struct conf_option settings_options[] = {
 		"addresses for WebSocket and BOSH, with TLS", NULL),
 	LATER("listen.http", CONF_LIST, listen.http, "[]",
 		"addresses for WebSocket and BOSH behind a proxy", NULL),
-	SETTING("listen.router", CONF_LIST, listen.router, "[\"" ROUTER_ADDRESS "\"]",
+	SETTING("listen.router", CONF_LIST, listen.router, "[\"127.0.0.1:5347\"]",
 		"addresses for native and XEP-0114 components"),
 	LATER("listen.trusted_proxies", CONF_LIST, listen.trusted_proxies, "[]",
 		"whose PROXY header is believed", NULL),
@@ -81,7 +79,7 @@ const struct conf_option settings_options[] = {
 		"one process per part under a supervisor", NULL),
 
 	SETTING("router.connect", CONF_TEXT, router.connect, "",
-		"where single parts find the router; empty: at the first address of listen.router"),
+		"where single parts find the router; empty: at its Unix socket in data.dir"),
 	SETTING("router.user", CONF_TEXT, router.user, "jabberd",
 		"the name that parts log in with at the router, and that ours accepts"),
 	SETTING("router.password", CONF_SECRET, router.password, "",
@@ -413,11 +411,6 @@ int settings_parse(const char *name, struct slice text, struct settings *setting
 		find_place(text, &finding);
 		conf_free(conf);
 	}
-	/* No fact is typed twice: a router that listens elsewhere is looked for there. */
-	if (!rc && !*settings->router.connect)
-		settings->router.connect = settings->listen.router.count
-						   ? settings->listen.router.items[0]
-						   : ROUTER_ADDRESS;
 	return rc;
 }
 

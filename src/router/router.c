@@ -4,128 +4,22 @@
 
 #include <errno.h>
 #include <string.h>
-#include "base/list.h"
 #include "base/mem.h"
+#include "component/way.h"
 #include "jid/jid.h"
 #include "router/access.h"
 #include "router/external.h"
 #include "router/gate.h"
 #include "router/rules.h"
-#include "sx/plugins.h"
+#include "router/stream.h"
 #include "xml/nad.h"
 
 /*
  * Until it has proven who it is, a stream may cost little: elements with nothing inside but text, hardly larger than a
  * login has, so many answers, so many streams at once; the oldest makes room, for a login takes less time than any flood.
  */
-enum { LOGIN_MS = 30000, LISTENERS_MAX = 16, LOGINS_MAX = 10, WAITING_MAX = 256 };
+enum { LOGIN_MS = 30000, WAITING_MAX = 256 };
 
-struct router {
-	struct worker *worker;
-	struct log log;
-	struct conn_options options;
-	const void *plugin_conf[1];
-	struct list streams, waiting; /* waiting: not logged in yet, oldest first */
-	unsigned waiting_count;
-	struct gate gate;
-	struct link_policy policy;
-	struct mio_listener *listeners[LISTENERS_MAX];
-	unsigned listener_count;
-	bool draining;
-};
-
-/* One component's stream. external: it speaks XEP-0114. */
-struct stream {
-	struct list link_entry, waiting_entry;
-	struct router *router;
-	struct conn *conn;
-	struct auth_digest *digest; /* while it logs in */
-	const struct settings_component *external; /* who it says that it is; NULL: a native one */
-	struct link_peer *peer;     /* once it is OPEN */
-	unsigned logins;            /* tried */
-};
-
-/* -- login ------------------------------------------------------------------------------------------ */
-
-static void offer_mechanisms(void *owner, struct sx *sx, void (*offer)(void *to, const char *name), void *to)
-{
-	offer(to, "DIGEST-MD5");
-}
-
-static const char *password_of(void *arg, const char *user)
-{
-	return access_password(arg, user);
-}
-
-static void refuse(struct sx *sx, enum sx_sasl_failure failure, const char *text)
-{
-	struct sx_sasl_answer answer = {.outcome = SX_SASL_FAILURE, .failure = failure, .text = text};
-
-	sx_sasl_answer(sx, &answer);
-}
-
-/* The identity is user@realm; access control looks at the user alone (section 2). */
-static void accept_login(struct stream *stream, struct sx *sx, struct slice data)
-{
-	AUTO(jid_free) struct jid *identity = jid_make(slice_of(auth_digest_user(stream->digest)), SLICE("jabberd-router"),
-						       (struct slice){NULL, 0});
-	struct sx_sasl_answer answer = {
-		.outcome = SX_SASL_SUCCESS, .data = &data, .identity = identity, .how = "SASL/DIGEST-MD5"};
-
-	if (identity)
-		sx_sasl_answer(sx, &answer);
-	else
-		refuse(sx, SX_SASL_NOT_AUTHORIZED, "the user name is no address");
-	auth_digest_free(&stream->digest);
-}
-
-static void login_step(void *owner, struct sx *sx, const char *mechanism, bool initial, struct slice message)
-{
-	struct stream *stream = conn_owner(conn_of(sx));
-	struct settings *settings = (struct settings *)stream->router->worker->process->settings;
-	struct sx_sasl_answer challenge = {.outcome = SX_SASL_CHALLENGE};
-	const char *text = NULL;
-	struct slice data;
-
-	if (stream->external || (mechanism && strcasecmp(mechanism, "DIGEST-MD5") != 0)) {
-		refuse(sx, SX_SASL_INVALID_MECHANISM, NULL);
-		return;
-	}
-	if (mechanism && ++stream->logins > LOGINS_MAX) {
-		conn_close(stream->conn, SX_POLICY_VIOLATION, "too many logins");
-		return;
-	}
-	if (mechanism) {
-		auth_digest_free(&stream->digest);
-		stream->digest = auth_digest_new("jabberd-router", "jabberd-router",
-						 stream->router->worker->process->host, password_of, settings);
-	}
-	switch (auth_digest_step(stream->digest, message, &data, &text)) {
-	case AUTH_CHALLENGE:
-		challenge.data = &data;
-		sx_sasl_answer(sx, &challenge);
-		break;
-	case AUTH_SUCCESS:
-		accept_login(stream, sx, data);
-		break;
-	case AUTH_FAILURE:
-		log_warn(&stream->router->log, "a component from %s failed to log in: %s", conn_peer(stream->conn),
-			 text ? text : "");
-		auth_digest_free(&stream->digest);
-		refuse(sx, SX_SASL_NOT_AUTHORIZED, text);
-		break;
-	}
-}
-
-static void login_dropped(void *owner, struct sx *sx)
-{
-	struct stream *stream = conn_owner(conn_of(sx));
-
-	auth_digest_free(&stream->digest);
-}
-
-static const struct sx_sasl_server_conf sasl_conf = {
-	.mechanisms = offer_mechanisms, .step = login_step, .dropped = login_dropped, .attempts = LOGINS_MAX};
 static const struct sx_plugin *const plugins[] = {&sx_sasl_server, NULL};
 
 /* -- login by XEP-0114 ---------------------------------------------------------------------------- */
@@ -213,8 +107,8 @@ static void opened(void *owner, struct conn *conn)
 	if (!stream->peer)
 		stream->peer = link_peer_new(stream->router->worker->link, conn, &options);
 	metric_add(stream->router->worker->process, METRIC_PEERS, 1);
-	log_info(&stream->router->log, "component %s logged in from %s",
-		 jid_text(sx_identity(conn_sx(conn))), conn_peer(conn));
+	log_info(&stream->router->log, "component %s logged in from %s by %s", jid_text(sx_identity(conn_sx(conn))),
+		 conn_peer(conn), sx_identity_how(conn_sx(conn)));
 }
 
 /* Before OPEN everything but SASL and the handshake is dropped without an answer. */
@@ -262,6 +156,17 @@ static void make_room(struct router *router)
 	forget(oldest);
 }
 
+static struct stream *accept_with(struct router *router, int given, const struct conn_options *options)
+{
+	struct stream *stream = mem_zalloc(MEM_LINK, sizeof(*stream));
+
+	stream->router = router;
+	list_append(&router->streams, &stream->link_entry);
+	list_init(&stream->waiting_entry);
+	stream->conn = conn_accept(router->worker->conns, given, options, stream);
+	return stream;
+}
+
 static void accepted(int given, void *arg)
 {
 	struct router *router = arg;
@@ -272,34 +177,52 @@ static void accepted(int given, void *arg)
 		return;
 	}
 	make_room(router);
-	stream = mem_zalloc(MEM_LINK, sizeof(*stream));
-	stream->router = router;
-	list_append(&router->streams, &stream->link_entry);
+	stream = accept_with(router, given, &router->options);
 	list_append(&router->waiting, &stream->waiting_entry);
 	router->waiting_count++;
-	stream->conn = conn_accept(router->worker->conns, given, &router->options, stream);
+}
+
+/* Our own user's part, or it is closed at once: neither gate nor crowd stands in its way. */
+static void accepted_local(int given, void *arg)
+{
+	struct router *router = arg;
+
+	router_knows_user(accept_with(router, given, &router->local_options));
 }
 
 /* -- the component ---------------------------------------------------------------------------------- */
 
+static int listen_on(struct router *router, const char *key, const char *address, struct buf *why)
+{
+	struct mio_listener **listener = &router->listeners[router->listener_count];
+	bool local = way_is_local(address);
+	int rc = mio_listen(router->worker->process->host, address, listener);
+
+	if (rc) {
+		buf_printf(why, "%s: cannot listen on %s: %s%s", key, address, strerror(-rc),
+			   rc == -ENAMETOOLONG ? " (a socket's path has at most 107 bytes)" : "");
+		return rc;
+	}
+	router->listener_count++;
+	mio_accept(router->worker->mio, *listener, local ? accepted_local : accepted, router);
+	return 0;
+}
+
+/* The socket in data.dir is always there, as the control socket is: the ready line does not tell of it. */
 static int listen_all(struct router *router, struct buf *why)
 {
 	struct process *process = router->worker->process;
 	const struct conf_list *addresses = &process->settings->listen.router;
+	AUTO(buf_fini) struct buf local = {0};
+	int rc = 0;
 
-	for (size_t at = 0; at < addresses->count && at < LISTENERS_MAX; at++) {
-		struct mio_listener **listener = &router->listeners[router->listener_count];
-		int rc = mio_listen(process->host, addresses->items[at], listener);
-
-		if (rc) {
-			buf_printf(why, "listen.router: cannot listen on %s: %s", addresses->items[at], strerror(-rc));
-			return rc;
-		}
-		router->listener_count++;
-		mio_accept(router->worker->mio, *listener, accepted, router);
-		buf_printf(&process->listening, "router %s, ", mio_listener_address(*listener));
+	for (size_t at = 0; !rc && at < addresses->count && at + 1 < ROUTER_LISTENERS_MAX; at++) {
+		rc = listen_on(router, "listen.router", addresses->items[at], why);
+		if (!rc)
+			buf_printf(&process->listening, "router %s, ", mio_listener_address(router->listeners[at]));
 	}
-	return 0;
+	way_local(process->settings, &local);
+	return rc ? rc : listen_on(router, "data.dir", buf_text(&local), why);
 }
 
 static int start(void *state, struct worker *worker, struct buf *why)
@@ -317,7 +240,7 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	gate_init(&router->gate, worker->mio, settings, worker->process->quotas, &router->log);
 	rules_init(&router->policy, settings, &router->log);
 	link_set_policy(worker->link, &router->policy);
-	router->plugin_conf[0] = &sasl_conf;
+	router->plugin_conf[0] = &router_login_conf;
 	router->options = (struct conn_options){
 		.stream = {.type = SX_SERVER, .plugins = plugins, .plugin_conf = router->plugin_conf,
 			   .before_auth = stranger, .after_auth = limits},
@@ -327,6 +250,7 @@ static int start(void *state, struct worker *worker, struct buf *why)
 		.burst = settings->router.burst,
 		.out_max = 64 << 20,
 	};
+	router->local_options = router->options;
 	return mio_worker(worker->mio) ? 0 : listen_all(router, why);
 }
 

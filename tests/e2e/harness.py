@@ -72,14 +72,20 @@ class Process:
 
 
 class Deployment:
-    """One configuration file and the processes that read it."""
+    """
+    One configuration file and the processes that read it. connect: where parts look for the router, True for its port and
+    False for its socket in data.dir; router: more lines of that section.
+    """
 
-    def __init__(self, extra='', workers=2, required=False, registration='closed', domain='localhost'):
+    def __init__(self, extra='', workers=2, required=False, registration='closed', domain='localhost', connect=True,
+                 router=''):
         self.dir = tempfile.mkdtemp(prefix='jackdaw-test-')
         self.domain = domain
         self.port, self.tls_port, self.router_port = free_port(), free_port(), free_port()
         self.config = os.path.join(self.dir, 'jackdaw.toml')
         self.processes = {}
+        if connect is True:
+            connect = f'127.0.0.1:{self.router_port}'
         with open(self.config, 'w', encoding='utf-8') as file:
             file.write(f'''
 domains = ["{domain}"]
@@ -93,7 +99,8 @@ client = ["127.0.0.1:{self.port}"]
 client_tls = ["127.0.0.1:{self.tls_port}"]
 router = ["127.0.0.1:{self.router_port}"]
 [router]
-connect = "127.0.0.1:{self.router_port}"
+connect = "{connect or ''}"
+{router}
 user = "jabberd"
 password = "secret"
 [process]

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""router, c2s and sm as three processes; each may go and come back, and the others cope."""
+"""router, c2s and sm as three processes that meet in data.dir; each may go and come back, and the others cope."""
 import time
 
 from harness import Deployment, Raw, body, scenarios
 
 
-def _started():
-    deployment = Deployment()
+def _started(connect=False):
+    deployment = Deployment(connect=connect)
     deployment.start('router', ready=True)
     deployment.start('sm', 'c2s')
     for user in ('romeo', 'juliet'):
@@ -40,6 +40,13 @@ def _chat(deployment):
 
 def two_people_chat_through_three_processes():
     with _started() as deployment:
+        _chat(deployment)
+
+
+def they_may_meet_over_tcp_too():
+    with _started(connect=True) as deployment:
+        _chat(deployment)
+        deployment.restart('router', kill=True)
         _chat(deployment)
 
 
@@ -87,5 +94,5 @@ def offline_messages_wait_for_the_next_login():
 
 
 if __name__ == '__main__':
-    scenarios(two_people_chat_through_three_processes, each_part_may_stop_and_start_again, each_part_may_be_killed,
-              sessions_survive_the_death_of_the_router, offline_messages_wait_for_the_next_login)
+    scenarios(two_people_chat_through_three_processes, they_may_meet_over_tcp_too, each_part_may_stop_and_start_again,
+              each_part_may_be_killed, sessions_survive_the_death_of_the_router, offline_messages_wait_for_the_next_login)

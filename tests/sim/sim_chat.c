@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whole deployments in the simulator: one process or three, two workers each, with kills of every part and without. Each seed
+ * Whole deployments in the simulator: one process or three that meet at the Unix socket or over TCP, two workers each, with
+ * kills of every part and without. Each seed
  * runs twice and both traces must be equal. usage: sim_chat [--seeds N] [--seed S] [--verbose]
  */
 #include <openssl/evp.h>
@@ -19,11 +20,13 @@
 
 enum { PEOPLE = 4, ROUNDS = 8, OFFLINE = 12 };
 
-static const char config[] = "domains = [\"localhost\"]\n"
-			     "[data]\ndir = \"/sim\"\n"
-			     "[tls]\nrequired = false\n"
-			     "[listen]\nclient = [\"127.0.0.1:5222\"]\nclient_tls = []\n"
-			     "[router]\npassword = \"secret\"\n";
+#define CONFIG                                                                                                           \
+	"domains = [\"localhost\"]\n"                                                                                   \
+	"[data]\ndir = \"/sim\"\n"                                                                                     \
+	"[tls]\nrequired = false\n"                                                                                     \
+	"[listen]\nclient = [\"127.0.0.1:5222\"]\nclient_tls = []\n"                                                   \
+	"[router]\npassword = \"secret\"\n"
+#define OVER_TCP "connect = \"127.0.0.1:5347\"\n"
 
 static const struct component *const all_parts[] = {&router_component, &sm_component, &c2s_component, NULL};
 static const struct component *const router_part[] = {&router_component, NULL};
@@ -349,13 +352,14 @@ static uint64_t run_seed(uint64_t seed, bool verbose)
 {
 	struct sim_options options = {.seed = seed, .partial_percent = (unsigned)(seed % 3) * 20};
 	struct world world = {.kills = seed % 2, .tight = seed % 5 == 0, .cuts = seed % 3 == 0};
+	struct slice config = seed / 4 % 2 ? SLICE(CONFIG OVER_TCP) : SLICE(CONFIG);
 	struct conf_error error;
 	uint64_t trace;
 
 	world.logs = verbose ? log_writer_new(1, LOG_DEBUG, LOG_TEXT, false) : NULL;
 	world.sim = sim_new(&options);
 	sim_guard_use(world.sim);
-	if (settings_parse("simulation", SLICE(config), &world.settings, &world.conf, &error)) {
+	if (settings_parse("simulation", config, &world.settings, &world.conf, &error)) {
 		printf("# %s:%u:%u: %s\n", error.file, error.line, error.column, error.text);
 		exit(1);
 	}

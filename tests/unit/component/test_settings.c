@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
+#include "component/way.h"
 
 static struct settings settings; /* a test's file, parsed */
 
@@ -168,8 +169,9 @@ static void names_the_component_that_is_wrong(void **state)
 #undef FIRST
 }
 
-static void looks_for_the_router_where_it_listens(void **state)
+static void without_an_address_the_router_is_in_data_dir(void **state)
 {
+	AUTO(buf_fini) struct buf address = {0};
 	struct conf_error error;
 	struct conf *conf = NULL;
 
@@ -180,7 +182,9 @@ static void looks_for_the_router_where_it_listens(void **state)
 			SLICE("domains = [\"b.example\"]\n[listen]\nrouter = [\"127.0.0.1:7\"]\n"),
 			&settings, &conf, &error),
 		0);
-	assert_string_equal(settings.router.connect, "127.0.0.1:7");
+	assert_string_equal(settings.router.connect, "");
+	way_local(&settings, &address);
+	assert_string_equal(buf_text(&address), "unix:/var/lib/jackdaw/components.socket");
 	conf_free(&conf);
 }
 
@@ -231,7 +235,7 @@ int main(void)
 		cmocka_unit_test(refuses_a_storage_it_does_not_know),
 		cmocka_unit_test(reads_components),
 		cmocka_unit_test(names_the_component_that_is_wrong),
-		cmocka_unit_test(looks_for_the_router_where_it_listens),
+		cmocka_unit_test(without_an_address_the_router_is_in_data_dir),
 		cmocka_unit_test(serves_its_domains_only),
 		cmocka_unit_test(every_key_explains_itself),
 		cmocka_unit_test(shows_a_file_that_it_would_accept),
