@@ -4,7 +4,7 @@
 
 #include "sx/sx.h"
 
-/* -- STARTTLS and direct TLS on OpenSSL, through a BIO of our own on the stream's buffers -- */
+/* -- STARTTLS and direct TLS (1.2 and newer) on OpenSSL, through a BIO of our own on the stream's buffers -- */
 
 struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
 
@@ -13,6 +13,9 @@ struct sx_tls_conf {
 	 * side: called with the name we connect to. */
 	struct ssl_ctx_st *(*context)(void *arg, const char *name);
 	void *arg;
+	/* Client: the domain or numeric address that the certificate must be for, if the context asks for one; NULL: the header's
+	 * to. */
+	const char *name;
 	bool offer, require; /* server: offered; withholds SASL until done. Client: use it if offered; insist on it */
 	bool direct;         /* TLS from the first byte */
 	/* Told of each live SSL object (for the simulator's foreign handles); may be NULL. */
@@ -21,6 +24,9 @@ struct sx_tls_conf {
 };
 
 extern const struct sx_plugin sx_tls;
+
+/* Client: OpenSSL's X509_V_ERR_... for which the server's certificate was refused; 0: it was not. */
+int sx_tls_distrust(const struct sx *sx);
 
 /* -- SASL, server side: the exchange is the plugin's, the mechanisms are the owner's -- */
 

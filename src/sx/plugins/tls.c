@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include "base/mem.h"
 #include "sx/plugins/internal.h"
 #include "sx/stream.h"
@@ -85,6 +86,13 @@ static BIO *bio_new(struct tls *tls)
 
 /* -- the SSL ------------------------------------------------------------------------------- */
 
+static int distrust(const struct tls *tls)
+{
+	if (!tls->ssl || tls->done || SSL_get_verify_mode(tls->ssl) == SSL_VERIFY_NONE)
+		return 0;
+	return (int)SSL_get_verify_result(tls->ssl);
+}
+
 /* OpenSSL's oldest complaint, as the reason of the stream's end. Returns the fault. */
 static int broken(struct tls *tls, const char *what)
 {
@@ -92,10 +100,13 @@ static int broken(struct tls *tls, const char *what)
 	unsigned long error = ERR_get_error();
 	struct buf text = {0};
 
-	if (error)
+	if (distrust(tls))
+		snprintf(reason, sizeof(reason), "%s",
+			 X509_verify_cert_error_string(distrust(tls)));
+	else if (error)
 		ERR_error_string_n(error, reason, sizeof(reason));
 	ERR_clear_error();
-	buf_printf(&text, "%s%s%s", what, error ? ": " : "", reason);
+	buf_printf(&text, "%s%s%s", what, *reason ? ": " : "", reason);
 	sx_set_end_text(tls->sx, buf_text(&text));
 	buf_fini(&text);
 	tls->broken = true;
@@ -123,17 +134,39 @@ static int choose_certificate(SSL *ssl, void *arg)
 	return 1;
 }
 
+/* Of the server, for its certificate; NULL: any. */
+static const char *server_name(const struct tls *tls)
+{
+	return tls->conf->name ? tls->conf->name : tls->sx->options->to;
+}
+
+/* Addresses are not sent in a hello (RFC 6066 section 3). */
+static bool is_address(const char *name)
+{
+	ASN1_OCTET_STRING *address = a2i_IPADDRESS(name);
+
+	ASN1_OCTET_STRING_free(address);
+	ERR_clear_error();
+	return address != NULL;
+}
+
 static bool prepare(struct tls *tls)
 {
-	const char *to = tls->sx->options->to;
+	const char *name = server_name(tls);
 
+	if (SSL_get_min_proto_version(tls->ssl) < TLS1_2_VERSION &&
+	    !SSL_set_min_proto_version(tls->ssl, TLS1_2_VERSION))
+		return false;
 	if (sx_type(tls->sx) == SX_SERVER) {
 		SSL_set_accept_state(tls->ssl);
 		SSL_set_cert_cb(tls->ssl, choose_certificate, tls);
 		return true;
 	}
 	SSL_set_connect_state(tls->ssl);
-	return !to || (SSL_set_tlsext_host_name(tls->ssl, to) && SSL_set1_host(tls->ssl, to));
+	if (!name || !*name) /* a check for no name would be none */
+		return SSL_get_verify_mode(tls->ssl) == SSL_VERIFY_NONE;
+	return (is_address(name) || SSL_set_tlsext_host_name(tls->ssl, name)) &&
+	       SSL_set1_host(tls->ssl, name);
 }
 
 /* Makes the SSL and sends all bytes through it from now on. Returns 0 or a fault. */
@@ -342,8 +375,8 @@ static int features_came(struct tls *tls, const struct nad *nad)
 
 static void proceed_came(struct tls *tls)
 {
-	const char *to = tls->sx->options->to;
-	SSL_CTX *context = tls->asked ? context_of(tls, slice_of(to ? to : "")) : NULL;
+	const char *name = server_name(tls);
+	SSL_CTX *context = tls->asked ? context_of(tls, slice_of(name ? name : "")) : NULL;
 
 	tls->asked = false;
 	if (context)
@@ -391,19 +424,27 @@ bool sx_tls_withholds(const struct sx *sx)
 	return tls && tls->conf && tls->conf->require && !sx_is_secure(sx);
 }
 
+int sx_tls_distrust(const struct sx *sx)
+{
+	const struct tls *tls = sx_plugin_state(sx, &sx_tls);
+
+	return tls ? distrust(tls) : 0;
+}
+
 /* -- life ---------------------------------------------------------------------------------- */
 
 static void open_stream(void *state, struct sx *sx, const void *conf)
 {
 	struct tls *tls = state;
-	const char *to = sx->options->to;
+	const char *name;
 	SSL_CTX *context;
 
 	tls->sx = sx;
 	tls->conf = conf;
 	if (!conf || !tls->conf->direct || tls->ssl)
 		return;
-	context = context_of(tls, slice_of(to ? to : ""));
+	name = server_name(tls);
+	context = context_of(tls, slice_of(name ? name : ""));
 	if (!context)
 		sx_set_end_text(sx, "TLS: no certificate");
 	if (!context || start(tls, context) < 0)

@@ -7,7 +7,7 @@
 
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include "peer.h"
 
 #include "xml/nad.h"
@@ -20,12 +20,28 @@ static const struct sx_plugin *const client_plugins[] = {&sx_tls, &sx_sasl_clien
 
 struct certificates {
 	SSL_CTX *plain, *other, *client;
+	SSL_CTX *checking; /* a client that trusts plain's and other's certificate alone */
+	SSL_CTX *old;	   /* speaks TLS 1.1 at most, whichever side it is */
 	int made, gone;
 };
 
 static struct certificates certificates;
 
-static SSL_CTX *server_context(const char *name, const char *type)
+/* address: in the certificate too; NULL: none. */
+static void add_address(X509 *certificate, const char *address)
+{
+	char text[100];
+	X509_EXTENSION *names;
+
+	if (!address)
+		return;
+	snprintf(text, sizeof(text), "IP:%s", address);
+	names = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, text);
+	X509_add_ext(certificate, names, -1);
+	X509_EXTENSION_free(names);
+}
+
+static SSL_CTX *server_context(const char *name, const char *type, const char *address)
 {
 	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
 	EVP_PKEY *key = strcmp(type, "RSA") == 0 ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256");
@@ -39,6 +55,7 @@ static SSL_CTX *server_context(const char *name, const char *type)
 	X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC,
 				   (const unsigned char *)name, -1, -1, 0);
 	X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
+	add_address(certificate, address);
 	X509_sign(certificate, key, EVP_sha256());
 	SSL_CTX_use_certificate(context, certificate);
 	SSL_CTX_use_PrivateKey(context, key);
@@ -57,6 +74,16 @@ static SSL_CTX *server_lookup(void *arg, const char *name)
 static SSL_CTX *client_lookup(void *arg, const char *name)
 {
 	return certificates.client;
+}
+
+static SSL_CTX *checking_lookup(void *arg, const char *name)
+{
+	return certificates.checking;
+}
+
+static SSL_CTX *old_lookup(void *arg, const char *name)
+{
+	return certificates.old;
 }
 
 static void note_made(void *arg, void *ssl)
@@ -78,6 +105,14 @@ static const struct sx_tls_conf using = {.context = client_lookup, .offer = true
 static const struct sx_tls_conf insisting = {
 	.context = client_lookup, .offer = true, .require = true};
 static const struct sx_tls_conf direct_client = {.context = client_lookup, .direct = true};
+static const struct sx_tls_conf checking = {.context = checking_lookup, .offer = true};
+static const struct sx_tls_conf checking_address = {
+	.context = checking_lookup, .name = "192.0.2.7", .offer = true};
+static const struct sx_tls_conf checking_other_address = {
+	.context = checking_lookup, .name = "192.0.2.8", .offer = true};
+static const struct sx_tls_conf checking_other_name = {
+	.context = checking_lookup, .name = "third.example", .offer = true};
+static const struct sx_tls_conf old = {.context = old_lookup, .offer = true};
 
 /* -- pairs
  * ----------------------------------------------------------------------------------------- */
@@ -252,6 +287,8 @@ static void server_init(struct pair *pair, const struct sx_tls_conf *conf)
 }
 
 #define STARTTLS "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+#define PROCEED "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+#define FEATURES "<stream:features>" STARTTLS "</stream:features>"
 
 static void offers_starttls_before_sasl(void **test)
 {
@@ -372,6 +409,138 @@ static void a_client_believes_no_unasked_proceed(void **test)
 	peer_fini(&pair.client);
 }
 
+/* A client that has asked for TLS. */
+static void client_asks(struct pair *pair, const struct sx_tls_conf *conf)
+{
+	*pair = (struct pair){.client_conf = {conf, NULL}};
+	peer_init(&pair->client, SX_CLIENT, NS_CLIENT, "example.org", client_plugins,
+		  pair->client_conf);
+	pair->client.on_packet = log_in;
+	sx_start(pair->client.sx);
+	peer_feed(&pair->client, HEADER("xmlns='jabber:client' version='1.0'") FEATURES);
+	assert_non_null(strstr(peer_said(&pair->client), STARTTLS));
+	peer_heard(&pair->client);
+}
+
+static void a_client_sees_nothing_that_came_behind_proceed(void **test)
+{
+	struct pair pair;
+
+	client_asks(&pair, &using);
+	peer_feed(&pair.client,
+		  PROCEED HEADER("xmlns='jabber:client' version='1.0'") "<stream:features/>");
+	assert_int_equal(sx_input_waiting(pair.client.sx), 0);
+	assert_string_equal(peer_heard(&pair.client), "");
+	assert_int_equal(peer_said(&pair.client)[0], 22); /* a handshake's record, and no login */
+	assert_false(sx_is_secure(pair.client.sx));
+	peer_fini(&pair.client);
+}
+
+static void a_client_says_what_was_wrong_with_the_handshake(void **test)
+{
+	struct pair pair;
+
+	client_asks(&pair, &using);
+	peer_feed(&pair.client, PROCEED);
+	peer_said(&pair.client);
+	peer_feed(&pair.client, "<stream:stream this is no hello");
+	assert_string_equal(peer_heard(&pair.client), "closed:error ");
+	assert_memory_equal(sx_end_text(pair.client.sx), "TLS handshake: ", 15);
+	assert_int_equal(sx_tls_distrust(pair.client.sx), 0);
+	peer_fini(&pair.client);
+}
+
+/* The client logs in where it trusts the certificate, and says nothing at all where it does not. */
+static void trusts(const struct sx_tls_conf *conf, const char *to, int distrust)
+{
+	struct pair pair;
+
+	pair_init(&pair, &offering, conf, to);
+	peers_talk(&pair.client, &pair.server, 100000);
+	assert_int_equal(sx_tls_distrust(pair.client.sx), distrust);
+	if (distrust) {
+		assert_string_equal(peer_heard(&pair.client), "stream closed:error ");
+		assert_non_null(strstr(sx_end_text(pair.client.sx),
+				       X509_verify_cert_error_string(distrust)));
+		assert_false(sx_is_secure(pair.client.sx));
+		assert_string_equal(peer_heard(&pair.server), "header stream closed:error ");
+	} else {
+		assert_string_equal(peer_heard(&pair.server),
+				    "header stream header stream header open ");
+	}
+	pair_fini(&pair);
+}
+
+static void a_client_checks_who_signed_the_certificate(void **test)
+{
+	X509_STORE *none = X509_STORE_new();
+	X509_STORE *some = SSL_CTX_get_cert_store(certificates.checking);
+
+	trusts(&checking, "example.org", 0);
+	X509_STORE_up_ref(some);
+	SSL_CTX_set_cert_store(certificates.checking, none);
+	trusts(&checking, "example.org", X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT);
+	SSL_CTX_set_cert_store(certificates.checking, some);
+}
+
+static void a_client_checks_the_name_of_the_certificate(void **test)
+{
+	trusts(&checking_other_name, "example.org", X509_V_ERR_HOSTNAME_MISMATCH);
+}
+
+static void a_client_checks_the_address_of_the_certificate(void **test)
+{
+	trusts(&checking_address, "example.org", 0);
+	trusts(&checking_other_address, "example.org", X509_V_ERR_IP_ADDRESS_MISMATCH);
+}
+
+static void a_client_that_checks_needs_a_name_to_check(void **test)
+{
+	static const struct sx_tls_conf nameless = {
+		.context = checking_lookup, .name = "", .offer = true};
+	struct pair pair;
+
+	client_asks(&pair, &nameless);
+	peer_feed(&pair.client, PROCEED);
+	assert_string_equal(peer_heard(&pair.client), "closed:error ");
+	assert_string_equal(peer_said(&pair.client), "");
+	peer_fini(&pair.client);
+}
+
+static void a_client_speaks_nothing_older_than_tls_1_2(void **test)
+{
+	struct pair pair;
+
+	client_asks(&pair, &old);
+	peer_feed(&pair.client, PROCEED);
+	assert_int_not_equal(peer_said(&pair.client)[0], 22); /* no handshake's record */
+	assert_string_equal(peer_heard(&pair.client), "closed:error ");
+	assert_non_null(strstr(sx_end_text(pair.client.sx), "no protocols available"));
+	peer_fini(&pair.client);
+}
+
+static void a_server_speaks_nothing_older_than_tls_1_2(void **test)
+{
+	SSL *ssl = SSL_new(certificates.old);
+	BIO *out = BIO_new(BIO_s_mem());
+	struct pair pair;
+	char *hello;
+	long len;
+
+	SSL_CTX_set_min_proto_version(certificates.plain, TLS1_VERSION);
+	server_init(&pair, &offering);
+	peer_feed(&pair.server, STARTTLS);
+	SSL_set_bio(ssl, BIO_new(BIO_s_mem()), out);
+	assert_int_equal(SSL_connect(ssl), -1);
+	len = BIO_get_mem_data(out, &hello);
+	assert_true(len > 0);
+	sx_feed(pair.server.sx, hello, (size_t)len);
+	assert_string_equal(peer_heard(&pair.server), "closed:error ");
+	assert_non_null(strstr(sx_end_text(pair.server.sx), "unsupported protocol"));
+	peer_fini(&pair.server);
+	SSL_free(ssl);
+}
+
 static void junk_under_tls_ends_the_stream(void **test)
 {
 	struct pair pair;
@@ -420,9 +589,22 @@ static void a_stream_moves_under_tls(void **test)
 
 static int make_certificates(void **test)
 {
-	certificates.plain = server_context("example.org", "RSA");
-	certificates.other = server_context("other.example", "EC");
+	X509_STORE *trusted;
+
+	certificates.plain = server_context("example.org", "RSA", "192.0.2.7");
+	certificates.other = server_context("other.example", "EC", NULL);
 	certificates.client = SSL_CTX_new(TLS_client_method());
+	certificates.checking = SSL_CTX_new(TLS_client_method());
+	SSL_CTX_set_verify(certificates.checking, SSL_VERIFY_PEER, NULL);
+	trusted = SSL_CTX_get_cert_store(certificates.checking);
+	X509_STORE_add_cert(trusted, SSL_CTX_get0_certificate(certificates.plain));
+	X509_STORE_add_cert(trusted, SSL_CTX_get0_certificate(certificates.other));
+	certificates.old = SSL_CTX_new(TLS_method());
+	SSL_CTX_use_certificate(certificates.old, SSL_CTX_get0_certificate(certificates.plain));
+	SSL_CTX_use_PrivateKey(certificates.old, SSL_CTX_get0_privatekey(certificates.plain));
+	SSL_CTX_set_security_level(certificates.old, 0);
+	SSL_CTX_set_min_proto_version(certificates.old, TLS1_VERSION);
+	SSL_CTX_set_max_proto_version(certificates.old, TLS1_1_VERSION);
 	return 0;
 }
 
@@ -431,6 +613,8 @@ static int free_certificates(void **test)
 	SSL_CTX_free(certificates.plain);
 	SSL_CTX_free(certificates.other);
 	SSL_CTX_free(certificates.client);
+	SSL_CTX_free(certificates.checking);
+	SSL_CTX_free(certificates.old);
 	return 0;
 }
 
@@ -454,6 +638,14 @@ int main(void)
 		cmocka_unit_test(refuses_starttls_after_login),
 		cmocka_unit_test(a_client_that_insists_leaves_where_there_is_none),
 		cmocka_unit_test(a_client_believes_no_unasked_proceed),
+		cmocka_unit_test(a_client_sees_nothing_that_came_behind_proceed),
+		cmocka_unit_test(a_client_says_what_was_wrong_with_the_handshake),
+		cmocka_unit_test(a_client_checks_who_signed_the_certificate),
+		cmocka_unit_test(a_client_checks_the_name_of_the_certificate),
+		cmocka_unit_test(a_client_checks_the_address_of_the_certificate),
+		cmocka_unit_test(a_client_that_checks_needs_a_name_to_check),
+		cmocka_unit_test(a_client_speaks_nothing_older_than_tls_1_2),
+		cmocka_unit_test(a_server_speaks_nothing_older_than_tls_1_2),
 		cmocka_unit_test(junk_under_tls_ends_the_stream),
 		cmocka_unit_test(direct_tls_without_a_certificate_ends_the_stream),
 		cmocka_unit_test(a_stream_moves_under_tls),
