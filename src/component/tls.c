@@ -16,10 +16,13 @@
 #include <unistd.h>
 #include "base/mem.h"
 #include "component/settings.h"
+#include "component/way.h"
 #include "mio/mio.h"
 
 enum { VALID_DAYS = 3650, SERIAL_BYTES = 16, COMMON_NAME_MAX = 64 };
+enum { NOT_GIVEN = 1 };			  /* of find_given() */
 #define OID_XMPP_ADDR "1.3.6.1.5.5.7.8.5" /* RFC 6120 section 13.7.1.4 */
+#define ROUTER "router"
 
 struct tls_entry {
 	char *name;
@@ -37,16 +40,35 @@ struct loading {
 	struct mio_host *host;
 	const struct settings *settings;
 	const char *domain;
-	struct buf certificate, key; /* paths */
+	const struct conf_list *addresses; /* that a made one is for too; NULL: none */
+	struct buf certificate, key;	   /* paths */
 	struct buf *note, *why;
 };
 
 /* -- making one
  * -------------------------------------------------------------------------------------- */
 
-/* Names as RFC 6120 has them: dNSName where the domain is ASCII, id-on-xmppAddr always. */
-static GENERAL_NAMES *alternative_names(const char *domain)
+static void add_addresses(const struct conf_list *addresses, GENERAL_NAMES *names)
 {
+	for (size_t at = 0; addresses && at < addresses->count; at++) {
+		AUTO(buf_fini) struct buf host = {0};
+		ASN1_OCTET_STRING *bytes = NULL;
+		GENERAL_NAME *name;
+
+		if (way_host(addresses->items[at], &host))
+			bytes = a2i_IPADDRESS(buf_text(&host));
+		if (!bytes)
+			continue;
+		name = GENERAL_NAME_new();
+		GENERAL_NAME_set0_value(name, GEN_IPADD, bytes);
+		sk_GENERAL_NAME_push(names, name);
+	}
+}
+
+/* Names as RFC 6120 has them: dNSName where the domain is ASCII, id-on-xmppAddr always. */
+static GENERAL_NAMES *alternative_names(const struct loading *loading)
+{
+	const char *domain = loading->domain;
 	GENERAL_NAMES *names = sk_GENERAL_NAME_new_null();
 	GENERAL_NAME *dns = GENERAL_NAME_new();
 	GENERAL_NAME *xmpp = GENERAL_NAME_new();
@@ -67,13 +89,16 @@ static GENERAL_NAMES *alternative_names(const char *domain)
 	else
 		GENERAL_NAME_free(dns);
 	sk_GENERAL_NAME_push(names, xmpp);
+	add_addresses(loading->addresses, names);
 	return names;
 }
 
-static X509 *make_certificate(struct mio_host *host, const char *domain, EVP_PKEY *key)
+static X509 *make_certificate(const struct loading *loading, EVP_PKEY *key)
 {
+	struct mio_host *host = loading->host;
+	const char *domain = loading->domain;
 	X509 *certificate = X509_new();
-	GENERAL_NAMES *names = alternative_names(domain);
+	GENERAL_NAMES *names = alternative_names(loading);
 	time_t now = (time_t)(mio_host_wall_ms(host) / 1000);
 	unsigned char serial[SERIAL_BYTES];
 	BIGNUM *number;
@@ -145,7 +170,7 @@ static int write_pair(struct loading *loading, EVP_PKEY *key, X509 *certificate)
 static int make_pair(struct loading *loading)
 {
 	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509 *certificate = key ? make_certificate(loading->host, loading->domain, key) : NULL;
+	X509 *certificate = key ? make_certificate(loading, key) : NULL;
 	int rc = certificate ? write_pair(loading, key, certificate) : -EIO;
 
 	X509_free(certificate);
@@ -188,9 +213,9 @@ static int check_directory(struct loading *loading)
 	return -fault;
 }
 
-static int find_pair(struct loading *loading)
+/* In the directory of the file. Returns 0, NOT_GIVEN, or a fault. */
+static int find_given(struct loading *loading)
 {
-	AUTO(buf_fini) struct buf dir = {0};
 	int rc = check_directory(loading);
 
 	if (rc)
@@ -199,8 +224,16 @@ static int find_pair(struct loading *loading)
 	if (has_pair(loading))
 		return 0;
 	set_paths(loading, loading->settings->tls.certificates, "/fullchain.pem", "/privkey.pem");
-	if (has_pair(loading))
-		return 0;
+	return has_pair(loading) ? 0 : NOT_GIVEN;
+}
+
+static int find_pair(struct loading *loading)
+{
+	AUTO(buf_fini) struct buf dir = {0};
+	int rc = find_given(loading);
+
+	if (rc != NOT_GIVEN)
+		return rc;
 	buf_printf(&dir, "%s/certs", loading->settings->data.dir);
 	if (mkdir(buf_text(&dir), 0700) && errno != EEXIST) {
 		rc = -errno;
@@ -314,16 +347,37 @@ static void free_context(void *context)
 	SSL_CTX_free(context);
 }
 
+static int add_entry(struct tls_store *store, struct loading *loading)
+{
+	struct tls_entry *entry = &store->entries[store->count++];
+	int rc;
+
+	entry->name = mem_strdup(MEM_TLS, loading->domain);
+	rc = load_domain(loading, &entry->context);
+	if (entry->context)
+		mio_foreign_add(store->host, entry->context, free_context);
+	buf_fini(&loading->certificate);
+	buf_fini(&loading->key);
+	ERR_clear_error(); /* or the first connection would find it */
+	return rc;
+}
+
+static struct tls_store *new_store(struct mio_host *host, size_t count)
+{
+	struct tls_store *store = mem_zalloc(MEM_TLS, sizeof(*store));
+
+	store->host = host;
+	store->entries = mem_zalloc(MEM_TLS, count * sizeof(*store->entries));
+	return store;
+}
+
 int tls_store_load(struct mio_host *host, const struct settings *settings, struct tls_store **store,
 		   struct buf *note, struct buf *why)
 {
-	struct tls_store *made = mem_zalloc(MEM_TLS, sizeof(*made));
+	struct tls_store *made = new_store(host, settings->domains.count);
 	int rc = 0;
 
-	made->host = host;
-	made->entries = mem_zalloc(MEM_TLS, settings->domains.count * sizeof(*made->entries));
 	for (size_t i = 0; !rc && i < settings->domains.count; i++) {
-		struct tls_entry *entry = &made->entries[made->count++];
 		struct loading loading = {
 			.host = host,
 			.settings = settings,
@@ -332,19 +386,77 @@ int tls_store_load(struct mio_host *host, const struct settings *settings, struc
 			.why = why,
 		};
 
-		entry->name = mem_strdup(MEM_TLS, loading.domain);
-		rc = load_domain(&loading, &entry->context);
-		if (entry->context)
-			mio_foreign_add(host, entry->context, free_context);
-		buf_fini(&loading.certificate);
-		buf_fini(&loading.key);
+		rc = add_entry(made, &loading);
 	}
-	ERR_clear_error(); /* or the first connection would find it */
 	if (rc)
 		tls_store_free(&made);
 	else
 		*store = made;
 	return rc;
+}
+
+int tls_store_load_router(struct mio_host *host, const struct settings *settings,
+			  struct tls_store **store, struct buf *note, struct buf *why)
+{
+	struct tls_store *made = new_store(host, 1);
+	struct loading loading = {
+		.host = host,
+		.settings = settings,
+		.domain = ROUTER,
+		.addresses = &settings->listen.router,
+		.note = note,
+		.why = why,
+	};
+	int rc = add_entry(made, &loading);
+
+	if (rc)
+		tls_store_free(&made);
+	else
+		*store = made;
+	return rc;
+}
+
+int tls_check_router(const struct settings *settings, struct buf *why)
+{
+	AUTO(buf_fini) struct buf note = {0};
+	struct loading loading = {
+		.settings = settings, .domain = ROUTER, .note = &note, .why = why};
+	SSL_CTX *context = new_context(settings);
+	int rc = find_given(&loading);
+
+	if (!rc) {
+		rc = context ? use_pair(&loading, context) : -ENOMEM;
+	} else if (rc == NOT_GIVEN) {
+		rc = access(settings->data.dir, W_OK) && errno != ENOENT ? -errno : 0;
+		if (rc)
+			buf_printf(why,
+				   "router.tls: no certificate for the router in %s, and none can "
+				   "be made in %s: %s",
+				   settings->tls.certificates, settings->data.dir, strerror(-rc));
+	}
+	SSL_CTX_free(context);
+	buf_fini(&loading.certificate);
+	buf_fini(&loading.key);
+	ERR_clear_error();
+	return rc;
+}
+
+bool tls_router_certificate(const struct settings *settings, struct buf *path)
+{
+	AUTO(buf_fini) struct buf ignored = {0};
+	AUTO(buf_fini) struct buf dir = {0};
+	struct loading loading = {.settings = settings, .domain = ROUTER, .why = &ignored};
+	bool found;
+
+	buf_printf(&dir, "%s/certs", settings->data.dir);
+	if (find_given(&loading))
+		set_paths(&loading, buf_text(&dir), ".crt", ".key");
+	found = !access(buf_text(&loading.certificate), R_OK);
+	if (found)
+		buf_append_slice(path, buf_slice(&loading.certificate));
+	buf_fini(&loading.certificate);
+	buf_fini(&loading.key);
+	return found;
 }
 
 void tls_store_free(struct tls_store **store)
@@ -376,4 +488,9 @@ SSL_CTX *tls_store_context(void *store, const char *name)
 			return certificates->entries[i].context;
 	}
 	return NULL;
+}
+
+SSL_CTX *tls_store_only(void *store, const char *name)
+{
+	return store ? tls_store_context(store, "") : NULL;
 }

@@ -25,6 +25,7 @@ struct fixture {
 	char dir[64], certificates[80];
 	struct buf note, why;
 	struct tls_store *store;
+	const char *addresses[3]; /* of listen.router */
 };
 
 static int setup(void **state)
@@ -39,6 +40,11 @@ static int setup(void **state)
 	fixture->domains[1] = "b.example";
 	fixture->settings.domains.items = fixture->domains;
 	fixture->settings.domains.count = 2;
+	fixture->addresses[0] = "192.0.2.7:5347";
+	fixture->addresses[1] = "[2001:db8::7]:5347";
+	fixture->addresses[2] = ":5348";
+	fixture->settings.listen.router.items = fixture->addresses;
+	fixture->settings.listen.router.count = 3;
 	fixture->settings.data.dir = fixture->dir;
 	fixture->settings.tls.certificates = fixture->certificates;
 	*state = fixture;
@@ -60,6 +66,9 @@ static int teardown(void **state)
 		"certs/a.example.key",
 		"certs/b.example.crt",
 		"certs/b.example.key",
+		"certs/router.crt",
+		"certs/router.key",
+		"etc/router.crt",
 		"etc/a.example.crt",
 		"etc/a.example.key",
 		"etc/b.example/fullchain.pem",
@@ -203,6 +212,58 @@ static void refuses_a_file_that_is_no_key(void **state)
 	assert_null(strchr(buf_text(&fixture->why), '\n'));
 }
 
+static int load_router(struct fixture *fixture)
+{
+	tls_store_free(&fixture->store);
+	buf_clear(&fixture->note);
+	return tls_store_load_router(fixture->host, &fixture->settings, &fixture->store,
+				     &fixture->note, &fixture->why);
+}
+
+static void makes_the_router_one_for_its_addresses(void **state)
+{
+	struct fixture *fixture = *state;
+	X509 *certificate;
+
+	assert_int_equal(load_router(fixture), 0);
+	assert_non_null(strstr(buf_text(&fixture->note), "certs/router.crt"));
+	certificate = SSL_CTX_get0_certificate(tls_store_only(fixture->store, "whatever"));
+	assert_int_equal(X509_check_ip_asc(certificate, "192.0.2.7", 0), 1);
+	assert_int_equal(X509_check_ip_asc(certificate, "2001:db8::7", 0), 1);
+	assert_int_equal(X509_check_ip_asc(certificate, "192.0.2.8", 0), 0);
+	assert_null(tls_store_context(fixture->store, "a.example"));
+	assert_null(tls_store_only(NULL, "router"));
+}
+
+static void finds_the_certificate_of_the_router(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(buf_fini) struct buf path = {0};
+
+	assert_false(tls_router_certificate(&fixture->settings, &path));
+	assert_int_equal(load_router(fixture), 0);
+	assert_true(tls_router_certificate(&fixture->settings, &path));
+	assert_non_null(strstr(buf_text(&path), "certs/router.crt"));
+	place(fixture, "router.crt", "router.crt");
+	buf_clear(&path);
+	assert_true(tls_router_certificate(&fixture->settings, &path));
+	assert_non_null(strstr(buf_text(&path), "etc/router.crt"));
+}
+
+static void looks_without_making(void **state)
+{
+	struct fixture *fixture = *state;
+	char path[80];
+
+	assert_int_equal(tls_check_router(&fixture->settings, &fixture->why), 0);
+	snprintf(path, sizeof(path), "%s/certs", fixture->dir);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(load_router(fixture), 0);
+	place(fixture, "router.crt", "router.crt");
+	assert_int_not_equal(tls_check_router(&fixture->settings, &fixture->why), 0);
+	assert_non_null(strstr(buf_text(&fixture->why), "etc/router.key"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -213,6 +274,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(refuses_a_key_of_another_certificate, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(refuses_half_of_a_pair, setup, teardown),
+		cmocka_unit_test_setup_teardown(makes_the_router_one_for_its_addresses, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(finds_the_certificate_of_the_router, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(looks_without_making, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_a_file_that_is_no_key, setup, teardown),
 	};
 
