@@ -81,6 +81,7 @@ struct process {
 	uint32_t epoch; /* of this start: random */
 	struct quotas *quotas; /* per address, component/quotas.h */
 	void *tls;      /* the certificates of this process, component/tls.h; NULL: none */
+	void *router_tls; /* the router's own; NULL: none */
 	struct ctl *ctl;
 	int64_t started_ms;
 	struct buf listening; /* for the ready line: "client 127.0.0.1:5222, "; components append in start() */
@@ -97,9 +98,9 @@ struct process_options {
 	const struct component *const *components;
 	struct log_writer *logs; /* borrowed */
 	bool open_storage;       /* even when no component uses it (account verbs on a stopped server) */
-	void *tls;               /* borrowed, component/tls.h; NULL: no TLS */
+	void *tls, *router_tls;  /* borrowed, component/tls.h; NULL: no TLS */
 	const uint8_t *secret;   /* 32 bytes of the installation; NULL: random */
-	bool uplink;             /* connects to settings->router.connect, its parts' names are bound there */
+	bool uplink;             /* connects to the router of the settings, its parts' names are bound there */
 	unsigned workers;
 };
 
@@ -136,7 +137,10 @@ void account_answered(struct auth *auth, const struct packet *packet);
 /* The other side, in sm: answers a request from this process's storage. The packet is taken. */
 void account_serve(struct worker *worker, struct packet **packet);
 
-/* A process that connects to a router: keeps the stream up, with the seed flow, and reconnects. Worker 0. */
-struct uplink *uplink_new(struct worker *worker, bool declares_ack);
+/*
+ * A process that connects to a router: keeps the stream up, with the seed flow, and reconnects. Worker 0. A fault, with a line
+ * in why, when the settings for TLS cannot be kept.
+ */
+int uplink_new(struct worker *worker, bool declares_ack, struct uplink **uplink, struct buf *why);
 void uplink_free(struct uplink **uplink);
 bool uplink_is_bound(const struct uplink *uplink);

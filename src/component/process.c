@@ -78,6 +78,7 @@ static int make_process(struct starting *starting, struct mio *mio)
 	process->components = options->components;
 	process->logs = options->logs;
 	process->tls = options->tls;
+	process->router_tls = options->router_tls;
 	process->started_ms = mio_now_ms(mio);
 	process->worker_count = options->workers;
 	process->links = mem_zalloc(MEM_OTHER, options->workers * sizeof(struct link *));
@@ -140,7 +141,7 @@ static int start_worker(struct mio *mio, void *arg)
 		ack = ack || component->declares_ack;
 	}
 	if (starting->options->uplink && !mio_worker(mio))
-		worker->uplink = uplink_new(worker, ack);
+		return uplink_new(worker, ack, &worker->uplink, starting->why);
 	return 0;
 }
 

@@ -84,10 +84,11 @@ const struct conf_option settings_options[] = {
 		"the name that parts log in with at the router, and that ours accepts"),
 	SETTING("router.password", CONF_SECRET, router.password, "",
 		"its password; empty: one is made in data.dir/router.secret"),
-	LATER("router.tls", CONF_CHOICE, router.tls, "off",
-		"TLS between components over TCP", "off starttls required"),
-	LATER("router.ca", CONF_TEXT, router.ca, "",
-		"a file: who signs the router's certificate", NULL),
+	CHOICE("router.tls", router.tls, "off",
+		"between components over TCP: starttls: used where both sides have it; required: no login without",
+		"off starttls required"),
+	SETTING("router.ca", CONF_TEXT, router.ca, "",
+		"a file: the CA that signs the router's certificate, or the certificate itself; empty: the system's"),
 
 	TABLES("router.login", router.logins, settings_login, "who else logs in at the router, and what it may"),
 	TABLES("router.alias", router.aliases, settings_alias, "other names of names at the router"),
@@ -331,6 +332,21 @@ static int check_networks(const struct settings *settings, struct finding *findi
 	return 0;
 }
 
+/* Who names a file here believes that somebody looks into it. */
+static int check_router(const struct settings *settings, struct finding *finding)
+{
+	const char *ca = settings->router.ca;
+
+	if (!*ca)
+		return 0;
+	if (settings->router.tls == ROUTER_TLS_OFF)
+		return wrong(finding, "router.ca: no certificate is looked at while router.tls is "
+				      "\"off\"; starttls or required");
+	if (access(ca, R_OK))
+		return wrong(finding, "router.ca: %.200s: cannot be read: %s", ca, strerror(errno));
+	return 0;
+}
+
 static int check_workers(const struct settings *settings, struct finding *finding)
 {
 	if (settings->process.workers > SETTINGS_WORKERS_MAX)
@@ -358,6 +374,7 @@ static const struct {
 	{"storage", "url", check_storage},
 	{"accounts", "registration", check_registration},
 	{"accounts", "mechanisms", check_mechanisms},
+	{"router", "ca", check_router},
 	{"process", "workers", check_workers},
 	{"limits", "stanza", check_burst},
 	{"limits", "unlimited_from", check_networks},

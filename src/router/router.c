@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include "base/mem.h"
+#include "component/tls.h"
 #include "component/way.h"
 #include "jid/jid.h"
 #include "router/access.h"
@@ -20,7 +21,7 @@
  */
 enum { LOGIN_MS = 30000, WAITING_MAX = 256 };
 
-static const struct sx_plugin *const plugins[] = {&sx_sasl_server, NULL};
+static const struct sx_plugin *const plugins[] = {&sx_tls, &sx_sasl_server, NULL};
 
 /* -- login by XEP-0114 ---------------------------------------------------------------------------- */
 
@@ -36,8 +37,15 @@ static void header(void *owner, struct conn *conn)
 	struct sx *sx = conn_sx(conn);
 	char quoted[LOG_QUOTE];
 
+	stream->external = NULL; /* what was said before TLS does not count */
 	if (sx_identity(sx) || !slice_is(sx_peer_ns(sx), NS_EXTERNAL)) {
 		sx_set_from(sx, sx_to(sx)); /* whatever they call us (section 1) */
+		return;
+	}
+	if (!stream->local && !sx_is_secure(sx) && stream->router->tls.require) {
+		log_warn(&stream->router->log, "component %s from %s was refused: router.tls is \"required\"; it may come to the Unix socket",
+			 log_quote(quoted, sx_to(sx)), conn_peer(conn));
+		conn_close(conn, SX_POLICY_VIOLATION, "TLS is required");
 		return;
 	}
 	sx_ignore_version(sx);
@@ -107,8 +115,8 @@ static void opened(void *owner, struct conn *conn)
 	if (!stream->peer)
 		stream->peer = link_peer_new(stream->router->worker->link, conn, &options);
 	metric_add(stream->router->worker->process, METRIC_PEERS, 1);
-	log_info(&stream->router->log, "component %s logged in from %s by %s", jid_text(sx_identity(conn_sx(conn))),
-		 conn_peer(conn), sx_identity_how(conn_sx(conn)));
+	log_info(&stream->router->log, "component %s logged in from %s by %s%s", jid_text(sx_identity(conn_sx(conn))),
+		 conn_peer(conn), sx_identity_how(conn_sx(conn)), sx_is_secure(conn_sx(conn)) ? " under TLS" : "");
 }
 
 /* Before OPEN everything but SASL and the handshake is dropped without an answer. */
@@ -225,22 +233,18 @@ static int listen_all(struct router *router, struct buf *why)
 	return rc ? rc : listen_on(router, "data.dir", buf_text(&local), why);
 }
 
-static int start(void *state, struct worker *worker, struct buf *why)
+static void fill_options(struct router *router)
 {
+	const struct process *process = router->worker->process;
 	struct xml_limits limits = {.stanza_bytes = 4 << 20, .depth = 200, .attributes = 1000};
 	/* A component of jabberd2 that reconnects writes what is queued before it logs in: it is read past. */
 	struct xml_limits stranger = {.stanza_bytes = 4 << 20, .depth = 50, .attributes = 50, .kept_bytes = 8 << 10};
-	const struct settings *settings = worker->process->settings;
-	struct router *router = state;
+	const struct settings *settings = process->settings;
 
-	router->worker = worker;
-	router->log = (struct log){worker->ring, "router", NULL};
-	list_init(&router->streams);
-	list_init(&router->waiting);
-	gate_init(&router->gate, worker->mio, settings, worker->process->quotas, &router->log);
-	rules_init(&router->policy, settings, &router->log);
-	link_set_policy(worker->link, &router->policy);
-	router->plugin_conf[0] = &router_login_conf;
+	router->tls = (struct sx_tls_conf){.context = tls_store_only, .arg = process->router_tls, .offer = true,
+					   .require = settings->router.tls == ROUTER_TLS_REQUIRED};
+	router->plugin_conf[0] = settings->router.tls == ROUTER_TLS_OFF ? NULL : &router->tls;
+	router->plugin_conf[1] = router->local_plugin_conf[1] = &router_login_conf;
 	router->options = (struct conn_options){
 		.stream = {.type = SX_SERVER, .plugins = plugins, .plugin_conf = router->plugin_conf,
 			   .before_auth = stranger, .after_auth = limits},
@@ -251,6 +255,22 @@ static int start(void *state, struct worker *worker, struct buf *why)
 		.out_max = 64 << 20,
 	};
 	router->local_options = router->options;
+	router->local_options.stream.plugin_conf = router->local_plugin_conf;
+}
+
+static int start(void *state, struct worker *worker, struct buf *why)
+{
+	const struct settings *settings = worker->process->settings;
+	struct router *router = state;
+
+	router->worker = worker;
+	router->log = (struct log){worker->ring, "router", NULL};
+	list_init(&router->streams);
+	list_init(&router->waiting);
+	gate_init(&router->gate, worker->mio, settings, worker->process->quotas, &router->log);
+	rules_init(&router->policy, settings, &router->log);
+	link_set_policy(worker->link, &router->policy);
+	fill_options(router);
 	return mio_worker(worker->mio) ? 0 : listen_all(router, why);
 }
 

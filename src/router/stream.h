@@ -14,7 +14,8 @@ struct router {
 	struct worker *worker;
 	struct log log;
 	struct conn_options options, local_options; /* over TCP; at a Unix socket */
-	const void *plugin_conf[1];
+	struct sx_tls_conf tls;
+	const void *plugin_conf[2], *local_plugin_conf[2];
 	struct list streams, waiting; /* waiting: over TCP, not logged in yet, oldest first */
 	unsigned waiting_count;
 	struct gate gate;

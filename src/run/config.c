@@ -3,6 +3,8 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include "component/tls.h"
+#include "component/trust.h"
 #include "ctl/ctl.h"
 #include "run/deployment.h"
 #include "run/run.h"
@@ -27,6 +29,13 @@ static int report(const struct cli *cli, struct slice problem)
 	return problem.len ? EXIT_PROBLEM : EXIT_OK;
 }
 
+/* What router.tls needs is there, or will be. */
+static void check_router(const struct settings *settings, struct buf *why)
+{
+	if (settings->router.tls != ROUTER_TLS_OFF && !tls_check_router(settings, why))
+		trust_check(settings, why);
+}
+
 int verb_check(const struct cli *cli)
 {
 	AUTO(buf_fini) struct buf why = {0};
@@ -37,8 +46,10 @@ int verb_check(const struct cli *cli)
 			cli->words[0]);
 		return EXIT_USAGE;
 	}
-	if (loads(cli, &deployment, &why))
+	if (loads(cli, &deployment, &why)) {
+		check_router(&deployment.settings, &why);
 		deployment_fini(&deployment);
+	}
 	return report(cli, buf_slice(&why));
 }
 

@@ -35,13 +35,18 @@ struct form {
 	const char *verb;
 	const struct component *const *components;
 	const char *locks[DEPLOYMENT_LOCKS_MAX]; /* beyond its own */
-	bool uplink, certificates, accounts;
+	bool uplink, certificates, accounts, routes;
 	bool one_worker;
 };
 
 static const struct form forms[] = {
-	{"run", everything, {"router", "c2s", "sm"}, .certificates = true, .accounts = true},
-	{"router", router_only, {NULL}, .one_worker = true},
+	{"run",
+	 everything,
+	 {"router", "c2s", "sm"},
+	 .certificates = true,
+	 .accounts = true,
+	 .routes = true},
+	{"router", router_only, {NULL}, .one_worker = true, .routes = true},
 	{"c2s", c2s_only, {NULL}, .uplink = true, .certificates = true},
 	{"sm", sm_only, {NULL}, .uplink = true, .accounts = true},
 };
@@ -53,7 +58,7 @@ struct serving {
 	struct mio_host *host;
 	int64_t begun_ms;
 	struct log_writer *logs;
-	struct tls_store *tls;
+	struct tls_store *tls, *router_tls;
 	struct buf note; /* of the certificates, for the log */
 	struct process *process;
 	struct accounts *accounts;
@@ -174,6 +179,7 @@ static int start_process(struct serving *serving, struct buf *why)
 		.logs = serving->logs,
 		.open_storage = serving->form->accounts,
 		.tls = serving->tls,
+		.router_tls = serving->router_tls,
 		.secret = serving->deployment.secret,
 		.uplink = serving->form->uplink,
 		.workers = count_workers(serving),
@@ -221,6 +227,9 @@ static int start(struct serving *serving, const struct cli *cli, struct buf *why
 	rc = own_data(serving, why);
 	if (!rc && serving->form->certificates)
 		rc = tls_store_load(serving->host, settings, &serving->tls, &serving->note, why);
+	if (!rc && serving->form->routes && settings->router.tls != ROUTER_TLS_OFF)
+		rc = tls_store_load_router(serving->host, settings, &serving->router_tls,
+					   &serving->note, why);
 	if (!rc && cli->demo)
 		rc = demo_new(&serving->deployment, serving->host, &serving->demo, why);
 	if (rc)
@@ -258,6 +267,7 @@ static void end(struct serving *serving)
 	process_free(&serving->process);
 	demo_free(&serving->demo);
 	tls_store_free(&serving->tls);
+	tls_store_free(&serving->router_tls);
 	if (serving->logs)
 		log_writer_free(&serving->logs);
 	if (serving->host)

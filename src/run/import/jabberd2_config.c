@@ -159,8 +159,8 @@ static void append_tls(const struct jabberd2_config *config, struct buf *out)
 	buf_printf(out, "required = %s\n", required ? "true" : "false");
 }
 
-/* A router on all addresses is one that only its own machine needs, when its parts find it there:
- * there is no TLS between parts. */
+/* A router on all addresses is one that only its own machine needs, when its parts find it there.
+ */
 static void append_router_address(const struct jabberd2_config *config, struct buf *out)
 {
 	struct slice ip = text_of(config, JABBERD2_ROUTER, "local/ip", "0.0.0.0");

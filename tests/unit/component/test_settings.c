@@ -99,7 +99,6 @@ static void says_what_is_not_in_this_version(void **state)
 		"[accounts]\nregistration = \"invite\"\n",
 		"[accounts]\nmechanisms = [\"EXTERNAL\"]\n",
 		"[storage]\nurl = \"postgresql://db\"\n",
-		"[router]\ntls = \"required\"\n",
 		"[limits]\nlogin_attempts = \"5 per minute\"\n",
 		"[limits]\nconnections_per_address = 1000\n",
 	};
@@ -134,8 +133,7 @@ static void refuses_a_storage_it_does_not_know(void **state)
 }
 
 #define DOMAINS "domains = [\"b.example\"]\n"
-#define COMPONENT(name, secret)                                                                    \
-	"[[component]]\nname = \"" name "\"\nsecret = \"" secret "\"\n"
+#define COMPONENT(name, secret) "[[component]]\nname = \"" name "\"\nsecret = \"" secret "\"\n"
 
 static void reads_components(void **state)
 {
@@ -188,6 +186,16 @@ static void without_an_address_the_router_is_in_data_dir(void **state)
 	conf_free(&conf);
 }
 
+static void refuses_a_ca_that_nobody_would_look_at(void **state)
+{
+	refused("domains = [\"b.example\"]\n[router]\nca = \"/dev/null\"\n", 3, "router.tls");
+	refused("domains = [\"b.example\"]\n[router]\ntls = \"required\"\nca = "
+		"\"/nowhere/ca.pem\"\n",
+		4, "/nowhere/ca.pem: cannot be read: No such file");
+	accepted("domains = [\"b.example\"]\n[router]\ntls = \"starttls\"\nca = \"/dev/null\"\n");
+	accepted("domains = [\"b.example\"]\n[router]\ntls = \"required\"\n");
+}
+
 static void serves_its_domains_only(void **state)
 {
 	const char *items[] = {"a.example", "b.example"};
@@ -236,6 +244,7 @@ int main(void)
 		cmocka_unit_test(reads_components),
 		cmocka_unit_test(names_the_component_that_is_wrong),
 		cmocka_unit_test(without_an_address_the_router_is_in_data_dir),
+		cmocka_unit_test(refuses_a_ca_that_nobody_would_look_at),
 		cmocka_unit_test(serves_its_domains_only),
 		cmocka_unit_test(every_key_explains_itself),
 		cmocka_unit_test(shows_a_file_that_it_would_accept),
