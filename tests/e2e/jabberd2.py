@@ -31,13 +31,14 @@ def _sm_modules():
 class Jabberd2:
     """
     Parts out of router, sm, c2s and s2s, started in this order. Those that are not among them are the caller's, at the same
-    router port; with a router of ours, make that ready first.
+    router port; with a router of ours, make that ready first. pemfile: a certificate and its key, for TLS between them.
     """
 
-    def __init__(self, folder, router_port, parts=('router', 'sm'), auto_create=True, password='secret'):
+    def __init__(self, folder, router_port, parts=('router', 'sm'), auto_create=True, password='secret', pemfile=None):
         self.dir = os.path.join(folder, 'jabberd2')
         os.makedirs(os.path.join(self.dir, 'fs'))
         self.router_port, self.password, self.auto_create = router_port, password, auto_create
+        self.pemfile = f'<pemfile>{pemfile}</pemfile>' if pemfile else ''
         self.port, self.server_port = free_port(), free_port()
         self.modules, self.chains = _sm_modules()
         self._make_tables()
@@ -54,7 +55,8 @@ class Jabberd2:
                f'<users><user><name>jabberd</name><secret>{self.password}</secret></user></users>')
         _write(f'{self.dir}/filter.xml', '<filter/>')
         return f"""<router><id>router</id><pidfile>{self.dir}/router.pid</pidfile><log type='stdout'/>
-<local><ip>127.0.0.1</ip><port>{self.router_port}</port><users>{self.dir}/users.xml</users><secret>unused</secret></local>
+<local><ip>127.0.0.1</ip><port>{self.router_port}</port><users>{self.dir}/users.xml</users><secret>unused</secret>
+{self.pemfile}</local>
 <io><max_fds>1024</max_fds><limits><bytes>0</bytes><connects>0</connects></limits></io>
 <aci><acl type='all'><user>jabberd</user></acl></aci>
 <aci.filter>{self.dir}/filter.xml</aci.filter>
@@ -62,7 +64,8 @@ class Jabberd2:
 
     def _uplink(self, part):
         return f"""<id>{part}</id><pidfile>{self.dir}/{part}.pid</pidfile>
-<router><ip>127.0.0.1</ip><port>{self.router_port}</port><user>jabberd</user><pass>{self.password}</pass>{RETRY}</router>
+<router><ip>127.0.0.1</ip><port>{self.router_port}</port><user>jabberd</user><pass>{self.password}</pass>{RETRY}
+{self.pemfile}</router>
 <log type='stdout'/>"""
 
     def _sqlite(self):
