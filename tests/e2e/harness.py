@@ -110,9 +110,9 @@ registration = "{registration}"
 {extra}
 ''')
 
-    def start(self, *verbs, ready=True):
+    def start(self, *verbs, ready=True, config=None):
         for verb in verbs or ('run',):
-            part = Process(verb, [BINARY, verb, '--config', self.config]).start()
+            part = Process(verb, [BINARY, verb, '--config', config or self.config]).start()
             self.processes[verb] = part
             if ready:
                 part.wait_for('jackdaw: ready in')
