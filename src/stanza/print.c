@@ -45,13 +45,16 @@ static bool is_header_field(const struct nad_attr *attr)
 	return false;
 }
 
-/* Attributes that the header does not know; of those in namespaces only ours would make sense, and they end here. */
+/*
+ * Attributes that the header does not know; of those in namespaces only ours would make sense, and they end here. So does
+ * "failed", in which jabberd2's parts see the end of a session: nobody may write it for them.
+ */
 static void print_unknown(const struct nad *nad, struct buf *out)
 {
 	struct nad_attr attr;
 
 	for (int at = -1; nad_attr_next(nad, 0, &at, &attr);) {
-		if (!attr.uri.len && !is_header_field(&attr))
+		if (!attr.uri.len && !is_header_field(&attr) && !slice_is(attr.name, "failed"))
 			print_attr(out, attr.name, attr.value);
 	}
 }

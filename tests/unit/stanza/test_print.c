@@ -90,6 +90,14 @@ static void unknown_attributes_stay(void **state)
 	assert_prints(stanza, "<message extra='1' other='it&apos;s' lang='en'></message>");
 }
 
+/* To jabberd2's parts, and so to ours beside them, it says that a session is over. */
+static void nobody_s_failed_is_passed_on(void **state)
+{
+	AUTO(stanza_free) struct stanza *stanza = read_stanza("<message failed='1' id='2'/>");
+
+	assert_prints(stanza, "<message id='2'></message>");
+}
+
 static void white_space_in_attributes_survives(void **state)
 {
 	AUTO(stanza_free)
@@ -154,6 +162,7 @@ int main(void)
 		cmocka_unit_test(what_is_printed_reads_back_equal),
 		cmocka_unit_test(the_header_wins_over_the_attributes),
 		cmocka_unit_test(unknown_attributes_stay),
+		cmocka_unit_test(nobody_s_failed_is_passed_on),
 		cmocka_unit_test(white_space_in_attributes_survives),
 		cmocka_unit_test(a_route_declares_the_namespace),
 		cmocka_unit_test(a_delay_is_stamped_by_the_server_that_kept_it),
