@@ -9,6 +9,7 @@
 
 static const char *const action_names[SESSION_ACTIONS] = {
 	"start", "started", "end", "ended", "create", "created", "delete", "deleted", "replaced", "jackdaw-hello",
+	"jackdaw-ack",
 };
 
 #define ACTION_ACCOUNT "jackdaw-account"
@@ -35,6 +36,25 @@ static void print_ids(const struct packet *packet, struct buf *out)
 		attr(out, "sc:c2s", session_id_slice(&packet->c2s));
 }
 
+/* docs/protocol/ends.md */
+static void print_end(const struct packet *packet, struct buf *out)
+{
+	const struct packet_end *end = &packet->end;
+
+	if (end->from)
+		buf_printf(out, " jd:from='%u'", end->from);
+	if (end->to)
+		buf_printf(out, " jd:to='%u' jd:ack='%llu'", end->to, (unsigned long long)end->ack);
+	if (end->seq)
+		buf_printf(out, " jd:seq='%llu'", (unsigned long long)end->seq);
+	if (end->again)
+		buf_append_text(out, " jd:again='1'");
+	if (end->skip)
+		buf_append_text(out, " jd:skip='1'");
+	if (packet->via && !packet->error)
+		attr(out, "jd:as", str_slice(packet->from));
+}
+
 static void print_stanza(const struct packet *packet, struct buf *out)
 {
 	AUTO(buf_fini) struct buf extra = {0};
@@ -44,8 +64,9 @@ static void print_stanza(const struct packet *packet, struct buf *out)
 		buf_append_text(&extra, " xmlns:sc='" NS_LINK_SESSION "'");
 		print_ids(packet, &extra);
 	}
-	if (counted || packet->error)
+	if (counted || packet->error || packet->end.from)
 		buf_append_text(&extra, " xmlns:jd='" NS_JACKDAW "'");
+	print_end(packet, &extra);
 	if (counted)
 		buf_printf(&extra, " jd:n='%u'", packet->stanza->origin.count);
 	if (packet->error)
@@ -62,15 +83,18 @@ static void open_session(const struct packet *packet, const char *action, struct
 		attr(out, "target", jid_full(packet->session.target));
 	attr(out, "action", slice_of(action));
 	print_ids(packet, out);
+	if (packet->ours || packet->end.from || packet->session.end)
+		buf_append_text(out, " xmlns:jd='" NS_JACKDAW "'");
 	if (packet->ours)
-		buf_append_text(out, " xmlns:jd='" NS_JACKDAW "' jd:ours='1'");
+		buf_append_text(out, " jd:ours='1'");
+	print_end(packet, out);
 }
 
 static void print_session(const struct packet *packet, struct buf *out)
 {
 	open_session(packet, action_names[packet->session.action], out);
 	if (packet->session.end)
-		attr(out, packet->ours ? "jd:end" : "xmlns:jd='" NS_JACKDAW "' jd:end", str_slice(packet->session.end));
+		attr(out, "jd:end", str_slice(packet->session.end));
 	buf_append_text(out, "></sc:session>");
 }
 
@@ -96,11 +120,13 @@ static void print_settled(const struct packet *packet, struct buf *out)
 /* type: an attribute, with a leading blank. */
 static void print_route(const struct packet *packet, const char *type, struct buf *out)
 {
+	struct str *from = packet->via ? packet->via : packet->from;
+
 	buf_append_text(out, "<route xmlns='" NS_COMPONENT "'");
 	buf_append_text(out, type);
 	/* What is given back goes the other way: a router drops routes that arrive with an error (section 4.4). */
-	attr(out, "from", str_slice(packet->error ? packet->to : packet->from));
-	attr(out, "to", str_slice(packet->error ? packet->from : packet->to));
+	attr(out, "from", str_slice(packet->error ? packet->to : from));
+	attr(out, "to", str_slice(packet->error ? from : packet->to));
 	buf_append_char(out, '>');
 	switch (packet->kind) {
 	case PACKET_STANZA:
@@ -147,7 +173,8 @@ static bool read_ids(const struct nad *nad, int elem, struct packet *packet)
 
 	/* jabberd2's sm forgets the namespace of "failed" on stanzas (section 6.3); both forms say the same. */
 	packet->failed = nad_attr(nad, elem, NS_LINK_SESSION, "failed", &text) || nad_attr(nad, elem, NULL, "failed", &text);
-	packet->ours = nad_attr(nad, elem, NS_JACKDAW, "ours", &text) || nad_attr(nad, elem, NS_JACKDAW, "n", &text);
+	packet->ours = nad_attr(nad, elem, NS_JACKDAW, "ours", &text) || nad_attr(nad, elem, NS_JACKDAW, "n", &text) ||
+		       packet->end.to;
 	return read_id(nad, elem, "c2s", &packet->c2s) && read_id(nad, elem, "sm", &packet->sm);
 }
 
@@ -271,6 +298,38 @@ bool codec_is_account(const struct nad *route)
 	return false;
 }
 
+/* False when it is there and is none. */
+static bool read_number(const struct nad *nad, int elem, const char *name, uint64_t max, uint64_t *number)
+{
+	struct slice text;
+
+	return !nad_attr(nad, elem, NS_JACKDAW, name, &text) || (slice_to_u64(text, number) && *number <= max);
+}
+
+static bool read_end(struct link *link, const struct nad *nad, int elem, struct packet *packet)
+{
+	struct packet_end *end = &packet->end;
+	uint64_t from = 0, to = 0;
+	struct slice text;
+
+	if (!read_number(nad, elem, "from", UINT32_MAX, &from) || !read_number(nad, elem, "to", UINT32_MAX, &to))
+		return false;
+	if (!from)
+		return true;
+	if (!read_number(nad, elem, "seq", UINT64_MAX - 1, &end->seq) ||
+	    (to && !read_number(nad, elem, "ack", UINT64_MAX - 1, &end->ack)))
+		return false;
+	end->from = (uint32_t)from;
+	end->to = (uint32_t)to;
+	end->again = nad_attr(nad, elem, NS_JACKDAW, "again", &text);
+	end->skip = nad_attr(nad, elem, NS_JACKDAW, "skip", &text);
+	if (nad_attr(nad, elem, NS_JACKDAW, "as", &text)) {
+		packet->via = packet->from;
+		packet->from = link_name(link, text);
+	}
+	return true;
+}
+
 struct packet *codec_read(struct link *link, const struct nad *route)
 {
 	int elem = nad_first_child(route, 0);
@@ -284,7 +343,7 @@ struct packet *codec_read(struct link *link, const struct nad *route)
 	packet->to = read_name(link, route, "to");
 	packet->relayed = true;
 	packet->error = read_error(route);
-	ok = read_ids(route, elem, packet);
+	ok = read_end(link, route, elem, packet) && read_ids(route, elem, packet);
 	if (ok && nad_is(route, elem, NS_LINK_SESSION, "session"))
 		ok = read_session(route, elem, packet);
 	else if (ok)

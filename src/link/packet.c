@@ -116,6 +116,7 @@ void packet_free(struct packet **taken)
 		return;
 	str_free(&packet->from);
 	str_free(&packet->to);
+	str_free(&packet->via);
 	stanza_free(&packet->stanza);
 	nad_free(&packet->route);
 	jid_free(&packet->session.target);

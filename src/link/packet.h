@@ -40,10 +40,17 @@ enum packet_kind {
 	PACKET_ROUTE,    /* undecoded, on its way from one peer to another; no part ever sees it */
 };
 
-/* session-protocol.md section 2; HELLO is ours (design.md 5, Ends). */
+/* session-protocol.md section 2; HELLO and ACK are ours (design.md 5, Ends), ACK is link's alone. */
 enum session_action {
 	SESSION_START, SESSION_STARTED, SESSION_END, SESSION_ENDED, SESSION_CREATE, SESSION_CREATED, SESSION_DELETE,
-	SESSION_DELETED, SESSION_REPLACED, SESSION_HELLO, SESSION_ACTIONS
+	SESSION_DELETED, SESSION_REPLACED, SESSION_HELLO, SESSION_ACK, SESSION_ACTIONS
+};
+
+/* Its place between two ends of ours, docs/protocol/ends.md. Link's: parts neither set nor read it. */
+struct packet_end {
+	uint64_t seq, ack;   /* 0: not numbered */
+	uint32_t from, to;   /* epochs of the ends; 0: not said */
+	bool again, skip;
 };
 
 struct packet {
@@ -52,6 +59,8 @@ struct packet {
 	struct link *at;
 	enum packet_kind kind;
 	struct str *from, *to; /* owned: names of parts, or domains */
+	struct str *via;       /* owned: the part whose domain "from" is, when it comes or goes between ends; or NULL */
+	struct packet_end end;
 	uint16_t error;        /* a routing error: this is our own packet, come back (400, 401, 404, ...) */
 	bool failed;           /* session: the request failed. stanza: the session is unknown */
 	bool ours;             /* speak our own attributes: the other end is known to be ours */

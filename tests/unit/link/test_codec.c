@@ -76,6 +76,10 @@ static void assert_packets(const struct packet *a, const struct packet *b)
 	assert_true(a->account.token == b->account.token);
 	assert_slices(buf_slice(&a->account.keys), buf_slice(&b->account.keys));
 	assert_int_equal(a->settled, b->settled);
+	assert_strs(a->via, b->via);
+	assert_true(a->end.seq == b->end.seq && a->end.ack == b->end.ack);
+	assert_true(a->end.from == b->end.from && a->end.to == b->end.to);
+	assert_true(a->end.again == b->end.again && a->end.skip == b->end.skip);
 }
 
 static void assert_reads_back(struct room *room, struct packet **packet)
@@ -185,6 +189,44 @@ static void stanzas_read_back(void **state)
 		if (packet->ours)
 			packet->stanza->origin = (struct origin){0x0100000200000003, UINT32_MAX};
 		assert_reads_back(*state, &packet);
+	}
+}
+
+static void places_between_ends_read_back(void **state)
+{
+	static const struct packet_end places[] = {
+		{.from = 1}, /* to who is not known yet */
+		{.from = 1, .seq = 9}, /* to a domain of its own */
+		{.from = 1, .to = UINT32_MAX, .ack = 0, .seq = 1},
+		{.from = UINT32_MAX, .to = 1, .ack = UINT64_MAX - 1, .seq = UINT64_MAX - 1, .skip = true},
+		{.from = 7, .to = 8, .ack = 3, .again = true},
+	};
+
+	for (unsigned at = 0; at < 2 * countof(places); at++) {
+		struct packet *packet = at % 2 ? stanza_packet("to='b@c'>") : packet_of(PACKET_SESSION);
+
+		packet->session.action = at % 2 ? 0 : SESSION_ACK;
+		packet->end = places[at / 2];
+		packet->ours = packet->end.to != 0;
+		if (packet->ours)
+			packet->via = str_new(SLICE("sm"));
+		assert_reads_back(*state, &packet);
+	}
+}
+
+static void places_that_are_no_numbers_are_refused(void **state)
+{
+	static const char *const bad[] = {"j:from='x'", "j:from='4294967296'", "j:from='1' j:to='-1'",
+					  "j:from='1' j:to='4294967296'", "j:from='1' j:seq=''",
+					  "j:from='1' j:seq='18446744073709551616'", "j:from='1' j:to='1' j:ack='1.0'"};
+
+	for (size_t at = 0; at < countof(bad); at++) {
+		AUTO(buf_fini) struct buf text = {0};
+
+		buf_printf(&text,
+			   ROUTE("sm", "c2s", "<message xmlns='jabber:client' xmlns:j='" NS_JACKDAW "' %s/>"),
+			   bad[at]);
+		assert_null(read_route(*state, buf_text(&text)));
 	}
 }
 
@@ -492,6 +534,8 @@ int main(void)
 		in_room(stanzas_are_as_recorded),
 		in_room(both_forms_of_failed_say_the_same),
 		in_room(a_bounce_is_an_error_whatever_it_says),
+		in_room(places_between_ends_read_back),
+		in_room(places_that_are_no_numbers_are_refused),
 		in_room(names_are_those_that_are_bound),
 		in_room(refuses_what_parts_cannot_understand),
 		in_room(of_several_children_the_first_counts),
