@@ -78,7 +78,7 @@ struct process {
 	struct worker **workers;
 	unsigned worker_count;
 	struct hash_key shard_key;
-	uint32_t epoch; /* of this start: random */
+	uint32_t epoch; /* of this start: random, never 0 */
 	struct quotas *quotas; /* per address, component/quotas.h */
 	void *tls;      /* the certificates of this process, component/tls.h; NULL: none */
 	void *router_tls; /* the router's own; NULL: none */

@@ -86,7 +86,8 @@ static int make_process(struct starting *starting, struct mio *mio)
 	/* Users are spread anew at each start: no state is kept by worker. */
 	process->shard_key = mio_hash_key(mio);
 	process->quotas = quotas_new(options->settings, mio_hash_key(mio));
-	mio_host_random(process->host, &process->epoch, sizeof(process->epoch));
+	while (!process->epoch)
+		mio_host_random(process->host, &process->epoch, sizeof(process->epoch));
 	fill_auth_options(process, options->secret);
 	if (needs(options, true))
 		process->hashing = auth_hashing_new(process->host, !*process->components);
@@ -101,6 +102,7 @@ static struct worker *make_worker(struct process *process, struct mio *mio, bool
 		.all = process->links,
 		.workers = process->worker_count,
 		.uplink = uplink,
+		.epoch = process->epoch,
 	};
 	uint32_t generation;
 

@@ -4,11 +4,12 @@
 
 #include "base/mem.h"
 #include "jid/jid.h"
-#include "link/table.h"
+#include "link/ends.h"
 #include "stanza/stanza.h"
 #include "xml/nad.h"
 
 static void drain(struct mio_task *task);
+static void bring_home(struct mio_task *task);
 static void arrived_for_part(struct mio *mio, struct mio_mail *mail);
 static void arrived_for_peers(struct mio *mio, struct mio_mail *mail);
 
@@ -37,9 +38,11 @@ struct link *link_new(struct mio *mio, const struct link_options *options)
 	link->options = *options;
 	link->last = &link->first;
 	link->task.run = drain;
+	link->home.run = bring_home;
 	list_init(&link->peers);
 	list_init(&link->sinks);
 	table_init(&link->routes, route_key, mio_hash_key(mio));
+	ends_init(link);
 	return link;
 }
 
@@ -55,6 +58,8 @@ void link_free(struct link **taken)
 	mio_undefer(link->mio, &link->task);
 	drop_mail(link, arrived_for_part);
 	drop_mail(link, arrived_for_peers);
+	mio_undefer(link->mio, &link->home);
+	ends_fini(link);
 	while ((packet = link->first)) {
 		link->first = packet->next;
 		packet_free(&packet);
@@ -68,6 +73,7 @@ void link_free(struct link **taken)
 	for (uint32_t at = 0; (route = table_next(&link->routes, &at));) {
 		str_free(&route->name);
 		str_free(&route->target);
+		loop_free(route);
 		mem_free(route->peers);
 		mem_free(route);
 	}
@@ -125,6 +131,13 @@ struct slice link_subject(const struct packet *packet)
 	const struct jid *user = subject(packet);
 
 	return user ? jid_full(user) : (struct slice){NULL, 0};
+}
+
+struct str *link_destination(const struct packet *packet)
+{
+	if (!packet->error)
+		return packet->to;
+	return packet->via ? packet->via : packet->from;
 }
 
 static unsigned worker_for(const struct link *link, const struct link_part *part, const struct packet *packet)
@@ -196,6 +209,8 @@ static void deliver(struct link *link, struct packet **packet)
 {
 	const struct link_part *part = local_part(link, *packet);
 
+	if (part)
+		loop_bring_home(link);
 	if (part)
 		link_to_part(link, part, packet);
 	else if (mio_worker(link->mio))
@@ -276,6 +291,11 @@ static void drain(struct mio_task *task)
 	link->sink_count = link->sinks_told;
 }
 
+static void bring_home(struct mio_task *task)
+{
+	loop_bring_home(container_of(task, struct link, home));
+}
+
 void link_bounce(struct link *link, struct packet **packet, unsigned error)
 {
 	if ((*packet)->error || (*packet)->relayed) {
@@ -322,4 +342,6 @@ void link_tell_parts(struct link *link, struct slice name, bool available)
 		mio_post(link->mio, advert->at->mio, MIO_CONTROL, &advert->mail);
 	}
 	tell_here(link, name, available);
+	if (available)
+		ends_name_back(link, name);
 }

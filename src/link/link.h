@@ -32,6 +32,11 @@ struct link_part {
 	enum link_belongs belongs;
 	void (*packet)(void *part, struct packet **packet); /* packet->error: one of ours came back */
 	void (*name_changed)(void *part, struct slice name, bool available); /* a name came or went; repeats are harmless */
+	/*
+	 * The process of ours behind a name is a new one, or out of reach (epoch 0): it knows nothing of before. What it had not
+	 * acknowledged came back before this, with an error. Of one that was never heard of before nothing is said.
+	 */
+	void (*end_changed)(void *part, struct slice name, uint32_t epoch);
 	void *part;
 };
 
@@ -39,6 +44,7 @@ struct link_options {
 	struct hash_key shard_key;     /* which worker a user lives on */
 	struct link **all;             /* of the process, one per worker; filled before the loops run */
 	unsigned workers;
+	uint32_t epoch;                /* of this start of the process, for the ends (docs/protocol/ends.md); 0: none are spoken */
 	bool uplink;                   /* domains may have other servers too: reached through the router, also our own */
 };
 

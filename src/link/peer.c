@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "conn/conn.h"
 #include "jid/jid.h"
-#include "link/table.h"
+#include "link/ends.h"
 #include "stanza/stanza.h"
 #include "xml/nad.h"
 
@@ -87,6 +87,8 @@ static void receive_bound(struct link_peer *peer, const struct nad *nad)
 	peer->bound = !error;
 	if (peer->options.bound)
 		peer->options.bound(peer->options.arg, peer, (unsigned)error);
+	if (peer->bound)
+		ends_bound(peer->link);
 }
 
 static void receive_advert(struct link_peer *peer, const struct nad *nad)
@@ -261,7 +263,7 @@ static unsigned check_addresses(struct link_peer *peer, const struct nad *nad, b
 	if (peer->options.role == LINK_UP)
 		return 0;
 	route = route_behind(peer->link, route_find(peer->link, nad_attr_value(nad, 0, "from")));
-	return route && route_has_peer(route, peer) ? 0 : 401;
+	return route && route_has_peer(route, peer) && ends_may_speak(peer, nad) ? 0 : 401;
 }
 
 /* The address that chooses among several: the payload's to, else a session action's target. */
@@ -279,8 +281,9 @@ static void hand_to_part(struct link_peer *peer, const struct link_part *part, c
 {
 	struct packet *packet = codec_read(peer->link, nad);
 
-	if (packet)
+	if (packet && ends_receive(peer->link, part, packet))
 		link_to_part(peer->link, part, &packet);
+	packet_free(&packet);
 }
 
 static void hand_to_external(struct link_peer *to, const struct nad *nad)
@@ -292,13 +295,13 @@ static void hand_to_external(struct link_peer *to, const struct nad *nad)
 	packet_free(&packet);
 }
 
-/* Who serves what it is for, else the default route, unless it comes from there. */
+/* Who serves what it is for, else the default route, unless it comes from there or is for its end alone. */
 static struct route *destination(const struct link *link, const struct nad *nad)
 {
 	struct route *route = route_behind(link, route_find(link, nad_attr_value(nad, 0, "to")));
 	struct route *from = route ? NULL : route_find(link, nad_attr_value(nad, 0, "from"));
 
-	if (route || from == link->default_route)
+	if (route || from == link->default_route || ends_numbered(nad))
 		return route;
 	return link->default_route;
 }
@@ -447,22 +450,34 @@ unsigned peer_send(struct link *link, const struct route *route, const struct pa
 	return 0;
 }
 
+unsigned link_transmit(struct link *link, struct slice name, const struct packet *packet, bool or_default)
+{
+	struct route *route = route_behind(link, route_get(link, name));
+
+	if (link->options.uplink) {
+		if (!link->up || !link->up->bound)
+			return LINK_NO_ROUTER;
+		send_route(link->up, packet);
+		return 0;
+	}
+	if (!route && or_default)
+		route = link->default_route;
+	return route ? peer_send(link, route, packet) : 404;
+}
+
 void link_to_peers(struct link *link, struct packet **packet)
 {
-	struct str *name = (*packet)->error ? (*packet)->from : (*packet)->to;
-	struct route *route = route_behind(link, route_get(link, str_slice(name)));
-	unsigned error = 404;
+	struct str *name = link_destination(*packet);
+	unsigned error;
 
-	if (!link->options.uplink && (route || link->default_route)) {
-		error = peer_send(link, route ? route : link->default_route, *packet);
-	} else if (link->options.uplink && link->up && link->up->bound) {
-		send_route(link->up, *packet);
-		error = 0;
-	}
+	if (ends_take(link, packet))
+		return;
+	loop_number(link, *packet);
+	error = link_transmit(link, str_slice(name), *packet, true);
 	if (error)
-		link_bounce(link, packet, error);
+		link_bounce(link, packet, error == LINK_NO_ROUTER ? 404 : error);
 	else
-		packet_free(packet);
+		loop_keep(link, packet);
 }
 
 struct link_peer *link_peer_new(struct link *link, struct conn *conn, const struct link_peer_options *options)
@@ -500,8 +515,10 @@ void link_peer_free(struct link_peer **taken)
 	*taken = NULL;
 	if (!peer)
 		return;
-	if (peer->link->up == peer)
+	if (peer->link->up == peer) {
 		peer->link->up = NULL;
+		loop_lost(peer->link);
+	}
 	peer_leave(peer);
 	peer_drop(&peer);
 }

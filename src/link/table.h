@@ -16,6 +16,7 @@ struct route {
 	struct str *target; /* an alias: the name that it stands for */
 	bool shared; /* a domain of a part, which other servers may have too */
 	bool by_from; /* among several the sender chooses, not who it is for: external components */
+	struct loop *loop; /* worker 0, of a shared domain: what is on its way through the router to ourselves */
 };
 
 struct link {
@@ -33,6 +34,9 @@ struct link {
 	const struct link_policy *policy; /* NULL: none */
 	struct list sinks;            /* worker 0 */
 	unsigned sink_count, sinks_told; /* how many get copies; how many there are as of the latest news */
+	struct table ends[LINK_PARTS_MAX]; /* worker 0: per part, its channels to ends of ours */
+	struct mio_task home;         /* the router is gone: what went through it to ourselves is delivered */
+	bool homeward;
 };
 
 struct link_peer {
@@ -98,6 +102,15 @@ void sinks_remove(struct link_peer *peer, const struct str *name); /* it need no
 void sinks_drop(struct link *link);
 void sinks_copy_route(struct link *link, const struct nad *nad);
 void sinks_copy_packet(struct link *link, const struct packet *packet);
+
+/* The name that a packet goes to: what is given back goes to whom it is from. Borrowed. */
+struct str *link_destination(const struct packet *packet);
+/*
+ * Worker 0: to whoever serves the name, or with or_default who takes the rest. Returns 0, LINK_NO_ROUTER, or a code as
+ * peer_send().
+ */
+enum { LINK_NO_ROUTER = 1 };
+unsigned link_transmit(struct link *link, struct slice name, const struct packet *packet, bool or_default);
 
 /* External components. False: its name is not to be had. */
 bool external_bind(struct link_peer *peer);

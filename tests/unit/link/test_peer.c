@@ -255,6 +255,10 @@ static void bounces_go_back_as_they_came(void **state)
 		 "<route from='not.mine' to='nobody.example' error='401'/>"},
 		{"<route from='x.example' to='nobody.example'>a<x xmlns='b'/></route>",
 		 "<route from='x.example' to='nobody.example' error='404'>a<x xmlns='b'/></route>"},
+		/* In the name of a domain only who serves it speaks. */
+		{"<route from='x.example' to='y.example'><a xmlns:j='" NS_JACKDAW "' j:as='y.example'/></route>",
+		 "<route from='x.example' to='y.example' error='401'><a xmlns:j='" NS_JACKDAW
+		 "' j:as='y.example'/></route>"},
 		{"<route type='broadcast'/>", "<route type='broadcast' error='400'/>"},
 		{"<route type='broadcast' from='y.example'/>",
 		 "<route type='broadcast' from='y.example' error='401'/>"},
@@ -295,6 +299,11 @@ static void unknown_names_go_to_the_default_route(void **state)
 	remote_expect(&fixture->a, "<bind error='409'><default/></bind>");
 	remote_say(&fixture->a, "<route to='unknown.example' from='x.example'/>");
 	remote_expect(&fixture->b, "<route to='unknown.example' from='x.example'/>");
+	/* What is numbered is for its end alone. */
+	remote_say(&fixture->a, "<route to='unknown.example' from='x.example'><a xmlns:j='" NS_JACKDAW
+				"' j:from='1' j:to='2' j:seq='1'/></route>");
+	assert_non_null(strstr(remote_heard(&fixture->a), "error='404'"));
+	remote_expect(&fixture->b, "");
 	/* Its own: not from that name, but from another of its names. */
 	remote_say(&fixture->b, "<route to='unknown.example' from='def.example'/>");
 	remote_expect(&fixture->b, "<route to='unknown.example' from='def.example' error='404'/>");
