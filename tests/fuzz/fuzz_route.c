@@ -6,7 +6,8 @@
  * router with rules and aliases; odd, a router that took our name. The rest is the inside of an
  * OPEN stream whose default namespace is that of components. Every element goes through the codec,
  * where what was printed must read back as the same, and to the peer, behind which two workers have
- * parts that answer what comes from it. All that is sent must be XML.
+ * parts that answer what comes from it, as ends of ours do: their epoch is 9.
+ * All that is sent must be XML.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -29,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define BIND "<bind name='x.example'><log/></bind>"
 
-enum { WORKERS = 2 };
+enum { WORKERS = 2, EPOCH = 9 };
 
 #define TEXT(literal)                                                                              \
 	{                                                                                          \
@@ -102,6 +103,12 @@ static void answer(void *part, struct packet **packet)
 	}
 }
 
+static void end_changed(void *part, struct slice name, uint32_t epoch)
+{
+	if (!name.len)
+		abort();
+}
+
 static int start_worker(struct mio *mio, void *arg)
 {
 	struct room *room = arg;
@@ -109,6 +116,7 @@ static int start_worker(struct mio *mio, void *arg)
 	struct link_options options = {.shard_key = {1, 2},
 				       .all = room->links,
 				       .workers = WORKERS,
+				       .epoch = EPOCH,
 				       .uplink = room->role == LINK_UP};
 
 	parts->link = room->links[mio_worker(mio)] = link_new(mio, &options);
@@ -116,6 +124,7 @@ static int start_worker(struct mio *mio, void *arg)
 				       .domains = domains,
 				       .belongs = LINK_BY_SM,
 				       .packet = answer,
+				       .end_changed = end_changed,
 				       .part = parts};
 	parts->c2s = (struct link_part){
 		.name = "c2s", .belongs = LINK_BY_C2S, .packet = answer, .part = parts};
@@ -238,6 +247,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	say(&room, BIND, sizeof(BIND) - 1);
 	if (size)
 		say(&room, data + 1, size - 1);
+	sim_run(room.sim, 40000, NULL, NULL); /* what is not acknowledged is given up */
+	check_output(&room);
 	link_peer_free(&room.peer);
 	sim_run(room.sim, 1000, NULL, NULL);
 	sx_free(&room.conn.sx);
