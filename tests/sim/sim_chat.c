@@ -18,7 +18,7 @@
 #include "sim_guard.h"
 #include "sm/sm_component.h"
 
-enum { PEOPLE = 4, ROUNDS = 8, OFFLINE = 12 };
+enum { PEOPLE = 4, ROUNDS = 8, OFFLINE = 12, ROUTER_KILLS = 6, ROUTER_ROUNDS = 150 };
 
 #define CONFIG                                                                                                           \
 	"domains = [\"localhost\"]\n"                                                                                   \
@@ -53,6 +53,8 @@ struct world {
 	bool kills; /* parts die by kill -9; else they stop and start in good order */
 	bool tight; /* mailboxes are full from the first byte */
 	bool cuts;  /* the wires between the parts are cut for a while */
+	unsigned rounds;  /* of talk */
+	bool router_dies; /* again and again, but no other part: nobody may notice */
 };
 
 static void fail(const struct world *world, const char *what)
@@ -170,7 +172,7 @@ static void make_accounts(struct world *world)
 
 /* -- what must hold --------------------------------------------------------------------------------- */
 
-/* Each sender's messages in order; without kills also none twice and none lost. */
+/* Each sender's messages in order; without kills, or with those of the router alone, also none twice and none lost. */
 static void check_heard(const struct world *world, const struct person *person, unsigned expected)
 {
 	unsigned count[PEOPLE] = {0};
@@ -199,7 +201,7 @@ static bool all_heard(void *arg)
 
 	for (unsigned at = 0; at < PEOPLE; at++)
 		all += world->people.person[at].heard_count;
-	return all >= PEOPLE * (PEOPLE - 1) * ROUNDS;
+	return all >= PEOPLE * (PEOPLE - 1) * world->rounds;
 }
 
 static bool all_see_all(void *arg)
@@ -229,7 +231,7 @@ static void come_all(struct world *world)
 static void chat(struct world *world)
 {
 	for (unsigned at = 0; at < PEOPLE; at++)
-		person_talk(&world->people.person[at], ROUNDS);
+		person_talk(&world->people.person[at], world->rounds);
 	if (world->kills) {
 		for (unsigned kill = 0; kill < 3; kill++) {
 			struct part *part = &world->part[sim_random(world->sim) % world->parts];
@@ -239,6 +241,12 @@ static void chat(struct world *world)
 			sim_run(world->sim, (int64_t)(sim_random(world->sim) % 400), NULL, NULL);
 			start_part(world, part);
 		}
+	}
+	for (unsigned kill = 0; kill < ROUTER_KILLS && world->router_dies; kill++) {
+		sim_run(world->sim, (int64_t)(sim_random(world->sim) % 500), NULL, NULL);
+		kill_part(world, &world->part[0]);
+		sim_run(world->sim, (int64_t)(sim_random(world->sim) % 1500), NULL, NULL);
+		start_part(world, &world->part[0]);
 	}
 	if (world->cuts && world->parts > 1) {
 		struct part *part = &world->part[1 + sim_random(world->sim) % 2];
@@ -251,8 +259,11 @@ static void chat(struct world *world)
 	if (!people_all_said(&world->people))
 		fail(world, "somebody could not speak any more");
 	sim_run(world->sim, world->kills ? 3000 : 60000, all_heard, world);
-	for (unsigned at = 0; at < PEOPLE; at++)
-		check_heard(world, &world->people.person[at], ROUNDS);
+	for (unsigned at = 0; at < PEOPLE; at++) {
+		check_heard(world, &world->people.person[at], world->rounds);
+		if (world->people.person[at].logins != 1 && !world->kills)
+			fail(world, "a stream ended");
+	}
 }
 
 static bool has_left(void *arg)
@@ -356,6 +367,8 @@ static uint64_t run_seed(uint64_t seed, bool verbose)
 	struct conf_error error;
 	uint64_t trace;
 
+	world.router_dies = !world.kills && seed / 2 % 2 && seed / 4 % 2;
+	world.rounds = world.router_dies ? ROUTER_ROUNDS : ROUNDS;
 	world.logs = verbose ? log_writer_new(1, LOG_DEBUG, LOG_TEXT, false) : NULL;
 	world.sim = sim_new(&options);
 	sim_guard_use(world.sim);
