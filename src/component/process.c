@@ -299,6 +299,8 @@ void process_free(struct process **taken)
 	*taken = NULL;
 	if (!process)
 		return;
+	for (unsigned at = 0; at < process->worker_count && process->workers[at]; at++)
+		link_stop(process->workers[at]->link);
 	/* Threads that answer to the loops end before what they would answer to. */
 	mio_driver_free(&process->hashing);
 	storage_close(&process->storage);

@@ -46,6 +46,12 @@ struct link *link_new(struct mio *mio, const struct link_options *options)
 	return link;
 }
 
+void link_stop(struct link *link)
+{
+	drop_mail(link, arrived_for_part);
+	drop_mail(link, arrived_for_peers);
+}
+
 void link_free(struct link **taken)
 {
 	struct link *link = *taken;
@@ -56,8 +62,6 @@ void link_free(struct link **taken)
 	if (!link)
 		return;
 	mio_undefer(link->mio, &link->task);
-	drop_mail(link, arrived_for_part);
-	drop_mail(link, arrived_for_peers);
 	mio_undefer(link->mio, &link->home);
 	ends_fini(link);
 	while ((packet = link->first)) {

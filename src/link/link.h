@@ -49,6 +49,8 @@ struct link_options {
 };
 
 struct link *link_new(struct mio *mio, const struct link_options *options);
+/* After the loops stopped, before anything else is freed: what crossed to this worker too late. */
+void link_stop(struct link *link);
 void link_free(struct link **link); /* and its peers: nobody is left to hear that they are gone */
 
 /* Before the loops run, on each worker. The struct is borrowed for the link's life. */

@@ -175,7 +175,7 @@ struct mio_mail {
 void mio_post(struct mio *from, struct mio *to, enum mio_lane lane, struct mio_mail *mail);
 void mio_mailbox_mark(struct mio_host *host, size_t bytes); /* before start; default 8 MB */
 size_t mio_mailbox_bytes(const struct mio *mio);            /* waiting in the data lane; any thread */
-/* After the loops stopped: takes mail that came too late for this run() out, for who posted it to free; NULL: no more. */
+/* After the loops stopped, while all mail is still somebody's: takes mail that came too late for this run() out, for who posted it to free; NULL: no more. */
 struct mio_mail *mio_mail_take(struct mio *mio, void (*run)(struct mio *mio, struct mio_mail *mail));
 
 /*
