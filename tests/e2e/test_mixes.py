@@ -212,7 +212,7 @@ def talk(one, other):
     for sender, receiver in ((one, other), (other, one)):
         for to in (receiver.jid, receiver.jid.split('/')[0]):
             sender.message(to, f'to {to}')
-            assert receiver.want('message', text=f'to {to}').get('from') == sender.jid
+            assert receiver.want('message', text=f'to {to}', type='chat').get('from') == sender.jid
 
 
 # -- what one and the same mix has to do
@@ -304,12 +304,15 @@ def life(mix):
 
 
 def outlives(person, seconds=15):
-    """Whether its stream outlived it: what it says to itself is heard again, soon; else the stream ends."""
+    """
+    Whether its stream outlived it: what it says to itself is heard again, soon; else the stream ends. What only comes back,
+    with an error, is not heard.
+    """
     end = time.time() + seconds
     while True:
         try:
             person.message(person.jid, f'still {end}')
-            person.want('message', 0.3, text=f'still {end}')
+            person.want('message', 0.3, text=f'still {end}', type='chat')
             return True
         except TimeoutError:
             assert time.time() < end, f'{person.name} hears nothing, and its stream does not end'
@@ -322,7 +325,6 @@ def went_through(mix, part, kill, alice, bob, kept):
     """The two, on again when their streams ended; kept: they must not."""
     for person in (alice, bob):
         person.kept.clear()
-    print(f"# {part} {kill}", flush=True)
     mix.restart(part, kill)
     outlived = [outlives(person) for person in (alice, bob)]
     assert outlived == [kept, kept], f'{part} {"killed" if kill else "terminated"}: {outlived}'
