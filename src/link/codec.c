@@ -191,7 +191,7 @@ static bool read_stanza(const struct nad *nad, int elem, struct packet *packet)
 	if (nad_attr(nad, elem, NS_JACKDAW, "returned", &text)) {
 		struct str *from = packet->from;
 
-		packet->error = 404;
+		packet->error = LINK_SESSION_GONE;
 		packet->from = packet->to;
 		packet->to = from;
 	}

@@ -255,7 +255,7 @@ void link_send(struct link *link, struct packet **taken)
 
 void link_return(struct link *link, struct packet **packet)
 {
-	(*packet)->error = 404;
+	(*packet)->error = LINK_SESSION_GONE;
 	link_send(link, packet);
 }
 

@@ -61,8 +61,9 @@ void link_send(struct link *link, struct packet **packet);
 
 /*
  * Gives a stanza for a session that is no more back to the sm of ours that sent it, in whatever process: it arrives there as
- * what came back (error 404) and finds another way. Never for what a jabberd2 part sent.
+ * what came back, with an error that no router gives, and finds another way. Never for what a jabberd2 part sent.
  */
+enum { LINK_SESSION_GONE = 410 };
 void link_return(struct link *link, struct packet **packet);
 
 unsigned link_worker_of(const struct link *link, const struct jid *user); /* where a user lives in this process */

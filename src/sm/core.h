@@ -14,6 +14,7 @@ enum {
 	LOAD_WAITING_MAX = 500,	  /* packets for a user being loaded */
 	USER_HOLDS_MAX = 1000,
 	CHAIN_HOOKS_MAX = 64,
+	C2S_AWAY_MAX_MS = 30000, /* a c2s that comes back to its router later has no sessions */
 };
 
 struct xml_pool;
@@ -141,6 +142,10 @@ void session_fail(struct sm *sm, const struct packet *packet); /* answers that i
 enum session_tell { SESSION_TELL_NOBODY, SESSION_TELL_ENDED, SESSION_TELL_REPLACED };
 void session_end(struct session *session, enum session_tell tell);
 void sessions_end_of(struct sm *sm, struct slice c2s); /* all of a c2s that went away */
+void sessions_found(struct sm *sm, struct slice c2s);  /* their c2s is there (again) */
+/* Its c2s was not there to take a stanza. True: it has been away for so long that the session is
+ * over. */
+bool session_missed(struct session *session);
 /*
  * The session that a packet from c2s names, or NULL; *foreign: there is one, and it is not this
  * client's.

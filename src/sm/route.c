@@ -387,6 +387,8 @@ static enum stanza_error error_of(const struct sm *sm, const struct packet *pack
 {
 	if (packet->error == 404 && packet->stanza->to && !domain_of(sm, packet->stanza->to))
 		return STANZA_REMOTE_SERVER_NOT_FOUND;
+	if (packet->error == 404 && packet->sm.len)
+		return STANZA_RECIPIENT_UNAVAILABLE;
 	return stanza_error_of_code(packet->error);
 }
 
@@ -402,25 +404,40 @@ static void refuse_returned(struct sm *sm, struct stanza **stanza, enum stanza_e
 		sm_route(sm, &answer);
 }
 
+/* Whether the session that something came back of is no more; one that was found so now ends. */
+static bool is_over(struct sm *sm, const struct packet *packet)
+{
+	struct session *session = slots_get(&sm->sessions, session_id_slot(&packet->sm));
+
+	if (!session)
+		return true;
+	if (!slice_equal(str_slice(session->at), str_slice(packet->to)))
+		return false;
+	/* Of a start that was not answered c2s knows nothing; other errors than 404 are a rule's. */
+	if (packet->kind == PACKET_STANZA && packet->error != LINK_SESSION_GONE &&
+	    (packet->error != 404 || !session_missed(session)))
+		return false;
+	session_end(session, SESSION_TELL_NOBODY);
+	return true;
+}
+
 /*
- * One of ours that nobody took. To a session: its c2s is gone, and so is the session; it is routed
- * again, as if the session had never been.
+ * One of ours that nobody took. To a session that is over: it is routed again, as if the session
+ * had never been. To one whose c2s is away for a moment: the sender may try again.
  */
 void route_returned(struct sm *sm, struct packet **packet)
 {
 	struct stanza **stanza = &(*packet)->stanza;
-	struct session *session = slots_get(&sm->sessions, session_id_slot(&(*packet)->sm));
+	bool over = is_over(sm, *packet);
 
-	bool over = !session || slice_equal(str_slice(session->at), str_slice((*packet)->to));
-
-	if (session && over)
-		session_end(session, SESSION_TELL_NOBODY);
 	if ((*packet)->kind != PACKET_STANZA)
 		return;
 	if ((*stanza)->kind == STANZA_PRESENCE)
 		drop(sm, stanza);
 	else if (over && (*packet)->sm.len && (*stanza)->to && domain_of(sm, (*stanza)->to))
 		sm_route(sm, stanza);
+	else if ((*packet)->sm.len && (*packet)->error == 404)
+		route_refuse(sm, stanza, error_of(sm, *packet)); /* who sent it may be on another sm */
 	else
 		refuse_returned(sm, stanza, error_of(sm, *packet));
 }

@@ -98,6 +98,32 @@ void sessions_end_of(struct sm *sm, struct slice c2s)
 	}
 }
 
+void sessions_found(struct sm *sm, struct slice c2s)
+{
+	struct session *session;
+
+	for (uint32_t at = 0; (session = slots_next(&sm->sessions, &at));) {
+		if (slice_equal(str_slice(session->at), c2s))
+			session->missed_ms = 0;
+	}
+}
+
+/*
+ * Between the death of a router and the return of a c2s to the next, nobody serves its name; its
+ * sessions are alive. That it died meanwhile nobody may ever tell us.
+ */
+bool session_missed(struct session *session)
+{
+	struct sm *sm = session->user->sm;
+	int64_t now = mio_now_ms(sm->mio);
+
+	if (sm->alone)
+		return true; /* names come and go in our own table */
+	if (!session->missed_ms)
+		session->missed_ms = now;
+	return now - session->missed_ms > C2S_AWAY_MAX_MS;
+}
+
 static void end(struct sm *sm, const struct packet *packet)
 {
 	bool foreign;

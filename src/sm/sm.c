@@ -44,8 +44,9 @@ static void name_changed(void *part, struct slice name, bool available)
 	struct sm *sm = part;
 
 	if (available)
-		return;
-	sessions_end_of(sm, name);
+		sessions_found(sm, name);
+	else
+		sessions_end_of(sm, name);
 	sm_work(sm);
 }
 

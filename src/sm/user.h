@@ -44,9 +44,10 @@ struct session {
 	struct jid *jid; /* full */
 	struct str *at;	 /* name of the c2s */
 	struct session_id c2s;
-	bool ours;	/* the c2s is ours: it wants settlements */
-	bool counting;	/* a counted stanza came: the fields below have meaning */
-	bool reporting; /* in the list of reports of this turn */
+	int64_t missed_ms; /* since when nobody serves the name of its c2s; 0: somebody does */
+	bool ours;	   /* the c2s is ours: it wants settlements */
+	bool counting;	   /* a counted stanza came: the fields below have meaning */
+	bool reporting;	   /* in the list of reports of this turn */
 	uint32_t settled, seen;
 	uint64_t window;
 	struct list report;

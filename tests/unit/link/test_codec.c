@@ -236,7 +236,7 @@ static void what_is_returned_goes_the_other_way(void **state)
 	struct packet *packet = stanza_packet("to='b@c'><body>hi</body>");
 	AUTO(buf_fini) struct buf text = {0};
 
-	packet->error = 404;
+	packet->error = LINK_SESSION_GONE;
 	session_id_set(&packet->c2s, 5);
 	packet->ours = true;
 	packet->stanza->origin = (struct origin){5, 6};

@@ -366,7 +366,7 @@ static void a_returned_stanza_finds_its_sender(void **state)
 			    "' s:sm='1.1.1' xmlns:j='urn:jackdaw:link:0' j:returned='1'/></route>");
 	assert_string_equal(str_text(room->last->from), "sm");
 	assert_string_equal(str_text(room->last->to), "x.example");
-	expect_at(room, "sm/1 404");
+	expect_at(room, "sm/1 410");
 	remote_close(&remote);
 }
 

@@ -35,6 +35,7 @@ struct room {
 	struct sim *sim;
 	struct mio_host *host;
 	unsigned workers;
+	const char *name; /* of the process */
 	struct process *process;
 	struct settings settings;
 	struct log_writer *logs;
@@ -167,7 +168,7 @@ static void start_process(struct room *room)
 {
 	AUTO(buf_fini) struct buf why = {0};
 	struct process_options options = {
-		.name = "run",
+		.name = room->name,
 		.settings = &room->settings,
 		.components = components,
 		.logs = room->logs,
@@ -179,12 +180,13 @@ static void start_process(struct room *room)
 		fail_msg("%s", buf_text(&why));
 }
 
-static int open_with(void **state, unsigned workers)
+static int open_with(void **state, const char *name, unsigned workers)
 {
 	struct room *room = mem_zalloc(MEM_OTHER, sizeof(*room));
 	struct sim_options options = {.seed = 7};
 
 	room->last = &room->lines;
+	room->name = name;
 	room->workers = workers;
 	room->sim = sim_new(&options);
 	room->settings.domains = (struct conf_list){(const char **)domains, countof(domains)};
@@ -212,12 +214,17 @@ void room_restart(struct room *room)
 
 int room_open(void **state)
 {
-	return open_with(state, 2);
+	return open_with(state, "run", 2);
 }
 
 int room_open_one(void **state)
 {
-	return open_with(state, 1);
+	return open_with(state, "run", 1);
+}
+
+int room_open_apart(void **state)
+{
+	return open_with(state, "sm", 2);
 }
 
 int room_close(void **state)
@@ -358,14 +365,29 @@ static struct sm *sm_on(struct room *room, unsigned worker)
 	return worker_state(room->process->workers[worker], &sm_component);
 }
 
-void room_lose_c2s(struct room *room)
+void room_hear_of(struct room *room, const char *name, bool available)
 {
 	for (unsigned at = 0; at < room->process->worker_count; at++) {
 		struct sm *sm = sm_on(room, at);
 
-		sm->part.name_changed(sm, SLICE("c2s"), false);
+		sm->part.name_changed(sm, slice_of(name), available);
 	}
 	let_settle(room);
+}
+
+static void nothing(struct mio_timer *timer)
+{
+}
+
+/* Without anything to wait for the time of the simulator stands still. */
+void room_wait(struct room *room, int64_t ms)
+{
+	struct mio_timer timer;
+
+	mio_timer_init(&timer, nothing);
+	mio_timer_set(room->process->workers[0]->mio, &timer, ms);
+	sim_run(room->sim, ms + 1000, NULL, NULL);
+	mio_timer_stop(&timer);
 }
 
 /* -- looking -- */

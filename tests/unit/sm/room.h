@@ -14,9 +14,13 @@ struct room;
 struct session;
 struct stanza;
 
-/* Setup and teardown of a test; *state is the room. Two workers; room_open_one() has one. */
+/*
+ * Setup and teardown of a test; *state is the room. Two workers; room_open_one() has one;
+ * room_open_apart() is a sm whose c2s may be other processes.
+ */
 int room_open(void **state);
 int room_open_one(void **state);
+int room_open_apart(void **state);
 int room_close(void **state);
 
 /* Each of these lets everything settle before it returns. */
@@ -31,7 +35,9 @@ void room_from_world(struct room *room, const char *xml);
 void room_action(struct room *room, const char *client, int action, const char *target);
 void room_restart(
 	struct room *room); /* an orderly end and a new start; clients have no sessions then */
-void room_lose_c2s(struct room *room); /* every worker hears that its name went away */
+/* Every worker hears that the name of a part came or went. */
+void room_hear_of(struct room *room, const char *name, bool available);
+void room_wait(struct room *room, int64_t ms);
 /* From now on the session's c2s is a name that nobody serves. */
 void room_hide_c2s_of(struct room *room, const char *client);
 void room_disk_full(struct room *room, bool full);

@@ -54,7 +54,7 @@ static void sends_on_what_an_ended_session_left(void **state)
 	room_send_all(room, (const char *[]){"romeo@localhost/a",
 					     "<presence type='subscribe' to='juliet@localhost'/>",
 					     "romeo@localhost/a", CHAT("left"), NULL});
-	room_lose_c2s(room);
+	room_hear_of(room, "c2s", false);
 	room_expect(room, "juliet@localhost/b", "type='subscribe'");
 	room_expect(room, "juliet@localhost/b", "<body>left</body>");
 }
@@ -103,6 +103,33 @@ static void stores_what_a_lost_session_did_not_get(void **state)
 	room_login(room, "juliet@localhost/c");
 	room_send(room, "juliet@localhost/c", "<presence/>");
 	room_expect_among(room, "juliet@localhost/c", "<body>lost</body>");
+}
+
+/*
+ * A router died and the c2s is not yet back at the next: its sessions are alive. One that does not
+ * come back within the time has none.
+ */
+static void waits_for_a_c2s_that_is_away(void **state)
+{
+	struct room *room = *state;
+
+	people(room);
+	room_login(room, "juliet@localhost/b");
+	room_send(room, "juliet@localhost/b", "<presence/>");
+	room_forget(room);
+	room_hide_c2s_of(room, "juliet@localhost/b");
+	room_send(room, "romeo@localhost/a", CHAT("refused"));
+	room_expect(room, "romeo@localhost/a", "<recipient-unavailable");
+	room_wait(room, 25000);
+	room_hear_of(room, "ghost", true);
+	room_wait(room, 25000);
+	room_send(room, "romeo@localhost/a", CHAT("refused"));
+	room_expect(room, "romeo@localhost/a", "<recipient-unavailable");
+	assert_non_null(room_session(room, "juliet@localhost/b"));
+	room_wait(room, 31000);
+	room_send(room, "romeo@localhost/a", CHAT("stored"));
+	room_expect_nothing(room, "romeo@localhost/a");
+	assert_null(room_session(room, "juliet@localhost/b"));
 }
 
 static void asks_to_try_again_when_storage_fails(void **state)
@@ -171,6 +198,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(bounds_what_waits_for_a_user, room_open_one,
 						room_close),
 		cmocka_unit_test_setup_teardown(stores_what_a_lost_session_did_not_get, room_open,
+						room_close),
+		cmocka_unit_test_setup_teardown(waits_for_a_c2s_that_is_away, room_open_apart,
 						room_close),
 		cmocka_unit_test_setup_teardown(asks_to_try_again_when_storage_fails, room_open,
 						room_close),
