@@ -239,7 +239,7 @@ static void take_stanza(struct client *client, int rc, struct stanza **stanza)
 		send_error(client, *stanza, STANZA_JID_MALFORMED);
 	} else if (!is_sound(*stanza)) {
 		send_error(client, *stanza, STANZA_BAD_REQUEST);
-	} else if (!account_take(client, *stanza)) {
+	} else if (!account_take(client, *stanza) && !unbind_take(client, *stanza)) {
 		forward(client, stanza);
 	}
 }
@@ -283,6 +283,12 @@ void client_end(struct client *client, enum sx_error error)
 	conn_close(client->conn, error, NULL);
 }
 
+static void session_ended(struct client *client)
+{
+	unbind_answered(client, true);
+	client_end(client, SX_ERROR_NONE);
+}
+
 static bool is_from_ours(struct c2s *c2s, const struct packet *packet)
 {
 	struct domain *domain = domain_get(c2s, str_slice(packet->from));
@@ -290,24 +296,36 @@ static bool is_from_ours(struct c2s *c2s, const struct packet *packet)
 	return domain && (domain->state == DOMAIN_LOCAL || domain->state == DOMAIN_OURS);
 }
 
-/*
- * A session that no client has. A session manager of ours gets its stanza back, so that it finds another way; any is told
- * that it may forget a session that it just made.
- */
-static void end_unknown(struct c2s *c2s, struct packet **taken)
+/* Whether sm is to forget the session: when it just made it, or when the client that it writes to has another (section 4). */
+static bool is_stray(const struct packet *packet, const struct client *client)
+{
+	if (packet->kind == PACKET_STANZA)
+		return client != NULL;
+	return packet->kind == PACKET_SESSION &&
+	       (packet->session.action == SESSION_STARTED || packet->session.action == SESSION_REPLACED);
+}
+
+/* A session that no client has. A session manager of ours gets its stanza back, so that it finds another way. */
+static void end_unknown(struct c2s *c2s, struct packet **taken, const struct client *client)
 {
 	struct packet *packet = *taken, *answer;
+	struct str *to = packet->from;
 
-	if (packet->kind == PACKET_STANZA && !packet->error && !packet->failed && is_from_ours(c2s, packet)) {
+	if (packet->failed || packet->error || !packet->sm.len)
+		return;
+	if (packet->kind == PACKET_STANZA && is_from_ours(c2s, packet)) {
 		link_return(c2s->worker->link, taken);
 		return;
 	}
-	if (packet->kind != PACKET_SESSION || packet->failed || packet->error || !packet->sm.len)
+	if (!is_stray(packet, client))
 		return;
-	if (packet->session.action != SESSION_STARTED && packet->session.action != SESSION_REPLACED)
-		return;
-	answer = packet_answer(packet, PACKET_SESSION);
-	answer->session.action = SESSION_END;
+	/* A stanza comes from a domain, which may have several: the client's own session manager is meant. */
+	if (packet->kind == PACKET_STANZA && client->sm_name)
+		to = client->sm_name;
+	answer = packet_session(c2s->name, to, SESSION_END);
+	answer->c2s = packet->c2s;
+	answer->sm = packet->sm;
+	answer->ours = packet->ours;
 	link_send(c2s->worker->link, &answer);
 }
 
@@ -329,7 +347,7 @@ static void started(struct client *client, struct packet **taken)
 
 	if (client->state != CLIENT_STARTING || !packet->session.id ||
 	    !slice_equal(str_slice(packet->session.id), str_slice(client->request))) {
-		end_unknown(client->c2s, taken);
+		end_unknown(client->c2s, taken, client);
 		return;
 	}
 	client->sm = packet->sm;
@@ -400,9 +418,15 @@ static void take_action(struct client *client, struct packet **taken)
 	case SESSION_CREATED:
 		register_created(client, failed);
 		break;
+	case SESSION_END:
+		if (packet->error)
+			unbind_answered(client, false);
+		else if (is_of(client, packet) && failed)
+			session_ended(client);
+		break;
 	case SESSION_ENDED:
 		if (is_of(client, packet))
-			client_end(client, SX_ERROR_NONE);
+			session_ended(client);
 		break;
 	case SESSION_REPLACED:
 		if (is_of(client, packet))
@@ -429,7 +453,7 @@ static void take_from_sm(struct client *client, struct packet **taken)
 	else if (is_of(client, packet) && packet->failed)
 		client_end(client, SX_ERROR_NONE);
 	else if (!is_of(client, packet) || sx_state(conn_sx(client->conn)) != SX_STATE_OPEN)
-		end_unknown(client->c2s, taken);
+		end_unknown(client->c2s, taken, client);
 	else
 		client_send(client, &packet->stanza);
 }
@@ -449,7 +473,7 @@ void client_packet(struct c2s *c2s, struct packet **taken)
 	else if (packet->kind == PACKET_STANZA && client)
 		take_from_sm(client, taken);
 	else if (!client)
-		end_unknown(c2s, taken);
+		end_unknown(c2s, taken, NULL);
 	else if (packet->kind == PACKET_SETTLED)
 		client->settled = packet->settled;
 	packet_free(taken);

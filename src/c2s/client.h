@@ -75,6 +75,7 @@ struct pending {
 	struct auth_login *login;
 	struct domain *domain;
 	bool waits;           /* for the domain's sm to say what it is */
+	bool unbinds;         /* it asked for its session to end */
 	bool initial;
 	struct buf mechanism, message;
 	struct jid *user;     /* of a registration */
@@ -112,6 +113,10 @@ void register_answer(struct client *client, bool ok, enum stanza_error error);
 /* account.c */
 bool account_take(struct client *client, const struct stanza *stanza); /* false: not about the own account */
 void account_drop(struct c2s *c2s);                                    /* at the end: removals without an answer */
+
+/* unbind.c */
+bool unbind_take(struct client *client, const struct stanza *stanza); /* false: it gives no resource up */
+void unbind_answered(struct client *client, bool ok); /* its session is over, or who knows; fine when it asked for nothing */
 
 /* features.c */
 extern const struct sx_plugin c2s_features;

@@ -9,7 +9,7 @@
 
 static const char *const action_names[SESSION_ACTIONS] = {
 	"start", "started", "end", "ended", "create", "created", "delete", "deleted", "replaced", "jackdaw-hello",
-	"jackdaw-ack",
+	"jackdaw-ack", NULL,
 };
 
 #define ACTION_ACCOUNT "jackdaw-account"
@@ -26,9 +26,16 @@ static void attr(struct buf *out, const char *name, struct slice value)
 	buf_append_char(out, '\'');
 }
 
+/* An action that nobody knows, on its way back (session-protocol.md section 5, row 6); row 1 comes first. */
+static bool is_refused(const struct packet *packet)
+{
+	return packet->failed && packet->kind == PACKET_SESSION && packet->session.action == SESSION_UNKNOWN &&
+	       packet->session.target;
+}
+
 static void print_ids(const struct packet *packet, struct buf *out)
 {
-	if (packet->failed)
+	if (packet->failed && !is_refused(packet))
 		attr(out, "sc:failed", SLICE("1"));
 	if (packet->sm.len)
 		attr(out, "sc:sm", session_id_slice(&packet->sm));
@@ -81,7 +88,9 @@ static void open_session(const struct packet *packet, const char *action, struct
 		attr(out, "id", str_slice(packet->session.id));
 	if (packet->session.target)
 		attr(out, "target", jid_full(packet->session.target));
-	attr(out, "action", slice_of(action));
+	if (action)
+		attr(out, "action", slice_of(action));
+	buf_append_slice(out, str_slice(packet->session.rest));
 	print_ids(packet, out);
 	if (packet->ours || packet->end.from || packet->session.end)
 		buf_append_text(out, " xmlns:jd='" NS_JACKDAW "'");
@@ -95,7 +104,11 @@ static void print_session(const struct packet *packet, struct buf *out)
 	open_session(packet, action_names[packet->session.action], out);
 	if (packet->session.end)
 		attr(out, "jd:end", str_slice(packet->session.end));
-	buf_append_text(out, "></sc:session>");
+	if (is_refused(packet))
+		buf_append_text(out, " type='error'><error code='400' type='modify'><bad-request xmlns='" NS_STANZA_ERROR
+				     "'/></error></sc:session>");
+	else
+		buf_append_text(out, "></sc:session>");
 }
 
 static void print_account(const struct packet *packet, struct buf *out)
@@ -234,9 +247,44 @@ static bool read_settled(const struct nad *nad, int elem, struct packet *packet)
 	return true;
 }
 
-static bool read_action(const struct nad *nad, int elem, struct packet *packet)
+static enum session_action action_of(struct slice name)
 {
-	struct slice action = nad_attr_value(nad, elem, "action"), text;
+	for (enum session_action action = 0; action < SESSION_UNKNOWN; action++) {
+		if (slice_is(name, action_names[action]))
+			return action;
+	}
+	return SESSION_UNKNOWN;
+}
+
+static bool is_read(const struct packet *packet, struct slice name)
+{
+	if (slice_is(name, "action"))
+		return packet->session.action != SESSION_UNKNOWN;
+	if (slice_is(name, "target"))
+		return packet->session.target != NULL;
+	return slice_is(name, "id") || slice_is(name, "type");
+}
+
+/* jabberd2's sm gives back what it does not know (section 1). */
+static struct str *read_rest(const struct nad *nad, int elem, const struct packet *packet)
+{
+	AUTO(buf_fini) struct buf out = {0};
+	struct nad_attr other;
+
+	for (int at = -1; nad_attr_next(nad, elem, &at, &other);) {
+		AUTO(buf_fini) struct buf name = {0};
+
+		if (other.uri.len || is_read(packet, other.name))
+			continue;
+		buf_append_slice(&name, other.name);
+		attr(&out, buf_text(&name), other.value);
+	}
+	return buf_used(&out) ? str_new(buf_slice(&out)) : NULL;
+}
+
+static void read_action(const struct nad *nad, int elem, struct packet *packet)
+{
+	struct slice text;
 
 	packet->kind = PACKET_SESSION;
 	if (nad_attr(nad, elem, NULL, "target", &text))
@@ -248,12 +296,8 @@ static bool read_action(const struct nad *nad, int elem, struct packet *packet)
 	/* What jabberd2's sm makes of an action that it does not know (section 5, row 6). */
 	if (slice_is(nad_attr_value(nad, elem, "type"), "error"))
 		packet->failed = true;
-	for (unsigned at = 0; at < SESSION_ACTIONS; at++) {
-		packet->session.action = at;
-		if (slice_is(action, action_names[at]))
-			return true;
-	}
-	return false;
+	packet->session.action = action_of(nad_attr_value(nad, elem, "action"));
+	packet->session.rest = read_rest(nad, elem, packet);
 }
 
 static bool read_session(const struct nad *nad, int elem, struct packet *packet)
@@ -264,7 +308,8 @@ static bool read_session(const struct nad *nad, int elem, struct packet *packet)
 		return read_account(nad, elem, packet);
 	if (slice_is(action, ACTION_SETTLED))
 		return read_settled(nad, elem, packet);
-	return read_action(nad, elem, packet);
+	read_action(nad, elem, packet);
+	return true;
 }
 
 /* The name that is bound there: of an address only the prepared domain counts. */

@@ -121,6 +121,7 @@ void packet_free(struct packet **taken)
 	nad_free(&packet->route);
 	jid_free(&packet->session.target);
 	str_free(&packet->session.id);
+	str_free(&packet->session.rest);
 	str_free(&packet->session.end);
 	jid_free(&packet->account.user);
 	buf_wipe(&packet->account.keys);
@@ -143,7 +144,7 @@ size_t packet_weight(const struct packet *packet)
 		weight += stanza_weight(packet->stanza);
 	if (packet->route)
 		weight += nad_weight(packet->route);
-	return weight + str_slice(packet->session.id).len + buf_used(&packet->account.keys);
+	return weight + str_slice(packet->session.id).len + str_slice(packet->session.rest).len + buf_used(&packet->account.keys);
 }
 
 struct packet *packet_answer(const struct packet *packet, enum packet_kind kind)
@@ -156,6 +157,7 @@ struct packet *packet_answer(const struct packet *packet, enum packet_kind kind)
 	answer->session.action = packet->session.action;
 	answer->session.target = jid_ref(packet->session.target);
 	answer->session.id = str_ref(packet->session.id);
+	answer->session.rest = str_ref(packet->session.rest);
 	answer->account.verb = packet->account.verb;
 	answer->account.user = jid_ref(packet->account.user);
 	answer->account.token = packet->account.token;

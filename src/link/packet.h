@@ -43,7 +43,7 @@ enum packet_kind {
 /* session-protocol.md section 2; HELLO and ACK are ours (design.md 5, Ends), ACK is link's alone. */
 enum session_action {
 	SESSION_START, SESSION_STARTED, SESSION_END, SESSION_ENDED, SESSION_CREATE, SESSION_CREATED, SESSION_DELETE,
-	SESSION_DELETED, SESSION_REPLACED, SESSION_HELLO, SESSION_ACK, SESSION_ACTIONS
+	SESSION_DELETED, SESSION_REPLACED, SESSION_HELLO, SESSION_ACK, SESSION_UNKNOWN, SESSION_ACTIONS
 };
 
 /* Its place between two ends of ours, docs/protocol/ends.md. Link's: parts neither set nor read it. */
@@ -72,6 +72,7 @@ struct packet {
 		enum session_action action;
 		struct jid *target;     /* owned */
 		struct str *id;         /* owned: of the request */
+		struct str *rest;       /* owned; from another process: attributes that mean nothing to us, for the answer */
 		struct str *end;        /* owned; HELLO's answer: "name/worker/epoch" of our own sm */
 	} session;
 	struct {
@@ -92,5 +93,5 @@ struct packet *packet_session(struct str *from, struct str *to, enum session_act
 void packet_free(struct packet **packet);
 void packet_freeze(struct packet *packet); /* before it crosses to another worker */
 size_t packet_weight(const struct packet *packet);
-/* A new packet to where this one came from, ids (and a session's target and id) as they were. */
+/* A new packet to where this one came from, ids (and what a session action says of itself) as they were. */
 struct packet *packet_answer(const struct packet *packet, enum packet_kind kind);

@@ -202,7 +202,7 @@ void route_client_packet(struct sm *sm, struct packet **packet)
 	struct session *session = session_of_packet(sm, *packet, &foreign);
 
 	if (!session || (*packet)->failed) {
-		if (!foreign && !(*packet)->failed)
+		if (!foreign && !(*packet)->failed && (*packet)->sm.len)
 			session_tell_ended(sm, *packet);
 		return;
 	}

@@ -28,7 +28,7 @@ void session_fail(struct sm *sm, const struct packet *packet)
 	struct packet *made = packet_answer(packet, PACKET_SESSION);
 
 	made->failed = true;
-	if (!made->sm.len)
+	if (!made->sm.len && (made->session.action == SESSION_START || made->session.action == SESSION_CREATE))
 		session_id_take(&made->sm, SLICE("none"));
 	link_send(sm->link, &made);
 }
@@ -273,6 +273,8 @@ void session_packet(struct sm *sm, struct packet **packet)
 {
 	enum session_action action = (*packet)->session.action;
 
+	if ((*packet)->failed)
+		return; /* an answer, and sm asks for nothing */
 	switch (action) {
 	case SESSION_START:
 	case SESSION_DELETE:
@@ -292,6 +294,10 @@ void session_packet(struct sm *sm, struct packet **packet)
 		break;
 	case SESSION_HELLO:
 		hello(sm, *packet);
+		break;
+	case SESSION_UNKNOWN:
+		/* As jabberd2's sm: it is sent back with an error, when it is about somebody. */
+		session_fail(sm, *packet);
 		break;
 	default:
 		break; /* answers, which sm never asks for */

@@ -17,7 +17,7 @@ static void packet_arrived(void *part, struct packet **packet)
 	} else {
 		switch ((*packet)->kind) {
 		case PACKET_STANZA:
-			if ((*packet)->sm.len)
+			if ((*packet)->sm.len || (*packet)->c2s.len)
 				route_client_packet(sm, packet);
 			else
 				route_world_packet(sm, packet);

@@ -449,10 +449,6 @@ static void refuses_what_parts_cannot_understand(void **state)
 		ROUTE("c2s", "sm", "only text"),
 		ROUTE("c2s", "sm", "<x xmlns='foo'/><y xmlns='bar'/>"),
 		ROUTE("c2s", "sm", "<message xmlns='jabber:server'/>"),
-		ROUTE("c2s", "sm", SESSION("action='frobnicate'")),
-		ROUTE("c2s", "sm", SESSION("action=''")),
-		ROUTE("c2s", "sm", SESSION("action='START'")),
-		ROUTE("c2s", "sm", SESSION("sc:action='start'")),
 		ROUTE("c2s", "sm",
 		      SESSION("action='end' "
 			      "sc:c2s='01234567890123456789012345678901234567890123'")),
@@ -482,6 +478,35 @@ static void refuses_what_parts_cannot_understand(void **state)
 
 		if (packet)
 			fail_msg("%s", texts[at]);
+	}
+}
+
+/* As jabberd2's sm: what it does not know it gives back; an action that nobody knows, with an error. */
+static void gives_back_what_it_does_not_know(void **state)
+{
+	static const char *const rows[][2] = {
+		{"action='start' target='a@b/c' extra='kept' target2='&lt;' sc:c2s='1'",
+		 "target='a@b/c' action='start' extra='kept' target2='&lt;' sc:failed='1' sc:c2s='1'>"},
+		{"action='frobnicate' target='a@b'",
+		 "target='a@b' action='frobnicate' type='error'><error code='400' type='modify'>"},
+		{"action='START' target='a@b'", "target='a@b' action='START' type='error'>"},
+		{"sc:action='start' target='a@b'", "target='a@b' type='error'>"},
+		{"action='start' target='@@' id='x'", "id='x' action='start' target='@@' sc:failed='1'>"},
+		{"action='' id='x'", "id='x' action='' sc:failed='1'>"},
+	};
+
+	for (size_t at = 0; at < countof(rows); at++) {
+		AUTO(buf_fini) struct buf text = {0}, printed = {0};
+		AUTO(packet_free) struct packet *packet = NULL, *answer = NULL;
+
+		buf_printf(&text, ROUTE("c2s", "sm", SESSION("%s")), rows[at][0]);
+		packet = read_route(*state, buf_text(&text));
+		assert_non_null(packet);
+		answer = packet_answer(packet, PACKET_SESSION);
+		answer->failed = true;
+		codec_print(answer, &printed);
+		if (!strstr(buf_text(&printed), rows[at][1]))
+			fail_msg("%s", buf_text(&printed));
 	}
 }
 
@@ -538,6 +563,7 @@ int main(void)
 		in_room(places_that_are_no_numbers_are_refused),
 		in_room(names_are_those_that_are_bound),
 		in_room(refuses_what_parts_cannot_understand),
+		in_room(gives_back_what_it_does_not_know),
 		in_room(of_several_children_the_first_counts),
 		in_room(a_bad_target_is_no_target),
 		in_room(an_undecoded_route_prints_as_it_came),

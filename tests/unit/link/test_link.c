@@ -322,7 +322,6 @@ static void parts_get_no_routes_that_they_cannot_read(void **state)
 		"<x xmlns='foo'/>",
 		"<a/><b/>",
 		"<message xmlns='jabber:server'/>",
-		"<s:session xmlns:s='" NS_LINK_SESSION "'/>",
 		"<session action='start'/>",
 	};
 	struct remote remote;
