@@ -1,45 +1,23 @@
 #!/usr/bin/python3
-"""Our c2s between real clients and Debian's jabberd2 router and sm."""
+"""A client library that people use, in each mix of our parts and jabberd2's."""
 import asyncio
 import logging
-import time
 
 import slixmpp
-from harness import Deployment, Raw, body, scenarios
-from jabberd2 import Jabberd2
+from harness import scenarios
+from mix import Mix, register
 
 logging.disable(logging.CRITICAL)
 
 
-def _log_in(deployment, user, seconds=20):
-    end = time.time() + seconds
-    while True:
-        try:
-            return Raw(deployment.port).login(user, 'secret')
-        except (AssertionError, OSError):
-            if time.time() > end:
-                raise
-            time.sleep(0.2)
-
-
-def _register(deployment, *users):
-    for user in users:
-        client = Raw(deployment.port).open()
-        client.features()
-        client.send(f"<iq type='set' id='r'><query xmlns='jabber:iq:register'><username>{user}</username>"
-                    "<password>secret</password></query></iq>")
-        assert client.expect('iq', id='r').get('type') == 'result'
-        client.close()
-
-
-class Person(slixmpp.ClientXMPP):
-    def __init__(self, deployment, name):
+class Friend(slixmpp.ClientXMPP):
+    def __init__(self, mix, name):
         super().__init__(f'{name}@localhost', 'secret')
         self.ready, self.messages, self.presences = asyncio.Event(), asyncio.Queue(), asyncio.Queue()
         self.add_event_handler('session_start', self._start)
         self.add_event_handler('message', self.messages.put_nowait)
         self.add_event_handler('presence', self.presences.put_nowait)
-        self.connect(('127.0.0.1', deployment.port), disable_starttls=True)
+        self.connect(('127.0.0.1', mix.port), disable_starttls=True)
         self['feature_mechanisms'].unencrypted_plain = True
         self['feature_mechanisms'].unencrypted_scram = True
 
@@ -55,41 +33,48 @@ class Person(slixmpp.ClientXMPP):
                 return
 
 
-def two_people_register_chat_and_see_each_other_through_jabberd2():
-    async def play(deployment):
-        alice, bob = Person(deployment, 'alice'), Person(deployment, 'bob')
-        await asyncio.wait_for(alice.ready.wait(), 20)
-        await asyncio.wait_for(bob.ready.wait(), 20)
-        alice.send_presence_subscription('bob@localhost', ptype='subscribe')
-        await bob.presence_of('alice@localhost', 'subscribe')
-        await alice.presence_of('bob@localhost', 'available')
-        for number in range(10):
-            alice.send_message(bob.boundjid.full, str(number), mtype='chat')
-        for number in range(10):
-            assert (await asyncio.wait_for(bob.messages.get(), 15))['body'] == str(number)
-        bob.send_message('alice@localhost', 'back', mtype='chat')
-        assert (await asyncio.wait_for(alice.messages.get(), 15))['body'] == 'back'
-        await bob.disconnect()
-        await alice.presence_of('bob@localhost', 'unavailable')
-        await alice.disconnect()
-
-    with Deployment(registration='open') as deployment, Jabberd2(deployment.dir, deployment.router_port):
-        deployment.start('c2s')
-        _register(deployment, 'alice', 'bob')
-        asyncio.get_event_loop().run_until_complete(play(deployment))
+async def _play(mix):
+    alice, bob = Friend(mix, 'alice'), Friend(mix, 'bob')
+    await asyncio.wait_for(alice.ready.wait(), 20)
+    await asyncio.wait_for(bob.ready.wait(), 20)
+    alice.send_presence_subscription('bob@localhost', ptype='subscribe')
+    await bob.presence_of('alice@localhost', 'subscribe')
+    await alice.presence_of('bob@localhost', 'available')
+    for number in range(10):
+        alice.send_message(bob.boundjid.full, str(number), mtype='chat')
+    for number in range(10):
+        assert (await asyncio.wait_for(bob.messages.get(), 15))['body'] == str(number)
+    bob.send_message('alice@localhost', 'back', mtype='chat')
+    assert (await asyncio.wait_for(alice.messages.get(), 15))['body'] == 'back'
+    await bob.disconnect()
+    await alice.presence_of('bob@localhost', 'unavailable')
+    await alice.disconnect()
 
 
-def our_c2s_comes_back_to_jabberd2_after_a_restart():
-    with Deployment(registration='open') as deployment, Jabberd2(deployment.dir, deployment.router_port):
-        deployment.start('c2s')
-        _register(deployment, 'alice')
-        deployment.restart('c2s', kill=True)
-        alice = _log_in(deployment, 'alice')
-        alice.send(f"<message to='{alice.jid}' type='chat'><body>again</body></message>")
-        assert body(alice.expect('message')) == 'again'
-        alice.close()
+def _two_people(ours, theirs):
+    with Mix(ours, theirs) as mix:
+        register(mix, 'alice', 'bob')
+        asyncio.get_event_loop().run_until_complete(_play(mix))
+
+
+def two_people_chat_and_see_each_other_by_our_c2s():
+    _two_people(('c2s',), ('router', 'sm'))
+
+
+def two_people_chat_and_see_each_other_by_our_sm():
+    _two_people(('sm',), ('router', 'c2s'))
+
+
+def two_people_chat_and_see_each_other_by_our_router():
+    _two_people(('router',), ('sm', 'c2s', 's2s'))
+
+
+def two_people_chat_and_see_each_other_by_all_but_the_router():
+    _two_people(('sm', 'c2s'), ('router',))
 
 
 if __name__ == '__main__':
-    scenarios(two_people_register_chat_and_see_each_other_through_jabberd2,
-              our_c2s_comes_back_to_jabberd2_after_a_restart)
+    scenarios(two_people_chat_and_see_each_other_by_our_c2s,
+              two_people_chat_and_see_each_other_by_our_sm,
+              two_people_chat_and_see_each_other_by_our_router,
+              two_people_chat_and_see_each_other_by_all_but_the_router)
