@@ -125,6 +125,6 @@ extern const struct sx_plugin c2s_features;
 void domains_init(struct c2s *c2s);
 void domains_fini(struct c2s *c2s);
 struct domain *domain_get(struct c2s *c2s, struct slice name);
-void domain_changed(struct c2s *c2s, struct slice name, bool available);
+void domain_changed(struct c2s *c2s, struct slice name, bool available); /* a domain, or a session manager */
 void domain_answered(struct c2s *c2s, const struct packet *packet); /* a hello's answer */
 bool domains_ready(const struct c2s *c2s);

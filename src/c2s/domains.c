@@ -118,41 +118,75 @@ static void become(struct c2s *c2s, struct domain *domain, enum domain_state sta
 	worker_ready_changed(c2s->worker);
 }
 
+/* Of several session managers of a domain one goes, and its sessions with it; the domain is still served. */
+static void manager_went(struct c2s *c2s, struct slice name)
+{
+	struct client *client;
+
+	for (uint32_t at = 0; (client = slots_next(&c2s->clients, &at));) {
+		if ((void *)client != c2s && client->state == CLIENT_ACTIVE && slice_equal(str_slice(client->sm_name), name))
+			client_end(client, SX_ERROR_NONE);
+	}
+}
+
 struct news {
 	struct mio_mail mail;
 	struct c2s *c2s;
 	size_t at;
 	enum domain_state state;
+	struct str *gone; /* owned; a session manager of the domain: it went, and the state is as it was */
 };
 
 static void hear(struct mio *mio, struct mio_mail *mail)
 {
 	struct news *news = container_of(mail, struct news, mail);
 
-	become(news->c2s, &news->c2s->domains[news->at], news->state);
+	if (news->gone)
+		manager_went(news->c2s, str_slice(news->gone));
+	else
+		become(news->c2s, &news->c2s->domains[news->at], news->state);
+	str_free(&news->gone);
 	mem_free(news);
 }
 
-static void tell_all(struct c2s *c2s, struct domain *domain, enum domain_state state)
+static void tell_others(struct c2s *c2s, const struct news *what)
 {
 	struct process *process = c2s->worker->process;
 
 	for (unsigned at = 1; at < process->worker_count; at++) {
 		struct news *news = mem_zalloc(MEM_LINK, sizeof(*news));
 
+		*news = *what;
 		news->mail.run = hear;
 		news->c2s = worker_state(process->workers[at], &c2s_component);
-		news->at = (size_t)(domain - c2s->domains);
-		news->state = state;
+		news->gone = what->gone ? str_new(str_slice(what->gone)) : NULL; /* each thread its own */
 		mio_post(c2s->worker->mio, process->workers[at]->mio, MIO_CONTROL, &news->mail);
 	}
+}
+
+static void tell_all(struct c2s *c2s, struct domain *domain, enum domain_state state)
+{
+	struct news news = {.at = (size_t)(domain - c2s->domains), .state = state};
+
+	tell_others(c2s, &news);
 	become(c2s, domain, state);
+}
+
+static void tell_gone(struct c2s *c2s, struct slice name)
+{
+	AUTO(str_free) struct str *gone = str_new(name);
+	struct news news = {.gone = gone};
+
+	tell_others(c2s, &news);
+	manager_went(c2s, name);
 }
 
 void domain_changed(struct c2s *c2s, struct slice name, bool available)
 {
 	struct domain *domain = domain_get(c2s, name);
 
+	if (!available)
+		manager_went(c2s, name);
 	if (!domain || domain->state == DOMAIN_LOCAL || mio_worker(c2s->worker->mio))
 		return;
 	if (!available) {
@@ -165,20 +199,25 @@ void domain_changed(struct c2s *c2s, struct slice name, bool available)
 	mio_timer_set(c2s->worker->mio, &c2s->hello_timer, HELLO_AGAIN_MS);
 }
 
-/* "sm/0/1b2c3d4e": the same sm, started again. Several that serve a domain differ in their names. */
+/* "sm/0/1b2c3d4e": the name in an end. */
+static struct slice name_in(const struct str *end)
+{
+	const char *text = str_text(end), *slash = strchr(text, '/');
+
+	return (struct slice){text, slash ? (size_t)(slash - text) : strlen(text)};
+}
+
+/* The same sm, started again. Several that serve a domain differ in their names. */
 static bool is_another_life(const struct str *before, const struct str *now)
 {
-	const char *old = str_text(before), *new = str_text(now), *life = strrchr(new, '/');
-	size_t name = life ? (size_t)(life - new) : 0;
-
-	return before && life && strncmp(old, new, name + 1) == 0 && strcmp(old, new) != 0;
+	return before && slice_equal(name_in(before), name_in(now)) && strcmp(str_text(before), str_text(now)) != 0;
 }
 
 static void become_ours(struct c2s *c2s, struct domain *domain, struct str *end)
 {
 	/* It went and came while the router could not tell us: it knows none of our sessions. */
 	if (domain->state == DOMAIN_OURS && is_another_life(domain->end, end))
-		tell_all(c2s, domain, DOMAIN_AWAY);
+		tell_gone(c2s, name_in(end));
 	if (domain->state != DOMAIN_OURS)
 		log_info(&c2s->log, "%s is served by %s", str_text(domain->name), str_text(end));
 	str_free(&domain->end);

@@ -115,7 +115,7 @@ static void print_account(const struct packet *packet, struct buf *out)
 {
 	open_session(packet, ACTION_ACCOUNT, out);
 	buf_printf(out, " verb='%u'", packet->account.verb);
-	attr(out, "user", jid_full(packet->account.user));
+	attr(out, "target", jid_full(packet->account.user)); /* a router that has several sm chooses by it, as for a start */
 	buf_printf(out, " token='%llu'", (unsigned long long)packet->account.token);
 	if (packet->account.answer)
 		buf_printf(out, " result='%d'", packet->account.result);
@@ -217,7 +217,7 @@ static bool read_account(const struct nad *nad, int elem, struct packet *packet)
 	uint64_t verb;
 
 	packet->kind = PACKET_ACCOUNT;
-	packet->account.user = jid_parse(nad_attr_value(nad, elem, "user"));
+	packet->account.user = jid_parse(nad_attr_value(nad, elem, "target"));
 	if (!packet->account.user || !slice_to_u64(nad_attr_value(nad, elem, "token"), &packet->account.token) ||
 	    !slice_to_u64(nad_attr_value(nad, elem, "verb"), &verb) || verb > 255)
 		return false;

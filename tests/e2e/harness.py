@@ -78,10 +78,10 @@ class Deployment:
     """
 
     def __init__(self, extra='', workers=2, required=False, registration='closed', domain='localhost', connect=True,
-                 router=''):
+                 router='', router_port=None):
         self.dir = tempfile.mkdtemp(prefix='jackdaw-test-')
         self.domain = domain
-        self.port, self.tls_port, self.router_port = free_port(), free_port(), free_port()
+        self.port, self.tls_port, self.router_port = free_port(), free_port(), router_port or free_port()
         self.config = os.path.join(self.dir, 'jackdaw.toml')
         self.processes = {}
         if connect is True:

@@ -459,17 +459,17 @@ static void refuses_what_parts_cannot_understand(void **state)
 		ROUTE("c2s", "sm", SESSION("action='jackdaw-settled' count='4294967296'")),
 		ROUTE("c2s", "sm", SESSION("action='jackdaw-account'")),
 		ROUTE("c2s", "sm", SESSION("action='jackdaw-account' verb='1' token='1'")),
-		ROUTE("c2s", "sm", SESSION("action='jackdaw-account' verb='1' token='1' user='@'")),
+		ROUTE("c2s", "sm", SESSION("action='jackdaw-account' verb='1' token='1' target='@'")),
 		ROUTE("c2s", "sm",
-		      SESSION("action='jackdaw-account' verb='256' token='1' user='a@b'")),
+		      SESSION("action='jackdaw-account' verb='256' token='1' target='a@b'")),
 		ROUTE("c2s", "sm",
 		      SESSION("action='jackdaw-account' verb='1' token='18446744073709551616' "
-			      "user='a@b'")),
+			      "target='a@b'")),
 		ROUTE("c2s", "sm",
-		      SESSION("action='jackdaw-account' verb='1' token='1' user='a@b' "
+		      SESSION("action='jackdaw-account' verb='1' token='1' target='a@b' "
 			      "result='5000'")),
 		ROUTE("c2s", "sm",
-		      SESSION("action='jackdaw-account' verb='1' token='1' user='a@b' "
+		      SESSION("action='jackdaw-account' verb='1' token='1' target='a@b' "
 			      "result='--1'")),
 	};
 

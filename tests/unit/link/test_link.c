@@ -309,7 +309,7 @@ static void ids_of_workers_that_are_not_go_to_worker_0(void **state)
 	}
 	remote_say(&remote, "<route from='x.example' to='c2s'><s:session xmlns:s='" NS_LINK_SESSION
 			    "' action='jackdaw-account' verb='1' "
-			    "user='a@b' token='18446744073709551615' result='0'/></route>");
+			    "target='a@b' token='18446744073709551615' result='0'/></route>");
 	expect_at(*state, "c2s/0");
 	remote_close(&remote);
 }
