@@ -247,7 +247,7 @@ static void fill_options(struct router *router)
 	router->plugin_conf[1] = router->local_plugin_conf[1] = &router_login_conf;
 	router->options = (struct conn_options){
 		.stream = {.type = SX_SERVER, .plugins = plugins, .plugin_conf = router->plugin_conf,
-			   .before_auth = stranger, .after_auth = limits},
+			   .before_auth = stranger, .after_auth = limits, .drops_strays = true},
 		.handler = &handler,
 		.login_ms = LOGIN_MS,
 		.rate = settings->router.rate,

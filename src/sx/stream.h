@@ -48,6 +48,7 @@ struct sx {
 	bool version : 1; /* of the peer's header */
 	bool secure : 1;
 	bool opened : 1; /* open() was called */
+	bool stray : 1;	 /* what is read is an element of the stream before */
 	_Alignas(16) char states[];
 };
 

@@ -290,6 +290,32 @@ static void handle_element(struct sx *sx, struct nad **nad)
 		sx->handler->packet(sx->owner, sx, nad);
 }
 
+static bool is_stray(const struct sx *sx, const struct nad *nad)
+{
+	return sx->options->drops_strays && sx->identity && sx->state == SX_STATE_NONE &&
+	       !nad_is(nad, 0, NS_STREAM, "stream");
+}
+
+/* A root: the header, or an element that should have stood in the stream before. */
+static void handle_root(struct sx *sx, const struct nad *nad)
+{
+	sx->stray = is_stray(sx, nad);
+	if (sx->stray)
+		xml_reader_limits(sx->reader, &sx->options->after_auth);
+	else
+		sx_header_read(sx, nad);
+}
+
+static void handle_end(struct sx *sx)
+{
+	if (!sx->stray) {
+		peer_closed(sx);
+		return;
+	}
+	sx->stray = false;
+	xml_reader_reset(sx->reader);
+}
+
 /* Parses and handles one thing. Returns false when more bytes are needed. */
 static bool read_one(struct sx *sx)
 {
@@ -302,13 +328,14 @@ static bool read_one(struct sx *sx)
 	case XML_MORE:
 		return false;
 	case XML_HEADER:
-		sx_header_read(sx, nad);
+		handle_root(sx, nad);
 		return true;
 	case XML_ELEMENT:
-		handle_element(sx, &nad);
+		if (!sx->stray)
+			handle_element(sx, &nad);
 		return true;
 	case XML_END:
-		peer_closed(sx);
+		handle_end(sx);
 		return true;
 	default:
 		sx_error(sx, reader_errors[rc].error, reader_errors[rc].text);

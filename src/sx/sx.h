@@ -72,6 +72,11 @@ struct sx_options {
 	const struct sx_plugin *const *plugins; /* in the order of the wire, NULL-terminated */
 	const void *const *plugin_conf;         /* one for each plugin, or NULL; outlives the stream */
 	struct xml_limits before_auth, after_auth;
+	/*
+	 * Server: elements that were on their way when SASL succeeded belong to the stream that ended then. They are dropped
+	 * up to the new header instead of being an error: jabberd2's c2s sends for its clients while it logs in.
+	 */
+	bool drops_strays;
 };
 
 /* A plugin: state is of size bytes, zeroed, one per stream. Reads run down the list, writes up; NULL is skipped. */

@@ -116,6 +116,44 @@ static void an_element_pipelined_where_a_header_belongs_is_refused(void **test)
 	peer_fini(&peer);
 }
 
+/* jabberd2's c2s goes on sending for its clients while it logs in at a router. */
+static void strays_of_the_stream_before_are_dropped(void **test)
+{
+	static const char *const texts[] = {
+		AUTH_PLAIN COMPONENT_HEADER "<y/>",
+		AUTH_PLAIN "<route><a/><b>text<c/></b></route><x/>" COMPONENT_HEADER "<y/>",
+	};
+
+	for (size_t at = 0; at < countof(texts); at++) {
+		for (int drip = 0; drip < 2; drip++) {
+			struct peer peer;
+
+			peer_init(&peer, SX_SERVER, NULL, NULL, sasl, sasl_conf);
+			peer.options.drops_strays = true;
+			peer_greet(&peer, COMPONENT_HEADER);
+			peer_heard(&peer);
+			if (drip)
+				peer_drip(&peer, texts[at]);
+			else
+				peer_feed(&peer, texts[at]);
+			assert_string_equal(peer_heard(&peer), "header open packet:y ");
+			peer_fini(&peer);
+		}
+	}
+}
+
+/* Nobody but who logged in may begin with anything else than a header. */
+static void strays_before_success_are_errors(void **test)
+{
+	struct peer peer;
+
+	peer_init(&peer, SX_SERVER, NULL, NULL, sasl, sasl_conf);
+	peer.options.drops_strays = true;
+	peer_feed(&peer, "<route/>");
+	assert_string_equal(peer_heard(&peer), "closed:error:bad-format ");
+	peer_fini(&peer);
+}
+
 static void nothing_is_parsed_while_a_plugin_waits(void **test)
 {
 	struct peer *peer = server();
@@ -523,6 +561,8 @@ int main(void)
 		cmocka_unit_test(authentication_opens_at_the_second_header),
 		cmocka_unit_test(what_is_pipelined_behind_success_is_a_new_stream),
 		cmocka_unit_test(an_element_pipelined_where_a_header_belongs_is_refused),
+		cmocka_unit_test(strays_of_the_stream_before_are_dropped),
+		cmocka_unit_test(strays_before_success_are_errors),
 		cmocka_unit_test(nothing_is_parsed_while_a_plugin_waits),
 		cmocka_unit_test(an_owner_that_wants_to_resumes_by_itself),
 		cmocka_unit_test(nothing_is_parsed_while_paused),
