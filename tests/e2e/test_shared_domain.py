@@ -18,7 +18,7 @@ def index(user, count=2):
     return ((words[1] ^ words[2] ^ words[3]) >> 2) % count
 
 
-def _people(count=4):
+def _people(count=2):
     """So many for each sm."""
     found = [[], []]
     for number in range(1000):
