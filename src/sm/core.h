@@ -134,8 +134,9 @@ void users_drop(struct sm *sm); /* all, at the end */
 /* -- session.c -- */
 
 void session_packet(struct sm *sm, struct packet **packet); /* an action; taken */
-/* Of a user who is loaded; a start is lent, a deletion taken. */
+/* Of a user who is loaded; a start is lent, the others taken. */
 void session_start(struct user *user, struct packet *packet);
+void session_create(struct user *user, struct packet **packet);
 void session_delete_user(struct user *user, struct packet **packet);
 void session_fail(struct sm *sm, const struct packet *packet); /* answers that it failed */
 /* Ends it: presence goes unavailable, c2s is told or not, the session is freed. */

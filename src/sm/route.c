@@ -360,6 +360,8 @@ void route_loaded(struct sm *sm, struct user *user, struct packet **packet)
 		loaded_stanza(sm, user, *packet);
 	else if ((*packet)->session.action == SESSION_START)
 		session_start(user, *packet);
+	else if ((*packet)->session.action == SESSION_CREATE)
+		session_create(user, packet);
 	else
 		session_delete_user(user, packet);
 	packet_free(packet);
@@ -413,7 +415,8 @@ static bool is_over(struct sm *sm, const struct packet *packet)
 		return true;
 	if (!slice_equal(str_slice(session->at), str_slice(packet->to)))
 		return false;
-	/* Of a start that was not answered c2s knows nothing; other errors than 404 are a rule's. */
+	/* Of a start that was not answered c2s knows nothing; other errors than 404 are a rule's.
+	 */
 	if (packet->kind == PACKET_STANZA && packet->error != LINK_SESSION_GONE &&
 	    (packet->error != 404 || !session_missed(session)))
 		return false;
@@ -437,7 +440,8 @@ void route_returned(struct sm *sm, struct packet **packet)
 	else if (over && (*packet)->sm.len && (*stanza)->to && domain_of(sm, (*stanza)->to))
 		sm_route(sm, stanza);
 	else if ((*packet)->sm.len && (*packet)->error == 404)
-		route_refuse(sm, stanza, error_of(sm, *packet)); /* who sent it may be on another sm */
+		route_refuse(sm, stanza,
+			     error_of(sm, *packet)); /* who sent it may be on another sm */
 	else
 		refuse_returned(sm, stanza, error_of(sm, *packet));
 }

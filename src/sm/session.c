@@ -28,7 +28,8 @@ void session_fail(struct sm *sm, const struct packet *packet)
 	struct packet *made = packet_answer(packet, PACKET_SESSION);
 
 	made->failed = true;
-	if (!made->sm.len && (made->session.action == SESSION_START || made->session.action == SESSION_CREATE))
+	if (!made->sm.len &&
+	    (made->session.action == SESSION_START || made->session.action == SESSION_CREATE))
 		session_id_take(&made->sm, SLICE("none"));
 	link_send(sm->link, &made);
 }
@@ -193,18 +194,31 @@ void session_start(struct user *user, struct packet *packet)
 
 static void created(struct sm *sm, struct packet *packet, int result)
 {
-	if (result == 0)
-		answer(sm, packet, SESSION_CREATED);
-	else
+	struct user *user = user_get(sm, packet->session.target);
+
+	if (result) {
 		session_fail(sm, packet);
+		return;
+	}
+	if (user)
+		user->known = true; /* it was read before there was anything */
+	answer(sm, packet, SESSION_CREATED);
 }
 
-static void create(struct sm *sm, struct packet **packet)
+/* Also who has keys and no mark is there: an account that was made here. */
+void session_create(struct user *user, struct packet **packet)
 {
-	struct store_txn *txn = store_txn_new();
+	struct sm *sm = user->sm;
+	struct store_txn *txn;
 
-	kept_active(txn, (*packet)->session.target, sm_wall_ms(sm));
+	if (user->known) {
+		session_fail(sm, *packet);
+		return;
+	}
+	txn = store_txn_new();
+	kept_active(txn, user->jid, sm_wall_ms(sm));
 	sm_store_packet(sm, &txn, packet, created);
+	user_rest(user);
 }
 
 static void deleted(struct sm *sm, struct packet *packet, int result)
@@ -221,7 +235,7 @@ static void deleted(struct sm *sm, struct packet *packet, int result)
  */
 void session_delete_user(struct user *user, struct packet **packet)
 {
-	static const enum store stores[] = {STORE_ROSTER,  STORE_USER,  STORE_REQUEST,
+	static const enum store stores[] = {STORE_ROSTER,  STORE_USER,	STORE_REQUEST,
 					    STORE_OFFLINE, STORE_VCARD, STORE_PRIVATE};
 	struct sm *sm = user->sm;
 	struct store_txn *txn = store_txn_new();
@@ -277,15 +291,10 @@ void session_packet(struct sm *sm, struct packet **packet)
 		return; /* an answer, and sm asks for nothing */
 	switch (action) {
 	case SESSION_START:
+	case SESSION_CREATE:
 	case SESSION_DELETE:
 		if (is_target(sm, *packet, action == SESSION_START))
 			for_user(sm, packet);
-		else
-			session_fail(sm, *packet);
-		break;
-	case SESSION_CREATE:
-		if (is_target(sm, *packet, false))
-			create(sm, packet);
 		else
 			session_fail(sm, *packet);
 		break;
@@ -295,11 +304,7 @@ void session_packet(struct sm *sm, struct packet **packet)
 	case SESSION_HELLO:
 		hello(sm, *packet);
 		break;
-	case SESSION_UNKNOWN:
-		/* As jabberd2's sm: it is sent back with an error, when it is about somebody. */
-		session_fail(sm, *packet);
-		break;
 	default:
-		break; /* answers, which sm never asks for */
+		session_fail(sm, *packet); /* nothing that one asks of an sm */
 	}
 }
