@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 """What jabberd2's sm and c2s answered to hand-made peers, asked of ours: the same, but for the bugs that are listed here."""
-import time
+import base64
+import copy
+import re
 
 import transcript
 from harness import Deployment, Raw, scenarios
-from mix import Person
 
 # title: (why, as jabberd2 said it, as ours has to), by section of session-protocol.md
 SM_DIFFERENCES = {
@@ -30,6 +31,29 @@ SM_DIFFERENCES = {
          """xmlns='jabber:client' xmlns:s='http://jabberd.jabberstudio.org/ns/session/1.0' s:c2s='A1' """
          """s:sm='cb3d180d334396cbd229310e66a2b05d07a1c6d9' from='alice@localhost/r1' to='alice@localhost/r1'/></route>""")],
 }
+ERROR = ("<iq xmlns='jabber:client' id='b1' type='error'><error type='wait' code='500'><internal-server-error "
+         "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>")
+END = ("<route xmlns='http://jabberd.jabberstudio.org/ns/component/1.0' to='sm' from='c2s'><s:session "
+       "xmlns:s='http://jabberd.jabberstudio.org/ns/session/1.0' s:c2s='11' s:sm='S0' action='end'/></route>")
+C2S_DIFFERENCES = {
+    'failed start without sm attribute': [('6.1: jabberd2 lets the client wait for ever', '', ERROR)],
+    'failed start with an sm attribute': [
+        ('RFC 6120 8.3.1: what was asked need not be repeated',
+         "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>u1@localhost/r</jid></bind></iq>", '</iq>')],
+    'started with a wrong request id': [('6.4: sm is to forget the session that nobody has', '(nothing)', END)],
+    'started, then a stanza with un-namespaced failed': [
+        ('6.3: jabberd2 hands it to the client',
+         "<message xmlns='jabber:client' to='x@localhost' failed='1'><body>bounced</body></message>", '</stream:stream>')],
+    'started for an unknown connection': [
+        ('1: of several sm of a domain the one that said it is meant', "to='localhost' from='c2s'", "to='sm' from='c2s'")],
+    'routing error for a session': [
+        ('6.5, as when it dies: the session ends with the name of its sm, not with the next stanza',
+         "<stream:error xmlns:stream='http://etherx.jabber.org/streams'><internal-server-error "
+         "xmlns='urn:ietf:params:xml:ns:xmpp-streams'/><text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>internal server "
+         'error</text></stream:error>', '')],
+    'stanza with namespaced failed (closes the router stream in 2.7.0)': [
+        ('6.3: only this client is closed', '', '</stream:stream>')],
+}
 
 
 class Home:
@@ -43,7 +67,7 @@ class Home:
         self.deployment.__enter__()
         try:
             self.deployment.start(*self.parts, ready=False)
-            self.deployment.processes['router'].wait_for('jackdaw: ready in')
+            self.deployment.processes[self.parts[0]].wait_for('jackdaw: ready in')
         except BaseException as error:
             self.deployment.__exit__(type(error), error, None)
             raise
@@ -103,5 +127,314 @@ def sm_answers_a_c2s_by_hand():
         assert not problems, '\n'.join(problems)
 
 
+# -- an sm by hand before our c2s
+
+
+class Manager(transcript.Part):
+    """Says of each hello of ours what jabberd2's sm says."""
+
+    def route(self, seconds=15):
+        route = super().route(seconds)
+        if route is None or not transcript.is_hello(route):
+            return route
+        self.send(f"<route xmlns='{transcript.COMPONENT}' to='c2s' from='localhost'><s:session "
+                  f"xmlns:s='{transcript.SESSION}' s:c2s='{route[0].get(transcript.IDS[0])}' action='jackdaw-hello' "
+                  f"target='localhost' s:failed='1'/></route>")
+        return self.route(seconds)
+
+    def await_unbound(self):
+        while not any(element.tag.endswith('}unbind') for element in self.others):
+            self.others.append(self.receive())
+        self.others.clear()
+
+    def quiet(self, number):
+        """What our c2s had to say, up to its answer to one more packet."""
+        self.send(f"<route xmlns='{transcript.COMPONENT}' to='c2s' from='localhost'><s:session "
+                  f"xmlns:s='{transcript.SESSION}' s:c2s='quiet' s:sm='quiet{number}' action='started' "
+                  f"target='quiet@localhost/x'/></route>")
+        came = []
+        while True:
+            route = self.route()
+            assert route is not None
+            if route[0].get(transcript.IDS[1]) == f'quiet{number}':
+                return came
+            came.append(route)
+
+
+class Players:
+    def __init__(self, deployment):
+        self.deployment, self.problems, self.number = deployment, [], 0
+        self.names, self.people, self.title = transcript.Names(learns=True), {}, ''
+        self.early = []  # routes that came while a client was listened to
+        self.manager = Manager(deployment.router_port, ('sm', False), ('localhost', True))
+
+    def problem(self, text):
+        self.problems.append(f'{self.title}: {text}')
+
+    def register(self, user):
+        client = self.people[user] = Raw(self.deployment.port).open()
+        client.features()
+        client.send(f"<iq type='set' id='r'><query xmlns='jabber:iq:register'><username>{user}</username>"
+                    f'<password>pw</password></query></iq>')
+
+    def log_in(self, user):
+        if user in self.people:
+            self.people[user].socket.close()
+        client = self.people[user] = Raw(self.deployment.port).open()
+        client.features()
+        client.send(f"<auth xmlns='{transcript.SASL}' mechanism='PLAIN'>"
+                    f"{base64.b64encode(f'{chr(0)}{user}{chr(0)}pw'.encode()).decode()}</auth>")
+        assert client.receive().tag.endswith('}success')
+        client.open().features()
+
+    def route_came(self, text):
+        wanted = [one for one in transcript.elements(text) if one.tag == transcript.ROUTE]
+        for one in wanted:
+            ours = self.early.pop(0) if self.early else self.manager.route(10)
+            expect(self.problems, self.title, self.names, one, ours)
+            if ours is not None and transcript.speaks_ours(ours):
+                self.problem(f'ours is spoken: {transcript.text_of(ours)}')
+        if '<unbind' in text:
+            self.manager.await_unbound()
+        if '(nothing)' in text:
+            self.nothing_more()
+
+    def hear(self):
+        self.number += 1
+        self.early += self.manager.quiet(self.number)
+
+    def nothing_more(self):
+        self.hear()
+        for more in self.early:
+            self.problem(f'not recorded: {transcript.text_of(more)}')
+        self.early = []
+
+    def client_got(self, user, text):
+        client, wanted = self.people[user], transcript.elements(text)
+        for one in wanted:
+            expect(self.problems, self.title, self.names, one, client.receive(10))
+        if wanted:
+            return
+        self.hear()
+        try:
+            self.problem(transcript.text_of(client.receive(0.2)))
+        except TimeoutError:
+            pass
+
+    def line(self, sender, receiver, text):
+        if sender == 'fakesm':
+            self.manager.send(self.names.translate(text))
+        elif receiver == 'fakesm':
+            self.route_came(text)
+        elif receiver == 'c2s':
+            if '<bind ' in text:
+                self.log_in(sender)
+            self.people[sender].send(text)
+        else:
+            self.client_got(receiver, text)
+
+
+def c2s_answers_an_sm_by_hand():
+    script = transcript.Script('c2s-errors.txt', C2S_DIFFERENCES)
+    with Home('router', 'c2s') as deployment:
+        players = Players(deployment)
+        while 'jackdaw: ready in' not in deployment.processes['c2s'].text():
+            players.manager.route(0.2)
+        for players.title, lines in script.sections:
+            for sender, receiver, text in lines:
+                if "action='create'" in text and receiver == 'fakesm':
+                    players.register(re.search("target='([^@]*)", text).group(1))
+                players.line(sender, receiver, text)
+            players.nothing_more()
+            for client in players.people.values() if not players.title else ():
+                assert client.expect('iq', id='r').get('type') == 'result'
+            if 'un-namespaced' in players.title:  # ours ended it: again, for those that follow
+                for line in lines[:4]:
+                    players.line(*line)
+        assert not players.problems, '\n'.join(players.problems)
+
+
+# -- jabberd2's c2s as it was recorded, before our sm
+
+# A part of what c2s said: why ours answers otherwise.
+ANSWERED_OTHERWISE = {
+    "to='@@@'": 'RFC 6120 8.3.3.8: jabberd2 takes an address that it cannot read for none, and the client hears itself',
+    "type='bogus'": 'RFC 6120 8.2.3: an error, where jabberd2 is silent',
+}
+
+
+def essence(route):
+    """
+    Actions and messages as they are. Presence and iqs say what RFC 6121 lets each server say in its own way: who says that he
+    is there, to whom; which question is answered. None: a resource hears itself (4.2.2), from jabberd2 it does not.
+    """
+    route = copy.deepcopy(route)
+    stanza = route[0]
+    kind = stanza.tag.split('}')[1]
+    if kind == 'presence':
+        stanza.set('to', stanza.get('to').split('/')[0])
+        for delay in stanza.findall('{urn:xmpp:delay}delay'):
+            stanza.remove(delay)
+        if stanza.get('from').split('/')[0] == stanza.get('to'):
+            return None
+    elif kind == 'iq':
+        route.set('from', 'localhost')
+        for address in ('from', 'to'):
+            stanza.attrib.pop(address, None)
+        for child in list(stanza):
+            stanza.remove(child)
+    return route
+
+
+class Recorded:
+    """Says what c2s said; what our sm says to it until the next is compared, in any order."""
+
+    def __init__(self, router_port):
+        self.part = transcript.Part(router_port, ('c2s', False))
+        self.names, self.problems, self.number = transcript.Names(), [], 0
+
+    def _quiet(self):
+        """What came before the answer to one more packet."""
+        self.number += 1
+        self.part.send(f"<route xmlns='{transcript.COMPONENT}' to='sm' from='c2s'><s:session "
+                       f"xmlns:s='{transcript.SESSION}' s:c2s='quiet{self.number}' action='end' s:sm='quiet'/></route>")
+        came = []
+        while True:
+            route = self.part.route()
+            assert route is not None
+            if route[0].get(transcript.IDS[0]) == f'quiet{self.number}':
+                return came
+            came.append(route)
+
+    def _takes(self, missing, ours):
+        for one in missing:
+            names = copy.deepcopy(self.names)
+            if names.difference(one, ours) is None:
+                self.names = names
+                missing.remove(one)
+                return True
+        return False
+
+    def play(self, said, wanted):
+        if said is not None:
+            self.part.send(self.names.translate(said))
+        excused = said is not None and any(part in said for part in ANSWERED_OTHERWISE)
+        missing = [] if excused else [one for one in map(essence, wanted) if one is not None]
+        surplus = []
+        while missing:
+            ours = self.part.route(5)
+            if ours is None:
+                break
+            self._look(ours, missing, surplus)
+        for _ in range(3):  # what sm sends to itself by the router takes a round more
+            for ours in self._quiet():
+                self._look(ours, missing, surplus)
+        if not excused:
+            self.problems += [f'missing after {said}: {transcript.text_of(one)}' for one in missing]
+            self.problems += [f'not recorded after {said}: {transcript.text_of(one)}' for one in surplus]
+
+    def _look(self, ours, missing, surplus):
+        if transcript.speaks_ours(ours):
+            self.problems.append(f'ours is spoken: {transcript.text_of(ours)}')
+        ours = essence(ours)
+        if ours is not None and not self._takes(missing, ours):
+            surplus.append(ours)
+
+
+def is_for_c2s(route):
+    """jabberd2's sm asks each name what it is, for lists to browse."""
+    return route.tag == transcript.ROUTE and 'disco#info' not in transcript.text_of(route)
+
+
+def turns(script):
+    """(what c2s said, what was said to it until its next) of the part of a capture that is about routes."""
+    said, wanted = None, []
+    for _, lines in script.sections:
+        for sender, receiver, text in lines:
+            if '[FIN]' in text and receiver in ('router', 'sm'):
+                yield said, wanted
+                return
+            if (sender, receiver) == ('c2s', 'router') and text.startswith('<route'):
+                yield said, wanted
+                said, wanted = text, []
+            elif (sender, receiver) == ('router', 'c2s'):
+                wanted += [one for one in transcript.elements(text) if is_for_c2s(one)]
+    yield said, wanted
+
+
+def play_recorded(name, differences=None, sessions=()):
+    """sessions: (c2s id, sm id, resource) of alice that were there when the recording began."""
+    with Home('router', 'sm') as deployment:
+        deployment.processes['sm'].wait_for('jackdaw: ready in')
+        recorded = Recorded(deployment.router_port)
+        begin = f"<route xmlns='{transcript.COMPONENT}' {{}}><s:session xmlns:s='{transcript.SESSION}' {{}}/></route>"
+        for user in ('alice', 'bob') if sessions else ():
+            what = f"target='{user}@localhost' id='make' s:c2s='0' action="
+            recorded.play(begin.format("from='c2s' to='localhost'", what + "'create'"), transcript.elements(
+                begin.format("from='localhost' to='c2s'", what + "'created'")))
+        for c2s, sm, full in sessions:
+            what = f"target='{full}' id='begin{c2s}' s:c2s='{c2s}' "
+            recorded.play(begin.format("from='c2s' to='localhost'", what + "action='start'"), transcript.elements(
+                begin.format("from='sm' to='c2s'", what + f"s:sm='{sm}' action='started'")))
+        played = 0
+        for said, wanted in turns(transcript.Script(name, differences or {})):
+            recorded.play(said, wanted)
+            played += said is not None
+        assert played > 1 and not recorded.problems, '\n'.join(recorded.problems)
+
+
+def sm_lives_with_the_recorded_c2s():
+    subscribed = ("<route xmlns='http://jabberd.jabberstudio.org/ns/component/1.0' to='c2s' from='localhost'><presence "
+                  "xmlns='jabber:client' xmlns:sm='http://jabberd.jabberstudio.org/ns/session/1.0' to='alice@localhost/home' "
+                  "type='subscribed' from='bob@localhost' sm:c2s='11' sm:sm='d826040e8d0542d8d021439e292362378de5a9e8'>"
+                  '</presence></route>')
+    why = 'RFC 6121 3.1.6: to resources that asked for the roster, and this one did not'
+    play_recorded('session.txt', {'router port, both directions': [(why, subscribed, '(nothing)')]})
+
+
+def sm_lives_with_the_recorded_c2s_to_the_end():
+    play_recorded('lifecycle.txt')
+
+
+def sm_says_that_nobody_is_there():
+    title = 'router, sm and c2s without s2s: no default route, so remote addresses bounce in the router'
+    why = 'component-protocol.md 4.4: the first of jabberd2\'s table with code 404'
+    play_recorded('no-default-route.txt', {title: [(why, '<item-not-found ', '<remote-server-not-found ')]},
+                  [('11', 'c3dddaf7056ce5adb5c12d96bf19d16181cda43a', 'alice@localhost/h')])
+
+
+# -- what a component may not
+
+
+def nobody_speaks_in_another_s_name_or_takes_a_part_s(parts):
+    """A component cannot send as a name that is not its own, nor bind the name of a part; what it tried comes back."""
+    payload = "<message xmlns='jabber:client' from='alice@localhost/h' to='bob@localhost' id='forged'><body>x</body></message>"
+    with Home(*parts) as deployment:
+        deployment.processes[parts[-1]].wait_for('jackdaw: ready in')
+        for user in ('alice', 'bob'):
+            deployment.add_user(user, 'secret')
+        bob = Raw(deployment.port).login('bob', 'secret', 'desk')
+        stranger = transcript.Part(deployment.router_port, ('stranger.example', False))
+        for name in ('sm', 'c2s', 'SM', 'x@c2s/y'):
+            assert stranger.bind(name) == '409', name
+        for name in ('sm', 'c2s', 'localhost') if parts == ('run',) else ():
+            assert stranger.bind(name, True) == '409', name  # among processes a name may be shared, as at jabberd2's router
+        for name in ('sm', 'c2s', 'localhost', 'unknown.example', 'alice@localhost/h'):
+            stranger.send(f"<route xmlns='{transcript.COMPONENT}' from='{name}' to='localhost'>{payload}</route>")
+            back = stranger.route()
+            assert back.get('error') == '401' and back.get('from') == name and back.get('to') == 'localhost', name
+        bob.no_message()
+
+
+def nobody_speaks_for_the_parts_of_one_process():
+    nobody_speaks_in_another_s_name_or_takes_a_part_s(('run',))
+
+
+def nobody_speaks_for_the_parts_of_other_processes():
+    nobody_speaks_in_another_s_name_or_takes_a_part_s(('router', 'sm', 'c2s'))
+
+
 if __name__ == '__main__':
-    scenarios(sm_answers_a_c2s_by_hand)
+    scenarios(sm_answers_a_c2s_by_hand, c2s_answers_an_sm_by_hand, sm_lives_with_the_recorded_c2s,
+              sm_lives_with_the_recorded_c2s_to_the_end, sm_says_that_nobody_is_there,
+              nobody_speaks_for_the_parts_of_one_process, nobody_speaks_for_the_parts_of_other_processes)
