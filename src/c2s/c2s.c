@@ -114,6 +114,7 @@ static void packet(void *part, struct packet **packet)
 
 static void name_changed(void *part, struct slice name, bool available)
 {
+	ends_tell(part, name, available);
 	domain_changed(part, name, available);
 }
 
@@ -134,6 +135,7 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	fill_options(c2s);
 	link_attach(worker->link, &c2s->part);
 	list_init(&c2s->removals);
+	list_init(&c2s->ends);
 	domains_init(c2s);
 	if (!mio_worker(worker->mio))
 		rc = listen_all(c2s, why);
@@ -189,6 +191,7 @@ static void stop(void *state)
 	for (uint32_t at = 0; (client = slots_next(&c2s->clients, &at));)
 		client_free(&client);
 	account_drop(c2s);
+	ends_drop(c2s);
 	slots_fini(&c2s->clients);
 	for (unsigned at = 0; at < c2s->listener_count; at++)
 		mio_unlisten(&c2s->listeners[at]);

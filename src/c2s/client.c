@@ -472,6 +472,8 @@ void client_packet(struct c2s *c2s, struct packet **taken)
 		take_action(client, taken);
 	else if (packet->kind == PACKET_STANZA && client)
 		take_from_sm(client, taken);
+	else if (!client && packet->error && packet->kind == PACKET_SESSION && packet->session.action == SESSION_END)
+		ends_keep(c2s, packet);
 	else if (!client)
 		end_unknown(c2s, taken, NULL);
 	else if (packet->kind == PACKET_SETTLED)

@@ -35,6 +35,8 @@ struct c2s {
 	struct mio_timer hello_timer;
 	struct account_asker asker;
 	struct list removals; /* of accounts, under way */
+	struct list ends;     /* of sessions, that nobody took */
+	unsigned end_count;
 	struct link_part part;
 	struct sx_tls_conf tls, direct_tls;
 	const void *plugin_conf[4], *direct_plugin_conf[4];
@@ -117,6 +119,12 @@ void account_drop(struct c2s *c2s);                                    /* at the
 /* unbind.c */
 bool unbind_take(struct client *client, const struct stanza *stanza); /* false: it gives no resource up */
 void unbind_answered(struct client *client, bool ok); /* its session is over, or who knows; fine when it asked for nothing */
+
+/* ends.c */
+void ends_keep(struct c2s *c2s, const struct packet *packet); /* an end that came back */
+/* A session manager is there: it hears of its ends. Or it went: its sessions went with it. */
+void ends_tell(struct c2s *c2s, struct slice manager, bool available);
+void ends_drop(struct c2s *c2s); /* at the end */
 
 /* features.c */
 extern const struct sx_plugin c2s_features;

@@ -187,6 +187,20 @@ def sm_forgot(mix):
     new.close()
 
 
+def left_meanwhile(mix):
+    """Who leaves while the router is away has left when it is back: our c2s says it then."""
+    alice, bob = come_back(mix, 'alice', 'bob')
+    log, end = mix.deployment.processes['c2s'].text, time.time() + 15
+    mix.stop('router', kill=True)
+    while log().rfind('trying again') < log().rfind('bound at router'):
+        assert time.time() < end, 'c2s does not notice'
+        time.sleep(0.05)
+    alice.close()
+    mix.start('router')
+    bob.want('presence', 30, type='unavailable', **{'from': alice.jid})
+    bob.close()
+
+
 def life(mix):
     """All of it, cold."""
     alice, bob = contacts(mix)
@@ -234,6 +248,8 @@ def restarts(mix, kept):
     bob = offline(mix, alice, bob)
     alice.close()
     bob.close()
+    if 'c2s' in mix.ours:
+        left_meanwhile(mix)
     if mix.ours != ('router',):
         sm_forgot(mix)  # between two parts of jabberd2 the client is handed what came back, and never knows
 
