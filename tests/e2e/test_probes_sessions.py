@@ -3,6 +3,7 @@
 import base64
 import copy
 import re
+import time
 
 import transcript
 from harness import Deployment, Raw, scenarios
@@ -254,6 +255,77 @@ def c2s_answers_an_sm_by_hand():
         assert not players.problems, '\n'.join(players.problems)
 
 
+# -- jabberd2's sm as it was recorded, before our c2s
+
+
+class RecordedManager(Players):
+    """To each thing that our c2s says, compared, it answers what sm answered there."""
+
+    def __init__(self, deployment, script):
+        super().__init__(deployment)
+        self.heard = {}  # of each client, the last element
+        self.script = [line for _, lines in script.sections for line in lines
+                       if set(line[:2]) == {'c2s', 'router'} and line[2].startswith('<route')]
+
+    def pump(self, seconds):
+        ours = self.manager.route(seconds)
+        if ours is None:
+            return
+        if not self.script:
+            self.problem(f'not recorded: {transcript.text_of(ours)}')
+            return
+        expect(self.problems, self.title, self.names, transcript.elements(self.script.pop(0)[2])[0], ours)
+        while self.script and self.script[0][0] == 'router':
+            self.manager.send(self.names.translate(self.script.pop(0)[2]))
+
+    def client_got(self, user, text):
+        client, wanted = self.people[user], transcript.elements(text)
+        end = time.time() + (10 if wanted else 0.5)
+        while time.time() < end and (wanted or text == ''):
+            self.pump(0.05)
+            try:
+                ours = client.receive(0.05)
+            except TimeoutError:
+                continue
+            self.heard[user] = ours.tag.split('}')[1] if ours is not None else None
+            expect(self.problems, self.title, self.names, wanted.pop(0) if wanted else None, ours)
+        for one in wanted:
+            self.problem(f'{user} did not get {transcript.text_of(one)}')
+
+    def line(self, sender, receiver, text):
+        if receiver == 'c2s' and text.startswith('<?xml'):
+            if self.heard.get(sender) != 'success':  # no restart: a new connection
+                self.people[sender] = Raw(self.deployment.port)
+            self.people[sender].open().features()
+            self.heard[sender] = None
+        elif receiver == 'c2s':
+            self.people[sender].send(text)
+        elif sender == 'c2s' and not text.startswith('<?xml'):
+            self.client_got(receiver, text)
+
+
+def c2s_lives_with_the_recorded_sm():
+    """What each client hears, and what our c2s tells sm meanwhile."""
+    script = transcript.Script('session.txt', {'register': [
+        ('words for people', 'Enter a username and password to register with this server.',
+         'Choose a username and a password for this server.')]})
+    with Home('router', 'c2s') as deployment:
+        players = RecordedManager(deployment, script)
+        while 'jackdaw: ready in' not in deployment.processes['c2s'].text():
+            players.manager.route(0.2)
+        for players.title, lines in script.sections:
+            for line in lines:
+                if 'router' not in line[:2]:
+                    players.line(*line)
+        players.people['bob'].close()
+        end = time.time() + 10
+        while players.script and time.time() < end:
+            players.pump(0.2)
+        players.nothing_more()
+        players.problems += [f'never said: {text}' for sender, _, text in players.script if sender == 'c2s']
+        assert not players.problems, '\n'.join(players.problems)
+
+
 # -- jabberd2's c2s as it was recorded, before our sm
 
 # A part of what c2s said: why ours answers otherwise.
@@ -435,6 +507,7 @@ def nobody_speaks_for_the_parts_of_other_processes():
 
 
 if __name__ == '__main__':
-    scenarios(sm_answers_a_c2s_by_hand, c2s_answers_an_sm_by_hand, sm_lives_with_the_recorded_c2s,
+    scenarios(sm_answers_a_c2s_by_hand, c2s_answers_an_sm_by_hand, c2s_lives_with_the_recorded_sm,
+              sm_lives_with_the_recorded_c2s,
               sm_lives_with_the_recorded_c2s_to_the_end, sm_says_that_nobody_is_there,
               nobody_speaks_for_the_parts_of_one_process, nobody_speaks_for_the_parts_of_other_processes)
