@@ -22,7 +22,6 @@ void ends_init(struct link *link)
 
 void ends_fini(struct link *link)
 {
-	channel_drop_news(link);
 	for (unsigned part = 0; part < LINK_PARTS_MAX; part++) {
 		struct channel *channel;
 

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "jid/jid.h"
+#include "link/channel.h"
 #include "link/ends.h"
 #include "stanza/stanza.h"
 #include "xml/nad.h"
@@ -50,6 +51,7 @@ void link_stop(struct link *link)
 {
 	drop_mail(link, arrived_for_part);
 	drop_mail(link, arrived_for_peers);
+	channel_drop_news(link);
 }
 
 void link_free(struct link **taken)
