@@ -38,6 +38,18 @@ static unsigned count_components(const struct process *process)
 	return count;
 }
 
+static void storage_changed(void *arg, struct mio *mio, int fault)
+{
+	const struct process *process = arg;
+	const struct log *log = &process->workers[mio_worker(mio)]->log;
+
+	if (fault)
+		log_error(log, "storage fails: %s; stanzas that need it are refused",
+			  strerror(-fault));
+	else
+		log_info(log, "storage works again");
+}
+
 int process_open_storage(struct process *process, struct buf *why)
 {
 	struct storage_options options = {
@@ -45,10 +57,14 @@ int process_open_storage(struct process *process, struct buf *why)
 		.dir = process->settings->data.dir,
 		.durability = process->settings->storage.durability,
 	};
+	int rc;
 
 	if (process->storage)
 		return 0;
-	return storage_open(process->host, &options, &process->storage, why);
+	rc = storage_open(process->host, &options, &process->storage, why);
+	if (!rc)
+		storage_watch(process->storage, storage_changed, process);
+	return rc;
 }
 
 static void fill_auth_options(struct process *process, const uint8_t *secret)

@@ -296,6 +296,7 @@ static void hold_signals(void)
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a full disk */
 }
 
 static int serve(const struct cli *cli, const struct form *form)

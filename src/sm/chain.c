@@ -320,7 +320,6 @@ static void committed(void *arg, uint64_t token, const struct store_txn *txn, in
 	struct run run;
 	int rc;
 
-	sm_storage_result(sm, result);
 	if (!wait)
 		return;
 	commit = container_of(wait, struct hold, wait)->commit;

@@ -60,7 +60,6 @@ struct sm {
 	unsigned resting_count;
 	struct slots sessions; /* of struct session */
 	struct slots waits;    /* of struct wait: what storage will answer, what a hook holds */
-	bool storage_failed;   /* it was said */
 
 	struct xml_pool *parsers; /* for what was stored as text */
 	struct xml_reader *reader;
@@ -93,8 +92,6 @@ void wait_del(struct sm *sm, struct wait *wait);
 struct wait *wait_get(const struct sm *sm, uint64_t token, enum wait_kind kind);
 /* Runs a transaction, taken; done(sm, token, ...) is called with the token of wait. */
 void sm_run(struct sm *sm, struct store_txn **txn, storage_done_fn *done, const struct wait *wait);
-/* Says once that storage fails, and once that it works again. */
-void sm_storage_result(struct sm *sm, int result);
 /* Runs a transaction for a packet; both are taken, the packet is lent back. */
 typedef void packet_stored_fn(struct sm *sm, struct packet *packet, int result);
 void sm_store_packet(struct sm *sm, struct store_txn **txn, struct packet **packet,

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* What waits for storage: tokens, transactions of users, transactions of packets. */
-#include <errno.h>
-#include <string.h>
 #include "base/mem.h"
 #include "sm/core.h"
 
@@ -30,18 +28,6 @@ void sm_run(struct sm *sm, struct store_txn **txn, storage_done_fn *done, const 
 	storage_run(sm->process->storage, sm->mio, txn, done, sm, wait->token);
 }
 
-void sm_storage_result(struct sm *sm, int result)
-{
-	if ((result < 0) == sm->storage_failed)
-		return;
-	sm->storage_failed = result < 0;
-	if (result < 0)
-		log_error(&sm->log, "storage fails: %s; stanzas that need it are refused",
-			  strerror(-result));
-	else
-		log_info(&sm->log, "storage works again");
-}
-
 /* A transaction of a module for a user, or of a packet. */
 struct request {
 	struct wait wait;
@@ -65,7 +51,6 @@ static void answered(void *arg, uint64_t token, const struct store_txn *txn, int
 	struct wait *wait = wait_get(sm, token, WAIT_STORE);
 	struct request *request;
 
-	sm_storage_result(sm, result);
 	if (!wait)
 		return;
 	request = container_of(wait, struct request, wait);

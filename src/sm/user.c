@@ -158,7 +158,6 @@ static void loaded(void *arg, uint64_t token, const struct store_txn *txn, int r
 	struct sm_load *load;
 	struct user *user;
 
-	sm_storage_result(sm, result);
 	if (!wait)
 		return;
 	load = container_of(wait, struct sm_load, wait);

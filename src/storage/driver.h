@@ -51,6 +51,9 @@ struct store_txn {
 	struct store_op *ops, **last_op;
 	unsigned op_count, writes, appends;
 
+	const char *copy; /* a step of a copy, to this file; "": of none any more; NULL: no copy */
+	struct store_copied copied;
+
 	int result; /* the driver's answer: 0, STORE_EXISTS, STORE_ABSENT or a fault */
 	struct store_row *rows;
 	size_t row_count, row_cap;
@@ -70,7 +73,6 @@ struct storage_place {
 	struct mio_host *host;
 	const char *path; /* what follows the colon of the url, within the data directory */
 	enum durability durability;
-	bool again; /* after a fault: what was there must still be there */
 };
 
 struct storage_driver {
@@ -81,10 +83,18 @@ struct storage_driver {
 	void (*close)(void *db); /* closed is fine */
 	/*
 	 * Runs a batch, linked by next, and commits it; each transaction is whole or not at all,
-	 * its result is set. A fault is the batch's: nothing of it is promised, and the database
-	 * must be opened again.
+	 * its result is set. A fault is the result of all in it that write: nothing of them is
+	 * promised, or comes back after a kill; what only reads is answered as well as can be. The
+	 * driver recovers by itself when it is run again.
 	 */
 	int (*run)(void *db, struct store_txn *batch);
+	/*
+	 * A step of copying the whole database, with all that was committed before its last step,
+	 * into the file at path, which is empty at the first. Returns 0 when it is whole,
+	 * STORE_MORE, or a fault, which ends it. One copy at a time.
+	 */
+	int (*copy)(void *db, const char *path, struct store_copied *copied);
+	void (*copy_stop)(void *db); /* none under way is fine */
 };
 
 extern const struct storage_driver storage_sqlite, storage_memory;

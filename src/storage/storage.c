@@ -10,14 +10,22 @@
 #include "mio/mio.h"
 #include "storage/driver.h"
 
-enum { BATCH_MAX = 8192 };
+enum {
+	BATCH_MAX = 8192,
+	CALM_MS = 3000, /* without a fault, until it is believed: a disk that is almost full takes
+			   small things */
+};
 
 struct storage {
 	const struct storage_driver *driver;
 	struct storage_place place;
 	struct buf path;
 	struct mio_driver *thread;
-	bool broken; /* the storage thread's: closed after a fault, to be opened again */
+	int64_t fault_ms; /* the storage thread's: when the last write failed */
+	atomic_int fault; /* 0: writes succeed */
+	atomic_bool said; /* that they do not */
+	storage_changed_fn *changed;
+	void *changed_arg;
 	atomic_uint_fast64_t batches;
 
 	pthread_mutex_t lock;
@@ -41,60 +49,60 @@ static const struct storage_driver *find_driver(const char *url, const char **re
 	return NULL;
 }
 
-static int reopen(struct storage *storage)
+static void judge(struct storage *storage, int fault, bool wrote)
 {
-	AUTO(buf_fini) struct buf why = {0};
-	int rc = storage->driver->open(storage->db, &storage->place, &why);
+	int64_t now_ms = mio_host_now_ms(storage->place.host);
 
-	storage->broken = rc != 0;
-	return rc;
+	if (fault) {
+		storage->fault_ms = now_ms;
+		atomic_store_explicit(&storage->fault, fault, memory_order_relaxed);
+	} else if (wrote && now_ms - storage->fault_ms >= CALM_MS) {
+		atomic_store_explicit(&storage->fault, 0, memory_order_relaxed);
+	}
 }
 
-static int run_chain(struct storage *storage, struct store_txn *batch)
+static void run_transactions(struct storage *storage, struct store_txn *batch)
 {
-	int rc = storage->broken ? reopen(storage) : 0;
+	bool wrote = false;
+	int rc = storage->driver->run(storage->db, batch);
 
-	if (rc)
-		return rc;
-	rc = storage->driver->run(storage->db, batch);
-	if (rc) {
-		storage->driver->close(storage->db);
-		storage->broken = true;
-		return rc;
-	}
-	atomic_fetch_add_explicit(&storage->batches, 1, memory_order_relaxed);
-	return 0;
-}
-
-static void run_batch(void *state, struct mio_job *jobs)
-{
-	struct store_txn *batch = NULL, **last = &batch;
-	int rc;
-
-	for (struct mio_job *job = jobs; job; job = job->next) {
-		struct store_txn *txn = container_of(job, struct store_txn, job);
-
-		*last = txn;
-		last = &txn->next;
-	}
-	*last = NULL;
-	rc = run_chain(state, batch);
 	for (struct store_txn *txn = batch; txn; txn = txn->next) {
-		if (rc)
-			txn->result = rc;
+		wrote = wrote || txn->writes;
 		if (txn->result)
 			store_forget(txn);
 	}
+	judge(storage, rc, wrote);
+	if (!rc)
+		atomic_fetch_add_explicit(&storage->batches, 1, memory_order_relaxed);
 }
 
-/* Opens the database before the thread exists, so that what is wrong is said early. */
-static int open_first(struct storage *storage, struct buf *why)
+static void run_copy(struct storage *storage, struct store_txn *txn)
 {
-	int rc = storage->driver->open(storage->db, &storage->place, why);
+	const struct storage_driver *driver = storage->driver;
 
-	storage->broken = rc != 0;
-	storage->place.again = true;
-	return rc;
+	if (*txn->copy)
+		txn->result = driver->copy(storage->db, txn->copy, &txn->copied);
+	else
+		driver->copy_stop(storage->db);
+}
+
+/* A step of a copy comes behind the commit of what waited with it. */
+static void run_batch(void *state, struct mio_job *jobs)
+{
+	struct store_txn *lists[2] = {NULL, NULL}, **last[2] = {&lists[0], &lists[1]};
+
+	for (struct mio_job *job = jobs; job; job = job->next) {
+		struct store_txn *txn = container_of(job, struct store_txn, job);
+		bool is_copy = txn->copy != NULL;
+
+		txn->next = NULL;
+		*last[is_copy] = txn;
+		last[is_copy] = &txn->next;
+	}
+	if (lists[false])
+		run_transactions(state, lists[false]);
+	for (struct store_txn *txn = lists[true]; txn; txn = txn->next)
+		run_copy(state, txn);
 }
 
 int storage_open(struct mio_host *host, const struct storage_options *options, struct storage **out,
@@ -120,7 +128,8 @@ int storage_open(struct mio_host *host, const struct storage_options *options, s
 	buf_append_text(&storage->path, rest);
 	storage->place = (struct storage_place){
 		.host = host, .path = buf_text(&storage->path), .durability = options->durability};
-	rc = open_first(storage, why);
+	/* Before the thread exists, so that what is wrong is said early. */
+	rc = driver->open(storage->db, &storage->place, why);
 	if (rc) {
 		storage_close(&storage);
 		return rc;
@@ -151,11 +160,29 @@ void storage_close(struct storage **taken)
 	mem_free(storage);
 }
 
+void storage_watch(struct storage *storage, storage_changed_fn *changed, void *arg)
+{
+	storage->changed = changed;
+	storage->changed_arg = arg;
+}
+
+/* Once for all loops, whichever sees it first. */
+static void tell_change(struct storage *storage, struct mio *mio)
+{
+	int fault = atomic_load_explicit(&storage->fault, memory_order_relaxed);
+	bool said = atomic_load_explicit(&storage->said, memory_order_relaxed);
+
+	if (said != (fault != 0) && storage->changed &&
+	    atomic_compare_exchange_strong(&storage->said, &said, !said))
+		storage->changed(storage->changed_arg, mio, fault);
+}
+
 static void answer(struct mio_job *job)
 {
 	struct store_txn *txn = container_of(job, struct store_txn, job);
 	struct storage *storage = txn->storage;
 
+	tell_change(storage, job->home);
 	pthread_mutex_lock(&storage->lock);
 	list_remove(&txn->link);
 	pthread_mutex_unlock(&storage->lock);

@@ -3,8 +3,8 @@
  * Storage: transactions of operations over typed stores, run by a driver on threads of its own, answered on the
  * caller's loop, always on a later turn. Each transaction is whole or not at all. What is queued together is
  * committed together with one sync, without a timer; one bad transaction fails alone. A transaction of an owner
- * sees that owner's earlier ones. After a failed sync the database is opened again, what was in that batch is
- * answered with a fault, and nothing of it was promised.
+ * sees that owner's earlier ones. When a write or sync fails (a full disk), whatever wrote in that batch is answered with
+ * a fault, nothing of it was promised and nothing of it comes back; reads go on, and so do writes as soon as they can.
  */
 #pragma once
 
@@ -47,10 +47,18 @@ int storage_open(struct mio_host *host, const struct storage_options *options, s
 		 struct buf *why);
 void storage_close(struct storage **storage); /* runs what is queued, syncs, closes; after the loops stopped */
 
+/*
+ * Called on the loop of one who gets an answer when writes have begun to fail (with the fault), and when they have
+ * succeeded again for some seconds (0): once for all loops. Before anything is run.
+ */
+typedef void storage_changed_fn(void *arg, struct mio *mio, int fault);
+void storage_watch(struct storage *storage, storage_changed_fn *changed, void *arg);
+
 /* How a transaction ends. */
 enum {
 	STORE_EXISTS = 1, /* a store_add() found its row there: nothing was done */
 	STORE_ABSENT,     /* a store_need() found no row: nothing was done */
+	STORE_MORE,       /* of a copy: there is more to do */
 };
 
 /* -- building one: slices are copied ------------------------------------------------------------- */
@@ -94,6 +102,24 @@ struct store_row {
 
 /* The rows that operation number op read; *count of them. */
 const struct store_row *store_rows(const struct store_txn *txn, unsigned op, size_t *count);
+
+/* -- a copy of all --------------------------------------------------------------------------------- */
+
+/*
+ * A step of copying the whole database into the file at path, which is there and empty at the first; alone in its
+ * transaction. It ends with STORE_MORE until the copy is whole, with 0 then: it has all that was committed before,
+ * and is not synced. Commits go on between steps. A fault ends the copy, and so does the storage's end: what is in the
+ * file is nothing then. One copy at a time.
+ */
+void store_copy(struct store_txn *txn, const char *path);
+void store_copy_stop(struct store_txn *txn); /* instead of the next step; none under way is fine */
+
+struct store_copied {
+	uint64_t done, total; /* pages; total changes with the database */
+};
+
+struct store_copied store_copied(const struct store_txn *txn);
+
 unsigned storage_waiting(const struct storage *storage); /* transactions queued; any thread */
 uint64_t storage_batches(const struct storage *storage); /* batches run so far, each with one commit; any thread */
 const char *storage_name(const struct storage *storage); /* "sqlite", "memory" */

@@ -186,6 +186,22 @@ void store_trim(struct store_txn *txn, enum store store, struct slice owner, uin
 	add_op(txn, VERB_TRIM, store, owner)->number = up_to;
 }
 
+void store_copy(struct store_txn *txn, const char *path)
+{
+	/* With the byte that ends it. */
+	txn->copy = copy(txn, (struct slice){path, strlen(path) + 1}).data;
+}
+
+void store_copy_stop(struct store_txn *txn)
+{
+	store_copy(txn, "");
+}
+
+struct store_copied store_copied(const struct store_txn *txn)
+{
+	return txn->copied;
+}
+
 void store_answer(struct store_txn *txn, struct store_op *op, const struct store_row *row)
 {
 	if (txn->row_count == txn->row_cap) {

@@ -3,14 +3,15 @@
  * letter. */
 #include "storage/drivers/sqlite.h"
 
-#include <errno.h>
-
-/* After a fault there is nothing to open again. */
 static int memory_open(void *state, const struct storage_place *place, struct buf *why)
 {
-	if (place->again)
-		return -EIO;
 	return sqlite_open_file(state, place, ":memory:", why);
+}
+
+/* In one step: without a log, every commit would make a copy start over. */
+static int memory_copy(void *state, const char *path, struct store_copied *copied)
+{
+	return sqlite_copy_pages(state, path, -1, copied);
 }
 
 const struct storage_driver storage_memory = {
@@ -19,4 +20,6 @@ const struct storage_driver storage_memory = {
 	.open = memory_open,
 	.close = sqlite_close,
 	.run = sqlite_run,
+	.copy = memory_copy,
+	.copy_stop = sqlite_copy_stop,
 };

@@ -18,6 +18,7 @@ static const char *const upgrades[] = {
 	" value BLOB NOT NULL, PRIMARY KEY (store, owner, seq)) WITHOUT ROWID;"
 	"CREATE TABLE sequence (next INTEGER NOT NULL);"
 	"INSERT INTO sequence VALUES (1)",
+	"PRAGMA application_id=" SQLITE_APPLICATION,
 };
 
 /*
@@ -46,7 +47,8 @@ int sqlite_fault(sqlite3 *handle, int code)
 	case SQLITE_CANTOPEN:
 	case SQLITE_PERM:
 	case SQLITE_IOERR:
-		return system == ENOSPC || system == EDQUOT || system == EACCES || system == ENOENT
+		return system == ENOSPC || system == EDQUOT || system == EFBIG ||
+				       system == EACCES || system == ENOENT
 			       ? -system
 			       : -EIO;
 	default:
@@ -54,7 +56,7 @@ int sqlite_fault(sqlite3 *handle, int code)
 	}
 }
 
-static int run_sql(struct sqlite_db *db, const char *sql)
+int sqlite_run_sql(struct sqlite_db *db, const char *sql)
 {
 	int code = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
 
@@ -82,7 +84,7 @@ static int upgrade_from(struct sqlite_db *db, int64_t version)
 	for (size_t i = (size_t)version; i < countof(upgrades); i++)
 		buf_printf(&sql, "%s;", upgrades[i]);
 	buf_printf(&sql, "PRAGMA user_version=%zu;COMMIT", countof(upgrades));
-	return run_sql(db, buf_text(&sql));
+	return sqlite_run_sql(db, buf_text(&sql));
 }
 
 static int upgrade(struct sqlite_db *db, const char *path, struct buf *why)
@@ -100,22 +102,20 @@ static int upgrade(struct sqlite_db *db, const char *path, struct buf *why)
 	return (uint64_t)version < countof(upgrades) ? upgrade_from(db, version) : 0;
 }
 
+int sqlite_sync_as_asked(struct sqlite_db *db)
+{
+	return sqlite_run_sql(db, db->durability == DURABILITY_FULL ? "PRAGMA synchronous=FULL"
+								    : "PRAGMA synchronous=NORMAL");
+}
+
 static int prepare(struct sqlite_db *db, const struct storage_place *place, const char *path,
 		   struct buf *why)
 {
 	int64_t next = 0;
-	int rc = run_sql(db, settings);
+	int rc = sqlite_run_sql(db, settings);
 
 	if (!rc)
-		rc = run_sql(db, place->durability == DURABILITY_FULL
-					 ? "PRAGMA synchronous=FULL"
-					 : "PRAGMA synchronous=NORMAL");
-	/*
-	 * A log whose sync failed may hold pages that the kernel believes to be written: what is in
-	 * it moves to the database, and the log starts anew before anything is promised again.
-	 */
-	if (!rc && place->again)
-		rc = run_sql(db, "PRAGMA wal_checkpoint(TRUNCATE)");
+		rc = sqlite_sync_as_asked(db);
 	if (!rc)
 		rc = upgrade(db, path, why);
 	if (!rc)
@@ -130,10 +130,10 @@ static void close_handle(sqlite3 *handle)
 
 	while ((statement = sqlite3_next_stmt(handle, NULL)))
 		sqlite3_finalize(statement);
-	sqlite3_close(handle);
+	sqlite3_close_v2(handle);
 }
 
-/* For a process that is killed: writes nothing more. */
+/* For a process that is killed: writes nothing more. A copy under way is closed behind it. */
 static void close_killed(void *handle)
 {
 	sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
@@ -154,13 +154,13 @@ static void explain(struct sqlite_db *db, const char *path, int rc, struct buf *
 int sqlite_open_file(struct sqlite_db *db, const struct storage_place *place, const char *path,
 		     struct buf *why)
 {
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
-		    (place->again ? 0 : SQLITE_OPEN_CREATE);
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_CREATE;
 	sqlite3 *handle = NULL;
 	int code = sqlite3_open_v2(path, &handle, flags, mio_host_vfs(place->host));
 	int rc;
 
-	*db = (struct sqlite_db){.handle = handle, .host = place->host};
+	*db = (struct sqlite_db){
+		.handle = handle, .host = place->host, .durability = place->durability};
 	rc = code == SQLITE_OK ? prepare(db, place, path, why) : sqlite_fault(handle, code);
 	if (rc) {
 		explain(db, path, rc, why);
@@ -187,6 +187,7 @@ void sqlite_close(void *state)
 
 	if (!db->handle)
 		return;
+	sqlite_copy_end(db);
 	mio_foreign_del(db->host, db->handle);
 	close_handle(db->handle);
 	db->handle = NULL;
@@ -198,4 +199,6 @@ const struct storage_driver storage_sqlite = {
 	.open = sqlite_open,
 	.close = sqlite_close,
 	.run = sqlite_run,
+	.copy = sqlite_copy,
+	.copy_stop = sqlite_copy_stop,
 };

@@ -5,6 +5,8 @@
 #include <sqlite3.h>
 #include "storage/driver.h"
 
+#define SQLITE_APPLICATION "0x4a61636b" /* "Jack": says whose file it is */
+
 enum sqlite_control {
 	CONTROL_BEGIN,
 	CONTROL_BEGIN_READING,
@@ -20,14 +22,26 @@ enum sqlite_control {
 struct sqlite_db {
 	sqlite3 *handle; /* NULL: closed */
 	struct mio_host *host;
+	enum durability durability;
+	bool doubt; /* a write or sync failed: the log must start anew before one is promised */
 	sqlite3_stmt *verbs[2][VERBS]; /* of keyed stores and of logs; prepared when first used */
 	sqlite3_stmt *controls[CONTROLS];
 	uint64_t next_seq;     /* of a log's next row */
 	uint64_t reserved_seq; /* all below are reserved on disk */
+	sqlite3 *copy;	       /* the file that a copy goes to; NULL: none is under way */
+	sqlite3_backup *copying;
 };
 
 int sqlite_fault(sqlite3 *handle, int code); /* the errno of a result code, negative */
 int sqlite_open_file(struct sqlite_db *db, const struct storage_place *place, const char *path,
 		     struct buf *why);
+int sqlite_run_sql(struct sqlite_db *db, const char *sql);
+int sqlite_sync_as_asked(struct sqlite_db *db); /* how durable a commit is */
 void sqlite_close(void *state);
 int sqlite_run(void *state, struct store_txn *batch);
+int sqlite_copy(void *state, const char *path, struct store_copied *copied);
+void sqlite_copy_stop(void *state);
+/* pages: of this step; -1: all */
+int sqlite_copy_pages(struct sqlite_db *db, const char *path, int pages,
+		      struct store_copied *copied);
+int sqlite_copy_end(struct sqlite_db *db); /* returns the fault that it ended with, or 0 */

@@ -64,19 +64,23 @@ static int control(struct sqlite_db *db, enum sqlite_control which)
 
 /* A sequence number is used only when a commit has put the counter past it; what a crash leaves out
  * is a gap. */
-static int reserve(struct sqlite_db *db, unsigned appends)
+static int reserve_to(struct sqlite_db *db, uint64_t seq)
 {
 	sqlite3_stmt **statement = &db->controls[CONTROL_RESERVE];
-	int code;
+	int code = prepared(db, statement, controls[CONTROL_RESERVE]);
 
-	if (db->next_seq + appends <= db->reserved_seq)
-		return SQLITE_OK;
-	code = prepared(db, statement, controls[CONTROL_RESERVE]);
 	if (code != SQLITE_OK)
 		return code;
-	db->reserved_seq = db->next_seq + appends + SEQ_RESERVE;
-	sqlite3_bind_int64(*statement, 1, (int64_t)db->reserved_seq);
+	db->reserved_seq = seq;
+	sqlite3_bind_int64(*statement, 1, (int64_t)seq);
 	return control(db, CONTROL_RESERVE);
+}
+
+static int reserve(struct sqlite_db *db, unsigned appends)
+{
+	if (db->next_seq + appends <= db->reserved_seq)
+		return SQLITE_OK;
+	return reserve_to(db, db->next_seq + appends + SEQ_RESERVE);
 }
 
 static int bind_slice(sqlite3_stmt *statement, int at, struct slice slice)
@@ -184,32 +188,114 @@ static int run_txn(struct sqlite_db *db, struct store_txn *txn)
 	return code;
 }
 
-static int run_all(struct sqlite_db *db, struct store_txn *batch)
+/* The whole batch, or of it only what does not write. */
+static int run_all(struct sqlite_db *db, struct store_txn *batch, bool only_readers)
 {
 	unsigned writes = 0, appends = 0;
 	int code;
 
-	for (struct store_txn *txn = batch; txn; txn = txn->next) {
+	for (struct store_txn *txn = batch; txn && !only_readers; txn = txn->next) {
 		writes += txn->writes;
 		appends += txn->appends;
 	}
 	code = control(db, writes ? CONTROL_BEGIN : CONTROL_BEGIN_READING);
 	if (code == SQLITE_OK)
 		code = reserve(db, appends);
-	for (struct store_txn *txn = batch; txn && code == SQLITE_OK; txn = txn->next)
-		code = run_txn(db, txn);
+	for (struct store_txn *txn = batch; txn && code == SQLITE_OK; txn = txn->next) {
+		if (!only_readers || !txn->writes)
+			code = run_txn(db, txn);
+	}
 	return code == SQLITE_OK ? control(db, CONTROL_COMMIT) : code;
 }
 
-int sqlite_run(void *state, struct store_txn *batch)
+/* -- after a fault
+ * ---------------------------------------------------------------------------------- */
+
+/*
+ * A commit whose sync failed still stands in the log, where whoever opens it next would find it,
+ * though it was said to be lost. Another one, which need not be durable, is written over its
+ * beginning.
+ */
+static void bury(struct sqlite_db *db)
 {
-	struct sqlite_db *db = state;
-	int code = run_all(db, batch), rc;
+	if (sqlite_run_sql(db, "PRAGMA synchronous=OFF"))
+		return;
+	reserve_to(db, db->reserved_seq + 1);
+	sqlite_sync_as_asked(db);
+}
+
+/* A log that could not grow is as good as before; after any other fault nobody knows. */
+static void distrust(struct sqlite_db *db, int code)
+{
+	if ((code & 0xff) != SQLITE_FULL) {
+		db->doubt = true;
+		bury(db);
+	}
+	db->reserved_seq = db->next_seq; /* what was reserved was undone */
+}
+
+/*
+ * The log may hold pages that the kernel believes to be written: what is in it moves to the
+ * database, and it starts anew.
+ */
+static int recover(struct sqlite_db *db)
+{
+	int code;
+
+	if (!db->doubt)
+		return 0;
+	code = sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	if (code != SQLITE_OK)
+		return sqlite_fault(db->handle, code);
+	db->doubt = false;
+	return 0;
+}
+
+static bool has_writes(const struct store_txn *batch)
+{
+	while (batch && !batch->writes)
+		batch = batch->next;
+	return batch != NULL;
+}
+
+static int run_or_undo(struct sqlite_db *db, struct store_txn *batch, bool only_readers)
+{
+	int code = run_all(db, batch, only_readers), rc;
 
 	if (code == SQLITE_OK)
 		return 0;
 	rc = sqlite_fault(db->handle, code);
 	if (!sqlite3_get_autocommit(db->handle))
 		control(db, CONTROL_ROLLBACK);
+	if (!only_readers && has_writes(batch))
+		distrust(db, code);
+	return rc;
+}
+
+/* Writes are answered with the fault; reads have another chance. */
+static void answer_fault(struct sqlite_db *db, struct store_txn *batch, int fault)
+{
+	int rc;
+
+	for (struct store_txn *txn = batch; txn; txn = txn->next)
+		store_forget(txn);
+	rc = run_or_undo(db, batch, true);
+	for (struct store_txn *txn = batch; txn; txn = txn->next) {
+		if (txn->writes)
+			txn->result = fault;
+		else if (rc)
+			txn->result = rc;
+	}
+}
+
+int sqlite_run(void *state, struct store_txn *batch)
+{
+	struct sqlite_db *db = state;
+	int rc = has_writes(batch) ? recover(db) : 0;
+
+	if (!rc)
+		rc = run_or_undo(db, batch, false);
+	if (rc)
+		answer_fault(db, batch, rc);
 	return rc;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What concerns the file: its lock, its schema, what survives, and what follows a fault of the
- * disk. */
+/* What concerns the file: its lock, its schema, what survives. */
 #include "storage/drivers/sqlite.h"
 
 #include <errno.h>
@@ -9,129 +8,6 @@
 #include "fixture.h"
 
 #define ANN SLICE("ann@example.org")
-
-/* -- a file system whose writes or syncs fail on demand -------------------------------------------
- */
-
-static int fail_write, fail_sync; /* the SQLite code to fail with, or 0 */
-
-struct shim_file {
-	sqlite3_file base;
-	sqlite3_file *real; /* behind this one */
-};
-
-static sqlite3_file *real_of(sqlite3_file *file)
-{
-	return container_of(file, struct shim_file, base)->real;
-}
-
-static int shim_close(sqlite3_file *file)
-{
-	return real_of(file)->pMethods->xClose(real_of(file));
-}
-
-static int shim_read(sqlite3_file *file, void *bytes, int len, sqlite3_int64 at)
-{
-	return real_of(file)->pMethods->xRead(real_of(file), bytes, len, at);
-}
-
-static int shim_write(sqlite3_file *file, const void *bytes, int len, sqlite3_int64 at)
-{
-	return fail_write ? fail_write
-			  : real_of(file)->pMethods->xWrite(real_of(file), bytes, len, at);
-}
-
-static int shim_truncate(sqlite3_file *file, sqlite3_int64 size)
-{
-	return real_of(file)->pMethods->xTruncate(real_of(file), size);
-}
-
-static int shim_sync(sqlite3_file *file, int flags)
-{
-	return fail_sync ? fail_sync : real_of(file)->pMethods->xSync(real_of(file), flags);
-}
-
-static int shim_size(sqlite3_file *file, sqlite3_int64 *size)
-{
-	return real_of(file)->pMethods->xFileSize(real_of(file), size);
-}
-
-static int shim_lock(sqlite3_file *file, int lock)
-{
-	return real_of(file)->pMethods->xLock(real_of(file), lock);
-}
-
-static int shim_unlock(sqlite3_file *file, int lock)
-{
-	return real_of(file)->pMethods->xUnlock(real_of(file), lock);
-}
-
-static int shim_reserved(sqlite3_file *file, int *reserved)
-{
-	return real_of(file)->pMethods->xCheckReservedLock(real_of(file), reserved);
-}
-
-static int shim_control(sqlite3_file *file, int op, void *arg)
-{
-	return real_of(file)->pMethods->xFileControl(real_of(file), op, arg);
-}
-
-static int shim_sector(sqlite3_file *file)
-{
-	return real_of(file)->pMethods->xSectorSize(real_of(file));
-}
-
-static int shim_traits(sqlite3_file *file)
-{
-	return real_of(file)->pMethods->xDeviceCharacteristics(real_of(file));
-}
-
-/* Version 1: without shared memory, which an exclusive lock must not need. */
-static const sqlite3_io_methods shim_methods = {
-	.iVersion = 1,
-	.xClose = shim_close,
-	.xRead = shim_read,
-	.xWrite = shim_write,
-	.xTruncate = shim_truncate,
-	.xSync = shim_sync,
-	.xFileSize = shim_size,
-	.xLock = shim_lock,
-	.xUnlock = shim_unlock,
-	.xCheckReservedLock = shim_reserved,
-	.xFileControl = shim_control,
-	.xSectorSize = shim_sector,
-	.xDeviceCharacteristics = shim_traits,
-};
-
-static int shim_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
-		     int *out_flags)
-{
-	sqlite3_vfs *real_vfs = vfs->pAppData;
-	struct shim_file *shim = container_of(file, struct shim_file, base);
-	int code;
-
-	shim->base.pMethods = NULL;
-	shim->real = (sqlite3_file *)(shim + 1);
-	code = real_vfs->xOpen(real_vfs, name, shim->real, flags, out_flags);
-	if (code == SQLITE_OK)
-		shim->base.pMethods = &shim_methods;
-	return code;
-}
-
-/* The shim becomes the file system that is used when none is named. */
-static sqlite3_vfs *shim_install(void)
-{
-	sqlite3_vfs *real = sqlite3_vfs_find(NULL);
-	sqlite3_vfs *shim = mem_alloc(MEM_OTHER, sizeof(*shim));
-
-	*shim = *real;
-	shim->zName = "shim";
-	shim->pAppData = real;
-	shim->szOsFile = (int)sizeof(struct shim_file) + real->szOsFile;
-	shim->xOpen = shim_open;
-	sqlite3_vfs_register(shim, 1);
-	return shim;
-}
 
 /* -- tests
  * ------------------------------------------------------------------------------------------ */
@@ -282,37 +158,6 @@ static void says_what_is_wrong_with_the_place(void **state)
 	buf_fini(&why);
 }
 
-static void answers_a_fault_and_works_again(struct fixture *fixture, int *which, int code,
-					    int expected)
-{
-	run(fixture, put_txn("before"));
-	*which = code;
-	assert_int_equal(run(fixture, put_txn("lost"))->result, expected);
-	assert_true(run(fixture, put_txn("lost"))->result < 0);
-	*which = 0;
-	assert_int_equal(run(fixture, put_txn("after"))->result, 0);
-	run(fixture, list_txn());
-	assert_non_null(strstr(buf_text(&fixture->answers[0].ops[0]), "after=1;before=1;"));
-	reopen(fixture);
-	run(fixture, list_txn());
-	assert_non_null(strstr(buf_text(&fixture->answers[0].ops[0]), "after=1;before=1;"));
-}
-
-static void answers_a_full_disk_and_works_again(void **state)
-{
-	answers_a_fault_and_works_again(*state, &fail_write, SQLITE_FULL, -ENOSPC);
-}
-
-static void answers_a_failed_write_and_works_again(void **state)
-{
-	answers_a_fault_and_works_again(*state, &fail_write, SQLITE_IOERR_WRITE, -EIO);
-}
-
-static void answers_a_failed_sync_and_works_again(void **state)
-{
-	answers_a_fault_and_works_again(*state, &fail_sync, SQLITE_IOERR_FSYNC, -EIO);
-}
-
 /* -- kill -9
  * ---------------------------------------------------------------------------------------- */
 
@@ -414,18 +259,10 @@ int main(void)
 		FILE_TEST(refuses_a_newer_schema),
 		FILE_TEST(refuses_a_file_that_is_no_database),
 		FILE_TEST(says_what_is_wrong_with_the_place),
-		FILE_TEST(answers_a_full_disk_and_works_again),
-		FILE_TEST(answers_a_failed_write_and_works_again),
-		FILE_TEST(answers_a_failed_sync_and_works_again),
 		FILE_TEST(keeps_what_it_answered_when_killed_at_full),
 		FILE_TEST(keeps_what_it_answered_when_killed_at_process),
 	};
-	sqlite3_vfs *shim = shim_install();
-	int rc;
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	rc = cmocka_run_group_tests(tests, NULL, NULL);
-	sqlite3_vfs_unregister(shim);
-	mem_free(shim);
-	return rc;
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
