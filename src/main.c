@@ -43,6 +43,10 @@ static const struct verb verbs[] = {
 	 "jackdaw import jabberd2-config /etc/jabberd2 > jackdaw.toml", 0, verb_convert_jabberd2,
 	 NULL},
 
+	{"backup", "FILE", "copies the database, all that must not be lost, into a new file",
+	 "jackdaw backup /var/backups/jackdaw-monday.db", ASK | VERB_NAME, verb_backup, NULL},
+	{"restore", "FILE", "puts a backup in the place of a stopped server's database",
+	 "jackdaw restore /var/backups/jackdaw-monday.db", ASK, verb_restore, NULL},
 	{"status", "", "says how the server is: parts, sessions, queues", "jackdaw status --json",
 	 ASK | VERB_NAME, verb_control, NULL},
 	{"memory", "", "says who holds what, in bytes", "jackdaw memory", ASK | VERB_NAME,

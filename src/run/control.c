@@ -4,12 +4,15 @@
 #include "run/control.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/mem.h"
 #include "component/accounts.h"
+#include "component/backup.h"
 #include "component/component.h"
 #include "ctl/client.h"
 #include "run/deployment.h"
@@ -119,6 +122,7 @@ struct command {
 	const char *words[COMMAND_WORDS_MAX];
 	size_t count;
 	bool json;
+	bool undo; /* ^C must not leave what is half done */
 	const struct input *input;
 };
 
@@ -178,10 +182,12 @@ static int run_command(struct process *process, struct command *command)
 	struct ctl_sink sink;
 	struct accounts *accounts;
 	struct user_imports *imports;
+	struct backup *backup;
 	int rc;
 
 	process->ctl = ctl_new(process->workers[0]->mio);
 	accounts = accounts_new(process->ctl, process);
+	backup = backup_new(process->ctl, process);
 	imports = user_imports_new(process->ctl, process);
 	terminal_init(&terminal, process->host, command->input, &sink);
 	terminal.ctl = process->ctl;
@@ -191,7 +197,14 @@ static int run_command(struct process *process, struct command *command)
 	ctl_free(&process->ctl);
 	user_imports_free(&imports);
 	accounts_free(&accounts);
+	backup_free(&backup);
 	return rc ? EXIT_PROBLEM : terminal.code;
+}
+
+/* What is half done is undone, as in a server that stops. */
+static void interrupted(int number, void *arg)
+{
+	mio_host_stop(arg);
 }
 
 static int run_stopped(struct deployment *deployment, struct command *command)
@@ -214,7 +227,9 @@ static int run_stopped(struct deployment *deployment, struct command *command)
 	int rc;
 
 	umask(077);
-	rc = deployment_make_dir(deployment, &why);
+	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a full disk */
+	rc = command->undo ? mio_host_signals(host, interrupted, host) : 0;
+	rc = rc ? rc : deployment_make_dir(deployment, &why);
 	rc = rc ? rc : process_start(&options, &process, &why);
 	if (rc)
 		fprintf(stderr, "jackdaw: %s\n", buf_text(&why));
@@ -295,6 +310,34 @@ int verb_account(const struct cli *cli)
 
 	input_text(&nothing, SLICE(""));
 	set_command(cli, &command, &name, &nothing);
+	return act(cli, &command, true);
+}
+
+/* The file is of the machine where the server runs, but named from here. */
+int verb_backup(const struct cli *cli)
+{
+	AUTO(buf_fini) struct buf name = {0};
+	AUTO(buf_fini) struct buf path = {0};
+	struct command command;
+	struct input nothing;
+	char here[PATH_MAX];
+
+	if (cli->count != 1 || !*cli->words[0]) {
+		fprintf(stderr, "jackdaw: backup wants one file\n");
+		return EXIT_USAGE;
+	}
+	if (*cli->words[0] != '/') {
+		if (!getcwd(here, sizeof(here))) {
+			fprintf(stderr, "jackdaw: where we are: %s\n", strerror(errno));
+			return EXIT_PROBLEM;
+		}
+		buf_printf(&path, "%s/", here);
+	}
+	buf_append_text(&path, cli->words[0]);
+	input_text(&nothing, SLICE(""));
+	set_command(cli, &command, &name, &nothing);
+	command.words[command.count - 1] = buf_text(&path);
+	command.undo = true;
 	return act(cli, &command, true);
 }
 

@@ -214,13 +214,20 @@ static int own_secrets(struct deployment *deployment, struct mio_host *host, str
 	return 0;
 }
 
-int deployment_own(struct deployment *deployment, struct mio_host *host, const char *const *locks,
-		   struct buf *why)
+int deployment_lock(struct deployment *deployment, const char *const *locks, struct buf *why)
 {
 	int rc = deployment_make_dir(deployment, why);
 
 	for (; !rc && *locks; locks++)
 		rc = take_lock(deployment, *locks, why);
+	return rc;
+}
+
+int deployment_own(struct deployment *deployment, struct mio_host *host, const char *const *locks,
+		   struct buf *why)
+{
+	int rc = deployment_lock(deployment, locks, why);
+
 	return rc ? rc : own_secrets(deployment, host, why);
 }
 

@@ -21,7 +21,9 @@ struct deployment {
 
 /* Reads the settings of --config or --demo. A fault has its line in *why. */
 int deployment_load(struct deployment *deployment, const struct cli *cli, struct buf *why);
-/* Makes data.dir, takes the locks (NULL-terminated), reads or makes the secrets. */
+/* Makes data.dir and takes the locks (NULL-terminated). */
+int deployment_lock(struct deployment *deployment, const char *const *locks, struct buf *why);
+/* The same, and reads or makes the secrets. */
 int deployment_own(struct deployment *deployment, struct mio_host *host, const char *const *locks,
 		   struct buf *why);
 int deployment_make_dir(const struct deployment *deployment, struct buf *why);

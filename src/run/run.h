@@ -45,6 +45,8 @@ int verb_serve(const struct cli *cli); /* "run": everything in one process; or t
 					  verb names */
 int verb_control(const struct cli *cli);    /* asks the running server */
 int verb_account(const struct cli *cli);    /* the same, or the stopped server's storage */
+int verb_backup(const struct cli *cli);	    /* the same, FILE as seen from here */
+int verb_restore(const struct cli *cli);    /* on a stopped server only */
 int verb_password(const struct cli *cli);   /* the same with a password */
 int verb_import(const struct cli *cli);	    /* the same with a file */
 int verb_import_jabberd2(const struct cli *cli); /* users of jabberd2's databases */

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "c2s/c2s.h"
 #include "component/accounts.h"
+#include "component/backup.h"
 #include "component/component.h"
 #include "component/tls.h"
 #include "ctl/ctl.h"
@@ -63,6 +64,7 @@ struct serving {
 	struct process *process;
 	struct accounts *accounts;
 	struct user_imports *imports;
+	struct backup *backup;
 	struct demo *demo; /* NULL: not asked for */
 };
 
@@ -202,6 +204,7 @@ static int open_control(struct serving *serving, struct buf *why)
 	process->ctl = ctl_new(process->workers[0]->mio);
 	serving->accounts = accounts_new(process->ctl, process);
 	serving->imports = user_imports_new(process->ctl, process);
+	serving->backup = backup_new(process->ctl, process);
 	status_commands(process->ctl, process);
 	for (const struct component *const *at = process->components; *at; at++) {
 		if ((*at)->commands)
@@ -264,6 +267,7 @@ static void end(struct serving *serving)
 		ctl_free(&serving->process->ctl);
 	user_imports_free(&serving->imports);
 	accounts_free(&serving->accounts);
+	backup_free(&serving->backup);
 	process_free(&serving->process);
 	demo_free(&serving->demo);
 	tls_store_free(&serving->tls);

@@ -95,6 +95,9 @@ struct storage_driver {
 	 */
 	int (*copy)(void *db, const char *path, struct store_copied *copied);
 	void (*copy_stop)(void *db); /* none under way is fine */
+	/* storage_restore(); NULL: there is no file. */
+	int (*restore)(const struct storage_place *place, const struct storage_restore *restore,
+		       struct buf *kept, struct buf *why);
 };
 
 extern const struct storage_driver storage_sqlite, storage_memory;

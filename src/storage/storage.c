@@ -105,31 +105,43 @@ static void run_batch(void *state, struct mio_job *jobs)
 		run_copy(state, txn);
 }
 
-int storage_open(struct mio_host *host, const struct storage_options *options, struct storage **out,
-		 struct buf *why)
+/* The driver of the url, or NULL with a line; *path is what is behind the colon, within the data
+ * directory. */
+static const struct storage_driver *find_place(const struct storage_options *options,
+					       struct buf *path, struct buf *why)
 {
 	const char *rest = NULL;
 	const struct storage_driver *driver = find_driver(options->url, &rest);
-	struct storage *storage;
-	int rc;
 
 	if (!driver) {
 		buf_printf(why, "%s: no such storage, \"sqlite:FILE\" or \"memory:\" is wanted",
 			   options->url);
+		return NULL;
+	}
+	if (*rest && *rest != '/' && options->dir && *options->dir)
+		buf_printf(path, "%s/", options->dir);
+	buf_append_text(path, rest);
+	return driver;
+}
+
+int storage_open(struct mio_host *host, const struct storage_options *options, struct storage **out,
+		 struct buf *why)
+{
+	struct storage *storage = mem_zalloc(MEM_STORAGE, sizeof(*storage));
+	int rc;
+
+	storage->driver = find_place(options, &storage->path, why);
+	if (!storage->driver) {
+		mem_free(storage);
 		return -EINVAL;
 	}
-	storage = mem_zalloc(MEM_STORAGE, sizeof(*storage));
-	storage->driver = driver;
-	storage->db = mem_zalloc(MEM_STORAGE, driver->size);
+	storage->db = mem_zalloc(MEM_STORAGE, storage->driver->size);
 	pthread_mutex_init(&storage->lock, NULL);
 	list_init(&storage->under_way);
-	if (*rest && *rest != '/' && options->dir && *options->dir)
-		buf_printf(&storage->path, "%s/", options->dir);
-	buf_append_text(&storage->path, rest);
 	storage->place = (struct storage_place){
 		.host = host, .path = buf_text(&storage->path), .durability = options->durability};
 	/* Before the thread exists, so that what is wrong is said early. */
-	rc = driver->open(storage->db, &storage->place, why);
+	rc = storage->driver->open(storage->db, &storage->place, why);
 	if (rc) {
 		storage_close(&storage);
 		return rc;
@@ -137,6 +149,21 @@ int storage_open(struct mio_host *host, const struct storage_options *options, s
 	storage->thread = mio_driver_new(host, "storage", 1, BATCH_MAX, run_batch, storage);
 	*out = storage;
 	return 0;
+}
+
+int storage_restore(struct mio_host *host, const struct storage_options *options,
+		    const struct storage_restore *restore, struct buf *kept, struct buf *why)
+{
+	AUTO(buf_fini) struct buf path = {0};
+	const struct storage_driver *driver = find_place(options, &path, why);
+	const struct storage_place place = {.host = host, .path = buf_text(&path)};
+
+	if (!driver)
+		return -EINVAL;
+	if (driver->restore)
+		return driver->restore(&place, restore, kept, why);
+	buf_printf(why, "storage.url: %s: has no file that could be restored", options->url);
+	return -EINVAL;
 }
 
 void storage_close(struct storage **taken)

@@ -120,6 +120,24 @@ struct store_copied {
 
 struct store_copied store_copied(const struct store_txn *txn);
 
+/*
+ * Puts a copy in the place of the database of a server that is stopped. The file is checked first; the old database is
+ * kept beside it, its path in *kept (nothing: there was none). Returns 0 or a fault with one line in *why: all is as it
+ * was then. Blocks.
+ */
+struct storage_restore {
+	const char *file;
+	bool (*goes_on)(void *arg, const char *what, unsigned percent); /* often; false ends it; may be NULL */
+	void *arg;
+};
+
+int storage_restore(struct mio_host *host, const struct storage_options *options, const struct storage_restore *restore,
+		    struct buf *kept, struct buf *why);
+
+/* For files that a copy goes to: what is in one is durable; the name of one is. Return 0 or a fault, and block. */
+int storage_sync_file(int fd);
+int storage_sync_name(const char *path);
+
 unsigned storage_waiting(const struct storage *storage); /* transactions queued; any thread */
 uint64_t storage_batches(const struct storage *storage); /* batches run so far, each with one commit; any thread */
 const char *storage_name(const struct storage *storage); /* "sqlite", "memory" */

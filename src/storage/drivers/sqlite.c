@@ -18,7 +18,7 @@ static const char *const upgrades[] = {
 	" value BLOB NOT NULL, PRIMARY KEY (store, owner, seq)) WITHOUT ROWID;"
 	"CREATE TABLE sequence (next INTEGER NOT NULL);"
 	"INSERT INTO sequence VALUES (1)",
-	"PRAGMA application_id=" SQLITE_APPLICATION,
+	"PRAGMA application_id=0x4a61636b", /* SQLITE_APPLICATION_ID */
 };
 
 /*
@@ -74,6 +74,11 @@ static int read_number(struct sqlite_db *db, const char *sql, int64_t *number)
 		*number = sqlite3_column_int64(statement, 0);
 	sqlite3_finalize(statement);
 	return code == SQLITE_ROW ? 0 : sqlite_fault(db->handle, code);
+}
+
+unsigned sqlite_version(void)
+{
+	return countof(upgrades);
 }
 
 static int upgrade_from(struct sqlite_db *db, int64_t version)
@@ -201,4 +206,5 @@ const struct storage_driver storage_sqlite = {
 	.run = sqlite_run,
 	.copy = sqlite_copy,
 	.copy_stop = sqlite_copy_stop,
+	.restore = sqlite_restore,
 };

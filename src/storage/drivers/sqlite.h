@@ -5,7 +5,8 @@
 #include <sqlite3.h>
 #include "storage/driver.h"
 
-#define SQLITE_APPLICATION "0x4a61636b" /* "Jack": says whose file it is */
+/* "Jack": says whose file it is, from the second version of the schema on. */
+enum { SQLITE_APPLICATION_ID = 0x4a61636b, SQLITE_FIRST_VERSION = 1 };
 
 enum sqlite_control {
 	CONTROL_BEGIN,
@@ -35,12 +36,15 @@ struct sqlite_db {
 int sqlite_fault(sqlite3 *handle, int code); /* the errno of a result code, negative */
 int sqlite_open_file(struct sqlite_db *db, const struct storage_place *place, const char *path,
 		     struct buf *why);
+unsigned sqlite_version(void); /* of our schema */
 int sqlite_run_sql(struct sqlite_db *db, const char *sql);
 int sqlite_sync_as_asked(struct sqlite_db *db); /* how durable a commit is */
 void sqlite_close(void *state);
 int sqlite_run(void *state, struct store_txn *batch);
 int sqlite_copy(void *state, const char *path, struct store_copied *copied);
 void sqlite_copy_stop(void *state);
+int sqlite_restore(const struct storage_place *place, const struct storage_restore *restore,
+		   struct buf *kept, struct buf *why);
 /* pages: of this step; -1: all */
 int sqlite_copy_pages(struct sqlite_db *db, const char *path, int pages,
 		      struct store_copied *copied);

@@ -91,7 +91,7 @@ static void version_1_is_upgraded_and_keeps_its_rows(void **state)
 	check_rows(fixture);
 	storage_close(&fixture->storage);
 	assert_true(ask(fixture, "PRAGMA user_version") > 1);
-	assert_int_equal(ask(fixture, "PRAGMA application_id"), strtol(SQLITE_APPLICATION, NULL, 16));
+	assert_int_equal(ask(fixture, "PRAGMA application_id"), SQLITE_APPLICATION_ID);
 }
 
 /* Every write and every sync of the start fails once, with all that follow. */

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* restore: a backup in the place of a stopped server's database. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "ctl/ctl.h"
+#include "mio/mio.h"
+#include "run/deployment.h"
+#include "run/run.h"
+#include "storage/storage.h"
+
+enum { TERMINAL_MS = 200, LINE_MS = 10000 };
+
+struct progress {
+	struct mio_host *clock;
+	bool is_terminal;
+	int64_t told_ms;
+};
+
+static void hold_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a full disk */
+}
+
+/* Those that are held. */
+static bool is_signalled(void)
+{
+	sigset_t set;
+
+	sigpending(&set);
+	return sigismember(&set, SIGTERM) || sigismember(&set, SIGINT) || sigismember(&set, SIGHUP);
+}
+
+static bool goes_on(void *arg, const char *what, unsigned percent)
+{
+	struct progress *progress = arg;
+	int64_t now_ms = mio_host_now_ms(progress->clock);
+
+	if (now_ms - progress->told_ms < (progress->is_terminal ? TERMINAL_MS : LINE_MS))
+		return !is_signalled();
+	progress->told_ms = now_ms;
+	fputs(progress->is_terminal ? "\r\033[K" : "jackdaw: ", stderr);
+	fprintf(stderr, "the backup is being %s", what);
+	if (percent)
+		fprintf(stderr, ", %u%%", percent);
+	if (!progress->is_terminal)
+		fputc('\n', stderr);
+	return !is_signalled();
+}
+
+static void say_done(const struct cli *cli, struct buf *kept)
+{
+	AUTO(buf_fini) struct buf json = {0};
+	const char *file = cli->words[0];
+
+	if (cli->json) {
+		buf_append_text(&json, "{\"file\": ");
+		ctl_json_text(&json, slice_of(file));
+		buf_append_text(&json, ", \"kept\": ");
+		if (buf_used(kept))
+			ctl_json_text(&json, buf_slice(kept));
+		else
+			buf_append_text(&json, "null");
+		printf("%s}\n", buf_text(&json));
+		return;
+	}
+	printf("%s: restored\n", file);
+	if (buf_used(kept))
+		printf("%s: the database that was there before; remove it when all is well\n",
+		       buf_text(kept));
+}
+
+static int restore(const struct deployment *deployment, const struct cli *cli,
+		   struct mio_host *host, struct buf *why)
+{
+	const struct storage_options options = {.url = deployment->settings.storage.url,
+						.dir = deployment->settings.data.dir};
+	struct progress progress = {.clock = host,
+				    .is_terminal = isatty(STDERR_FILENO),
+				    .told_ms = mio_host_now_ms(host)};
+	const struct storage_restore wanted = {
+		.file = cli->words[0], .goes_on = goes_on, .arg = &progress};
+	AUTO(buf_fini) struct buf kept = {0};
+	int rc = storage_restore(host, &options, &wanted, &kept, why);
+
+	if (progress.is_terminal)
+		fputs("\r\033[K", stderr);
+	if (!rc)
+		say_done(cli, &kept);
+	return rc;
+}
+
+int verb_restore(const struct cli *cli)
+{
+	/* Of whoever opens the database. */
+	static const char *const locks[] = {"run", "sm", NULL};
+	struct deployment deployment = {.lock_count = 0};
+	struct mio_host *host;
+	AUTO(buf_fini) struct buf why = {0};
+	int rc;
+
+	if (cli->count != 1) {
+		fprintf(stderr, "jackdaw: restore wants one file\n");
+		return EXIT_USAGE;
+	}
+	hold_signals();
+	umask(077);
+	host = mio_host_new("restore");
+	rc = deployment_load(&deployment, cli, &why);
+	rc = rc ? rc : deployment_lock(&deployment, locks, &why);
+	rc = rc ? rc : restore(&deployment, cli, host, &why);
+	if (rc)
+		fprintf(stderr, "jackdaw: %s\n", buf_text(&why));
+	deployment_fini(&deployment);
+	mio_host_free(&host);
+	return rc ? EXIT_PROBLEM : EXIT_OK;
+}
