@@ -23,6 +23,8 @@ struct offline {
 
 struct offline_user {
 	uint64_t count;	   /* stored, or on their way there */
+	uint64_t given_to; /* the sequence number up to which they were given */
+	bool untrimmed;	   /* and could not be deleted */
 	bool giving;	   /* they are being read and given */
 	uint64_t *waiting; /* tokens of what arrived since */
 	unsigned waiting_count;
@@ -51,7 +53,8 @@ static int store(void *state, const struct sm_event *event)
 	const struct offline *offline = state;
 	struct offline_user *user = state_of(event->user);
 	const struct stanza *stanza = event->stanza;
-	struct sm_commit commit = {.committed = stored, .state = state, .loose = true};
+	struct sm_commit commit = {
+		.committed = stored, .state = state, .stale = true, .loose = true};
 
 	if (stanza_find(stanza, NS_CLIENT, "body") < 0)
 		return 0;
@@ -91,12 +94,17 @@ static bool give(const struct offline *offline, struct user *user, const struct 
 	return delivery_message(user, stanza);
 }
 
-static void trim(struct user *user, uint64_t up_to)
+static void trimmed(void *state, struct user *user, const struct store_txn *txn, int result)
+{
+	state_of(user)->untrimmed = result < 0;
+}
+
+static void trim(struct user *user)
 {
 	struct store_txn *txn = store_txn_new();
 
-	store_trim(txn, STORE_OFFLINE, jid_user(user->jid), up_to);
-	sm_store(user, &txn, NULL, NULL);
+	store_trim(txn, STORE_OFFLINE, jid_user(user->jid), state_of(user)->given_to);
+	sm_store(user, &txn, trimmed, NULL);
 }
 
 static void read(void *state, struct user *user, const struct store_txn *txn, int result)
@@ -106,12 +114,15 @@ static void read(void *state, struct user *user, const struct store_txn *txn, in
 	size_t count = 0, given = 0;
 	const struct store_row *rows = result == 0 ? store_rows(txn, 0, &count) : NULL;
 
-	while (given < count && give(offline, user, &rows[given]))
+	while (given < count &&
+	       (rows[given].seq <= own->given_to || give(offline, user, &rows[given])))
 		given++;
 	if (result == 0)
 		own->count = count - given;
-	if (given)
-		trim(user, rows[given - 1].seq);
+	if (given) {
+		own->given_to = rows[given - 1].seq;
+		trim(user);
+	}
 	own->giving = false;
 	release_waiting(offline->sm, own);
 }
@@ -123,7 +134,8 @@ static int came(void *state, const struct sm_event *event)
 	struct store_txn *txn;
 
 	if (event->stanza->to || event->stanza->type != STANZA_NONE ||
-	    !presence_takes_messages(event->session) || user->count == 0 || user->giving)
+	    !presence_takes_messages(event->session) || user->giving ||
+	    (user->count == 0 && !user->untrimmed))
 		return SM_PASS;
 	user->giving = true;
 	txn = store_txn_new();

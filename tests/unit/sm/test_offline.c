@@ -130,6 +130,46 @@ static void takes_only_so_many(void **state)
 	room_expect(room, "romeo@localhost/a", "<service-unavailable");
 }
 
+/* However many were refused: only what is kept counts. */
+static void what_a_full_disk_refused_takes_no_place(void **state)
+{
+	struct room *room = *state;
+
+	two_people(room);
+	room_disk_full(room, true);
+	for (unsigned at = 0; at < 1010; at++) {
+		room_send(room, "romeo@localhost/a", TO_JULIET("x"));
+		room_expect(room, "romeo@localhost/a", "<resource-constraint");
+	}
+	room_disk_full(room, false);
+	room_send(room, "romeo@localhost/a", TO_JULIET("kept"));
+	room_expect_nothing(room, "romeo@localhost/a");
+	room_login(room, "juliet@localhost/b");
+	room_send(room, "juliet@localhost/b", "<presence/>");
+	room_expect_among(room, "juliet@localhost/b", "<body>kept</body>");
+}
+
+static void what_was_given_and_could_not_be_deleted_is_not_given_again(void **state)
+{
+	struct room *room = *state;
+
+	two_people(room);
+	room_send(room, "romeo@localhost/a", TO_JULIET("one"));
+	room_login(room, "juliet@localhost/b");
+	room_disk_full(room, true);
+	room_send(room, "juliet@localhost/b", "<presence/>");
+	room_expect_among(room, "juliet@localhost/b", "<body>one</body>");
+	room_send(room, "juliet@localhost/b", "<presence><show>away</show></presence>");
+	room_expect_none_with(room, "juliet@localhost/b", "<body>");
+	room_disk_full(room, false);
+	room_send(room, "juliet@localhost/b", "<presence/>");
+	room_expect_none_with(room, "juliet@localhost/b", "<body>");
+	room_restart(room);
+	room_login(room, "juliet@localhost/b");
+	room_send(room, "juliet@localhost/b", "<presence/>");
+	room_expect_none_with(room, "juliet@localhost/b", "<body>");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -140,6 +180,11 @@ int main(void)
 						room_close),
 		cmocka_unit_test_setup_teardown(stores_only_what_has_a_body, room_open, room_close),
 		cmocka_unit_test_setup_teardown(takes_only_so_many, room_open_one, room_close),
+		cmocka_unit_test_setup_teardown(what_a_full_disk_refused_takes_no_place,
+						room_open_one, room_close),
+		cmocka_unit_test_setup_teardown(
+			what_was_given_and_could_not_be_deleted_is_not_given_again, room_open_one,
+			room_close),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
