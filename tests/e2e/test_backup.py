@@ -10,9 +10,9 @@ import subprocess
 import threading
 import time
 
-from harness import BINARY, Deployment, Raw, body, scenarios
+from harness import BINARY, Deployment, Raw, body, mount_as_root, scenarios
 
-RATE, AWAY = 500, 20
+RATE, AWAY = 500, 10
 
 
 def _file(deployment, name='backup.db'):
@@ -89,11 +89,11 @@ class Load:
         return max((took for at, took in self.pauses if begin <= at <= end), default=0)
 
 
-def _fill(deployment):
-    """Some 60 MB that a backup has to copy, as an import of old mail would."""
+def _fill(deployment, rows=2000):
+    """So much that a backup has something to copy: 4 MB for 1000."""
     with sqlite3.connect(f'{deployment.dir}/data/jackdaw.db') as database:
         database.executemany('INSERT INTO keyed VALUES (2, ?, ?, ?)',
-                             ((f'old{n}@localhost'.encode(), b'x', os.urandom(3000)) for n in range(15000)))
+                             ((f'old{n}@localhost'.encode(), b'x', os.urandom(3000)) for n in range(rows)))
     database.execute('PRAGMA wal_checkpoint(TRUNCATE)')
     database.close()
 
@@ -110,7 +110,7 @@ def _restored(deployment, file):
 def a_backup_under_load_has_what_was_acknowledged_before_it_began():
     with Deployment(extra='[limits]\nclient_rate = "off"\n') as deployment:
         deployment.import_users([('sender', 'secret')] + [(f'away{n}', 'secret') for n in range(AWAY)])
-        _fill(deployment)
+        _fill(deployment, 15000)
         deployment.start()
         load = Load(deployment)
         time.sleep(2)
@@ -152,7 +152,8 @@ def a_stopped_server_is_backed_up_and_restored():
         Raw(deployment.port).login('before', 'secret').close()
         deployment.processes['run'].stop()
         # The way back is the same.
-        deployment.command('restore', f'{deployment.dir}/data/{kept[0]}')
+        facts = json.loads(deployment.command('restore', f'{deployment.dir}/data/{kept[0]}', '--json').stdout)
+        assert 'before-restore' in facts['kept'], facts
         assert 'after@localhost' in deployment.command('user', 'list').stdout
 
 
@@ -256,7 +257,7 @@ def _interrupt(deployment, path):
 def an_interrupted_backup_leaves_nothing():
     with Deployment() as deployment:
         deployment.add_user('romeo', 'secret')
-        _fill(deployment)
+        _fill(deployment, 15000)
         _interrupt(deployment, _file(deployment, 'stopped.db'))
         deployment.start()
         _interrupt(deployment, _file(deployment, 'running.db'))
@@ -319,6 +320,7 @@ def a_backup_of_the_first_version_is_upgraded_by_the_next_start():
 
 
 if __name__ == '__main__':
+    mount_as_root()
     scenarios(a_backup_under_load_has_what_was_acknowledged_before_it_began, a_stopped_server_is_backed_up_and_restored,
               the_log_of_the_old_database_is_not_applied_to_the_restored_one, a_damaged_database_is_replaced_too,
               a_running_server_is_not_restored, parts_are_backed_up_by_who_has_the_database,
