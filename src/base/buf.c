@@ -15,6 +15,17 @@ int slice_compare(struct slice a, struct slice b)
 	return order ? order : a.len < b.len ? -1 : a.len > b.len;
 }
 
+struct slice slice_line(struct slice *rest)
+{
+	const char *end = rest->len ? memchr(rest->data, '\n', rest->len) : NULL;
+	struct slice line = {rest->data, end ? (size_t)(end - rest->data) : rest->len};
+	size_t used = line.len + (end ? 1 : 0);
+
+	rest->data += used;
+	rest->len -= used;
+	return line;
+}
+
 bool slice_to_u64(struct slice text, uint64_t *value)
 {
 	uint64_t number = 0;

@@ -38,6 +38,9 @@ int slice_compare(struct slice a, struct slice b);
 /* A whole non-negative decimal number. Returns false on anything else or overflow. */
 bool slice_to_u64(struct slice text, uint64_t *value);
 
+/* What stands before the next line end, or all; it is taken off the rest, the line end too. */
+struct slice slice_line(struct slice *rest);
+
 /* Compares secrets in a time that depends on the lengths only. */
 bool slice_equal_secret(struct slice a, struct slice b);
 

@@ -19,6 +19,7 @@ enum store_verb {
 	VERB_ADD,
 	VERB_NEED,
 	VERB_DEL,
+	VERB_DEL_UP_TO,
 	VERB_CLEAR,
 	VERB_APPEND,
 	VERB_TRIM, /* write */

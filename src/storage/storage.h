@@ -27,6 +27,8 @@ enum store {
 	STORE_SERVER,  /* keyed: owner ""; "shard-key", "fast-key" ... */
 	STORE_VCARD,   /* keyed: owner a bare JID, item "vCard", value the element */
 	STORE_PRIVATE, /* keyed: owner a bare JID, item "{namespace}name" of the element that is the value, XEP-0049 */
+	STORE_SESSION, /* keyed: owner a bare JID, item a resumption id; sessions that wait for the next start of the server */
+	STORE_ORIGIN,  /* keyed: which stanzas of a client's session are settled by what is stored; store_origin() */
 	STORES
 };
 
@@ -76,10 +78,19 @@ void store_put(struct store_txn *txn, enum store store, struct slice owner, stru
 void store_add(struct store_txn *txn, enum store store, struct slice owner, struct slice item, struct slice value);
 void store_need(struct store_txn *txn, enum store store, struct slice owner, struct slice item); /* only a check */
 void store_del(struct store_txn *txn, enum store store, struct slice owner, struct slice item); /* absent is fine */
+void store_del_up_to(struct store_txn *txn, enum store store, struct slice owner, struct slice item); /* items <= item */
 void store_clear(struct store_txn *txn, enum store store, struct slice owner); /* all rows of the owner */
+/*
+ * That everything here comes of the stanza number count of a session, of which all up to mark are settled. Once: a
+ * transaction with it that was committed before ends with STORE_EXISTS. The origins up to mark are forgotten.
+ */
+void store_origin(struct store_txn *txn, uint64_t session, uint32_t count, uint32_t mark);
+unsigned store_origins(struct store_txn *txn, uint64_t session); /* for store_origin_row() */
+void store_origins_clear(struct store_txn *txn, uint64_t session);
 /* To a log; session and count are the stanza's origin, 0: none. stamp_ms is its time. */
 unsigned store_append(struct store_txn *txn, enum store store, struct slice owner, int64_t stamp_ms, uint64_t session,
 		      uint32_t count, struct slice value);
+void store_drop(struct store_txn *txn, enum store store, struct slice owner, uint64_t seq);    /* one row of a log */
 void store_trim(struct store_txn *txn, enum store store, struct slice owner, uint64_t up_to); /* a log's rows <= up_to */
 unsigned store_count(struct store_txn *txn, enum store store, struct slice owner); /* rows[0].seq is the count */
 
@@ -102,6 +113,8 @@ struct store_row {
 
 /* The rows that operation number op read; *count of them. */
 const struct store_row *store_rows(const struct store_txn *txn, unsigned op, size_t *count);
+/* The count and the mark of a row of STORE_ORIGIN; false when it is none. */
+bool store_origin_row(const struct store_row *row, uint32_t *count, uint32_t *mark);
 
 /* -- a copy of all --------------------------------------------------------------------------------- */
 

@@ -3,6 +3,7 @@
 #include "storage/storage.h"
 
 #include <assert.h>
+#include <endian.h>
 #include "base/mem.h"
 #include "storage/driver.h"
 
@@ -162,6 +163,11 @@ void store_del(struct store_txn *txn, enum store store, struct slice owner, stru
 	add_keyed(txn, VERB_DEL, store, owner, item);
 }
 
+void store_del_up_to(struct store_txn *txn, enum store store, struct slice owner, struct slice item)
+{
+	add_keyed(txn, VERB_DEL_UP_TO, store, owner, item);
+}
+
 void store_clear(struct store_txn *txn, enum store store, struct slice owner)
 {
 	add_op(txn, VERB_CLEAR, store, owner);
@@ -200,6 +206,60 @@ void store_copy_stop(struct store_txn *txn)
 struct store_copied store_copied(const struct store_txn *txn)
 {
 	return txn->copied;
+}
+
+void store_drop(struct store_txn *txn, enum store store, struct slice owner, uint64_t seq)
+{
+	assert(store_is_log(store));
+	add_op(txn, VERB_DEL, store, owner)->number = seq;
+}
+
+/* -- origins: the owner is the session, the item the count, the value the mark, in big endian so that they sort -- */
+
+static struct slice session_owner(const uint64_t *big)
+{
+	return (struct slice){(const char *)big, sizeof(*big)};
+}
+
+static struct slice number_item(const uint32_t *big)
+{
+	return (struct slice){(const char *)big, sizeof(*big)};
+}
+
+void store_origin(struct store_txn *txn, uint64_t session, uint32_t count, uint32_t mark)
+{
+	uint64_t owner = htobe64(session);
+	uint32_t item = htobe32(count), value = htobe32(mark);
+
+	store_add(txn, STORE_ORIGIN, session_owner(&owner), number_item(&item), number_item(&value));
+	store_del_up_to(txn, STORE_ORIGIN, session_owner(&owner), number_item(&value));
+}
+
+unsigned store_origins(struct store_txn *txn, uint64_t session)
+{
+	uint64_t owner = htobe64(session);
+
+	return store_list(txn, STORE_ORIGIN, session_owner(&owner));
+}
+
+void store_origins_clear(struct store_txn *txn, uint64_t session)
+{
+	uint64_t owner = htobe64(session);
+
+	store_clear(txn, STORE_ORIGIN, session_owner(&owner));
+}
+
+bool store_origin_row(const struct store_row *row, uint32_t *count, uint32_t *mark)
+{
+	uint32_t big;
+
+	if (row->item.len != sizeof(big) || row->value.len != sizeof(big))
+		return false;
+	memcpy(&big, row->item.data, sizeof(big));
+	*count = be32toh(big);
+	memcpy(&big, row->value.data, sizeof(big));
+	*mark = be32toh(big);
+	return true;
 }
 
 void store_answer(struct store_txn *txn, struct store_op *op, const struct store_row *row)
