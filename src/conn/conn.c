@@ -103,7 +103,7 @@ static void start(struct conn *conn)
 	const struct conn_options *options = conn->options;
 
 	conn->tokens = options->burst > 0 ? options->burst : options->rate;
-	conn->tokens_ms = mio_now_ms(conn->env->mio);
+	conn->tokens_ms = conn->heard_ms = mio_now_ms(conn->env->mio);
 	conn_set_deadline(conn, options->login_ms);
 	conn->sx = sx_new(&conn->env->sx, &options->stream, &conn_sx_handler, conn);
 	sx_start(conn->sx);
@@ -199,6 +199,17 @@ void conn_pause(struct conn *conn, bool paused)
 	}
 	conn->unpause = true;
 	mio_defer(conn->env->mio, &conn->task);
+}
+
+void conn_hold(struct conn *conn, bool held)
+{
+	if (conn->phase != CONN_RUNNING)
+		return;
+	conn->unpause = !held;
+	if (held)
+		sx_pause(conn->sx, true);
+	else
+		mio_defer(conn->env->mio, &conn->task);
 }
 
 struct sx *conn_sx(struct conn *conn)

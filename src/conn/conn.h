@@ -22,7 +22,8 @@ struct mio *conn_env_mio(const struct conn_env *env);
 struct sx_env *conn_env_sx(struct conn_env *env);
 
 enum conn_end {
-	CONN_END_PEER,    /* closed by the peer, with or without </stream:stream> */
+	CONN_END_PEER,    /* closed with </stream:stream> from the peer */
+	CONN_END_GONE,    /* the peer closed the connection without it */
 	CONN_END_ERROR,   /* a stream error: sx_end_error() */
 	CONN_END_FAULT,   /* the socket failed; conn_fault() */
 	CONN_END_TIMEOUT, /* login or close took too long */
@@ -35,6 +36,7 @@ struct conn_handler {
 	void (*open)(void *owner, struct conn *conn);
 	void (*packet)(void *owner, struct conn *conn, struct nad **nad);
 	void (*drained)(void *owner, struct conn *conn); /* unsent bytes fell below out_low after conn_is_full() was true */
+	void (*written)(void *owner, struct conn *conn); /* after conn_tell_written(): the kernel took what it could */
 	/* Nothing follows. The connection is freed at the end of the turn; the owner forgets it now. */
 	void (*closed)(void *owner, struct conn *conn, enum conn_end end);
 };
@@ -66,7 +68,11 @@ int conn_fault(const struct conn *conn);
 
 size_t conn_unsent(const struct conn *conn);
 bool conn_is_full(const struct conn *conn);
+void conn_tell_written(struct conn *conn); /* of the next write, by written() */
+int64_t conn_heard_ms(const struct conn *conn); /* when bytes came last */
 void conn_pause(struct conn *conn, bool paused); /* reads nothing more from this peer for now */
+/* Parses nothing more for now, and reads but little: its end is still noticed. It parses on at the end of a turn. */
+void conn_hold(struct conn *conn, bool held);
 
 /* Closes with </stream:stream> (and error, unless SX_ERROR_NONE), waits a few seconds for the peer, then ends. */
 void conn_close(struct conn *conn, enum sx_error error, const char *text);

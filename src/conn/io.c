@@ -22,6 +22,16 @@ size_t conn_unsent(const struct conn *conn)
 	return sx_unsent(conn->sx);
 }
 
+void conn_tell_written(struct conn *conn)
+{
+	conn->tell_written = true;
+}
+
+int64_t conn_heard_ms(const struct conn *conn)
+{
+	return conn->heard_ms;
+}
+
 bool conn_is_full(const struct conn *conn)
 {
 	return conn_unsent(conn) >= out_full(conn);
@@ -63,6 +73,7 @@ static void readable(struct mio_sock *sock)
 		return;
 	}
 	conn_spend(conn, (size_t)got);
+	conn->heard_ms = mio_now_ms(conn->env->mio);
 	sx_feed(conn->sx, conn->env->buffer, (size_t)got);
 	if (conn->phase == CONN_RUNNING)
 		conn_check_input(conn);
@@ -112,6 +123,10 @@ void conn_flush(struct conn *conn)
 		conn_fail(conn, rc);
 	if (rc)
 		return;
+	if (conn->tell_written && conn->phase == CONN_RUNNING && !conn->move) {
+		conn->tell_written = false;
+		conn->options->handler->written(conn->owner, conn);
+	}
 	if (!conn->full || conn->phase != CONN_RUNNING || conn_unsent(conn) >= out_full(conn) / 2)
 		return;
 	conn->full = false;
@@ -173,7 +188,7 @@ static void stream_closed(void *owner, struct sx *sx, enum sx_end end)
 	if (conn->phase != CONN_RUNNING)
 		return;
 	conn->phase = CONN_DRAINING;
-	conn->end = end == SX_END_ERROR ? CONN_END_ERROR : CONN_END_PEER;
+	conn->end = end == SX_END_ERROR ? CONN_END_ERROR : end == SX_END_GONE ? CONN_END_GONE : CONN_END_PEER;
 	if (conn->timed_out)
 		conn->end = CONN_END_TIMEOUT;
 	conn_set_pause(conn, PAUSE_END, true);

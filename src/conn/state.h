@@ -38,6 +38,7 @@ struct conn {
 	int64_t deadline_ms;	/* of login or close; 0: none */
 	int64_t resume_ms;	/* when the rate allows to read again; 0: now */
 	int64_t tokens, tokens_ms;
+	int64_t heard_ms;
 	int fault;
 	uint8_t phase, end, pauses;
 	bool resume : 1;    /* let the stream parse on in the task */
@@ -45,6 +46,7 @@ struct conn {
 	bool blocked : 1;   /* writable() will come */
 	bool full : 1;	    /* the owner is owed drained() */
 	bool closing : 1;   /* we said goodbye */
+	bool tell_written : 1;
 	bool timed_out : 1; /* login took too long */
 };
 

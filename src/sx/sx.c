@@ -199,6 +199,11 @@ void sx_close(struct sx *sx)
 
 void sx_error(struct sx *sx, enum sx_error error, const char *text)
 {
+	sx_error_with(sx, error, text, "");
+}
+
+void sx_error_with(struct sx *sx, enum sx_error error, const char *text, const char *element)
+{
 	if (sx->state == SX_STATE_CLOSED)
 		return;
 	sx->error = error;
@@ -215,6 +220,7 @@ void sx_error(struct sx *sx, enum sx_error error, const char *text)
 			buf_append_xml(out, slice_of(text));
 			buf_append_text(out, "</text>");
 		}
+		buf_append_text(out, element);
 		buf_append_text(out, "</stream:error>");
 		print_closing_tag(sx);
 		sx_want_output(sx);

@@ -122,6 +122,8 @@ void sx_send_parts(struct sx *sx, const struct slice *parts, size_t count, enum 
 void sx_close(struct sx *sx); /* queues </stream:stream>: CLOSING, then closed() when the peer's came */
 /* A stream error (RFC 6120 section 4.9.3), text may be NULL, header first when there was none; then closes. */
 void sx_error(struct sx *sx, enum sx_error error, const char *text);
+/* The same with an element of the application's own in it (4.9.4), printed. */
+void sx_error_with(struct sx *sx, enum sx_error error, const char *text, const char *element);
 void sx_kill(struct sx *sx);  /* CLOSED at once: nothing is queued, closed() is not called */
 
 /* For plugins. */

@@ -77,7 +77,7 @@ static void on_drained(void *owner, struct conn *conn)
 
 static void on_closed(void *owner, struct conn *conn, enum conn_end end)
 {
-	static const char *const ends[] = {"peer", "error", "fault", "timeout"};
+	static const char *const ends[] = {"peer", "gone", "error", "fault", "timeout"};
 	struct room *room = owner;
 
 	buf_printf(&room->heard, "closed:%s ", ends[end]);

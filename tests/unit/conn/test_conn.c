@@ -52,7 +52,7 @@ static void the_peer_may_just_leave(void **test)
 	room_say(&room, HEADER AUTH HEADER "<message/>");
 	shutdown(room.client, SHUT_WR);
 	room_run(&room, wait_for_eof);
-	assert_string_equal(room_heard(&room), "stream open packet:message closed:peer ");
+	assert_string_equal(room_heard(&room), "stream open packet:message closed:gone ");
 	room_close(&room);
 }
 
