@@ -106,13 +106,13 @@ static void removed(void *arg, uint64_t token, int result, const struct auth_acc
 	struct c2s *c2s = removal->c2s;
 	struct client *client = waiting(c2s, token);
 
+	if (client)
+		register_answer(client, result == AUTH_OK, STANZA_RESOURCE_CONSTRAINT);
 	if (result == AUTH_OK) {
 		log_info(&c2s->log, "account removed: %s [%s]", jid_text(removal->packet->session.target),
 			 client ? conn_peer(client->conn) : "gone");
 		link_send(c2s->worker->link, &removal->packet);
 	}
-	if (client)
-		register_answer(client, result == AUTH_OK, STANZA_RESOURCE_CONSTRAINT);
 	removal_free(removal);
 }
 

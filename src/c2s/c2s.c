@@ -9,6 +9,8 @@
 #include "component/tls.h"
 #include "stanza/ns.h"
 
+enum { SETTLE_MS = 1500 }; /* after this nobody waits for settlements when the server ends */
+
 static const struct sx_plugin *const plugins[] = {&sx_tls, &sx_sasl_server, &c2s_features, NULL};
 static const struct sx_plugin *const plugins_without_tls[] = {&sx_sasl_server, &c2s_features, NULL};
 
@@ -118,6 +120,23 @@ static void name_changed(void *part, struct slice name, bool available)
 	domain_changed(part, name, available);
 }
 
+/* A look at all of them now and then is cheaper than a timer for each. */
+static void look_for_silent(struct mio_timer *timer)
+{
+	struct c2s *c2s = container_of(timer, struct c2s, look_timer);
+	const struct settings *settings = c2s->worker->process->settings;
+	int64_t pause_ms = settings->sessions.ping_ms < settings->sessions.ping_timeout_ms
+				   ? settings->sessions.ping_ms
+				   : settings->sessions.ping_timeout_ms;
+	struct client *client;
+
+	for (uint32_t at = 0; (client = slots_next(&c2s->clients, &at));) {
+		if ((void *)client != c2s)
+			client_probe(client);
+	}
+	mio_timer_set(c2s->worker->mio, timer, pause_ms / 4 > 250 ? pause_ms / 4 : 250);
+}
+
 static int start(void *state, struct worker *worker, struct buf *why)
 {
 	struct c2s *c2s = state;
@@ -137,6 +156,9 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	list_init(&c2s->removals);
 	list_init(&c2s->ends);
 	domains_init(c2s);
+	mio_timer_init(&c2s->look_timer, look_for_silent);
+	if (worker->process->settings->sessions.ping_ms)
+		look_for_silent(&c2s->look_timer);
 	if (!mio_worker(worker->mio))
 		rc = listen_all(c2s, why);
 	if (!rc)
@@ -166,17 +188,25 @@ static void drain(void *state)
 
 	c2s->draining = true;
 	unlisten(c2s);
+	c2s->let_go_ms = mio_now_ms(c2s->worker->mio) + SETTLE_MS;
 	for (uint32_t at = 0; (client = slots_next(&c2s->clients, &at));) {
-		if ((void *)client != c2s && client->conn)
+		if ((void *)client != c2s && client->conn && !client_let_go(&client, false))
 			conn_close(client->conn, SX_SYSTEM_SHUTDOWN, NULL);
 	}
 }
 
-/* Only the slot of the hellos is left. */
+/* Only the slot of the hellos is left. What is not settled by now may not be soon. */
 static bool drained(void *state)
 {
-	const struct c2s *c2s = state;
+	struct c2s *c2s = state;
+	struct client *client;
 
+	if (mio_now_ms(c2s->worker->mio) >= c2s->let_go_ms) {
+		for (uint32_t at = 0; (client = slots_next(&c2s->clients, &at));) {
+			if ((void *)client != c2s && client->conn)
+				client_let_go(&client, true);
+		}
+	}
 	return slots_count(&c2s->clients) <= 1;
 }
 
@@ -187,6 +217,7 @@ static void stop(void *state)
 
 	if (!c2s->worker)
 		return;
+	mio_timer_stop(&c2s->look_timer);
 	domains_fini(c2s);
 	for (uint32_t at = 0; (client = slots_next(&c2s->clients, &at));)
 		client_free(&client);

@@ -37,9 +37,25 @@ struct pending *client_pending(struct client *client)
 	return client->pending;
 }
 
+static void update_pause(struct client *client)
+{
+	bool held = client->awaiting || client->crowded;
+
+	if (held != client->held)
+		conn_hold(client->conn, held);
+	client->held = held;
+}
+
+void client_go_on(struct client *client)
+{
+	client->awaiting = false;
+	update_pause(client);
+}
+
 void client_await(struct client *client)
 {
-	sx_pause(conn_sx(client->conn), true);
+	client->awaiting = true;
+	update_pause(client);
 	mio_timer_set(client->c2s->worker->mio, &client_pending(client)->timer, ANSWER_MS);
 }
 
@@ -69,6 +85,8 @@ void client_free(struct client **taken)
 	slots_del(&client->c2s->clients, client->id);
 	metric_add(client->c2s->worker->process, METRIC_CONNECTIONS, -1);
 	client_forget_pending(client);
+	ack_free(client);
+	buf_fini(&client->backlog);
 	conn_kill(&client->conn);
 	jid_free(&client->jid);
 	str_free(&client->sm_name);
@@ -77,19 +95,56 @@ void client_free(struct client **taken)
 	mem_free(client);
 }
 
-void client_send(struct client *client, struct stanza **stanza)
+size_t client_write(struct client *client, const struct stanza *stanza)
 {
 	struct buf *scratch = &client->c2s->scratch;
 	struct slice part;
 
-	if (*stanza && client->conn) {
-		buf_clear(scratch);
-		stanza_print(*stanza, scratch);
-		part = buf_slice(scratch);
-		sx_send_parts(conn_sx(client->conn), &part, 1, SX_STANZA);
-		metric_add(client->c2s->worker->process, METRIC_STANZAS_OUT, 1);
+	buf_clear(scratch);
+	stanza_print(stanza, scratch);
+	part = buf_slice(scratch);
+	sx_send_parts(conn_sx(client->conn), &part, 1, SX_STANZA);
+	metric_add(client->c2s->worker->process, METRIC_STANZAS_OUT, 1);
+	return part.len;
+}
+
+void client_send(struct client *client, struct stanza **stanza)
+{
+	struct packet *packet;
+
+	if (*stanza && client->conn && client->sm.len && client_is_ours(client)) {
+		(*stanza)->origin = (struct origin){.session = client->id, .count = client->received};
+		packet = packet_stanza(client->c2s->name, client->sm_name, stanza);
+		packet->ours = packet->answer = true;
+		session_id_set(&packet->c2s, client->id);
+		packet->sm = client->sm;
+		link_send(client->c2s->worker->link, &packet);
+	} else if (*stanza && client->conn) {
+		client_write(client, *stanza);
 	}
 	stanza_free(stanza);
+}
+
+/* -- what it sent --------------------------------------------------------------------------------------- */
+
+/* What is not settled is bounded: the client waits. */
+static void check_crowd(struct client *client)
+{
+	uint32_t count = client->received - client->settled;
+
+	if (!count)
+		client->unsettled_bytes = 0;
+	client->crowded = count >= ACK_UNSETTLED_MAX || client->unsettled_bytes >= ACK_UNSETTLED_BYTES_MAX;
+	update_pause(client);
+}
+
+static void settled(struct client *client, uint32_t count)
+{
+	client->settled = count;
+	ack_settled(client);
+	check_crowd(client);
+	if (client->c2s->draining)
+		client_let_go(&client, false);
 }
 
 static void send_error(struct client *client, const struct stanza *stanza, enum stanza_error error)
@@ -101,9 +156,10 @@ static void send_error(struct client *client, const struct stanza *stanza, enum 
 
 /* -- to the session manager ------------------------------------------------------------------------ */
 
-static bool is_ours(struct client *client)
+bool client_is_ours(struct client *client)
 {
-	struct domain *domain = domain_get(client->c2s, jid_domain(client->jid));
+	const struct jid *jid = client->jid ? client->jid : sx_identity(conn_sx(client->conn));
+	struct domain *domain = jid ? domain_get(client->c2s, jid_domain(jid)) : NULL;
 
 	return domain && (domain->state == DOMAIN_LOCAL || domain->state == DOMAIN_OURS);
 }
@@ -112,19 +168,20 @@ struct packet *client_packet_to_sm(struct client *client, enum session_action ac
 {
 	struct packet *packet = packet_session(client->c2s->name, client->sm_name, action);
 
-	packet->ours = client->jid && is_ours(client);
+	packet->ours = client->jid && client_is_ours(client);
 	session_id_set(&packet->c2s, client->id);
 	packet->sm = client->sm;
 	return packet;
 }
 
-static void end_session(struct client *client)
+void client_end_session(struct client *client, bool for_good)
 {
+	bool detach = !for_good && client->ack && client->ack->resumable;
 	struct packet *packet;
 
 	if (client->state != CLIENT_ACTIVE)
 		return;
-	packet = client_packet_to_sm(client, SESSION_END);
+	packet = client_packet_to_sm(client, detach ? SESSION_DETACH : SESSION_END);
 	client->state = CLIENT_UNBOUND;
 	metric_add(client->c2s->worker->process, METRIC_BOUND, -1);
 	link_send(client->c2s->worker->link, &packet);
@@ -134,45 +191,58 @@ static void forward(struct client *client, struct stanza **stanza)
 {
 	struct packet *packet;
 
-	(*stanza)->origin = (struct origin){client->id, ++client->received};
+	(*stanza)->origin = (struct origin){.session = client->id, .count = client->received};
 	packet = packet_stanza(client->c2s->name, client->sm_name, stanza);
-	packet->ours = is_ours(client);
+	packet->ours = client_is_ours(client);
 	session_id_set(&packet->c2s, client->id);
 	packet->sm = client->sm;
 	metric_add(client->c2s->worker->process, METRIC_STANZAS_IN, 1);
 	link_send(client->c2s->worker->link, &packet);
 }
 
-/* RFC 6120 section 7. Nothing more is parsed until the session manager has answered. */
-static void start(struct client *client, const struct stanza *stanza, struct slice wanted)
+struct packet *client_ask_user(struct client *client, enum session_action action)
 {
 	struct c2s *c2s = client->c2s;
-	struct jid *user = sx_identity(conn_sx(client->conn));
 	AUTO(buf_fini) struct buf random = {0};
-	unsigned char bytes[24];
+	unsigned char bytes[20];
 	struct packet *packet;
 
 	mio_random(c2s->worker->mio, bytes, sizeof(bytes));
 	buf_append_hex(&random, bytes, sizeof(bytes));
+	str_free(&client->request);
+	client->request = str_new(buf_slice(&random));
+	str_free(&client->sm_name);
+	client->sm_name = link_name(c2s->worker->link, jid_domain(sx_identity(conn_sx(client->conn))));
+	client->sm.len = 0;
+	client->state = CLIENT_STARTING;
+	client->resuming = false;
+	packet = client_packet_to_sm(client, action);
+	packet->session.id = str_ref(client->request);
+	client_await(client);
+	return packet;
+}
+
+/* RFC 6120 section 7. Nothing more is parsed until the session manager has answered. */
+static void start(struct client *client, const struct stanza *stanza, struct slice wanted)
+{
+	struct jid *user = sx_identity(conn_sx(client->conn));
+	AUTO(buf_fini) struct buf random = {0};
+	unsigned char bytes[6];
+	struct packet *packet;
+
+	mio_random(client->c2s->worker->mio, bytes, sizeof(bytes));
+	buf_append_hex(&random, bytes, sizeof(bytes));
 	jid_free(&client->jid);
-	client->jid = jid_with_resource(user, wanted.len ? wanted : (struct slice){random.data, 12});
+	client->jid = jid_with_resource(user, wanted.len ? wanted : buf_slice(&random));
 	if (!client->jid) {
 		send_error(client, stanza, STANZA_BAD_REQUEST);
 		return;
 	}
-	str_free(&client->request);
-	client->request = str_new((struct slice){random.data + 8, 40});
 	buf_clear(&client->iq_id);
 	buf_append_slice(&client->iq_id, stanza->id);
-	str_free(&client->sm_name);
-	client->sm_name = link_name(c2s->worker->link, jid_domain(client->jid));
-	client->sm.len = 0;
-	client->state = CLIENT_STARTING;
-	packet = client_packet_to_sm(client, SESSION_START);
+	packet = client_ask_user(client, SESSION_START);
 	packet->session.target = jid_ref(client->jid);
-	packet->session.id = str_ref(client->request);
-	client_await(client);
-	link_send(c2s->worker->link, &packet);
+	link_send(client->c2s->worker->link, &packet);
 }
 
 /* What an iq must have, RFC 6120 section 8.2.3. */
@@ -228,6 +298,16 @@ static void on_open(void *owner, struct conn *conn)
 	client->state = CLIENT_UNBOUND;
 }
 
+static void take_counted(struct client *client, int rc, struct stanza **stanza)
+{
+	if (rc == STANZA_BAD_TO)
+		send_error(client, *stanza, STANZA_JID_MALFORMED);
+	else if (!is_sound(*stanza))
+		send_error(client, *stanza, STANZA_BAD_REQUEST);
+	else if (!account_take(client, *stanza) && !unbind_take(client, *stanza))
+		forward(client, stanza);
+}
+
 static void take_stanza(struct client *client, int rc, struct stanza **stanza)
 {
 	if (client->state == CLIENT_LOGIN) {
@@ -235,12 +315,11 @@ static void take_stanza(struct client *client, int rc, struct stanza **stanza)
 			conn_close(client->conn, SX_NOT_AUTHORIZED, NULL);
 	} else if (client->state != CLIENT_ACTIVE) {
 		bind(client, *stanza);
-	} else if (rc == STANZA_BAD_TO) {
-		send_error(client, *stanza, STANZA_JID_MALFORMED);
-	} else if (!is_sound(*stanza)) {
-		send_error(client, *stanza, STANZA_BAD_REQUEST);
-	} else if (!account_take(client, *stanza) && !unbind_take(client, *stanza)) {
-		forward(client, stanza);
+	} else {
+		client->received++;
+		client->unsettled_bytes += (uint32_t)stanza_weight(*stanza);
+		take_counted(client, rc, stanza);
+		check_crowd(client);
 	}
 }
 
@@ -248,8 +327,12 @@ static void on_packet(void *owner, struct conn *conn, struct nad **nad)
 {
 	struct client *client = owner;
 	struct stanza *stanza;
-	int rc = stanza_from_nad(nad, &stanza);
+	int rc;
 
+	client->probed = false;
+	if (sx_identity(conn_sx(conn)) && ack_take(client, *nad))
+		return;
+	rc = stanza_from_nad(nad, &stanza);
 	if (rc == STANZA_NOT_ONE)
 		conn_close(conn, client->state == CLIENT_LOGIN ? SX_NOT_AUTHORIZED : SX_UNSUPPORTED_STANZA_TYPE, NULL);
 	else
@@ -265,13 +348,15 @@ static void on_closed(void *owner, struct conn *conn, enum conn_end end)
 		metric_add(client->c2s->worker->process, METRIC_STREAM_ERRORS, 1);
 		log_info(&client->c2s->log, "stream ended: %s [%s]", sx_error_name(sx_end_error(conn_sx(conn))), conn_peer(conn));
 	}
+	if (!client->ack && end != CONN_END_FAULT && !conn_unsent(conn))
+		client_written(client, conn);
+	client_end_session(client, end == CONN_END_PEER);
 	client->conn = NULL;
-	end_session(client);
 	client_free(&client);
 }
 
 const struct conn_handler client_handler = {
-	.header = on_header, .open = on_open, .packet = on_packet, .closed = on_closed};
+	.header = on_header, .open = on_open, .packet = on_packet, .written = client_written, .closed = on_closed};
 
 /* -- from the session manager ----------------------------------------------------------------------- */
 
@@ -285,15 +370,9 @@ void client_end(struct client *client, enum sx_error error)
 
 static void session_ended(struct client *client)
 {
+	client->sm.len = 0; /* nothing goes by way of it any more */
 	unbind_answered(client, true);
 	client_end(client, SX_ERROR_NONE);
-}
-
-static bool is_from_ours(struct c2s *c2s, const struct packet *packet)
-{
-	struct domain *domain = domain_get(c2s, str_slice(packet->from));
-
-	return domain && (domain->state == DOMAIN_LOCAL || domain->state == DOMAIN_OURS);
 }
 
 /* Whether sm is to forget the session: when it just made it, or when the client that it writes to has another (section 4). */
@@ -302,27 +381,23 @@ static bool is_stray(const struct packet *packet, const struct client *client)
 	if (packet->kind == PACKET_STANZA)
 		return client != NULL;
 	return packet->kind == PACKET_SESSION &&
-	       (packet->session.action == SESSION_STARTED || packet->session.action == SESSION_REPLACED);
+	       (packet->session.action == SESSION_STARTED || packet->session.action == SESSION_REPLACED ||
+		packet->session.action == SESSION_RESUMED);
 }
 
-/* A session that no client has. A session manager of ours gets its stanza back, so that it finds another way. */
-static void end_unknown(struct c2s *c2s, struct packet **taken, const struct client *client)
+/* A session that no client has. One of ours may wait for its client; what it sent it still has. */
+static void end_unknown(struct c2s *c2s, const struct packet *packet, const struct client *client)
 {
-	struct packet *packet = *taken, *answer;
-	struct str *to = packet->from;
+	bool ours = packet->ours && (packet->kind == PACKET_STANZA || packet->session.action == SESSION_RESUMED);
+	struct str *to = packet->via ? packet->via : packet->from;
+	struct packet *answer;
 
-	if (packet->failed || packet->error || !packet->sm.len)
-		return;
-	if (packet->kind == PACKET_STANZA && is_from_ours(c2s, packet)) {
-		link_return(c2s->worker->link, taken);
-		return;
-	}
-	if (!is_stray(packet, client))
+	if (packet->failed || packet->error || !packet->sm.len || (!ours && !is_stray(packet, client)))
 		return;
 	/* A stanza comes from a domain, which may have several: the client's own session manager is meant. */
-	if (packet->kind == PACKET_STANZA && client->sm_name)
+	if (packet->kind == PACKET_STANZA && client && client->sm_name)
 		to = client->sm_name;
-	answer = packet_session(c2s->name, to, SESSION_END);
+	answer = packet_session(c2s->name, to, ours ? SESSION_DETACH : SESSION_END);
 	answer->c2s = packet->c2s;
 	answer->sm = packet->sm;
 	answer->ours = packet->ours;
@@ -338,18 +413,19 @@ static void send_bound(struct client *client)
 	nad_append_text(result->payload, NS_BIND, "jid", 2, jid_full(client->jid));
 	stanza_free(&request);
 	buf_fini(&client->iq_id);
-	client_send(client, &result);
+	client_write(client, result);
+	stanza_free(&result);
 }
 
-static void started(struct client *client, struct packet **taken)
+static bool is_awaited(const struct client *client, const struct packet *packet, bool resuming)
 {
-	const struct packet *packet = *taken;
+	return client->state == CLIENT_STARTING && client->resuming == resuming && packet->session.id &&
+	       slice_equal(str_slice(packet->session.id), str_slice(client->request));
+}
 
-	if (client->state != CLIENT_STARTING || !packet->session.id ||
-	    !slice_equal(str_slice(packet->session.id), str_slice(client->request))) {
-		end_unknown(client->c2s, taken, client);
-		return;
-	}
+/* From now on the session is this client's. */
+static void become_active(struct client *client, const struct packet *packet)
+{
 	client->sm = packet->sm;
 	str_free(&client->sm_name);
 	client->sm_name = str_ref(packet->from);
@@ -357,8 +433,40 @@ static void started(struct client *client, struct packet **taken)
 	client_forget_pending(client);
 	client->state = CLIENT_ACTIVE;
 	metric_add(client->c2s->worker->process, METRIC_BOUND, 1);
+}
+
+static void resumed(struct client *client, const struct packet *packet)
+{
+	if (!is_awaited(client, packet, true) || !packet->session.target || !packet->session.resume.key) {
+		end_unknown(client->c2s, packet, client);
+		return;
+	}
+	jid_free(&client->jid);
+	client->jid = jid_ref(packet->session.target);
+	become_active(client, packet);
+	ack_resumed(client, packet);
+	client_go_on(client);
+}
+
+static void resume_failed(struct client *client, const struct packet *packet)
+{
+	str_free(&client->request);
+	client_forget_pending(client);
+	client->state = CLIENT_UNBOUND;
+	ack_resume_failed(client, packet);
+	client_go_on(client);
+}
+
+static void started(struct client *client, const struct packet *packet)
+{
+
+	if (!is_awaited(client, packet, false)) {
+		end_unknown(client->c2s, packet, client);
+		return;
+	}
+	become_active(client, packet);
 	send_bound(client);
-	sx_pause(conn_sx(client->conn), false);
+	client_go_on(client);
 }
 
 static void fail_start(struct client *client, enum stanza_error what)
@@ -373,7 +481,7 @@ static void fail_start(struct client *client, enum stanza_error what)
 	client_forget_pending(client);
 	client->state = CLIENT_UNBOUND;
 	client_send(client, &error);
-	sx_pause(conn_sx(client->conn), false);
+	client_go_on(client);
 }
 
 /* The question or its answer went down with a router or a session manager. A late answer finds another request. */
@@ -381,8 +489,12 @@ static void took_too_long(struct mio_timer *timer)
 {
 	struct client *client = container_of(timer, struct pending, timer)->client;
 
-	if (client->state == CLIENT_STARTING)
+	if (client->state == CLIENT_STARTING && client->resuming)
+		resume_failed(client, NULL);
+	else if (client->state == CLIENT_STARTING)
 		fail_start(client, STANZA_REMOTE_SERVER_TIMEOUT);
+	else if (client->state == CLIENT_ACTIVE && !client->pending->user && !client->pending->unbinds)
+		conn_close(client->conn, SX_INTERNAL_SERVER_ERROR, NULL); /* to enable stream management */
 	else
 		register_answer(client, false, STANZA_REMOTE_SERVER_TIMEOUT);
 }
@@ -401,9 +513,17 @@ static bool is_of(const struct client *client, const struct packet *packet)
 	       slice_equal(session_id_slice(&client->sm), session_id_slice(&packet->sm));
 }
 
-static void take_action(struct client *client, struct packet **taken)
+static void enabled(struct client *client, const struct packet *packet)
 {
-	const struct packet *packet = *taken;
+	if (!is_of(client, packet))
+		return;
+	client_forget_pending(client);
+	ack_enabled(client, packet);
+	client_go_on(client);
+}
+
+static void take_action(struct client *client, const struct packet *packet)
+{
 	bool failed = packet->failed || packet->error;
 
 	switch (packet->session.action) {
@@ -412,7 +532,17 @@ static void take_action(struct client *client, struct packet **taken)
 			start_failed(client, packet);
 		break;
 	case SESSION_STARTED:
-		started(client, taken);
+		started(client, packet);
+		break;
+	case SESSION_ENABLED:
+		enabled(client, packet);
+		break;
+	case SESSION_RESUME:
+		if (failed && is_awaited(client, packet, true))
+			resume_failed(client, packet);
+		break;
+	case SESSION_RESUMED:
+		resumed(client, packet);
 		break;
 	case SESSION_CREATE:
 	case SESSION_CREATED:
@@ -444,18 +574,16 @@ static void came_back(struct client *client, struct stanza *stanza)
 		send_error(client, stanza, STANZA_REMOTE_SERVER_TIMEOUT);
 }
 
-static void take_from_sm(struct client *client, struct packet **taken)
+static void take_from_sm(struct client *client, const struct packet *packet)
 {
-	struct packet *packet = *taken;
-
 	if (packet->error)
 		came_back(client, packet->stanza);
 	else if (is_of(client, packet) && packet->failed)
 		client_end(client, SX_ERROR_NONE);
 	else if (!is_of(client, packet) || sx_state(conn_sx(client->conn)) != SX_STATE_OPEN)
-		end_unknown(client->c2s, taken, client);
+		end_unknown(client->c2s, packet, client);
 	else
-		client_send(client, &packet->stanza);
+		client_deliver(client, packet->stanza);
 }
 
 void client_packet(struct c2s *c2s, struct packet **taken)
@@ -469,14 +597,14 @@ void client_packet(struct c2s *c2s, struct packet **taken)
 	else if (packet->kind == PACKET_SESSION && packet->session.action == SESSION_HELLO)
 		domain_answered(c2s, packet);
 	else if (packet->kind == PACKET_SESSION && client)
-		take_action(client, taken);
+		take_action(client, packet);
 	else if (packet->kind == PACKET_STANZA && client)
-		take_from_sm(client, taken);
+		take_from_sm(client, packet);
 	else if (!client && packet->error && packet->kind == PACKET_SESSION && packet->session.action == SESSION_END)
 		ends_keep(c2s, packet);
 	else if (!client)
-		end_unknown(c2s, taken, NULL);
-	else if (packet->kind == PACKET_SETTLED)
-		client->settled = packet->settled;
+		end_unknown(c2s, packet, NULL);
+	else if (packet->kind == PACKET_SETTLED && is_of(client, packet))
+		settled(client, packet->count);
 	packet_free(taken);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/list.h"
+#include "c2s/ack.h"
 #include "c2s/c2s.h"
 #include "stanza/stanza.h"
 #include "sx/plugins.h"
@@ -37,6 +38,8 @@ struct c2s {
 	struct list removals; /* of accounts, under way */
 	struct list ends;     /* of sessions, that nobody took */
 	unsigned end_count;
+	struct mio_timer look_timer; /* for silent clients */
+	int64_t let_go_ms; /* draining: when nobody waits for settlements any more */
 	struct link_part part;
 	struct sx_tls_conf tls, direct_tls;
 	const void *plugin_conf[4], *direct_plugin_conf[4];
@@ -54,6 +57,11 @@ struct c2s {
  */
 enum client_state { CLIENT_LOGIN, CLIENT_UNBOUND, CLIENT_STARTING, CLIENT_ACTIVE };
 
+/* Stanzas of sm that went into the stream together, and the kernel has not all of them yet. */
+struct untaken {
+	uint32_t count, bytes;
+};
+
 struct client {
 	struct c2s *c2s;
 	struct conn *conn;
@@ -61,6 +69,15 @@ struct client {
 	enum client_state state;
 	uint32_t received;         /* stanzas that came in: the count of their origins (design.md 5) */
 	uint32_t settled;
+	uint32_t unsettled_bytes;  /* of those that came since all were settled, about */
+	struct untaken untaken;    /* of this turn; without stream management */
+	struct buf backlog;        /* of struct untaken: of earlier turns, the first first */
+	size_t untaken_bytes;      /* of all these */
+	bool awaiting, crowded;    /* why nothing more is parsed: an answer is due; too much is not settled */
+	bool held;                 /* nothing more is parsed */
+	bool resuming;             /* STARTING: an earlier session */
+	bool probed;               /* it was silent for long, and was asked to say something */
+	struct ack *ack;           /* NULL: it counts nothing */
 	struct jid *jid;           /* full, once bound */
 	struct session_id sm;      /* once started */
 	struct str *sm_name;       /* who started it: later packets go there */
@@ -94,8 +111,22 @@ struct pending *client_pending(struct client *client);
 void client_forget_pending(struct client *client);
 /* One question at a time: what the client sends meanwhile waits, until the pending state is forgotten or time is up. */
 void client_await(struct client *client);
+void client_go_on(struct client *client); /* there is an answer */
+bool client_is_ours(struct client *client); /* the sm of its domain is */
+/* To the sm of its user, with an id to be told from others: the state is STARTING, the answer awaited. The caller sends it. */
+struct packet *client_ask_user(struct client *client, enum session_action action);
+size_t client_write(struct client *client, const struct stanza *stanza); /* into the stream; how many bytes it is */
+/* A client that closed its stream is gone for good; one that can resume may come back. */
+void client_end_session(struct client *client, bool for_good);
+
+/* taken.c */
+void client_deliver(struct client *client, const struct stanza *stanza); /* of its session */
+void client_written(void *owner, struct conn *conn);
+void client_taken(struct client *client, uint32_t count); /* it has the next of what sm sent: sm is told */
+
 extern const struct conn_handler client_handler;
-void client_send(struct client *client, struct stanza **stanza); /* taken */
+/* An answer of our own, taken. Where sm numbers what goes out, by way of it. */
+void client_send(struct client *client, struct stanza **stanza);
 void client_packet(struct c2s *c2s, struct packet **packet);     /* from link, taken */
 struct packet *client_packet_to_sm(struct client *client, enum session_action action); /* of its session */
 void client_end(struct client *client, enum sx_error error);     /* closes its stream; its session is over already */
@@ -104,6 +135,11 @@ extern const struct sx_sasl_server_conf login_conf;
 void login_go_on(struct c2s *c2s, struct domain *domain); /* those that waited for the domain */
 void login_fail_waiting(struct c2s *c2s, struct domain *domain);
 const struct auth_source *login_source(struct c2s *c2s, const struct domain *domain, void **state);
+
+/* leave.c */
+/* The server ends: its session waits for the next start, if it can be resumed. False: it cannot. */
+bool client_let_go(struct client **client, bool now);
+void client_probe(struct client *client); /* if it is silent for long; one that does not answer is gone */
 
 /* register.c */
 bool register_take(struct client *client, struct stanza *stanza); /* false: not for registration */

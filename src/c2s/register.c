@@ -38,7 +38,7 @@ void register_answer(struct client *client, bool ok, enum stanza_error error)
 	str_free(&client->request);
 	client_forget_pending(client);
 	client_send(client, &result);
-	sx_pause(conn_sx(client->conn), false);
+	client_go_on(client);
 }
 
 /* jabberd2's sm keeps a record of its own for each user: it is told, and may refuse. */

@@ -8,6 +8,7 @@ const char *metric_name(enum metric metric)
 		[METRIC_CONNECTIONS] = "connections",
 		[METRIC_BOUND] = "bound",
 		[METRIC_SESSIONS] = "sessions",
+		[METRIC_DETACHED] = "detached",
 		[METRIC_STANZAS_IN] = "stanzas_in",
 		[METRIC_STANZAS_OUT] = "stanzas_out",
 		[METRIC_MESSAGES_ROUTED] = "messages_routed",

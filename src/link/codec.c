@@ -9,11 +9,13 @@
 
 static const char *const action_names[SESSION_ACTIONS] = {
 	"start", "started", "end", "ended", "create", "created", "delete", "deleted", "replaced", "jackdaw-hello",
-	"jackdaw-ack", NULL,
+	"jackdaw-ack", "jackdaw-enable", "jackdaw-enabled", "jackdaw-detach", "jackdaw-resume", "jackdaw-resumed",
+	NULL,
 };
 
 #define ACTION_ACCOUNT "jackdaw-account"
 #define ACTION_SETTLED "jackdaw-settled"
+#define ACTION_TAKEN "jackdaw-taken"
 
 /* -- printing -------------------------------------------------------------------------------------- */
 
@@ -71,11 +73,15 @@ static void print_stanza(const struct packet *packet, struct buf *out)
 		buf_append_text(&extra, " xmlns:sc='" NS_LINK_SESSION "'");
 		print_ids(packet, &extra);
 	}
-	if (counted || packet->error || packet->end.from)
+	if (packet->ours || packet->error || packet->end.from)
 		buf_append_text(&extra, " xmlns:jd='" NS_JACKDAW "'");
 	print_end(packet, &extra);
 	if (counted)
 		buf_printf(&extra, " jd:n='%u'", packet->stanza->origin.count);
+	else if (packet->ours && !packet->end.from)
+		buf_append_text(&extra, " jd:ours='1'");
+	if (packet->answer)
+		buf_append_text(&extra, " jd:answer='1'");
 	if (packet->error)
 		buf_append_text(&extra, " jd:returned='1'");
 	stanza_print_route(packet->stanza, buf_slice(&extra), out);
@@ -99,11 +105,23 @@ static void open_session(const struct packet *packet, const char *action, struct
 	print_end(packet, out);
 }
 
+static void print_resume(const struct packet_resume *resume, struct buf *out)
+{
+	if (resume->key)
+		attr(out, "key", str_slice(resume->key));
+	buf_printf(out, " seconds='%u' in='%u' settled='%u' handled='%u'", resume->seconds, resume->in, resume->settled,
+		   resume->handled);
+	if (resume->known)
+		attr(out, "known", SLICE("1"));
+}
+
 static void print_session(const struct packet *packet, struct buf *out)
 {
 	open_session(packet, action_names[packet->session.action], out);
 	if (packet->session.end)
 		attr(out, "jd:end", str_slice(packet->session.end));
+	if (packet->session.action >= SESSION_ENABLE && packet->session.action < SESSION_UNKNOWN)
+		print_resume(&packet->session.resume, out);
 	if (is_refused(packet))
 		buf_append_text(out, " type='error'><error code='400' type='modify'><bad-request xmlns='" NS_STANZA_ERROR
 				     "'/></error></sc:session>");
@@ -124,10 +142,10 @@ static void print_account(const struct packet *packet, struct buf *out)
 	buf_append_text(out, "</sc:session>");
 }
 
-static void print_settled(const struct packet *packet, struct buf *out)
+static void print_count(const struct packet *packet, const char *action, struct buf *out)
 {
-	open_session(packet, ACTION_SETTLED, out);
-	buf_printf(out, " count='%u'></sc:session>", packet->settled);
+	open_session(packet, action, out);
+	buf_printf(out, " count='%u'></sc:session>", packet->count);
 }
 
 /* type: an attribute, with a leading blank. */
@@ -152,7 +170,10 @@ static void print_route(const struct packet *packet, const char *type, struct bu
 		print_account(packet, out);
 		break;
 	case PACKET_SETTLED:
-		print_settled(packet, out);
+		print_count(packet, ACTION_SETTLED, out);
+		break;
+	case PACKET_TAKEN:
+		print_count(packet, ACTION_TAKEN, out);
 		break;
 	case PACKET_ROUTE:
 		nad_print_inside(packet->route, 0, out);
@@ -188,6 +209,7 @@ static bool read_ids(const struct nad *nad, int elem, struct packet *packet)
 	packet->failed = nad_attr(nad, elem, NS_LINK_SESSION, "failed", &text) || nad_attr(nad, elem, NULL, "failed", &text);
 	packet->ours = nad_attr(nad, elem, NS_JACKDAW, "ours", &text) || nad_attr(nad, elem, NS_JACKDAW, "n", &text) ||
 		       packet->end.to;
+	packet->answer = nad_attr(nad, elem, NS_JACKDAW, "answer", &text);
 	return read_id(nad, elem, "c2s", &packet->c2s) && read_id(nad, elem, "sm", &packet->sm);
 }
 
@@ -200,7 +222,7 @@ static bool read_stanza(const struct nad *nad, int elem, struct packet *packet)
 	if (stanza_from_nad(&copy, &packet->stanza) == STANZA_NOT_ONE)
 		return false;
 	if (nad_attr(nad, elem, NS_JACKDAW, "n", &text) && slice_to_u64(text, &count) && count <= UINT32_MAX)
-		packet->stanza->origin = (struct origin){session_id_slot(&packet->c2s), (uint32_t)count};
+		packet->stanza->origin = (struct origin){.session = session_id_slot(&packet->c2s), .count = (uint32_t)count};
 	if (nad_attr(nad, elem, NS_JACKDAW, "returned", &text)) {
 		struct str *from = packet->from;
 
@@ -236,15 +258,33 @@ static bool read_account(const struct nad *nad, int elem, struct packet *packet)
 	return true;
 }
 
-static bool read_settled(const struct nad *nad, int elem, struct packet *packet)
+/* An attribute that is a number; absent is 0. */
+static bool read_u32(const struct nad *nad, int elem, const char *name, uint32_t *number)
 {
-	uint64_t count;
+	struct slice text;
+	uint64_t value = 0;
 
-	packet->kind = PACKET_SETTLED;
-	if (!slice_to_u64(nad_attr_value(nad, elem, "count"), &count) || count > UINT32_MAX)
+	if (nad_attr(nad, elem, NULL, name, &text) && (!slice_to_u64(text, &value) || value > UINT32_MAX))
 		return false;
-	packet->settled = (uint32_t)count;
+	*number = (uint32_t)value;
 	return true;
+}
+
+static bool read_count(const struct nad *nad, int elem, enum packet_kind kind, struct packet *packet)
+{
+	packet->kind = kind;
+	return nad_attr_value(nad, elem, "count").len && read_u32(nad, elem, "count", &packet->count);
+}
+
+static bool read_resume(const struct nad *nad, int elem, struct packet_resume *resume)
+{
+	struct slice text;
+
+	if (nad_attr(nad, elem, NULL, "key", &text))
+		resume->key = str_new(text);
+	resume->known = nad_attr(nad, elem, NULL, "known", &text);
+	return read_u32(nad, elem, "seconds", &resume->seconds) && read_u32(nad, elem, "in", &resume->in) &&
+	       read_u32(nad, elem, "settled", &resume->settled) && read_u32(nad, elem, "handled", &resume->handled);
 }
 
 static enum session_action action_of(struct slice name)
@@ -282,7 +322,7 @@ static struct str *read_rest(const struct nad *nad, int elem, const struct packe
 	return buf_used(&out) ? str_new(buf_slice(&out)) : NULL;
 }
 
-static void read_action(const struct nad *nad, int elem, struct packet *packet)
+static bool read_action(const struct nad *nad, int elem, struct packet *packet)
 {
 	struct slice text;
 
@@ -298,6 +338,8 @@ static void read_action(const struct nad *nad, int elem, struct packet *packet)
 		packet->failed = true;
 	packet->session.action = action_of(nad_attr_value(nad, elem, "action"));
 	packet->session.rest = read_rest(nad, elem, packet);
+	return packet->session.action < SESSION_ENABLE || packet->session.action == SESSION_UNKNOWN ||
+	       read_resume(nad, elem, &packet->session.resume);
 }
 
 static bool read_session(const struct nad *nad, int elem, struct packet *packet)
@@ -307,9 +349,10 @@ static bool read_session(const struct nad *nad, int elem, struct packet *packet)
 	if (slice_is(action, ACTION_ACCOUNT))
 		return read_account(nad, elem, packet);
 	if (slice_is(action, ACTION_SETTLED))
-		return read_settled(nad, elem, packet);
-	read_action(nad, elem, packet);
-	return true;
+		return read_count(nad, elem, PACKET_SETTLED, packet);
+	if (slice_is(action, ACTION_TAKEN))
+		return read_count(nad, elem, PACKET_TAKEN, packet);
+	return read_action(nad, elem, packet);
 }
 
 /* The name that is bound there: of an address only the prepared domain counts. */

@@ -123,6 +123,7 @@ void packet_free(struct packet **taken)
 	str_free(&packet->session.id);
 	str_free(&packet->session.rest);
 	str_free(&packet->session.end);
+	str_free(&packet->session.resume.key);
 	jid_free(&packet->account.user);
 	buf_wipe(&packet->account.keys);
 	mem_free(packet);

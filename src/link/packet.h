@@ -37,13 +37,19 @@ enum packet_kind {
 	PACKET_SESSION,  /* a session action */
 	PACKET_ACCOUNT,  /* between our own c2s and sm: a request to accounts, or its answer */
 	PACKET_SETTLED,  /* between our own: all stanzas of a session up to a count are settled */
+	PACKET_TAKEN,    /* c2s to sm, between our own: its client has the next count stanzas of those sent to it */
 	PACKET_ROUTE,    /* undecoded, on its way from one peer to another; no part ever sees it */
 };
 
-/* session-protocol.md section 2; HELLO and ACK are ours (design.md 5, Ends), ACK is link's alone. */
+/*
+ * session-protocol.md section 2; those behind REPLACED are ours (design.md 5). ACK is link's alone. ENABLE: the client counts
+ * stanzas from now on (XEP-0198), ENABLED: and so does sm. DETACH: its connection is gone, the session waits. RESUME: another
+ * connection has it from now on, RESUMED.
+ */
 enum session_action {
 	SESSION_START, SESSION_STARTED, SESSION_END, SESSION_ENDED, SESSION_CREATE, SESSION_CREATED, SESSION_DELETE,
-	SESSION_DELETED, SESSION_REPLACED, SESSION_HELLO, SESSION_ACK, SESSION_UNKNOWN, SESSION_ACTIONS
+	SESSION_DELETED, SESSION_REPLACED, SESSION_HELLO, SESSION_ACK, SESSION_ENABLE, SESSION_ENABLED, SESSION_DETACH,
+	SESSION_RESUME, SESSION_RESUMED, SESSION_UNKNOWN, SESSION_ACTIONS
 };
 
 /* Its place between two ends of ours, docs/protocol/ends.md. Link's: parts neither set nor read it. */
@@ -51,6 +57,16 @@ struct packet_end {
 	uint64_t seq, ack;   /* 0: not numbered */
 	uint32_t from, to;   /* epochs of the ends; 0: not said */
 	bool again, skip;
+};
+
+/* What ENABLE, ENABLED, RESUME and RESUMED say beyond other actions; the counts are modulo 2^32. */
+struct packet_resume {
+	struct str *key;  /* owned: the id that a client resumes by; NULL: it cannot */
+	uint32_t seconds; /* how long it may be away: what the client would like, what it gets; 0: it says nothing, it may not */
+	uint32_t in;      /* stanzas of the client before it enabled */
+	uint32_t settled; /* RESUMED: stanzas of the client that are settled, those before it enabled among them */
+	uint32_t handled; /* RESUME, RESUMED: what the client handled since it enabled. A RESUME that failed: what we did */
+	bool known;       /* a RESUME that failed: there was such a session, and handled is true */
 };
 
 struct packet {
@@ -65,6 +81,7 @@ struct packet {
 	bool failed;           /* session: the request failed. stanza: the session is unknown */
 	bool ours;             /* speak our own attributes: the other end is known to be ours */
 	bool relayed;          /* came from another process */
+	bool answer;           /* a stanza from c2s to sm: c2s's own answer to its client, to be sent back in its turn */
 	struct session_id c2s, sm;
 	struct stanza *stanza; /* owned; PACKET_STANZA */
 	struct nad *route;     /* owned; PACKET_ROUTE: the route element */
@@ -74,6 +91,7 @@ struct packet {
 		struct str *id;         /* owned: of the request */
 		struct str *rest;       /* owned; from another process: attributes that mean nothing to us, for the answer */
 		struct str *end;        /* owned; HELLO's answer: "name/worker/epoch" of our own sm */
+		struct packet_resume resume;
 	} session;
 	struct {
 		unsigned verb;          /* an enum auth_verb; link only carries it */
@@ -83,7 +101,7 @@ struct packet {
 		uint64_t token;         /* the asker's, with its worker in the top byte */
 		struct buf keys;        /* RFC 5803 strings, one a line; wiped when freed */
 	} account;
-	uint32_t settled;      /* PACKET_SETTLED: modulo 2^32 */
+	uint32_t count;        /* PACKET_SETTLED: modulo 2^32; PACKET_TAKEN */
 };
 
 /* from and to are referenced. */

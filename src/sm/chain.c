@@ -325,7 +325,8 @@ static void committed(void *arg, uint64_t token, const struct store_txn *txn, in
 	commit = container_of(wait, struct hold, wait)->commit;
 	run = run_of(container_of(wait, struct hold, wait));
 	key = key_of(run.event.stanza);
-	if (result == 0) {
+	/* STORE_EXISTS: an earlier life of ours did all this, and could not say so any more. */
+	if (result == 0 || (result == STORE_EXISTS && run.event.stanza->origin.key)) {
 		rc = commit.committed(commit.state, &run.event, commit.note);
 	} else {
 		if (commit.stale)
@@ -338,6 +339,7 @@ static void committed(void *arg, uint64_t token, const struct store_txn *txn, in
 
 int sm_commit(const struct sm_event *event, const struct sm_commit *commit)
 {
+	const struct origin *origin = &event->stanza->origin;
 	struct store_txn *txn = commit->txn;
 	uint64_t token;
 	struct hold *hold;
@@ -351,6 +353,8 @@ int sm_commit(const struct sm_event *event, const struct sm_commit *commit)
 	hold = container_of(wait_get(event->sm, token, WAIT_HOLD), struct hold, wait);
 	hold->commit = *commit;
 	hold->commit.txn = NULL;
+	if (origin->key)
+		store_origin(txn, origin->key, origin->count, origin->mark);
 	sm_run(event->sm, &txn, committed, &hold->wait);
 	return SM_HELD;
 }

@@ -65,6 +65,13 @@ struct sm {
 	struct xml_reader *reader;
 	struct buf queue;    /* of struct stanza *: for users and domains of this worker */
 	struct list reports; /* sessions with a settlement to tell */
+	struct list due;     /* deliveries that will be stored, the first first */
+	struct mio_timer due_timer;
+	struct list full;    /* sessions that end with this work */
+	struct mio_timer page_timer;
+	struct buf page;     /* the last owner of a page of saved sessions */
+	bool saved;          /* sessions are on their way to storage, for the next start */
+	bool draining;
 	struct mio_task report;
 	uint64_t fresh; /* for ids of stanzas that we make */
 	bool stopping;
@@ -106,6 +113,8 @@ void modules_user_free(struct user *user);
 void modules_session_start(struct session *session);
 void modules_session_end(struct session *session);
 void modules_user_delete(struct user *user);
+void modules_session_save(const struct session *session, struct buf *out);
+bool modules_session_load(struct session *session, struct slice *in); /* takes its part off in */
 
 /* -- chain.c -- */
 
@@ -138,8 +147,12 @@ void session_delete_user(struct user *user, struct packet **packet);
 void session_fail(struct sm *sm, const struct packet *packet); /* answers that it failed */
 /* Ends it: presence goes unavailable, c2s is told or not, the session is freed. */
 enum session_tell { SESSION_TELL_NOBODY, SESSION_TELL_ENDED, SESSION_TELL_REPLACED };
+struct session *session_new(struct user *user, struct jid *full); /* of no c2s yet */
+void session_tell(struct session *session, enum session_action action); /* its c2s */
+void session_send(struct session *session, const struct stanza *stanza); /* to its c2s */
 void session_end(struct session *session, enum session_tell tell);
-void sessions_end_of(struct sm *sm, struct slice c2s); /* all of a c2s that went away */
+void sessions_end_of(struct sm *sm, struct slice c2s); /* all of a c2s that went away, or are detached */
+void sessions_end_full(struct sm *sm);
 void sessions_found(struct sm *sm, struct slice c2s);  /* their c2s is there (again) */
 /* Its c2s was not there to take a stanza. True: it has been away for so long that the session is
  * over. */
@@ -174,13 +187,13 @@ void route_queue(struct sm *sm); /* works off the queue */
 
 /* -- settle.c -- */
 
-/* Names the session in the origin of its stanza. */
-void settle_arrived(struct session *session, struct stanza *stanza);
+/* Names the session in the origin of its stanza; false: it came before, and is not to be handled again. */
+bool settle_arrived(struct session *session, struct stanza *stanza);
 void settle(struct sm *sm, const struct stanza *stanza);	/* nothing more will happen to it */
 void settle_packet(struct sm *sm, const struct packet *packet); /* another worker's settle() */
 void settle_report(struct mio_task *task);
 void settle_forget(struct session *session);
 /* Marks one count; true when the session's settled changed. Pure. */
 bool settle_mark(struct session *session, uint32_t count);
-/* Counts between the last seen and this one were not for us: c2s answered them. Pure. */
-void settle_seen(struct session *session, uint32_t count);
+/* Counts between the last seen and this one were not for us. False: it was seen. Pure. */
+bool settle_seen(struct session *session, uint32_t count);

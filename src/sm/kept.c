@@ -50,7 +50,7 @@ void kept_message(struct store_txn *txn, struct jid *user, const struct stanza *
 	AUTO(buf_fini) struct buf text = {0};
 
 	sm_stanza_print(message, &text);
-	store_append(txn, STORE_OFFLINE, jid_user(user), stamp_ms, message->origin.session,
+	store_append(txn, STORE_OFFLINE, jid_user(user), stamp_ms, message->origin.key,
 		     message->origin.count, buf_slice(&text));
 }
 

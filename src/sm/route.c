@@ -128,20 +128,39 @@ void sm_deliver(struct session *session, struct stanza **stanza)
 	chain_start(session->user->sm, SM_OUT_SESS, session->user, session, stanza);
 }
 
+void session_send(struct session *session, const struct stanza *stanza)
+{
+	struct sm *sm = session->user->sm;
+	struct stanza *copy = stanza_copy(stanza);
+	struct packet *packet = packet_stanza(domain_of(sm, session->jid)->name, session->at, &copy);
+
+	packet->c2s = session->c2s;
+	session_id_set(&packet->sm, session->id);
+	packet->ours = session->ours;
+	link_send(sm->link, &packet);
+}
+
+/* A c2s of ours says what its client has; of another's nothing more is heard. */
 void route_to_session(struct sm *sm, struct session *session, struct stanza **stanza)
 {
-	struct packet *packet;
-
 	if (!session || sm->stopping) {
 		drop(sm, stanza);
 		return;
 	}
 	count_routed(sm, *stanza);
-	packet = packet_stanza(domain_of(sm, session->jid)->name, session->at, stanza);
-	packet->c2s = session->c2s;
-	session_id_set(&packet->sm, session->id);
-	packet->ours = session->ours;
-	link_send(sm->link, &packet);
+	if (!session->detached)
+		session_send(session, *stanza);
+	if (!session->ours) {
+		delivery_sent(session->user, *stanza);
+		drop(sm, stanza);
+		return;
+	}
+	if (!outbox_add(session, *stanza) && !session->full) {
+		session->full = true;
+		list_append(&sm->full, &session->full_link);
+	}
+	session->outbox.sent += !session->detached;
+	stanza_free(stanza);
 }
 
 /* -- from a session -- */
@@ -206,7 +225,14 @@ void route_client_packet(struct sm *sm, struct packet **packet)
 			session_tell_ended(sm, *packet);
 		return;
 	}
-	settle_arrived(session, (*packet)->stanza);
+	if (!settle_arrived(session, (*packet)->stanza))
+		return;
+	if ((*packet)->answer) {
+		settle(sm, (*packet)->stanza);
+		(*packet)->stanza->origin = (struct origin){0};
+		route_to_session(sm, session, &(*packet)->stanza);
+		return;
+	}
 	if (user_need(sm, session->jid)->state == USER_READY) {
 		from_session(sm, session, &(*packet)->stanza);
 	} else if (!user_wait(session->user, packet)) {
@@ -362,6 +388,8 @@ void route_loaded(struct sm *sm, struct user *user, struct packet **packet)
 		session_start(user, *packet);
 	else if ((*packet)->session.action == SESSION_CREATE)
 		session_create(user, packet);
+	else if ((*packet)->session.action == SESSION_RESUME)
+		resume_user(user, packet);
 	else
 		session_delete_user(user, packet);
 	packet_free(packet);
@@ -424,6 +452,13 @@ static bool is_over(struct sm *sm, const struct packet *packet)
 	return true;
 }
 
+/* What it was is still in the session's outbox. */
+static void missed_by_ours(struct session *session, const struct packet *packet)
+{
+	if (!session->detached && slice_equal(str_slice(session->at), str_slice(packet->to)) && session_missed(session))
+		resume_detach(session);
+}
+
 /*
  * One of ours that nobody took. To a session that is over: it is routed again, as if the session
  * had never been. To one whose c2s is away for a moment: the sender may try again.
@@ -431,8 +466,14 @@ static bool is_over(struct sm *sm, const struct packet *packet)
 void route_returned(struct sm *sm, struct packet **packet)
 {
 	struct stanza **stanza = &(*packet)->stanza;
-	bool over = is_over(sm, *packet);
+	struct session *session = slots_get(&sm->sessions, session_id_slot(&(*packet)->sm));
+	bool over;
 
+	if (session && session->ours) {
+		missed_by_ours(session, *packet);
+		return;
+	}
+	over = is_over(sm, *packet);
 	if ((*packet)->kind != PACKET_STANZA)
 		return;
 	if ((*stanza)->kind == STANZA_PRESENCE)

@@ -44,7 +44,7 @@ void session_tell_ended(struct sm *sm, const struct packet *packet)
 	link_send(sm->link, &made);
 }
 
-static void tell(struct session *session, enum session_action action)
+void session_tell(struct session *session, enum session_action action)
 {
 	struct sm *sm = session->user->sm;
 	struct packet *made = packet_session(sm->name, session->at, action);
@@ -75,14 +75,21 @@ void session_end(struct session *session, enum session_tell how)
 	struct user *user = session->user;
 	struct sm *sm = user->sm;
 
-	if (how != SESSION_TELL_NOBODY)
-		tell(session, how == SESSION_TELL_ENDED ? SESSION_ENDED : SESSION_REPLACED);
+	if (how != SESSION_TELL_NOBODY && !session->detached)
+		session_tell(session, how == SESSION_TELL_ENDED ? SESSION_ENDED : SESSION_REPLACED);
 	slots_del(&sm->sessions, session->id);
 	list_remove(&session->link);
 	user->session_count--;
 	metric_add(sm->process, METRIC_SESSIONS, -1);
 	settle_forget(session);
 	modules_session_end(session);
+	list_remove(&session->full_link);
+	if (sm->stopping)
+		outbox_drop(session);
+	else
+		outbox_expire(session);
+	resume_ended(session);
+	str_free(&session->key);
 	str_free(&session->at);
 	jid_free(&session->jid);
 	mem_free(session);
@@ -94,8 +101,20 @@ void sessions_end_of(struct sm *sm, struct slice c2s)
 	struct session *session;
 
 	for (uint32_t at = 0; (session = slots_next(&sm->sessions, &at));) {
-		if (slice_equal(str_slice(session->at), c2s))
-			session_end(session, SESSION_TELL_NOBODY);
+		if (!session->detached && slice_equal(str_slice(session->at), c2s))
+			resume_detach(session);
+	}
+}
+
+void sessions_end_full(struct sm *sm)
+{
+	struct list *first;
+
+	while ((first = list_shift(&sm->full))) {
+		struct session *session = container_of(first, struct session, full_link);
+
+		log_info(&sm->log, "session %s ends: more waits for it than sessions.resume_queue", jid_text(session->jid));
+		session_end(session, SESSION_TELL_ENDED);
 	}
 }
 
@@ -136,19 +155,33 @@ static void end(struct sm *sm, const struct packet *packet)
 		session_fail(sm, packet);
 }
 
+static void of_session(struct sm *sm, const struct packet *packet)
+{
+	bool foreign;
+	struct session *session = session_of_packet(sm, packet, &foreign);
+
+	if (session && packet->session.action == SESSION_DETACH)
+		resume_detach(session);
+	else if (session && session->ours && !session->enabled)
+		resume_enable(session, packet);
+	else if (!session && !foreign)
+		session_tell_ended(sm, packet);
+}
+
 /* -- starting -- */
 
-static struct session *session_new(struct user *user, const struct packet *packet)
+struct session *session_new(struct user *user, struct jid *full)
 {
 	struct sm *sm = user->sm;
 	struct session *session = mem_zalloc(MEM_SESSION, sizeof(*session) + sm->session_size);
 
 	session->user = user;
-	session->jid = jid_ref(packet->session.target);
-	session->at = link_name(sm->link, str_slice(packet->from));
-	session->c2s = packet->c2s;
-	session->ours = packet->ours;
+	session->jid = jid_ref(full);
+	mio_random(sm->mio, &session->origin, sizeof(session->origin));
+	outbox_init(&session->outbox);
 	list_init(&session->report);
+	list_init(&session->full_link);
+	mio_timer_init(&session->timer, NULL);
 	list_append(&user->sessions, &session->link);
 	user->session_count++;
 	session->id = slots_add(&sm->sessions, session);
@@ -157,13 +190,18 @@ static struct session *session_new(struct user *user, const struct packet *packe
 	return session;
 }
 
-/* The newcomer is never the one to go. */
+/* The oldest that is away goes, then the oldest; the newcomer is never the one to go. */
 static void make_room(struct user *user)
 {
 	int64_t max = sm_settings(user->sm)->limits.sessions;
 
-	while (max > 0 && user->session_count >= max)
-		session_end(user_next_session(user, NULL), SESSION_TELL_ENDED);
+	while (max > 0 && user->session_count >= max) {
+		struct session *session = user_next_session(user, NULL);
+
+		while (session && !session->detached)
+			session = user_next_session(user, session);
+		session_end(session ? session : user_next_session(user, NULL), SESSION_TELL_ENDED);
+	}
 }
 
 void session_start(struct user *user, struct packet *packet)
@@ -180,7 +218,10 @@ void session_start(struct user *user, struct packet *packet)
 	if (session)
 		session_end(session, SESSION_TELL_REPLACED);
 	make_room(user);
-	session = session_new(user, packet);
+	session = session_new(user, packet->session.target);
+	session->at = link_name(sm->link, str_slice(packet->from));
+	session->c2s = packet->c2s;
+	session->ours = packet->ours;
 	made = packet_answer(packet, PACKET_SESSION);
 	made->session.action = SESSION_STARTED;
 	str_free(&made->from);
@@ -235,8 +276,8 @@ static void deleted(struct sm *sm, struct packet *packet, int result)
  */
 void session_delete_user(struct user *user, struct packet **packet)
 {
-	static const enum store stores[] = {STORE_ROSTER,  STORE_USER,	STORE_REQUEST,
-					    STORE_OFFLINE, STORE_VCARD, STORE_PRIVATE};
+	static const enum store stores[] = {STORE_ROSTER,  STORE_USER,  STORE_REQUEST,
+					    STORE_OFFLINE, STORE_VCARD, STORE_PRIVATE, STORE_SESSION};
 	struct sm *sm = user->sm;
 	struct store_txn *txn = store_txn_new();
 
@@ -292,6 +333,7 @@ void session_packet(struct sm *sm, struct packet **packet)
 	switch (action) {
 	case SESSION_START:
 	case SESSION_CREATE:
+	case SESSION_RESUME:
 	case SESSION_DELETE:
 		if (is_target(sm, *packet, action == SESSION_START))
 			for_user(sm, packet);
@@ -300,6 +342,10 @@ void session_packet(struct sm *sm, struct packet **packet)
 		break;
 	case SESSION_END:
 		end(sm, *packet);
+		break;
+	case SESSION_ENABLE:
+	case SESSION_DETACH:
+		of_session(sm, *packet);
 		break;
 	case SESSION_HELLO:
 		hello(sm, *packet);

@@ -24,32 +24,35 @@ bool settle_mark(struct session *session, uint32_t count)
 	return true;
 }
 
-void settle_seen(struct session *session, uint32_t count)
+bool settle_seen(struct session *session, uint32_t count)
 {
 	uint32_t ahead = count - session->seen;
 
-	if (!session->counting || (ahead > WINDOW && ahead < UINT32_MAX / 2)) {
+	if (!session->counting) {
 		session->counting = true;
 		session->settled = session->seen = count - 1;
 		session->window = 0;
 	} else if (ahead == 0 || ahead > WINDOW) {
-		return; /* seen before */
+		return false;
 	}
 	for (uint32_t at = session->seen + 1; at != count; at++)
 		settle_mark(session, at);
 	session->seen = count;
+	return true;
 }
 
-void settle_arrived(struct session *session, struct stanza *stanza)
+bool settle_arrived(struct session *session, struct stanza *stanza)
 {
 	uint32_t count = stanza->origin.count;
 
 	if (!session->ours || stanza->origin.session == 0) {
 		stanza->origin = (struct origin){0};
-		return;
+		return true;
 	}
-	settle_seen(session, count);
-	stanza->origin = (struct origin){session->id, count};
+	if (!settle_seen(session, count))
+		return false;
+	stanza->origin = (struct origin){session->id, count, session->settled, session->origin};
+	return true;
 }
 
 static void mark(struct sm *sm, uint64_t id, uint32_t count)
@@ -75,14 +78,14 @@ void settle(struct sm *sm, const struct stanza *stanza)
 	}
 	packet = packet_new(PACKET_SETTLED, sm->name, sm->name);
 	session_id_set(&packet->sm, stanza->origin.session);
-	packet->settled = stanza->origin.count;
+	packet->count = stanza->origin.count;
 	link_send(sm->link, &packet);
 }
 
 void settle_packet(struct sm *sm, const struct packet *packet)
 {
 	if (!packet->relayed && !packet->error)
-		mark(sm, session_id_slot(&packet->sm), packet->settled);
+		mark(sm, session_id_slot(&packet->sm), packet->count);
 }
 
 void settle_forget(struct session *session)
@@ -105,7 +108,7 @@ void settle_report(struct mio_task *task)
 		packet->c2s = session->c2s;
 		session_id_set(&packet->sm, session->id);
 		packet->ours = true;
-		packet->settled = session->settled;
+		packet->count = session->settled;
 		link_send(sm->link, &packet);
 	}
 }

@@ -8,6 +8,15 @@
 #include "sm/sm_component.h"
 #include "xml/parser.h"
 
+static void taken(struct sm *sm, const struct packet *packet)
+{
+	bool foreign;
+	struct session *session = session_of_packet(sm, packet, &foreign);
+
+	if (session)
+		outbox_taken(session, packet->count);
+}
+
 static void packet_arrived(void *part, struct packet **packet)
 {
 	struct sm *sm = part;
@@ -31,6 +40,9 @@ static void packet_arrived(void *part, struct packet **packet)
 		case PACKET_SETTLED:
 			settle_packet(sm, *packet);
 			break;
+		case PACKET_TAKEN:
+			taken(sm, *packet);
+			break;
 		case PACKET_ROUTE:
 			break;
 		}
@@ -53,6 +65,10 @@ static void name_changed(void *part, struct slice name, bool available)
 void sm_work(struct sm *sm)
 {
 	route_queue(sm);
+	while (!list_empty(&sm->full)) {
+		sessions_end_full(sm);
+		route_queue(sm);
+	}
 	users_trim(sm);
 }
 
@@ -107,6 +123,8 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	sm->name = str_new(slice_of(sm->alone ? "sm" : sm->process->name));
 	sm->report.run = settle_report;
 	list_init(&sm->reports);
+	list_init(&sm->full);
+	deliveries_init(sm);
 	users_init(sm);
 	sm->parsers = xml_pool_new();
 	mio_random(sm->mio, &generation, sizeof(generation));
@@ -121,6 +139,7 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	}
 	chains_sort(sm);
 	attach(sm);
+	resume_start(sm);
 	return 0;
 }
 
@@ -131,17 +150,31 @@ static void drain(void *state)
 	struct session *session;
 
 	for (uint32_t at = 0; (session = slots_next(&sm->sessions, &at));) {
-		if (!link_serves(sm->link, str_slice(session->at)))
+		if (!session->detached && !link_serves(sm->link, str_slice(session->at)))
 			session_end(session, SESSION_TELL_ENDED);
 	}
 	sm_work(sm);
 }
 
+static bool is_attached(const struct sm *sm)
+{
+	const struct session *session;
+
+	for (uint32_t at = 0; (session = slots_next(&sm->sessions, &at));) {
+		if (!session->detached)
+			return true;
+	}
+	return false;
+}
+
+/* When c2s has let go of all sessions, those that can be resumed are saved. */
 static bool drained(void *state)
 {
-	const struct sm *sm = state;
+	struct sm *sm = state;
 
-	return slots_count(&sm->waits) == 0 && buf_used(&sm->queue) == 0;
+	if (buf_used(&sm->queue) || is_attached(sm) || !resume_save(sm))
+		return false;
+	return slots_count(&sm->waits) == 0;
 }
 
 static void drop_queue(struct sm *sm)
@@ -163,6 +196,8 @@ static void stop(void *state)
 
 	sm->stopping = true;
 	mio_undefer(sm->mio, &sm->report);
+	deliveries_drop(sm);
+	resume_stop(sm);
 	drop_queue(sm);
 	stores_drop(sm);
 	users_drop(sm);

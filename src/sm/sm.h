@@ -89,6 +89,7 @@ extern const struct sm_module *const sm_modules[];
 
 /* -- states -- */
 
+void *sm_module_state(const struct sm *sm, const struct sm_module *module);
 void *sm_user_state(const struct user *user, const struct sm_module *module);
 void *sm_session_state(const struct session *session, const struct sm_module *module);
 const struct settings *sm_settings(const struct sm *sm);

@@ -87,6 +87,11 @@ static unsigned index_of(const struct sm *sm, const struct sm_module *module)
 	return at;
 }
 
+void *sm_module_state(const struct sm *sm, const struct sm_module *module)
+{
+	return sm->modules[index_of(sm, module)];
+}
+
 void *sm_user_state(const struct user *user, const struct sm_module *module)
 {
 	return (unsigned char *)user->states + user->sm->user_offsets[index_of(user->sm, module)];
@@ -133,6 +138,51 @@ void modules_session_end(struct session *session)
 		if (sm_modules[at]->session_end)
 			sm_modules[at]->session_end(sm->modules[at], session);
 	}
+}
+
+/* "NAME LENGTH\n" and so many bytes, for each module; then an empty line. */
+void modules_session_save(const struct session *session, struct buf *out)
+{
+	struct sm *sm = session->user->sm;
+
+	for (unsigned at = 0; at < sm->module_count; at++) {
+		AUTO(buf_fini) struct buf text = {0};
+
+		if (!sm_modules[at]->session_save || sm_modules[at]->session_save(sm->modules[at], session, &text))
+			continue;
+		buf_printf(out, "%s %zu\n", sm_modules[at]->name, buf_used(&text));
+		buf_append_slice(out, buf_slice(&text));
+	}
+	buf_append_char(out, '\n');
+}
+
+static bool load_one(struct session *session, struct slice name, struct slice text)
+{
+	struct sm *sm = session->user->sm;
+
+	for (unsigned at = 0; at < sm->module_count; at++) {
+		if (slice_is(name, sm_modules[at]->name) && sm_modules[at]->session_load)
+			return sm_modules[at]->session_load(sm->modules[at], session, text) == 0;
+	}
+	return true; /* of a module that there was in another version */
+}
+
+bool modules_session_load(struct session *session, struct slice *in)
+{
+	struct slice line;
+
+	while ((line = slice_line(in)).len) {
+		const char *blank = memchr(line.data, ' ', line.len);
+		struct slice name = {line.data, blank ? (size_t)(blank - line.data) : line.len};
+		uint64_t len;
+
+		if (!blank || !slice_to_u64((struct slice){blank + 1, line.len - name.len - 1}, &len) || len > in->len ||
+		    !load_one(session, name, (struct slice){in->data, len}))
+			return false;
+		in->data += len;
+		in->len -= len;
+	}
+	return true;
 }
 
 const struct settings *sm_settings(const struct sm *sm)

@@ -62,6 +62,7 @@ static struct user *user_new(struct sm *sm, struct jid *jid)
 	list_init(&user->sessions);
 	list_init(&user->rest);
 	list_init(&user->holds);
+	list_init(&user->deliveries);
 	table_put(&sm->users, user);
 	metric_add(sm->process, METRIC_USERS_LOADED, 1);
 	return user;
@@ -192,6 +193,7 @@ static void load_start(struct user *user)
 		if (sm_modules[at]->user_load)
 			sm_modules[at]->user_load(load->state, user, load);
 	}
+	resume_load(user, load);
 	user->state = USER_LOADING;
 	user->load = load;
 	wait_add(sm, &load->wait, WAIT_LOAD);
@@ -257,6 +259,7 @@ static void user_drop(struct user *user)
 	table_del(&sm->users, jid_user(user->jid));
 	metric_add(sm->process, METRIC_USERS_LOADED, -1);
 	modules_user_free(user);
+	resume_user_free(user);
 	jid_free(&user->jid);
 	mem_free(user);
 }
@@ -294,6 +297,7 @@ void users_drop(struct sm *sm)
 			session_end(user_next_session(user, NULL), SESSION_TELL_NOBODY);
 		load_drop(user);
 		holds_drop(user);
+		deliveries_forget(user);
 		user_drop(user);
 	}
 	table_fini(&sm->users);

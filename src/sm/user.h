@@ -4,6 +4,8 @@
 
 #include "base/list.h"
 #include "link/packet.h"
+#include "sm/outbox.h"
+#include "sm/resume.h"
 
 struct jid;
 struct sm;
@@ -26,6 +28,8 @@ struct user {
 	struct list sessions; /* of struct session, oldest first */
 	struct list rest;     /* among the users without sessions */
 	struct list holds;    /* chain.c */
+	struct list deliveries; /* of struct delivery: messages that nobody has yet */
+	struct resumptions resumptions;
 	struct sm_load *load; /* while loading */
 	unsigned session_count, hold_count, pins;
 	enum user_state state;
@@ -50,7 +54,17 @@ struct session {
 	bool reporting;	   /* in the list of reports of this turn */
 	uint32_t settled, seen;
 	uint64_t window;
+	uint64_t origin; /* its name in STORE_ORIGIN, for all its life */
 	struct list report;
+	struct outbox outbox; /* of a c2s that is ours */
+	bool enabled;	      /* its client counts stanzas, XEP-0198 */
+	bool detached;	      /* it has no connection: the timer ends it */
+	bool full;	      /* more waits for it than may: it ends with this work */
+	struct str *key;      /* it can be resumed by this */
+	uint32_t in;	      /* its client's stanzas before it enabled */
+	uint32_t seconds;     /* how long it may be detached */
+	struct mio_timer timer;
+	struct list full_link;
 	_Alignas(16) unsigned char states[];
 };
 

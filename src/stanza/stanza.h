@@ -43,6 +43,8 @@ enum stanza_error {
 struct origin {
 	uint64_t session;
 	uint32_t count;
+	uint32_t mark; /* all of the session's up to this were settled when it came */
+	uint64_t key;  /* the session's name in storage; 0: it has none */
 };
 
 struct stanza {

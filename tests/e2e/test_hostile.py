@@ -442,6 +442,8 @@ def who_never_reads_is_dropped_alone():
             if number % 10 == 0:
                 sender.send(f"<message to='{quick.jid}' id='q{number}'><body>quick</body></message>")
                 quick.expect('message', id=f'q{number}')
+                sender.send(f"<iq to='localhost' id='p{number}' type='get'><ping xmlns='urn:xmpp:ping'/></iq>")
+                sender.expect('iq', id=f'p{number}')  # what nobody took comes back: it reads
         end = time.time() + 10
         while _facts(deployment)['bound'] != 2:
             assert time.time() < end, _facts(deployment)

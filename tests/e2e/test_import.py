@@ -260,7 +260,8 @@ def _converted(deployment, folder):
     with open(f'{deployment.dir}/converted.toml', 'w', encoding='utf-8') as file:
         file.write(result.stdout.replace('/var/lib/jackdaw', f'{deployment.dir}/data')
                    .replace('/etc/jackdaw/certs', f'{deployment.dir}/certs'))
-    subprocess.run([BINARY, 'check', 'config', '--config', f'{deployment.dir}/converted.toml'], check=True, timeout=60)
+    subprocess.run([BINARY, 'check', 'config', '--config', f'{deployment.dir}/converted.toml'], check=True, timeout=60,
+                   stdout=subprocess.DEVNULL)
     return result.stdout
 
 

@@ -109,6 +109,7 @@ bool delivery_message(struct user *user, const struct stanza *stanza)
 	return best >= 0 && deliver_from(user, stanza, best);
 }
 
+/* Where copies go, their fate settles the origin: it is no longer this one's. */
 static int deliver(void *state, const struct sm_event *event)
 {
 	struct user *user = event->user;
@@ -118,15 +119,17 @@ static int deliver(void *state, const struct sm_event *event)
 	switch (delivery_fate(&what)) {
 	case DELIVERY_RESOURCE:
 		deliver_copy(named(user, stanza), stanza);
+		stanza->origin = (struct origin){0};
 		return 0;
 	case DELIVERY_BEST:
-		delivery_message(user, stanza);
+		if (delivery_message(user, stanza))
+			stanza->origin = (struct origin){0};
 		return 0;
 	case DELIVERY_ALL:
 		if (stanza->kind == STANZA_PRESENCE)
 			deliver_presence(user, stanza);
-		else
-			deliver_from(user, stanza, 0);
+		else if (deliver_from(user, stanza, 0))
+			stanza->origin = (struct origin){0};
 		return 0;
 	case DELIVERY_STORE:
 		return SM_PASS;

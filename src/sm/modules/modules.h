@@ -71,3 +71,15 @@ struct delivery_case {
 enum delivery_fate delivery_fate(const struct delivery_case *what);
 /* Gives a message to the sessions that it is for; false when there are none now. */
 bool delivery_message(struct user *user, const struct stanza *stanza);
+
+/* -- offline -- */
+
+struct store_txn;
+
+/* The message, with its origin, as the first operation of a transaction of its own. */
+void offline_append(struct store_txn *txn, const struct user *user, const struct stanza *stanza);
+void offline_added(struct user *user);		       /* it was committed */
+void offline_forget(struct user *user, uint64_t row); /* somebody has it: it is deleted, soon */
+/* Gives what waits to the sessions that take messages, if there are any. */
+void offline_give(struct user *user);
+void offline_go_on(struct user *user); /* somebody has more room now */

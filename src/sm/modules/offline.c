@@ -2,13 +2,14 @@
 /*
  * Messages for who is away, RFC 6121 section 8.5.2.2.1 and XEP-0160: kept in storage before anybody
  * is told that they arrived, given to the first session that takes messages, in order, and deleted
- * when link has them. What arrives meanwhile waits behind them.
+ * when its client has them (sm/outbox.h). What arrives meanwhile waits behind them.
  */
 #include "base/mem.h"
 #include "component/settings.h"
 #include "jid/jid.h"
 #include "sm/kept.h"
 #include "sm/modules/modules.h"
+#include "sm/outbox.h"
 #include "sm/user.h"
 #include "storage/storage.h"
 
@@ -23,9 +24,10 @@ struct offline {
 
 struct offline_user {
 	uint64_t count;	   /* stored, or on their way there */
-	uint64_t given_to; /* the sequence number up to which they were given */
-	bool untrimmed;	   /* and could not be deleted */
 	bool giving;	   /* they are being read and given */
+	bool more;	   /* not all could be given: their clients are slow */
+	uint64_t *gone;    /* rows that somebody has, and that are not known to be deleted */
+	unsigned gone_count, dropping; /* the first so many are being deleted */
 	uint64_t *waiting; /* tokens of what arrived since */
 	unsigned waiting_count;
 };
@@ -35,7 +37,23 @@ static struct offline_user *state_of(const struct user *user)
 	return sm_user_state(user, &sm_offline);
 }
 
+static struct offline *module_of(const struct user *user)
+{
+	return sm_module_state(user->sm, &sm_offline);
+}
+
 /* -- storing -- */
+
+void offline_append(struct store_txn *txn, const struct user *user, const struct stanza *stanza)
+{
+	kept_message(txn, user->jid, stanza, stanza->delay_ms ? stanza->delay_ms : sm_wall_ms(user->sm));
+}
+
+void offline_added(struct user *user)
+{
+	state_of(user)->count++;
+	sm_count_offline(user->sm);
+}
 
 static int stored(void *state, const struct sm_event *event, unsigned note)
 {
@@ -53,20 +71,78 @@ static int store(void *state, const struct sm_event *event)
 	const struct offline *offline = state;
 	struct offline_user *user = state_of(event->user);
 	const struct stanza *stanza = event->stanza;
-	struct sm_commit commit = {
-		.committed = stored, .state = state, .stale = true, .loose = true};
+	struct sm_commit commit = {.committed = stored, .state = state, .stale = true, .loose = true};
 
 	if (stanza_find(stanza, NS_CLIENT, "body") < 0)
 		return 0;
 	if (offline->keep_ms == 0 || user->count >= OFFLINE_MAX)
 		return SM_PASS;
 	commit.txn = store_txn_new();
-	kept_message(commit.txn, event->user->jid, stanza, sm_wall_ms(event->sm));
+	offline_append(commit.txn, event->user, stanza);
 	user->count++;
 	return sm_commit(event, &commit);
 }
 
 /* -- giving -- */
+
+static void forget_gone(struct offline_user *own)
+{
+	mem_free(own->gone);
+	own->gone = NULL;
+	own->gone_count = 0;
+}
+
+static void drop_rows(struct user *user);
+
+/* What a disk did not delete is not given again, and deleted with what comes next. */
+static void dropped(void *state, struct user *user, const struct store_txn *txn, int result)
+{
+	struct offline_user *own = state_of(user);
+
+	if (result == 0) {
+		own->gone_count -= own->dropping;
+		memmove(own->gone, own->gone + own->dropping, own->gone_count * sizeof(*own->gone));
+	}
+	own->dropping = 0;
+	if (!own->gone_count)
+		forget_gone(own);
+	else if (result == 0)
+		drop_rows(user);
+}
+
+/* Those that come while some are on their way go together. */
+static void drop_rows(struct user *user)
+{
+	struct offline_user *own = state_of(user);
+	struct store_txn *txn;
+
+	if (own->dropping || !own->gone_count)
+		return;
+	txn = store_txn_new();
+	for (unsigned at = 0; at < own->gone_count; at++)
+		store_drop(txn, STORE_OFFLINE, jid_user(user->jid), own->gone[at]);
+	own->dropping = own->gone_count;
+	sm_store(user, &txn, dropped, NULL);
+}
+
+void offline_forget(struct user *user, uint64_t row)
+{
+	struct offline_user *own = state_of(user);
+
+	own->gone = mem_realloc(MEM_USER, own->gone, (own->gone_count + 1) * sizeof(*own->gone));
+	own->gone[own->gone_count++] = row;
+	drop_rows(user);
+	own->count -= own->count > 0;
+}
+
+static bool is_gone(const struct offline_user *own, uint64_t row)
+{
+	for (unsigned at = 0; at < own->gone_count; at++) {
+		if (own->gone[at] == row)
+			return true;
+	}
+	return false;
+}
 
 static void release_waiting(struct sm *sm, struct offline_user *user)
 {
@@ -84,63 +160,91 @@ static void release_waiting(struct sm *sm, struct offline_user *user)
 static bool give(const struct offline *offline, struct user *user, const struct store_row *row)
 {
 	AUTO(stanza_free) struct stanza *stanza = NULL;
+	struct delivery *delivery;
+	bool given;
 
-	if (offline->keep_ms && sm_wall_ms(offline->sm) - row->stamp_ms > offline->keep_ms)
+	if (delivery_holds(user, row->seq) || is_gone(state_of(user), row->seq))
 		return true;
-	stanza = sm_stanza_parse(offline->sm, row->value);
-	if (!stanza)
+	if (!offline->keep_ms || sm_wall_ms(offline->sm) - row->stamp_ms <= offline->keep_ms)
+		stanza = sm_stanza_parse(offline->sm, row->value);
+	if (!stanza) {
+		offline_forget(user, row->seq);
 		return true;
+	}
 	stanza->delay_ms = row->stamp_ms;
-	return delivery_message(user, stanza);
+	delivery = delivery_of_row(user, stanza, row->seq);
+	given = delivery_message(user, stanza);
+	delivery_given(delivery);
+	return given;
 }
 
-static void trimmed(void *state, struct user *user, const struct store_txn *txn, int result)
+/* Nobody's queue is filled more than half by what can as well wait in storage. */
+static bool have_room(const struct user *user)
 {
-	state_of(user)->untrimmed = result < 0;
-}
+	struct session *session = NULL;
 
-static void trim(struct user *user)
-{
-	struct store_txn *txn = store_txn_new();
-
-	store_trim(txn, STORE_OFFLINE, jid_user(user->jid), state_of(user)->given_to);
-	sm_store(user, &txn, trimmed, NULL);
+	while ((session = user_next_session(user, session))) {
+		if (presence_takes_messages(session) && !outbox_has_room(session))
+			return false;
+	}
+	return true;
 }
 
 static void read(void *state, struct user *user, const struct store_txn *txn, int result)
 {
 	struct offline *offline = state;
 	struct offline_user *own = state_of(user);
-	size_t count = 0, given = 0;
+	size_t count = 0;
 	const struct store_row *rows = result == 0 ? store_rows(txn, 0, &count) : NULL;
 
-	while (given < count &&
-	       (rows[given].seq <= own->given_to || give(offline, user, &rows[given])))
-		given++;
 	if (result == 0)
-		own->count = count - given;
-	if (given) {
-		own->given_to = rows[given - 1].seq;
-		trim(user);
+		own->count = count > own->gone_count ? count - own->gone_count : 0;
+	own->more = false;
+	for (size_t at = 0; at < count && !own->more; at++) {
+		own->more = !have_room(user);
+		if (!own->more && !give(offline, user, &rows[at]))
+			break;
 	}
 	own->giving = false;
 	release_waiting(offline->sm, own);
 }
 
+static bool has_takers(const struct user *user)
+{
+	struct session *session = NULL;
+
+	while ((session = user_next_session(user, session))) {
+		if (presence_takes_messages(session))
+			return true;
+	}
+	return false;
+}
+
+void offline_give(struct user *user)
+{
+	struct offline_user *own = state_of(user);
+	struct store_txn *txn;
+
+	drop_rows(user);
+	if (own->count == 0 || own->giving || !has_takers(user))
+		return;
+	own->giving = true;
+	txn = store_txn_new();
+	store_list(txn, STORE_OFFLINE, jid_user(user->jid));
+	sm_store(user, &txn, read, module_of(user));
+}
+
+void offline_go_on(struct user *user)
+{
+	if (state_of(user)->more && have_room(user))
+		offline_give(user);
+}
+
 /* After presence has been applied. */
 static int came(void *state, const struct sm_event *event)
 {
-	struct offline_user *user = state_of(event->user);
-	struct store_txn *txn;
-
-	if (event->stanza->to || event->stanza->type != STANZA_NONE ||
-	    !presence_takes_messages(event->session) || user->giving ||
-	    (user->count == 0 && !user->untrimmed))
-		return SM_PASS;
-	user->giving = true;
-	txn = store_txn_new();
-	store_list(txn, STORE_OFFLINE, jid_user(event->user->jid));
-	sm_store(event->user, &txn, read, state);
+	if (!event->stanza->to && event->stanza->type == STANZA_NONE)
+		offline_give(event->user);
 	return SM_PASS;
 }
 
@@ -183,6 +287,7 @@ static void user_load(void *state, struct user *user, struct sm_load *load)
 static void user_free(void *state, struct user *user)
 {
 	mem_free(state_of(user)->waiting);
+	forget_gone(state_of(user));
 }
 
 static const struct sm_hook hooks[] = {

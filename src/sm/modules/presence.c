@@ -339,18 +339,6 @@ static int session_save(void *state, const struct session *session, struct buf *
 	return 0;
 }
 
-/* Up to the line's end, which is taken too. */
-static struct slice next_line(struct slice *in)
-{
-	const char *end = in->len ? memchr(in->data, '\n', in->len) : NULL;
-	struct slice line = {in->data, end ? (size_t)(end - in->data) : in->len};
-	size_t used = line.len + (end ? 1 : 0);
-
-	in->data += used;
-	in->len -= used;
-	return line;
-}
-
 static int load_last(struct session *session, struct slice text)
 {
 	struct presence *presence = state_of(session);
@@ -369,7 +357,7 @@ static int session_load(void *state, struct session *session, struct slice in)
 	uint64_t len;
 	int rc;
 
-	if (!slice_to_u64(next_line(&in), &len) || len > in.len)
+	if (!slice_to_u64(slice_line(&in), &len) || len > in.len)
 		return -EINVAL;
 	rc = len ? load_last(session, (struct slice){in.data, len}) : 0;
 	if (rc)
@@ -377,7 +365,7 @@ static int session_load(void *state, struct session *session, struct slice in)
 	in.data += len;
 	in.len -= len;
 	while (in.len) {
-		AUTO(jid_free) struct jid *jid = jid_parse(next_line(&in));
+		AUTO(jid_free) struct jid *jid = jid_parse(slice_line(&in));
 
 		if (!jid || !directed_add(presence, jid))
 			return -EINVAL;

@@ -62,7 +62,7 @@ static void needs_nothing_but_domains(void **state)
 	assert_int_equal(settings.limits.time_to_login_ms, 30000);
 	assert_int_equal(settings.limits.login_attempts.count, 0);
 	assert_int_equal(settings.messages.offline_ms, 30LL * 86400000);
-	assert_int_equal(settings.sessions.resume_ms, 0);
+	assert_int_equal(settings.sessions.resume_ms, 600000);
 	assert_int_equal(settings.messages.archive_ms, 0);
 	assert_int_equal(settings.accounts.mechanisms.count, 3);
 	assert_string_equal(settings.router.password, "");
@@ -93,7 +93,6 @@ static void says_what_is_not_in_this_version(void **state)
 		"[process]\nsplit = true\n",
 		"[tls]\nclient_ca = \"/etc/ca.pem\"\n",
 		"[messages]\narchive = \"30 days\"\n",
-		"[sessions]\nresume = \"10 minutes\"\n",
 		"[metrics]\nlisten = [\"127.0.0.1:9100\"]\n",
 		"[log]\nto = \"journal\"\n",
 		"[accounts]\nregistration = \"invite\"\n",

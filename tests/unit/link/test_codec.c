@@ -75,7 +75,7 @@ static void assert_packets(const struct packet *a, const struct packet *b)
 	assert_true(jid_equal(a->account.user, b->account.user));
 	assert_true(a->account.token == b->account.token);
 	assert_slices(buf_slice(&a->account.keys), buf_slice(&b->account.keys));
-	assert_int_equal(a->settled, b->settled);
+	assert_int_equal(a->count, b->count);
 	assert_strs(a->via, b->via);
 	assert_true(a->end.seq == b->end.seq && a->end.ack == b->end.ack);
 	assert_true(a->end.from == b->end.from && a->end.to == b->end.to);
@@ -147,7 +147,7 @@ static void settlements_read_back(void **state)
 		struct packet *packet = packet_of(PACKET_SETTLED);
 
 		session_id_set(&packet->c2s, 5);
-		packet->settled = counts[at];
+		packet->count = counts[at];
 		packet->ours = true;
 		assert_reads_back(*state, &packet);
 	}
@@ -187,7 +187,7 @@ static void stanzas_read_back(void **state)
 		 * jabberd2's. */
 		packet->ours = at & 1 && at & 4;
 		if (packet->ours)
-			packet->stanza->origin = (struct origin){0x0100000200000003, UINT32_MAX};
+			packet->stanza->origin = (struct origin){.session = 0x0100000200000003, .count = UINT32_MAX};
 		assert_reads_back(*state, &packet);
 	}
 }
@@ -239,7 +239,7 @@ static void what_is_returned_goes_the_other_way(void **state)
 	packet->error = LINK_SESSION_GONE;
 	session_id_set(&packet->c2s, 5);
 	packet->ours = true;
-	packet->stanza->origin = (struct origin){5, 6};
+	packet->stanza->origin = (struct origin){.session = 5, .count = 6};
 	codec_print(packet, &text);
 	assert_non_null(strstr(buf_text(&text), " from='sm' to='c2s'>"));
 	assert_null(strstr(buf_text(&text), "error="));

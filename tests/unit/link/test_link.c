@@ -163,7 +163,7 @@ static void order_is_kept(void **state)
 		struct packet *packet = packet_new(PACKET_SETTLED, from, to);
 
 		session_id_take(&packet->sm, SLICE("1.1.1"));
-		packet->settled = at;
+		packet->count = at;
 		link_send(room->links[0], &packet);
 		buf_printf(&expected,
 			   "sm/1 <route from='c2s' to='sm'><sc:session xmlns:sc='" NS_LINK_SESSION

@@ -42,11 +42,13 @@ struct room {
 	struct line *lines, **last;
 	struct client clients[CLIENTS_MAX];
 	struct buf shown; /* what room_next() gave */
+	bool keeps;	  /* nobody has what was sent to them */
 	struct str *c2s, *sm, *world, *localhost;
 };
 
 struct recorder {
 	struct room *room;
+	struct link *link;
 	struct link_part c2s, world;
 };
 
@@ -111,6 +113,19 @@ static void print_packet(const struct packet *packet, struct buf *out)
 		buf_printf(out, " end=%s", str_text(packet->session.end));
 }
 
+/* As c2s does when the kernel took it. */
+static void take(struct recorder *recorder, const struct packet *packet)
+{
+	struct room *room = recorder->room;
+	struct packet *taken = packet_new(PACKET_TAKEN, room->c2s, room->sm);
+
+	taken->c2s = packet->c2s;
+	taken->sm = packet->sm;
+	taken->ours = true;
+	taken->count = 1;
+	link_send(recorder->link, &taken);
+}
+
 static void to_c2s(void *part, struct packet **taken)
 {
 	struct recorder *recorder = part;
@@ -121,12 +136,14 @@ static void to_c2s(void *part, struct packet **taken)
 	buf_append_slice(&name, session_id_slice(&packet->c2s));
 	client = client_of(recorder->room, buf_text(&name));
 	if (packet->kind == PACKET_SETTLED) {
-		client->settled = packet->settled;
+		client->settled = packet->count;
 	} else {
 		if (packet->kind == PACKET_SESSION && packet->session.action == SESSION_STARTED)
 			client->sm = packet->sm;
 		print_packet(packet, &text);
 		write_down(recorder->room, buf_text(&name), buf_slice(&text));
+		if (packet->kind == PACKET_STANZA && !recorder->room->keeps)
+			take(recorder, packet);
 	}
 	packet_free(taken);
 }
@@ -146,6 +163,7 @@ static int recorder_start(void *state, struct worker *worker, struct buf *why)
 	struct recorder *recorder = state;
 
 	recorder->room = container_of(worker->process->settings, struct room, settings);
+	recorder->link = worker->link;
 	recorder->c2s = (struct link_part){
 		.name = "c2s", .belongs = LINK_BY_C2S, .packet = to_c2s, .part = recorder};
 	recorder->world = (struct link_part){.name = "s2s",
@@ -194,6 +212,8 @@ static int open_with(void **state, const char *name, unsigned workers)
 	room->settings.storage.url = "sqlite:sm.db";
 	room->settings.messages.offline_ms = INT64_MAX;
 	room->settings.limits.sessions = 5;
+	room->settings.sessions.resume_ms = 600000;
+	room->settings.sessions.resume_queue = (struct conf_queue){2000, 4 << 20};
 	room->logs = log_writer_new(2, LOG_WARN, LOG_TEXT, false);
 	room->c2s = str_new(SLICE("c2s"));
 	room->sm = str_new(SLICE("sm"));
@@ -329,7 +349,7 @@ static void send_one(struct room *room, const char *name, const char *xml)
 	struct stanza *stanza = read_stanza(xml);
 	struct packet *packet;
 
-	stanza->origin = (struct origin){1, ++client->sent};
+	stanza->origin = (struct origin){.session = 1, .count = ++client->sent};
 	packet = packet_stanza(room->c2s, room->sm, &stanza);
 	session_id_take(&packet->c2s, slice_of(name));
 	packet->sm = client->sm;

@@ -92,7 +92,7 @@ static void a_copy_keeps_origin_and_delay(void **state)
 	AUTO(stanza_free) struct stanza *stanza = read_stanza(CHAT);
 	struct stanza *copy;
 
-	stanza->origin = (struct origin){5, 7};
+	stanza->origin = (struct origin){.session = 5, .count = 7};
 	stanza->delay_ms = 9;
 	copy = stanza_copy(stanza);
 	assert_int_equal(copy->origin.session, 5);
@@ -129,7 +129,7 @@ static void a_result_goes_back(void **state)
 		"<iq type='get' id='1' from='a@b/c' to='d'><ping xmlns='urn:xmpp:ping'/></iq>");
 	AUTO(stanza_free) struct stanza *result = NULL;
 
-	request->origin = (struct origin){3, 4};
+	request->origin = (struct origin){.session = 3, .count = 4};
 	result = stanza_result(request);
 	assert_prints(result, "<iq type='result' id='1' from='d' to='a@b/c'></iq>");
 	assert_int_equal(result->origin.count, 4);

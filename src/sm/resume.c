@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: MIT */
+#include "sm/resume.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/mem.h"
+#include "component/settings.h"
+#include "jid/jid.h"
+#include "sm/core.h"
+#include "storage/storage.h"
+
+enum { KEY_BYTES = 16, ENDED_MAX = 10 };
+
+static const int64_t ended_keep_ms = INT64_C(7) * 24 * 3600 * 1000;
+
+/* -- what a user keeps of sessions ---------------------------------------------------------------- */
+
+static struct resumption *find(const struct user *user, struct slice key)
+{
+	for (unsigned at = 0; at < user->resumptions.count; at++) {
+		if (slice_equal(str_slice(user->resumptions.items[at].key), key))
+			return &user->resumptions.items[at];
+	}
+	return NULL;
+}
+
+static struct session *find_session(const struct user *user, struct slice key)
+{
+	struct session *session = NULL;
+
+	while ((session = user_next_session(user, session))) {
+		if (session->key && slice_equal(str_slice(session->key), key))
+			break;
+	}
+	return session;
+}
+
+static void remove_at(struct resumptions *all, unsigned at)
+{
+	str_free(&all->items[at].key);
+	all->count--;
+	memmove(&all->items[at], &all->items[at + 1], (all->count - at) * sizeof(*all->items));
+}
+
+static struct resumption *add(struct user *user, const struct resumption *item)
+{
+	struct resumptions *all = &user->resumptions;
+
+	all->items = mem_realloc(MEM_SESSION, all->items, (all->count + 1) * sizeof(*all->items));
+	all->items[all->count] = *item;
+	all->items[all->count].key = str_ref(item->key);
+	return &all->items[all->count++];
+}
+
+/* The oldest go: those that live stay. The origins of one that is forgotten go with it. */
+static void trim(struct user *user, struct store_txn *txn)
+{
+	struct resumptions *all = &user->resumptions;
+	int64_t now_ms = sm_wall_ms(user->sm);
+	unsigned dead = 0;
+
+	for (unsigned at = all->count; at-- > 0;) {
+		const struct resumption *item = &all->items[at];
+
+		bool old = item->ended_ms && now_ms - item->ended_ms > ended_keep_ms;
+
+		if (find_session(user, str_slice(item->key)) || (++dead <= ENDED_MAX && !old))
+			continue;
+		store_origins_clear(txn, item->origin);
+		remove_at(all, at);
+	}
+}
+
+/* A line each: key, origin, in, handled, ended. */
+static void put(struct user *user, struct store_txn *txn)
+{
+	AUTO(buf_fini) struct buf text = {0};
+
+	trim(user, txn);
+	for (unsigned at = 0; at < user->resumptions.count; at++) {
+		const struct resumption *item = &user->resumptions.items[at];
+
+		buf_printf(&text, "%s %llx %x %x %llx\n", str_text(item->key), (unsigned long long)item->origin,
+			   item->in, item->handled, (unsigned long long)item->ended_ms);
+	}
+	if (buf_used(&text))
+		store_put(txn, STORE_USER, jid_user(user->jid), SLICE("sessions"), buf_slice(&text));
+	else
+		store_del(txn, STORE_USER, jid_user(user->jid), SLICE("sessions"));
+}
+
+static void keep(struct user *user)
+{
+	struct store_txn *txn = store_txn_new();
+
+	put(user, txn);
+	sm_store(user, &txn, NULL, NULL);
+}
+
+static void read_line(struct user *user, char *line)
+{
+	char *key = strsep(&line, " "), *end = line;
+	unsigned long long numbers[4];
+	struct resumption item;
+
+	for (unsigned at = 0; at < countof(numbers); at++) {
+		if (!end || !*end)
+			return;
+		numbers[at] = strtoull(end, &end, 16);
+	}
+	item = (struct resumption){.key = str_new(slice_of(key)), .origin = numbers[0], .in = (uint32_t)numbers[1],
+				   .handled = (uint32_t)numbers[2], .ended_ms = (int64_t)numbers[3]};
+	if (!find(user, slice_of(key)))
+		add(user, &item);
+	str_free(&item.key);
+}
+
+static void read_all(void *state, struct user *user, const struct store_row *rows, size_t count)
+{
+	for (size_t at = 0; at < count; at++) {
+		AUTO(buf_fini) struct buf text = {0};
+		char *rest, *line;
+
+		if (!slice_is(rows[at].item, "sessions"))
+			continue;
+		buf_append_slice(&text, rows[at].value);
+		rest = (char *)buf_text(&text);
+		while ((line = strsep(&rest, "\n")) && rest)
+			read_line(user, line);
+	}
+}
+
+void resume_user_free(struct user *user)
+{
+	while (user->resumptions.count)
+		remove_at(&user->resumptions, user->resumptions.count - 1);
+	mem_free(user->resumptions.items);
+	user->resumptions.items = NULL;
+}
+
+/* -- enabling ------------------------------------------------------------------------------------- */
+
+static uint32_t granted(const struct session *session, uint32_t wanted)
+{
+	int64_t most = sm_settings(session->user->sm)->sessions.resume_ms / 1000;
+
+	return most < wanted ? (uint32_t)most : wanted;
+}
+
+static void answer_enabled(struct session *session, const struct packet *packet)
+{
+	struct packet *made = packet_answer(packet, PACKET_SESSION);
+
+	made->session.action = SESSION_ENABLED;
+	made->session.resume.key = str_ref(session->key);
+	made->session.resume.seconds = session->seconds;
+	link_send(session->user->sm->link, &made);
+}
+
+static void make_key(struct session *session, uint32_t in)
+{
+	struct user *user = session->user;
+	AUTO(buf_fini) struct buf text = {0};
+	unsigned char bytes[KEY_BYTES];
+	struct resumption item;
+
+	mio_random(user->sm->mio, bytes, sizeof(bytes));
+	buf_append_hex(&text, bytes, sizeof(bytes));
+	session->key = str_new(buf_slice(&text));
+	item = (struct resumption){.key = session->key, .origin = session->origin, .in = in};
+	add(user, &item);
+	keep(user);
+}
+
+void resume_enable(struct session *session, const struct packet *packet)
+{
+	session->enabled = true;
+	session->in = packet->session.resume.in;
+	session->outbox.before = session->outbox.sent;
+	session->outbox.handled = 0;
+	session->seconds = granted(session, packet->session.resume.seconds);
+	if (session->seconds)
+		make_key(session, session->in);
+	answer_enabled(session, packet);
+}
+
+/* -- away ------------------------------------------------------------------------------------------- */
+
+static void over(struct mio_timer *timer)
+{
+	struct session *session = container_of(timer, struct session, timer);
+	struct sm *sm = session->user->sm;
+
+	session_end(session, SESSION_TELL_NOBODY);
+	sm_work(sm);
+}
+
+static void wait_for_client(struct session *session, int64_t ms)
+{
+	session->detached = true;
+	session->c2s.len = 0;
+	session->outbox.sent = session->outbox.sent < session->outbox.count ? session->outbox.sent : session->outbox.count;
+	mio_timer_init(&session->timer, over);
+	mio_timer_set(session->user->sm->mio, &session->timer, ms);
+	metric_add(session->user->sm->process, METRIC_DETACHED, 1);
+}
+
+void resume_detach(struct session *session)
+{
+	if (session->detached)
+		return;
+	if (session->key)
+		wait_for_client(session, (int64_t)session->seconds * 1000);
+	else
+		session_end(session, SESSION_TELL_NOBODY);
+}
+
+/* What was handled of a client's stanzas since it enabled. */
+static uint32_t handled_of(uint32_t settled, uint32_t in)
+{
+	return (int32_t)(settled - in) > 0 ? settled - in : 0;
+}
+
+void resume_ended(struct session *session)
+{
+	struct user *user = session->user;
+	struct resumption *item = session->key ? find(user, str_slice(session->key)) : NULL;
+
+	mio_timer_stop(&session->timer);
+	if (session->detached)
+		metric_add(user->sm->process, METRIC_DETACHED, -1);
+	session->detached = false;
+	if (!item || user->sm->stopping)
+		return;
+	item->ended_ms = sm_wall_ms(user->sm);
+	item->handled = handled_of(session->settled, session->in);
+	str_free(&session->key);
+	keep(user);
+}
+
+/* -- resuming --------------------------------------------------------------------------------------- */
+
+static void refuse(struct sm *sm, const struct packet *packet, const struct resumption *item)
+{
+	struct packet *made = packet_answer(packet, PACKET_SESSION);
+
+	made->failed = true;
+	if (item) {
+		made->session.resume.known = true;
+		made->session.resume.handled = item->handled;
+	}
+	link_send(sm->link, &made);
+}
+
+static void accept_resume(struct session *session, const struct packet *packet)
+{
+	struct sm *sm = session->user->sm;
+	struct packet *made = packet_answer(packet, PACKET_SESSION);
+	struct packet_resume *resume = &made->session.resume;
+
+	session->at = link_name(sm->link, str_slice(packet->from));
+	session->c2s = packet->c2s;
+	str_free(&made->from);
+	made->from = str_ref(sm->name);
+	session_id_set(&made->sm, session->id);
+	made->session.action = SESSION_RESUMED;
+	jid_free(&made->session.target);
+	made->session.target = jid_ref(session->jid);
+	resume->key = str_ref(session->key);
+	resume->seconds = session->seconds;
+	resume->in = session->in;
+	resume->settled = session->counting ? session->settled : session->in;
+	resume->handled = session->outbox.handled;
+	link_send(sm->link, &made);
+	outbox_resend(session);
+}
+
+static void resume_session(struct session *session, const struct packet *packet)
+{
+	struct sm *sm = session->user->sm;
+	uint32_t handled = packet->session.resume.handled;
+
+	if (!outbox_taken(session, handled - session->outbox.handled + session->outbox.before)) {
+		refuse(sm, packet, NULL);
+		return;
+	}
+	if (session->detached) {
+		mio_timer_stop(&session->timer);
+		session->detached = false;
+		metric_add(sm->process, METRIC_DETACHED, -1);
+	} else {
+		session_tell(session, SESSION_REPLACED);
+	}
+	str_free(&session->at);
+	accept_resume(session, packet);
+}
+
+/* How far the stanzas of a session are settled that died with its process: storage knows. */
+static void crashed(void *state, struct user *user, const struct store_txn *txn, int result)
+{
+	struct packet *packet = state;
+	struct resumption *item = find(user, str_slice(packet->session.resume.key));
+	uint32_t settled = item ? item->in + item->handled : 0, count, mark;
+	size_t rows;
+	const struct store_row *row = store_rows(txn, 0, &rows);
+
+	for (size_t at = 0; result == 0 && at < rows; at++) {
+		if (!store_origin_row(&row[at], &count, &mark))
+			continue;
+		if ((int32_t)(mark - settled) > 0)
+			settled = mark;
+		if (count == settled + 1)
+			settled = count;
+	}
+	if (result) {
+		refuse(user->sm, packet, NULL);
+	} else {
+		if (item)
+			item->handled = handled_of(settled, item->in);
+		refuse(user->sm, packet, item);
+	}
+	packet_free(&packet);
+}
+
+void resume_user(struct user *user, struct packet **packet)
+{
+	struct slice key = (*packet)->session.resume.key ? str_slice((*packet)->session.resume.key) : SLICE("");
+	struct session *session = find_session(user, key);
+	struct resumption *item = find(user, key);
+	struct store_txn *txn;
+
+	if (session) {
+		resume_session(session, *packet);
+	} else if (!item || item->ended_ms) {
+		refuse(user->sm, *packet, item);
+	} else {
+		txn = store_txn_new();
+		store_origins(txn, item->origin);
+		sm_store(user, &txn, crashed, *packet);
+		*packet = NULL;
+	}
+	user_rest(user);
+}
+
+/* -- in storage --------------------------------------------------------------------------------------- */
+
+static void number(struct buf *out, unsigned long long value)
+{
+	buf_printf(out, "%llx ", value);
+}
+
+static void print_state(const struct session *session, struct buf *out)
+{
+	const struct outbox *outbox = &session->outbox;
+
+	buf_append_slice(out, jid_full(session->jid));
+	buf_append_char(out, '\n');
+	number(out, session->origin);
+	number(out, session->counting ? session->settled : session->in);
+	number(out, session->in);
+	number(out, session->seconds);
+	number(out, (unsigned long long)sm_wall_ms(session->user->sm));
+	number(out, outbox->before);
+	number(out, outbox->handled);
+	number(out, outbox->sent);
+	buf_append_char(out, '\n');
+}
+
+static void put_session(struct store_txn *txn, const struct session *session)
+{
+	AUTO(buf_fini) struct buf text = {0};
+
+	print_state(session, &text);
+	modules_session_save(session, &text);
+	outbox_save(session, &text);
+	store_put(txn, STORE_SESSION, jid_user(session->user->jid), str_slice(session->key), buf_slice(&text));
+}
+
+/* One transaction a user: their sessions, and how far they are. */
+static void save_user(struct user *user)
+{
+	struct store_txn *txn = store_txn_new();
+	struct session *session = NULL;
+	unsigned count = 0;
+
+	while ((session = user_next_session(user, session))) {
+		struct resumption *item = session->key ? find(user, str_slice(session->key)) : NULL;
+
+		if (!item)
+			continue;
+		item->handled = handled_of(session->counting ? session->settled : session->in, session->in);
+		put_session(txn, session);
+		count++;
+	}
+	if (count) {
+		put(user, txn);
+		sm_store(user, &txn, NULL, NULL);
+	}
+	store_txn_free(&txn);
+}
+
+bool resume_save(struct sm *sm)
+{
+	struct user *user;
+
+	if (sm->saved)
+		return true;
+	if (!list_empty(&sm->due) || slots_count(&sm->waits)) {
+		deliveries_store(sm);
+		return false;
+	}
+	sm->saved = true;
+	for (uint32_t at = 0; (user = table_next(&sm->users, &at));)
+		save_user(user);
+	return true;
+}
+
+static bool read_numbers(struct slice line, unsigned long long *numbers, unsigned count)
+{
+	AUTO(buf_fini) struct buf text = {0};
+	char *end;
+
+	buf_append_slice(&text, line);
+	end = (char *)buf_text(&text);
+	for (unsigned at = 0; at < count; at++) {
+		char *from = end;
+
+		numbers[at] = strtoull(from, &end, 16);
+		if (end == from)
+			return false;
+	}
+	return true;
+}
+
+static void restore(struct user *user, const struct store_row *row)
+{
+	unsigned long long numbers[8];
+	struct slice in = row->value;
+	AUTO(jid_free) struct jid *jid = jid_parse(slice_line(&in));
+	struct session *session;
+	int64_t left_ms;
+
+	if (!jid || !jid_equal_bare(jid, user->jid) || user_find_session(user, jid) ||
+	    !read_numbers(slice_line(&in), numbers, countof(numbers)))
+		return;
+	session = session_new(user, jid);
+	session->ours = session->enabled = session->counting = true;
+	session->key = str_new(row->item);
+	session->origin = numbers[0];
+	session->settled = session->seen = (uint32_t)numbers[1];
+	session->in = (uint32_t)numbers[2];
+	session->seconds = (uint32_t)numbers[3];
+	if (!modules_session_load(session, &in) || !outbox_load(session, in)) {
+		session_end(session, SESSION_TELL_NOBODY);
+		return;
+	}
+	session->outbox.before = (uint32_t)numbers[5];
+	session->outbox.handled = (uint32_t)numbers[6];
+	session->outbox.sent = (uint32_t)numbers[7];
+	left_ms = (int64_t)numbers[4] + (int64_t)session->seconds * 1000 - sm_wall_ms(user->sm);
+	wait_for_client(session, left_ms > 0 ? left_ms : 0);
+}
+
+/* Once: what is in memory again is no longer in storage. */
+static void read_sessions(void *state, struct user *user, const struct store_row *rows, size_t count)
+{
+	struct store_txn *txn;
+
+	if (!count)
+		return;
+	for (size_t at = 0; at < count; at++)
+		restore(user, &rows[at]);
+	txn = store_txn_new();
+	store_clear(txn, STORE_SESSION, jid_user(user->jid));
+	sm_store(user, &txn, NULL, NULL);
+}
+
+void resume_load(struct user *user, struct sm_load *load)
+{
+	sm_load_list(load, STORE_USER, read_all);
+	sm_load_list(load, STORE_SESSION, read_sessions);
+}
+
+/* -- the start ------------------------------------------------------------------------------------------ */
+
+enum { OWNERS_PAGE = 200 };
+
+static void read_page(struct mio_timer *timer);
+
+static void page_read(void *arg, uint64_t token, const struct store_txn *txn, int result)
+{
+	struct sm *sm = arg;
+	size_t count;
+	const struct store_row *rows = store_rows(txn, 0, &count);
+
+	for (size_t at = 0; result == 0 && at < count; at++) {
+		AUTO(jid_free) struct jid *jid = jid_parse(rows[at].item);
+
+		buf_clear(&sm->page);
+		buf_append_slice(&sm->page, rows[at].item);
+		if (jid && sm_is_domain(sm, jid_domain(jid)) && link_worker_of(sm->link, jid) == mio_worker(sm->mio))
+			user_rest(user_need(sm, jid));
+	}
+	if (result == 0 && count == OWNERS_PAGE)
+		mio_timer_set(sm->mio, &sm->page_timer, 0);
+	else
+		buf_fini(&sm->page);
+}
+
+static void read_page(struct mio_timer *timer)
+{
+	struct sm *sm = container_of(timer, struct sm, page_timer);
+	struct store_txn *txn = store_txn_new();
+
+	store_owners(txn, STORE_SESSION, buf_slice(&sm->page), OWNERS_PAGE);
+	storage_run(sm->process->storage, sm->mio, &txn, page_read, sm, 0);
+}
+
+void resume_start(struct sm *sm)
+{
+	mio_timer_init(&sm->page_timer, read_page);
+	mio_timer_set(sm->mio, &sm->page_timer, 0);
+}
+
+void resume_stop(struct sm *sm)
+{
+	mio_timer_stop(&sm->page_timer);
+	buf_fini(&sm->page);
+}

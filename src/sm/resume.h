@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sessions that outlive their connection (XEP-0198 section 5), and the process:
+ *
+ *   attached ── connection lost ──> detached ── resumed ──> attached, at another connection
+ *                                      │ └── its time is over ──> expired
+ *                                      └── orderly end of the server ──> in storage ──> detached
+ *
+ * Of those that are no more, a user keeps the last few with the count of what was handled, so that
+ * their clients learn what to send again.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/buf.h"
+
+struct packet;
+struct session;
+struct sm;
+struct sm_load;
+struct store_row;
+struct user;
+
+/* What a user keeps of sessions that could be resumed: those that live, and those that did. */
+struct resumption {
+	struct str *key;
+	uint64_t origin;   /* the session's, in STORE_ORIGIN */
+	uint32_t in;	   /* its client's stanzas before it enabled */
+	uint32_t handled;  /* since then; of a session that lives, or died with its process: at least so many */
+	int64_t ended_ms;  /* wall time; 0: it lives, or died with its process */
+};
+
+struct resumptions {
+	struct resumption *items; /* the oldest first */
+	unsigned count;
+};
+
+void resume_enable(struct session *session, const struct packet *packet); /* answers */
+void resume_detach(struct session *session); /* one that cannot be resumed ends */
+void resume_user(struct user *user, struct packet **packet); /* of a user who is loaded, taken; answers */
+/* The session ends for good: its client may still ask for it. */
+void resume_ended(struct session *session);
+
+/* Adds what resumption reads with a user. */
+void resume_load(struct user *user, struct sm_load *load);
+void resume_user_free(struct user *user);
+
+/* The orderly end: all sessions that can be resumed go to storage. True when it is done. */
+bool resume_save(struct sm *sm);
+/* The start: the users whose sessions wait in storage are loaded, a few at a time. */
+void resume_start(struct sm *sm);
+void resume_stop(struct sm *sm);

@@ -1,0 +1,319 @@
+#!/usr/bin/python3
+"""Stream management, XEP-0198: acknowledgements, resumption, and what becomes of what nobody took."""
+import time
+import xml.etree.ElementTree as ElementTree
+
+from harness import CLIENT, STREAM, Deployment, Raw, body, scenarios
+from stream_management import SM, Counting
+
+STANZAS = '{urn:ietf:params:xml:ns:xmpp-stanzas}'
+CONDITIONS = '{urn:ietf:params:xml:ns:xmpp-streams}'
+DELAY = '{urn:xmpp:delay}delay'
+
+
+def with_server(*functions, users=('romeo', 'juliet'), extra=''):
+    def bound(function):
+        def run():
+            with Deployment(extra=getattr(function, 'extra', extra)) as deployment:
+                deployment.start()
+                for user in users:
+                    deployment.add_user(user, 'secret')
+                function(deployment)
+        run.__name__ = function.__name__
+        return run
+    return [bound(function) for function in functions]
+
+
+def configured(text):
+    def mark(function):
+        function.extra = text
+        return function
+    return mark
+
+
+def failed(answer, condition, h=None):
+    assert answer.tag == f'{{{SM}}}failed' and answer.find(STANZAS + condition) is not None, ElementTree.tostring(answer)
+    assert answer.get('h') == (None if h is None else str(h)), ElementTree.tostring(answer)
+
+
+def offered_after_login_and_enabled_once_bound(deployment):
+    client = Counting(deployment.port, 'romeo').authenticate()
+    assert client.offered.find(f'{{{SM}}}sm') is not None
+    client.send(f"<enable xmlns='{SM}'/>")
+    failed(client.receive(), 'unexpected-request')
+    client.bind().enable(extra='')
+    assert client.key is None and client.enabled.get('resume') is None
+    client.send(f"<enable xmlns='{SM}'/>")
+    while client.receive() is not None:
+        pass
+
+
+def each_r_is_answered_with_what_was_handled(deployment):
+    client = Counting(deployment.port, 'romeo').authenticate().bind()
+    client.send("<presence/><iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>")
+    client.expect('iq', id='p')
+    client.enable()
+    client.handled = 0
+    assert client.ask().wait(lambda e: e.tag == f'{{{SM}}}a').get('h') == '0'
+    for number in range(1, 6):
+        client.say(f"<iq type='get' id='p{number}'><ping xmlns='urn:xmpp:ping'/></iq>")
+    client.wait_acknowledged()
+    assert client.acked == 5
+    client.say("<iq type='get' id='facts'><query xmlns='jabber:iq:register'/></iq>")
+    client.say("<message to='@'/>")
+    client.say("<iq type='get'><ping xmlns='urn:xmpp:ping'/></iq>")
+    client.wait(lambda e: e.get('id') == 'facts')
+    client.wait_acknowledged()
+    assert client.acked == 8
+
+
+def acknowledging_too_much_ends_the_stream(deployment):
+    client = Counting(deployment.port, 'romeo').begin()
+    client.silent = True
+    client.send(f"<a xmlns='{SM}' h='77'/>")
+    error = client.wait(lambda e: e.tag == f'{{{STREAM}}}error')
+    assert error.find(CONDITIONS + 'undefined-condition') is not None
+    high = error.find(f'{{{SM}}}handled-count-too-high')
+    assert high is not None and high.get('h') == '77' and int(high.get('send-count')) <= 5, ElementTree.tostring(error)
+
+
+def a_lost_connection_is_resumed_where_it_was(deployment):
+    romeo = Counting(deployment.port, 'romeo', resource='orchard').begin()
+    juliet = Counting(deployment.port, 'juliet').begin()
+    romeo.message('juliet@localhost', 'before')
+    juliet.wait_message('before')
+    romeo.wait_acknowledged()
+    romeo.drop()
+    for number in range(3):
+        juliet.message(romeo.jid, f'away {number}')
+    juliet.message('romeo@localhost', 'to the account')
+    juliet.wait_acknowledged()
+    romeo.queue_out += ["<message to='juliet@localhost' type='chat'><body>never sent</body></message>"]
+    romeo.come_back(deployment.port)
+    juliet.wait_message('never sent')
+    romeo.wait_message('to the account')
+    assert [text for text in romeo.bodies()] == ['away 0', 'away 1', 'away 2', 'to the account']
+    romeo.wait_acknowledged()
+    juliet.message(romeo.jid, 'after')
+    romeo.wait_message('after')
+    assert not [e for e in juliet.heard if e.get('type') == 'unavailable']
+
+
+def what_was_not_acknowledged_is_sent_again_and_only_that(deployment):
+    romeo, juliet = Counting(deployment.port, 'romeo').begin(), Counting(deployment.port, 'juliet').begin()
+    for number in range(3):
+        juliet.message(romeo.jid, str(number))
+    romeo.wait_message('2')
+    romeo.silent = True
+    for number in (3, 4):
+        juliet.message(romeo.jid, str(number))
+    romeo.wait_message('4')
+    romeo.handled -= 2
+    del romeo.heard[-2:]
+    juliet.message(romeo.jid, '5')
+    romeo.drop().come_back(deployment.port)
+    romeo.silent = False
+    romeo.wait_message('5')
+    assert romeo.bodies() == [str(number) for number in range(6)], romeo.bodies()
+
+
+def who_is_still_there_gets_a_conflict(deployment):
+    romeo = Counting(deployment.port, 'romeo').begin()
+    other = Counting(deployment.port, 'romeo').authenticate()
+    other.queue_out = list(romeo.queue_out)
+    answer = other.resume(romeo.key, romeo.handled)
+    assert answer.tag == f'{{{SM}}}resumed'
+    while True:
+        element = romeo.receive()
+        assert element is not None
+        if element.tag == f'{{{STREAM}}}error':
+            assert element.find(CONDITIONS + 'conflict') is not None
+            break
+    other.say("<iq type='get' id='me' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>")
+    assert other.wait(lambda e: e.get('id') == 'me').get('to').startswith('romeo@localhost/')
+
+
+def nobody_resumes_what_is_not_theirs(deployment):
+    romeo = Counting(deployment.port, 'romeo').begin().drop()
+    juliet = Counting(deployment.port, 'juliet').authenticate()
+    failed(juliet.resume(romeo.key, 0), 'item-not-found')
+    failed(juliet.resume('0' * 32, 0), 'item-not-found')
+    juliet.send(f"<resume xmlns='{SM}' previd='x'/>")
+    failed(juliet.receive(), 'bad-request')
+    juliet.bind().enable()
+    juliet.send(f"<resume xmlns='{SM}' previd='{juliet.key}' h='0'/>")
+    failed(juliet.receive(), 'unexpected-request')
+
+
+def a_closed_stream_is_over_and_tells_what_was_handled(deployment):
+    romeo = Counting(deployment.port, 'romeo').begin()
+    for number in range(4):
+        romeo.message('juliet@localhost', str(number))
+    romeo.wait_acknowledged()
+    romeo.close()
+    time.sleep(0.3)
+    again = Counting(deployment.port, 'romeo').authenticate()
+    failed(again.resume(romeo.key, 0), 'item-not-found', 5)
+    again.bind()
+
+
+@configured('[sessions]\nresume = "2 s"\n')
+def who_stays_away_too_long_is_gone(deployment):
+    juliet = Counting(deployment.port, 'juliet').begin()
+    romeo = Counting(deployment.port, 'romeo', resource='orchard').begin()
+    assert romeo.enabled.get('max') == '2'
+    romeo.wait_acknowledged()
+    romeo.drop()
+    time.sleep(0.3)
+    juliet.message('romeo@localhost/orchard', 'chat')
+    juliet.say("<message to='romeo@localhost/orchard'><body>normal</body></message>")
+    juliet.say("<message to='romeo@localhost/orchard' type='chat'><composing xmlns='x'/></message>")
+    juliet.say("<message to='romeo@localhost/orchard' type='headline'><body>news</body></message>")
+    juliet.say("<message to='romeo@localhost/orchard' type='groupchat' id='room'><body>room</body></message>")
+    juliet.say("<iq to='romeo@localhost/orchard' type='get' id='ask'><query xmlns='jabber:iq:version'/></iq>")
+    juliet.wait_acknowledged()
+    errors = {}
+    while len(errors) < 2:
+        element = juliet.wait(lambda e: e.get('type') == 'error', 10)
+        errors[element.get('id')] = element.find(f'{{{CLIENT}}}error')[0].tag.split('}')[1]
+    assert errors == {'room': 'recipient-unavailable', 'ask': 'service-unavailable'}, errors
+    again = Counting(deployment.port, 'romeo').authenticate()
+    failed(again.resume(romeo.key, 0), 'item-not-found', 1)
+    again.bind().enable()
+    again.say('<presence/>')
+    for text in ('chat', 'normal'):
+        assert again.wait_message(text).find(DELAY) is not None
+    again.wait_acknowledged()
+    assert again.bodies() == ['chat', 'normal'], again.bodies()
+    again.close()
+    time.sleep(0.3)
+    Raw(deployment.port).login('romeo', 'secret').no_message()
+
+
+@configured('[sessions]\nresume = "1 s"\n')
+def another_resource_gets_what_the_lost_one_did_not(deployment):
+    juliet = Counting(deployment.port, 'juliet').begin()
+    phone = Counting(deployment.port, 'romeo', resource='phone').authenticate().bind().enable()
+    phone.say('<presence><priority>5</priority></presence>')
+    phone.wait_acknowledged()
+    desk = Counting(deployment.port, 'romeo', resource='desk').begin()
+    desk.wait_acknowledged()
+    phone.drop()
+    time.sleep(0.3)
+    for number in range(3):
+        juliet.message('romeo@localhost', str(number))
+    juliet.wait_acknowledged()
+    for number in range(3):
+        desk.wait_message(str(number))
+    assert desk.bodies() == ['0', '1', '2'], desk.bodies()
+
+
+def a_silent_resource_lets_the_sender_go_on_in_a_second(deployment):
+    juliet = Counting(deployment.port, 'juliet').begin()
+    romeo = Counting(deployment.port, 'romeo').begin()
+    romeo.wait_acknowledged()
+    romeo.silent = True
+    for number in range(200):
+        juliet.message(romeo.jid, str(number))
+    juliet.wait_acknowledged(30)
+    while len(romeo.bodies()) < 200:
+        romeo.element()
+    assert romeo.bodies() == [str(number) for number in range(200)]
+    romeo.silent = False
+    romeo.send(f"<a xmlns='{SM}' h='{romeo.handled}'/>")
+    romeo.say("<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>")
+    romeo.wait(lambda e: e.get('id') == 'p')
+    romeo.close()
+    time.sleep(0.5)
+    Raw(deployment.port).login('romeo', 'secret').no_message()
+
+
+@configured('[sessions]\nresume_queue = "20 stanzas, 4 MB"\n')
+def a_queue_has_an_end(deployment):
+    juliet = Counting(deployment.port, 'juliet').begin()
+    romeo = Counting(deployment.port, 'romeo').begin()
+    romeo.wait_acknowledged()
+    romeo.drop()
+    time.sleep(0.3)
+    for number in range(30):
+        juliet.message('romeo@localhost', str(number))
+    juliet.wait_acknowledged(30)
+    again = Counting(deployment.port, 'romeo').authenticate()
+    failed(again.resume(romeo.key, romeo.handled), 'item-not-found', 1)
+    again.bind().enable()
+    again.say('<presence/>')
+    again.wait_message('29')
+    assert sorted(map(int, again.bodies())) == list(range(30)), again.bodies()
+
+
+@configured('[sessions]\nping = "1 s"\nping_timeout = "1 s"\n')
+def who_does_not_answer_is_detached_not_ended(deployment):
+    juliet = Counting(deployment.port, 'juliet').begin()
+    romeo = Counting(deployment.port, 'romeo').begin()
+    romeo.wait_acknowledged()
+    romeo.silent = True
+    while romeo.element(10) is not None:
+        pass
+    assert not [e for e in juliet.heard if e.get('type') == 'unavailable']
+    romeo.silent = False
+    romeo.come_back(deployment.port)
+    plain = Raw(deployment.port).login('juliet', 'secret')
+    assert plain.expect('iq', type='get', seconds=10)[0].tag == '{urn:xmpp:ping}ping'
+
+
+def everybody_resumes_after_an_orderly_end(deployment):
+    people = [Counting(deployment.port, 'romeo', resource=f'r{number}').begin() for number in range(6)]
+    juliet = Counting(deployment.port, 'juliet').begin()
+    for person in people:
+        juliet.message(person.jid, 'before')
+    for person in people:
+        person.wait_message('before')
+        person.wait_acknowledged()
+    people[0].drop()
+    time.sleep(0.2)
+    juliet.message(people[0].jid, 'while away')
+    juliet.wait_acknowledged()
+    assert deployment.processes['run'].stop() == 0
+    for person in people[1:] + [juliet]:
+        while (element := person.element()) is not None:
+            assert element.tag != f'{{{STREAM}}}error', ElementTree.tostring(element)
+        assert b'</stream:stream>' not in person.raw
+    people[1].queue_out.append("<message to='juliet@localhost' type='chat'><body>meanwhile</body></message>")
+    deployment.start()
+    juliet.come_back(deployment.port)
+    for person in people:
+        person.come_back(deployment.port)
+    juliet.wait_message('meanwhile')
+    people[0].wait_message('while away')
+    for person in people:
+        juliet.message(person.jid, 'after')
+        person.wait_message('after')
+        person.wait_acknowledged()
+    assert people[0].bodies() == ['before', 'while away', 'after']
+    assert all(person.bodies() == ['before', 'after'] for person in people[1:])
+    assert not [e for e in juliet.heard if e.get('type') == 'unavailable'], juliet.heard
+
+
+def after_a_crash_the_client_learns_what_was_stored(deployment):
+    romeo = Counting(deployment.port, 'romeo').begin()
+    for number in range(7):
+        romeo.message('juliet@localhost', str(number))
+    romeo.wait_acknowledged()
+    assert romeo.acked == 8
+    deployment.restart('run', kill=True)
+    again = Counting(deployment.port, 'romeo').authenticate()
+    failed(again.resume(romeo.key, romeo.handled), 'item-not-found', 8)
+    juliet = Counting(deployment.port, 'juliet').begin()
+    juliet.wait_message('6')
+    assert juliet.bodies() == [str(number) for number in range(7)]
+
+
+if __name__ == '__main__':
+    scenarios(*with_server(offered_after_login_and_enabled_once_bound, each_r_is_answered_with_what_was_handled,
+                           acknowledging_too_much_ends_the_stream, a_lost_connection_is_resumed_where_it_was,
+                           what_was_not_acknowledged_is_sent_again_and_only_that, who_is_still_there_gets_a_conflict,
+                           nobody_resumes_what_is_not_theirs, a_closed_stream_is_over_and_tells_what_was_handled,
+                           who_stays_away_too_long_is_gone, another_resource_gets_what_the_lost_one_did_not,
+                           a_silent_resource_lets_the_sender_go_on_in_a_second, a_queue_has_an_end,
+                           who_does_not_answer_is_detached_not_ended, everybody_resumes_after_an_orderly_end,
+                           after_a_crash_the_client_learns_what_was_stored))
