@@ -296,10 +296,10 @@ static void resume_session(struct session *session, const struct packet *packet)
 }
 
 /* How far the stanzas of a session are settled that died with its process: storage knows. */
-static void crashed(void *state, struct user *user, const struct store_txn *txn, int result)
+static void crashed(struct sm *sm, struct packet *packet, const struct store_txn *txn, int result)
 {
-	struct packet *packet = state;
-	struct resumption *item = find(user, str_slice(packet->session.resume.key));
+	struct user *user = user_get(sm, packet->session.target);
+	struct resumption *item = user ? find(user, str_slice(packet->session.resume.key)) : NULL;
 	uint32_t settled = item ? item->in + item->handled : 0, count, mark;
 	size_t rows;
 	const struct store_row *row = store_rows(txn, 0, &rows);
@@ -312,14 +312,9 @@ static void crashed(void *state, struct user *user, const struct store_txn *txn,
 		if (count == settled + 1)
 			settled = count;
 	}
-	if (result) {
-		refuse(user->sm, packet, NULL);
-	} else {
-		if (item)
-			item->handled = handled_of(settled, item->in);
-		refuse(user->sm, packet, item);
-	}
-	packet_free(&packet);
+	if (result == 0 && item)
+		item->handled = handled_of(settled, item->in);
+	refuse(sm, packet, result ? NULL : item);
 }
 
 void resume_user(struct user *user, struct packet **packet)
@@ -336,8 +331,7 @@ void resume_user(struct user *user, struct packet **packet)
 	} else {
 		txn = store_txn_new();
 		store_origins(txn, item->origin);
-		sm_store(user, &txn, crashed, *packet);
-		*packet = NULL;
+		sm_store_packet(user->sm, &txn, packet, crashed);
 	}
 	user_rest(user);
 }

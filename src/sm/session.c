@@ -233,7 +233,7 @@ void session_start(struct user *user, struct packet *packet)
 
 /* -- accounts -- */
 
-static void created(struct sm *sm, struct packet *packet, int result)
+static void created(struct sm *sm, struct packet *packet, const struct store_txn *txn, int result)
 {
 	struct user *user = user_get(sm, packet->session.target);
 
@@ -262,7 +262,7 @@ void session_create(struct user *user, struct packet **packet)
 	user_rest(user);
 }
 
-static void deleted(struct sm *sm, struct packet *packet, int result)
+static void deleted(struct sm *sm, struct packet *packet, const struct store_txn *txn, int result)
 {
 	if (result == 0)
 		answer(sm, packet, SESSION_DELETED);
