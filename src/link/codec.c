@@ -105,6 +105,12 @@ static void open_session(const struct packet *packet, const char *action, struct
 	print_end(packet, out);
 }
 
+/* Of stream management: all that it may say is known. */
+static bool is_ours(enum session_action action)
+{
+	return action >= SESSION_ENABLE && action < SESSION_UNKNOWN;
+}
+
 static void print_resume(const struct packet_resume *resume, struct buf *out)
 {
 	if (resume->key)
@@ -120,7 +126,7 @@ static void print_session(const struct packet *packet, struct buf *out)
 	open_session(packet, action_names[packet->session.action], out);
 	if (packet->session.end)
 		attr(out, "jd:end", str_slice(packet->session.end));
-	if (packet->session.action >= SESSION_ENABLE && packet->session.action < SESSION_UNKNOWN)
+	if (is_ours(packet->session.action))
 		print_resume(&packet->session.resume, out);
 	if (is_refused(packet))
 		buf_append_text(out, " type='error'><error code='400' type='modify'><bad-request xmlns='" NS_STANZA_ERROR
@@ -337,9 +343,9 @@ static bool read_action(const struct nad *nad, int elem, struct packet *packet)
 	if (slice_is(nad_attr_value(nad, elem, "type"), "error"))
 		packet->failed = true;
 	packet->session.action = action_of(nad_attr_value(nad, elem, "action"));
-	packet->session.rest = read_rest(nad, elem, packet);
-	return packet->session.action < SESSION_ENABLE || packet->session.action == SESSION_UNKNOWN ||
-	       read_resume(nad, elem, &packet->session.resume);
+	if (!is_ours(packet->session.action))
+		packet->session.rest = read_rest(nad, elem, packet);
+	return !is_ours(packet->session.action) || read_resume(nad, elem, &packet->session.resume);
 }
 
 static bool read_session(const struct nad *nad, int elem, struct packet *packet)

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Stream management, XEP-0198: acknowledgements, resumption, and what becomes of what nobody took."""
+import signal
 import time
 import xml.etree.ElementTree as ElementTree
 
@@ -308,8 +309,56 @@ def after_a_crash_the_client_learns_what_was_stored(deployment):
     assert juliet.bodies() == [str(number) for number in range(7)]
 
 
+def _three_processes(deployment):
+    deployment.start('router', 'sm', 'c2s')
+    for user in ('romeo', 'juliet'):
+        deployment.add_user(user, 'secret')
+
+
+def a_manager_that_hangs_withholds_no_answer():
+    with Deployment() as deployment:
+        _three_processes(deployment)
+        romeo, juliet = (Counting(deployment.port, name).begin() for name in ('romeo', 'juliet'))
+        for person in (romeo, juliet):
+            person.wait_acknowledged()
+        manager = deployment.processes['sm'].process
+        manager.send_signal(signal.SIGSTOP)
+        try:
+            romeo.answers.clear()
+            before = romeo.acked
+            for number in range(10):
+                romeo.message(juliet.jid, str(number))
+                romeo.ask().wait(lambda element: element.tag == f'{{{SM}}}a', 5)
+                time.sleep(0.3)
+            assert romeo.answers == [before] * 10, romeo.answers
+        finally:
+            manager.send_signal(signal.SIGCONT)
+        romeo.wait(lambda element: element.tag == f'{{{SM}}}a')
+        assert romeo.answers[10:] == [before + 10], romeo.answers
+        juliet.wait_message('9')
+        assert juliet.bodies() == [str(number) for number in range(10)]
+
+
+def a_session_moves_to_another_c2s_when_its_own_is_killed():
+    with Deployment() as deployment:
+        _three_processes(deployment)
+        romeo, juliet = (Counting(deployment.port, name).begin() for name in ('romeo', 'juliet'))
+        for person in (romeo, juliet):
+            person.wait_acknowledged()
+        romeo.message(juliet.jid, 'before')
+        juliet.wait_message('before')
+        romeo.wait_acknowledged()
+        deployment.restart('c2s', kill=True)
+        for person in (romeo, juliet):
+            person.drop().come_back(deployment.port)
+        juliet.message(romeo.jid, 'after')
+        romeo.wait_message('after')
+        assert juliet.bodies() == ['before'] and romeo.bodies() == ['after']
+
+
 if __name__ == '__main__':
-    scenarios(*with_server(offered_after_login_and_enabled_once_bound, each_r_is_answered_with_what_was_handled,
+    scenarios(a_manager_that_hangs_withholds_no_answer, a_session_moves_to_another_c2s_when_its_own_is_killed,
+              *with_server(offered_after_login_and_enabled_once_bound, each_r_is_answered_with_what_was_handled,
                            acknowledging_too_much_ends_the_stream, a_lost_connection_is_resumed_where_it_was,
                            what_was_not_acknowledged_is_sent_again_and_only_that, who_is_still_there_gets_a_conflict,
                            nobody_resumes_what_is_not_theirs, a_closed_stream_is_over_and_tells_what_was_handled,

@@ -121,6 +121,49 @@ static void every_session_action_reads_back(void **state)
 	}
 }
 
+/* And its answer, which is made from what was read, has nothing twice: a router would end the stream. */
+static void stream_management_reads_back(void **state)
+{
+	struct room *room = *state;
+
+	for (unsigned action = SESSION_ENABLE; action < SESSION_UNKNOWN; action++) {
+		AUTO(buf_fini) struct buf text = {0};
+		AUTO(packet_free) struct packet *packet = packet_of(PACKET_SESSION), *read = NULL, *answer = NULL,
+						*again = NULL;
+		struct packet_resume *resume = &packet->session.resume;
+
+		packet->session.action = action;
+		packet->ours = true;
+		*resume = (struct packet_resume){.key = str_new(SLICE("0a1b")), .seconds = 600, .in = UINT32_MAX, .settled = 3,
+						 .handled = 7, .known = true};
+		codec_print(packet, &text);
+		read = read_route(room, buf_text(&text));
+		assert_non_null(read);
+		assert_slices(str_slice(read->session.resume.key), SLICE("0a1b"));
+		assert_int_equal(read->session.resume.seconds, 600);
+		assert_int_equal(read->session.resume.in, UINT32_MAX);
+		assert_int_equal(read->session.resume.settled, 3);
+		assert_int_equal(read->session.resume.handled, 7);
+		assert_true(read->session.resume.known);
+		answer = packet_answer(read, PACKET_SESSION);
+		buf_clear(&text);
+		codec_print(answer, &text);
+		again = read_route(room, buf_text(&text));
+		assert_non_null(again);
+		assert_int_equal(again->session.resume.seconds, 0);
+	}
+}
+
+static void counts_of_what_is_taken_read_back(void **state)
+{
+	struct packet *packet = packet_of(PACKET_TAKEN);
+
+	session_id_set(&packet->c2s, 5);
+	packet->count = 12;
+	packet->ours = true;
+	assert_reads_back(*state, &packet);
+}
+
 static void accounts_read_back(void **state)
 {
 	static const int results[] = {0, 1, 42, -5, -4095, 4095};
@@ -551,6 +594,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		in_room(every_session_action_reads_back),
+		in_room(stream_management_reads_back),
+		in_room(counts_of_what_is_taken_read_back),
 		in_room(accounts_read_back),
 		in_room(settlements_read_back),
 		in_room(stanzas_read_back),
