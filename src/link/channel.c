@@ -301,11 +301,10 @@ bool channel_is_full(const struct channel *channel, size_t more)
 void channel_append(struct channel *channel, struct packet **taken)
 {
 	struct packet *packet = *taken;
-	struct str *from = packet->error ? packet->to : packet->from;
 
 	*taken = NULL;
-	if (!packet->error && from != channel->ours &&
-	    !slice_equal(str_slice(from), str_slice(channel->ours)))
+	if (packet->from != channel->ours &&
+	    !slice_equal(str_slice(packet->from), str_slice(channel->ours)))
 		packet->via = str_ref(channel->ours);
 	packet->next = NULL;
 	*channel->last = packet;

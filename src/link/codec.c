@@ -60,7 +60,7 @@ static void print_end(const struct packet *packet, struct buf *out)
 		buf_append_text(out, " jd:again='1'");
 	if (end->skip)
 		buf_append_text(out, " jd:skip='1'");
-	if (packet->via && !packet->error)
+	if (packet->via)
 		attr(out, "jd:as", str_slice(packet->from));
 }
 
@@ -73,7 +73,7 @@ static void print_stanza(const struct packet *packet, struct buf *out)
 		buf_append_text(&extra, " xmlns:sc='" NS_LINK_SESSION "'");
 		print_ids(packet, &extra);
 	}
-	if (packet->ours || packet->error || packet->end.from)
+	if (packet->ours || packet->end.from)
 		buf_append_text(&extra, " xmlns:jd='" NS_JACKDAW "'");
 	print_end(packet, &extra);
 	if (counted)
@@ -82,8 +82,6 @@ static void print_stanza(const struct packet *packet, struct buf *out)
 		buf_append_text(&extra, " jd:ours='1'");
 	if (packet->answer)
 		buf_append_text(&extra, " jd:answer='1'");
-	if (packet->error)
-		buf_append_text(&extra, " jd:returned='1'");
 	stanza_print_route(packet->stanza, buf_slice(&extra), out);
 }
 
@@ -161,9 +159,8 @@ static void print_route(const struct packet *packet, const char *type, struct bu
 
 	buf_append_text(out, "<route xmlns='" NS_COMPONENT "'");
 	buf_append_text(out, type);
-	/* What is given back goes the other way: a router drops routes that arrive with an error (section 4.4). */
-	attr(out, "from", str_slice(packet->error ? packet->to : from));
-	attr(out, "to", str_slice(packet->error ? from : packet->to));
+	attr(out, "from", str_slice(from));
+	attr(out, "to", str_slice(packet->to));
 	buf_append_char(out, '>');
 	switch (packet->kind) {
 	case PACKET_STANZA:
@@ -229,13 +226,6 @@ static bool read_stanza(const struct nad *nad, int elem, struct packet *packet)
 		return false;
 	if (nad_attr(nad, elem, NS_JACKDAW, "n", &text) && slice_to_u64(text, &count) && count <= UINT32_MAX)
 		packet->stanza->origin = (struct origin){.session = session_id_slot(&packet->c2s), .count = (uint32_t)count};
-	if (nad_attr(nad, elem, NS_JACKDAW, "returned", &text)) {
-		struct str *from = packet->from;
-
-		packet->error = LINK_SESSION_GONE;
-		packet->from = packet->to;
-		packet->to = from;
-	}
 	return true;
 }
 

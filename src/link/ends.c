@@ -63,7 +63,7 @@ void ends_name_back(struct link *link, struct slice name)
 /* The part of this process that it is from. */
 static struct route *sender(const struct link *link, const struct packet *packet)
 {
-	struct route *route = route_get(link, str_slice(packet->error ? packet->to : packet->from));
+	struct route *route = route_get(link, str_slice(packet->from));
 
 	return route && route->part ? route : NULL;
 }
@@ -77,8 +77,7 @@ bool ends_take(struct link *link, struct packet **taken)
 	packet->end = (struct packet_end){0};
 	if (!link->options.epoch || !packet->ours || !from)
 		return false;
-	channel = table_get(&link->ends[part_index(link, from->part)],
-			    str_slice(link_destination(packet)));
+	channel = table_get(&link->ends[part_index(link, from->part)], str_slice(packet->to));
 	if (!channel || channel->gone) {
 		if (slice_is(str_slice(from->name), from->part->name))
 			packet->end.from = link->options.epoch;

@@ -139,13 +139,6 @@ struct slice link_subject(const struct packet *packet)
 	return user ? jid_full(user) : (struct slice){NULL, 0};
 }
 
-struct str *link_destination(const struct packet *packet)
-{
-	if (!packet->error)
-		return packet->to;
-	return packet->via ? packet->via : packet->from;
-}
-
 static unsigned worker_for(const struct link *link, const struct link_part *part, const struct packet *packet)
 {
 	const struct session_id *id = part->belongs == LINK_BY_C2S ? &packet->c2s : &packet->sm;
@@ -221,7 +214,7 @@ static void deliver(struct link *link, struct packet **packet)
 		link_to_part(link, part, packet);
 	else if (mio_worker(link->mio))
 		cross(link, 0, packet, arrived_for_peers);
-	else if ((*packet)->error && !(*packet)->relayed)
+	else if ((*packet)->error)
 		packet_free(packet); /* its sender is gone */
 	else
 		link_to_peers(link, packet);
@@ -253,12 +246,6 @@ void link_send(struct link *link, struct packet **taken)
 	*link->last = packet;
 	link->last = &packet->next;
 	mio_defer(link->mio, &link->task);
-}
-
-void link_return(struct link *link, struct packet **packet)
-{
-	(*packet)->error = LINK_SESSION_GONE;
-	link_send(link, packet);
 }
 
 /* What a router would see between the parts that it joins: no session's, nor what it has seen already. */

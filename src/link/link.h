@@ -59,13 +59,6 @@ void link_attach(struct link *link, const struct link_part *part);
 /* Sends to packet->to; what nobody serves comes back with an error to the part whose name or domain "from" is. */
 void link_send(struct link *link, struct packet **packet);
 
-/*
- * Gives a stanza for a session that is no more back to the sm of ours that sent it, in whatever process: it arrives there as
- * what came back, with an error that no router gives, and finds another way. Never for what a jabberd2 part sent.
- */
-enum { LINK_SESSION_GONE = 410 };
-void link_return(struct link *link, struct packet **packet);
-
 unsigned link_worker_of(const struct link *link, const struct jid *user); /* where a user lives in this process */
 bool link_serves(const struct link *link, struct slice name);             /* a part of this process does */
 struct str *link_name(struct link *link, struct slice name);              /* a reference to a counted name */

@@ -97,7 +97,7 @@ void loop_number(struct link *link, struct packet *packet)
 	struct route *route = route_get(link, str_slice(packet->to));
 	struct loop *loop;
 
-	if (!link->options.epoch || packet->error || !route || !route->part || !route->shared)
+	if (!link->options.epoch || !route || !route->part || !route->shared)
 		return;
 	loop = loop_of(link, route);
 	if (!loop->shared)

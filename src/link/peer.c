@@ -467,13 +467,12 @@ unsigned link_transmit(struct link *link, struct slice name, const struct packet
 
 void link_to_peers(struct link *link, struct packet **packet)
 {
-	struct str *name = link_destination(*packet);
 	unsigned error;
 
 	if (ends_take(link, packet))
 		return;
 	loop_number(link, *packet);
-	error = link_transmit(link, str_slice(name), *packet, true);
+	error = link_transmit(link, str_slice((*packet)->to), *packet, true);
 	if (error)
 		link_bounce(link, packet, error == LINK_NO_ROUTER ? 404 : error);
 	else

@@ -102,9 +102,6 @@ void sinks_remove(struct link_peer *peer, const struct str *name); /* it need no
 void sinks_drop(struct link *link);
 void sinks_copy_route(struct link *link, const struct nad *nad);
 void sinks_copy_packet(struct link *link, const struct packet *packet);
-
-/* The name that a packet goes to: what is given back goes to whom it is from. Borrowed. */
-struct str *link_destination(const struct packet *packet);
 /*
  * Worker 0: to whoever serves the name, or with or_default who takes the rest. Returns 0, LINK_NO_ROUTER, or a code as
  * peer_send().

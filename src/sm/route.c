@@ -445,8 +445,7 @@ static bool is_over(struct sm *sm, const struct packet *packet)
 		return false;
 	/* Of a start that was not answered c2s knows nothing; other errors than 404 are a rule's.
 	 */
-	if (packet->kind == PACKET_STANZA && packet->error != LINK_SESSION_GONE &&
-	    (packet->error != 404 || !session_missed(session)))
+	if (packet->kind == PACKET_STANZA && (packet->error != 404 || !session_missed(session)))
 		return false;
 	session_end(session, SESSION_TELL_NOBODY);
 	return true;

@@ -92,15 +92,11 @@ static void answer(void *part, struct packet **packet)
 	struct parts *parts = part;
 	struct packet *back;
 
-	if ((*packet)->error || !(*packet)->relayed) {
-		packet_free(packet);
-	} else if ((*packet)->kind == PACKET_STANZA) {
-		link_return(parts->link, packet);
-	} else {
+	if (!(*packet)->error && (*packet)->relayed && (*packet)->kind != PACKET_STANZA) {
 		back = packet_answer(*packet, (*packet)->kind);
 		link_send(parts->link, &back);
-		packet_free(packet);
 	}
+	packet_free(packet);
 }
 
 static void end_changed(void *part, struct slice name, uint32_t epoch)

@@ -273,22 +273,6 @@ static void places_that_are_no_numbers_are_refused(void **state)
 	}
 }
 
-static void what_is_returned_goes_the_other_way(void **state)
-{
-	struct room *room = *state;
-	struct packet *packet = stanza_packet("to='b@c'><body>hi</body>");
-	AUTO(buf_fini) struct buf text = {0};
-
-	packet->error = LINK_SESSION_GONE;
-	session_id_set(&packet->c2s, 5);
-	packet->ours = true;
-	packet->stanza->origin = (struct origin){.session = 5, .count = 6};
-	codec_print(packet, &text);
-	assert_non_null(strstr(buf_text(&text), " from='sm' to='c2s'>"));
-	assert_null(strstr(buf_text(&text), "error="));
-	assert_reads_back(room, &packet);
-}
-
 static void assert_as_recorded(struct room *room, const char *text, struct packet **packet)
 {
 	AUTO(buf_fini) struct buf printed = {0};
@@ -599,7 +583,6 @@ int main(void)
 		in_room(accounts_read_back),
 		in_room(settlements_read_back),
 		in_room(stanzas_read_back),
-		in_room(what_is_returned_goes_the_other_way),
 		in_room(actions_are_as_recorded),
 		in_room(stanzas_are_as_recorded),
 		in_room(both_forms_of_failed_say_the_same),

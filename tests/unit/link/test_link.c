@@ -338,37 +338,6 @@ static void parts_get_no_routes_that_they_cannot_read(void **state)
 	remote_close(&remote);
 }
 
-static void a_returned_stanza_finds_its_sender(void **state)
-{
-	struct room *room = *state;
-	struct remote remote;
-
-	open_named(&remote, room);
-	remote_say(&remote,
-		   "<route from='x.example' to='c2s'><message xmlns='jabber:client' id='7' "
-		   "to='ann@a.example/x' "
-		   "from='bob@x.example/y' xmlns:s='" NS_LINK_SESSION "' s:c2s='1.1.1'/></route>");
-	expect_at(room, "c2s/1");
-	link_return(room->links[1], &room->last);
-	room_settle(room);
-	room_expect(room, "");
-	remote_expect(&remote,
-		      "<route from='c2s' to='x.example'><message xmlns:sc='" NS_LINK_SESSION
-		      "' sc:c2s='1.1.1' "
-		      "xmlns:jd='urn:jackdaw:link:0' jd:returned='1' xmlns='jabber:client' id='7' "
-		      "from='bob@x.example/y' "
-		      "to='ann@a.example/x'></message></route>");
-	/* And the other way: what this sm sent comes back to it. */
-	remote_say(&remote, "<route from='x.example' to='sm'><message xmlns='jabber:client' id='8' "
-			    "from='ann@a.example/x' "
-			    "xmlns:s='" NS_LINK_SESSION
-			    "' s:sm='1.1.1' xmlns:j='urn:jackdaw:link:0' j:returned='1'/></route>");
-	assert_string_equal(str_text(room->last->from), "sm");
-	assert_string_equal(str_text(room->last->to), "x.example");
-	expect_at(room, "sm/1 410");
-	remote_close(&remote);
-}
-
 #define in_room(test) cmocka_unit_test_setup_teardown(test, open_room, close_room)
 
 int main(void)
@@ -389,7 +358,6 @@ int main(void)
 		in_room(a_name_in_any_case_reaches_the_part_on_each_worker),
 		in_room(ids_of_workers_that_are_not_go_to_worker_0),
 		in_room(parts_get_no_routes_that_they_cannot_read),
-		in_room(a_returned_stanza_finds_its_sender),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
