@@ -231,6 +231,8 @@ static void watch(struct channel *channel)
 
 void channel_away(struct channel *channel)
 {
+	if (channel->gone)
+		return;
 	if (!channel->away_ms)
 		channel->away_ms = mio_now_ms(channel->link->mio);
 	go_back(channel, true);
@@ -264,10 +266,13 @@ static void look_again(struct mio_timer *timer)
 {
 	struct channel *channel = container_of(timer, struct channel, timer);
 
-	if (!channel->first)
-		return;
 	if (channel->away_ms && mio_now_ms(channel->link->mio) - channel->away_ms >= GRACE_MS) {
 		give_up(channel);
+		return;
+	}
+	if (!channel->first) {
+		if (channel->away_ms)
+			watch(channel);
 		return;
 	}
 	if (channel->acked != channel->acked_before) {
@@ -284,13 +289,18 @@ static void look_again(struct mio_timer *timer)
 
 void channel_start_over(struct channel *channel)
 {
-	if (!channel->first)
-		return;
 	channel->away_ms = 0;
 	channel->overdue = 0;
 	mio_timer_stop(&channel->timer);
+	if (!channel->first)
+		return;
 	go_back(channel, true);
 	channel_pump(channel);
+}
+
+bool channel_is_idle(const struct channel *channel)
+{
+	return !channel->first;
 }
 
 bool channel_is_full(const struct channel *channel, size_t more)

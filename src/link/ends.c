@@ -45,18 +45,23 @@ void ends_bound(struct link *link)
 	for (unsigned part = 0; part < link->part_count; part++) {
 		struct channel *channel;
 
-		for (uint32_t at = 0; (channel = table_next(&link->ends[part], &at));)
+		for (uint32_t at = 0; (channel = table_next(&link->ends[part], &at));) {
 			channel_start_over(channel);
+			if (channel_is_idle(channel))
+				channel_away(channel); /* until the router says that it is there */
+		}
 	}
 }
 
-void ends_name_back(struct link *link, struct slice name)
+void ends_name_changed(struct link *link, struct slice name, bool available)
 {
 	for (unsigned part = 0; part < link->part_count; part++) {
 		struct channel *channel = table_get(&link->ends[part], name);
 
-		if (channel)
+		if (channel && available)
 			channel_start_over(channel);
+		else if (channel)
+			channel_away(channel);
 	}
 }
 
@@ -112,7 +117,7 @@ static bool take_number(struct channel *channel, const struct packet_end *end)
 {
 	if (end->skip && end->seq > channel->received) {
 		channel->received = end->seq;
-		channel_tell(channel, channel->epoch);
+		channel_tell(channel, 0);
 	}
 	if (end->seq == channel->received + 1) {
 		channel->received++;
@@ -169,10 +174,7 @@ static bool take_numbered(struct channel *channel, const struct packet_end *end)
 {
 	channel->away_ms = 0;
 	channel->heard = true;
-	if (channel->gone) {
-		channel->gone = false;
-		channel_tell(channel, channel->epoch);
-	}
+	channel->gone = false;
 	channel_take_ack(channel, end->ack);
 	if (end->again)
 		channel_send_again(channel, end->ack);

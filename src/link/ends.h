@@ -19,7 +19,7 @@ bool ends_take(struct link *link, struct packet **packet);
 /* A packet from a peer for a part: false when it is not to be delivered. */
 bool ends_receive(struct link *link, const struct link_part *part, struct packet *packet);
 void ends_bound(struct link *link); /* the router is there again */
-void ends_name_back(struct link *link, struct slice name);
+void ends_name_changed(struct link *link, struct slice name, bool available);
 /* A route that no one but the named part may have. */
 bool ends_numbered(const struct nad *route);
 /* May the peer speak in the name of the domain that the route says? */

@@ -335,6 +335,5 @@ void link_tell_parts(struct link *link, struct slice name, bool available)
 		mio_post(link->mio, advert->at->mio, MIO_CONTROL, &advert->mail);
 	}
 	tell_here(link, name, available);
-	if (available)
-		ends_name_back(link, name);
+	ends_name_changed(link, name, available);
 }

@@ -33,8 +33,9 @@ struct link_part {
 	void (*packet)(void *part, struct packet **packet); /* packet->error: one of ours came back */
 	void (*name_changed)(void *part, struct slice name, bool available); /* a name came or went; repeats are harmless */
 	/*
-	 * The process of ours behind a name is a new one, or out of reach (epoch 0): it knows nothing of before. What it had not
-	 * acknowledged came back before this, with an error. Of one that was never heard of before nothing is said.
+	 * The process of ours behind a name is a new one, which knows nothing of before; or (epoch 0) something between it and
+	 * this part was given up, as it was out of reach for 30 seconds: both are told, nothing of before can go on. What it had
+	 * not acknowledged came back before this, with an error. Of one that was never heard of before nothing is said.
 	 */
 	void (*end_changed)(void *part, struct slice name, uint32_t epoch);
 	void *part;

@@ -195,6 +195,42 @@ static void after_the_grace_all_comes_back_in_order(void **state)
 	house_expect(&wire->c2s, "0:4!404 ");
 }
 
+static void who_is_away_is_missed_also_when_nothing_is_said(void **state)
+{
+	struct wire *wire = *state;
+
+	house_send(&wire->c2s, 0, 1);
+	wire_run(wire, 100);
+	house_expect(&wire->sm, "0:1 ");
+	house_connect(&wire->sm, false);
+	wire_run(wire, 29000);
+	house_expect(&wire->c2s, "");
+	wire_run(wire, 3000);
+	house_expect(&wire->c2s, "0:+sm/0 1:+sm/0 ");
+}
+
+static void who_did_not_come_back_to_a_new_router_is_missed(void **state)
+{
+	struct wire *wire = *state;
+
+	wire_router(wire, false);
+	wire->is_up = true;
+	house_connect(&wire->c2s, true);
+	wire_run(wire, 40000);
+	house_expect(&wire->c2s, "0:+sm/0 1:+sm/0 ");
+}
+
+static void who_comes_back_in_time_is_not_missed(void **state)
+{
+	struct wire *wire = *state;
+
+	house_connect(&wire->sm, false);
+	wire_run(wire, 20000);
+	house_connect(&wire->sm, true);
+	wire_run(wire, 60000);
+	house_expect(&wire->c2s, "");
+}
+
 static void who_was_given_up_may_come_back(void **state)
 {
 	struct wire *wire = *state;
@@ -205,11 +241,11 @@ static void who_was_given_up_may_come_back(void **state)
 	buf_clear(&wire->c2s.heard);
 	house_connect(&wire->sm, true);
 	wire_greet(wire);
-	house_expect(&wire->c2s, "0:+sm/21 1:+sm/21 ");
+	house_expect(&wire->c2s, "");
 	house_send(&wire->c2s, 1, 4);
 	wire_run(wire, 500);
 	/* It hears that something of before will not come. */
-	house_expect(&wire->sm, "0:+c2s/11 1:+c2s/11 1:4 ");
+	house_expect(&wire->sm, "0:+c2s/0 1:+c2s/0 1:4 ");
 	house_send(&wire->c2s, 0, 5);
 	wire_run(wire, 500);
 	house_expect(&wire->sm, "0:5 ");
@@ -471,6 +507,9 @@ int main(void)
 		on_wire(who_comes_back_later_than_we_is_waited_for),
 		on_wire(while_nobody_has_the_name_it_is_asked_for_once_a_second),
 		on_wire(after_the_grace_all_comes_back_in_order),
+		on_wire(who_is_away_is_missed_also_when_nothing_is_said),
+		on_wire(who_did_not_come_back_to_a_new_router_is_missed),
+		on_wire(who_comes_back_in_time_is_not_missed),
 		on_wire(who_was_given_up_may_come_back),
 		on_wire(a_new_life_gets_nothing_of_the_old),
 		on_wire(a_hello_says_that_the_asker_is_new),
