@@ -10,7 +10,7 @@
 static const char *const action_names[SESSION_ACTIONS] = {
 	"start", "started", "end", "ended", "create", "created", "delete", "deleted", "replaced", "jackdaw-hello",
 	"jackdaw-ack", "jackdaw-enable", "jackdaw-enabled", "jackdaw-detach", "jackdaw-resume", "jackdaw-resumed",
-	NULL,
+	"jackdaw-snapshot", "jackdaw-present", "jackdaw-presented", "jackdaw-attach", NULL,
 };
 
 #define ACTION_ACCOUNT "jackdaw-account"
@@ -67,7 +67,8 @@ static void print_end(const struct packet *packet, struct buf *out)
 static void print_stanza(const struct packet *packet, struct buf *out)
 {
 	AUTO(buf_fini) struct buf extra = {0};
-	bool counted = packet->ours && packet->stanza->origin.count;
+	const struct origin *origin = &packet->stanza->origin;
+	bool counted = packet->ours && origin->count && !origin->key;
 
 	if (packet->c2s.len || packet->sm.len) {
 		buf_append_text(&extra, " xmlns:sc='" NS_LINK_SESSION "'");
@@ -77,11 +78,18 @@ static void print_stanza(const struct packet *packet, struct buf *out)
 		buf_append_text(&extra, " xmlns:jd='" NS_JACKDAW "'");
 	print_end(packet, &extra);
 	if (counted)
-		buf_printf(&extra, " jd:n='%u'", packet->stanza->origin.count);
+		buf_printf(&extra, " jd:n='%u'", origin->count);
 	else if (packet->ours && !packet->end.from)
 		buf_append_text(&extra, " jd:ours='1'");
+	if (origin->key && (packet->ours || packet->end.from)) {
+		buf_append_text(&extra, " jd:o='");
+		origin_print(origin, &extra);
+		buf_append_char(&extra, '\'');
+	}
 	if (packet->answer)
 		buf_append_text(&extra, " jd:answer='1'");
+	if (packet->held)
+		buf_append_text(&extra, " jd:held='1'");
 	stanza_print_route(packet->stanza, buf_slice(&extra), out);
 }
 
@@ -117,6 +125,16 @@ static void print_resume(const struct packet_resume *resume, struct buf *out)
 		   resume->handled);
 	if (resume->known)
 		attr(out, "known", SLICE("1"));
+	if (resume->over)
+		attr(out, "over", SLICE("1"));
+}
+
+static void print_text(const struct packet *packet, struct buf *out)
+{
+	buf_append_char(out, '>');
+	if (packet->session.action == SESSION_SNAPSHOT || packet->session.action == SESSION_PRESENT)
+		buf_append_xml(out, buf_slice(&packet->session.text));
+	buf_append_text(out, "</sc:session>");
 }
 
 static void print_session(const struct packet *packet, struct buf *out)
@@ -130,7 +148,7 @@ static void print_session(const struct packet *packet, struct buf *out)
 		buf_append_text(out, " type='error'><error code='400' type='modify'><bad-request xmlns='" NS_STANZA_ERROR
 				     "'/></error></sc:session>");
 	else
-		buf_append_text(out, "></sc:session>");
+		print_text(packet, out);
 }
 
 static void print_account(const struct packet *packet, struct buf *out)
@@ -213,6 +231,7 @@ static bool read_ids(const struct nad *nad, int elem, struct packet *packet)
 	packet->ours = nad_attr(nad, elem, NS_JACKDAW, "ours", &text) || nad_attr(nad, elem, NS_JACKDAW, "n", &text) ||
 		       packet->end.to;
 	packet->answer = nad_attr(nad, elem, NS_JACKDAW, "answer", &text);
+	packet->held = nad_attr(nad, elem, NS_JACKDAW, "held", &text);
 	return read_id(nad, elem, "c2s", &packet->c2s) && read_id(nad, elem, "sm", &packet->sm);
 }
 
@@ -226,6 +245,8 @@ static bool read_stanza(const struct nad *nad, int elem, struct packet *packet)
 		return false;
 	if (nad_attr(nad, elem, NS_JACKDAW, "n", &text) && slice_to_u64(text, &count) && count <= UINT32_MAX)
 		packet->stanza->origin = (struct origin){.session = session_id_slot(&packet->c2s), .count = (uint32_t)count};
+	if (nad_attr(nad, elem, NS_JACKDAW, "o", &text) && !origin_read(text, &packet->stanza->origin))
+		return false;
 	return true;
 }
 
@@ -279,6 +300,7 @@ static bool read_resume(const struct nad *nad, int elem, struct packet_resume *r
 	if (nad_attr(nad, elem, NULL, "key", &text))
 		resume->key = str_new(text);
 	resume->known = nad_attr(nad, elem, NULL, "known", &text);
+	resume->over = nad_attr(nad, elem, NULL, "over", &text);
 	return read_u32(nad, elem, "seconds", &resume->seconds) && read_u32(nad, elem, "in", &resume->in) &&
 	       read_u32(nad, elem, "settled", &resume->settled) && read_u32(nad, elem, "handled", &resume->handled);
 }
@@ -333,6 +355,8 @@ static bool read_action(const struct nad *nad, int elem, struct packet *packet)
 	if (slice_is(nad_attr_value(nad, elem, "type"), "error"))
 		packet->failed = true;
 	packet->session.action = action_of(nad_attr_value(nad, elem, "action"));
+	if (packet->session.action == SESSION_SNAPSHOT || packet->session.action == SESSION_PRESENT)
+		buf_append_slice(&packet->session.text, nad_cdata(nad, elem));
 	if (!is_ours(packet->session.action))
 		packet->session.rest = read_rest(nad, elem, packet);
 	return !is_ours(packet->session.action) || read_resume(nad, elem, &packet->session.resume);

@@ -3,6 +3,7 @@
 #include "link/ends.h"
 
 #include "link/channel.h"
+#include "stanza/stanza.h"
 #include "xml/nad.h"
 
 enum { DOUBTS = 3 };
@@ -149,7 +150,7 @@ static bool is_refused(struct channel *channel, uint64_t seq)
 }
 
 /* It bears our own epoch: a router gave it back, or it went to a domain of our own. */
-static bool take_own(struct link *link, unsigned part, const struct packet *packet)
+static bool take_own(struct link *link, unsigned part, struct packet *packet)
 {
 	const struct packet_end *end = &packet->end;
 	struct channel *channel;
@@ -181,6 +182,13 @@ static bool take_numbered(struct channel *channel, const struct packet_end *end)
 	return end->seq && take_number(channel, end);
 }
 
+/* Of a stanza that a client's c2s still has: it is presented once more. */
+static bool is_of_earlier_life(const struct link_part *part, const struct packet *packet)
+{
+	return packet->kind == PACKET_STANZA && packet->stanza->origin.key &&
+	       slice_is(str_slice(packet->from), part->name);
+}
+
 bool ends_receive(struct link *link, const struct link_part *part, struct packet *packet)
 {
 	const struct packet_end *end = &packet->end;
@@ -193,7 +201,7 @@ bool ends_receive(struct link *link, const struct link_part *part, struct packet
 	if (end->from == link->options.epoch)
 		return take_own(link, index, packet) && !empty;
 	if (!end->to && end->seq)
-		return !empty; /* another's loop, through hands that copy what they do not know */
+		return !empty && !is_of_earlier_life(part, packet); /* another's loop */
 	channel = find(link, index, packet);
 	if (!channel || !end->to)
 		return !end->to && !empty;

@@ -30,7 +30,7 @@ void loop_number(struct link *link, struct packet *packet);
 /* It has gone: kept when it was numbered, else freed. Taken. */
 void loop_keep(struct link *link, struct packet **packet);
 /* One has come. False: it was brought home meanwhile. */
-bool loop_returned(struct link *link, const struct packet *packet);
+bool loop_returned(struct link *link, struct packet *packet);
 void loop_lost(struct link *link);	 /* the router is gone */
 void loop_bring_home(struct link *link); /* delivers what was on its way, before anything newer */
 void loop_free(struct route *route);

@@ -38,6 +38,8 @@ struct link_part {
 	 * not acknowledged came back before this, with an error. Of one that was never heard of before nothing is said.
 	 */
 	void (*end_changed)(void *part, struct slice name, uint32_t epoch);
+	/* What this part sent to a domain of its own went to another who serves it too. Worker 0; lent. */
+	void (*passed_on)(void *part, const struct packet *packet);
 	void *part;
 };
 

@@ -46,10 +46,30 @@ static void drop_until(struct loop *loop, uint64_t seq)
 	}
 }
 
+/* Nobody here keeps it: whoever has it is to care for it. */
+static void pass_on(struct link *link, struct packet **packet)
+{
+	struct route *route = route_get(link, str_slice((*packet)->to));
+	const struct link_part *part = route ? route->part : NULL;
+
+	if (part && part->passed_on)
+		part->passed_on(part->part, *packet);
+	packet_free(packet);
+}
+
+static void pass_on_until(struct loop *loop, uint64_t seq)
+{
+	while (loop->first && loop->returned < seq) {
+		struct packet *packet = shift(loop);
+
+		pass_on(loop->link, &packet);
+	}
+}
+
 static void share(struct loop *loop)
 {
 	loop->shared = true;
-	drop_until(loop, loop->sent);
+	pass_on_until(loop, loop->sent);
 	mio_timer_stop(&loop->timer);
 }
 
@@ -88,7 +108,8 @@ void loop_free(struct route *route)
 {
 	if (!route->loop)
 		return;
-	share(route->loop);
+	drop_until(route->loop, route->loop->sent);
+	mio_timer_stop(&route->loop->timer);
 	mem_free(route->loop);
 }
 
@@ -112,7 +133,7 @@ void loop_keep(struct link *link, struct packet **taken)
 
 	*taken = NULL;
 	if (!packet->end.seq) {
-		packet_free(&packet);
+		pass_on(link, &packet);
 		return;
 	}
 	loop = route_get(link, str_slice(packet->to))->loop;
@@ -128,7 +149,7 @@ void loop_keep(struct link *link, struct packet **taken)
 		watch(loop);
 }
 
-bool loop_returned(struct link *link, const struct packet *packet)
+bool loop_returned(struct link *link, struct packet *packet)
 {
 	struct route *route = route_get(link, str_slice(packet->to));
 	struct loop *loop = route ? route->loop : NULL;
@@ -136,10 +157,14 @@ bool loop_returned(struct link *link, const struct packet *packet)
 
 	if (!loop || seq > loop->sent)
 		return true;
-	if (seq == loop->returned + 1)
+	if (seq == loop->returned + 1) {
 		drop_until(loop, seq);
-	else if (seq > loop->returned)
+	} else if (seq > loop->returned) {
+		pass_on_until(loop, seq - 1);
+		drop_until(loop, seq);
 		share(loop);
+	}
+	packet->home = true;
 	return seq > loop->home;
 }
 

@@ -123,6 +123,7 @@ void packet_free(struct packet **taken)
 	str_free(&packet->session.id);
 	str_free(&packet->session.rest);
 	str_free(&packet->session.end);
+	buf_fini(&packet->session.text);
 	str_free(&packet->session.resume.key);
 	jid_free(&packet->account.user);
 	buf_wipe(&packet->account.keys);
@@ -145,7 +146,8 @@ size_t packet_weight(const struct packet *packet)
 		weight += stanza_weight(packet->stanza);
 	if (packet->route)
 		weight += nad_weight(packet->route);
-	return weight + str_slice(packet->session.id).len + str_slice(packet->session.rest).len + buf_used(&packet->account.keys);
+	weight += str_slice(packet->session.id).len + str_slice(packet->session.rest).len;
+	return weight + buf_used(&packet->session.text) + buf_used(&packet->account.keys);
 }
 
 struct packet *packet_answer(const struct packet *packet, enum packet_kind kind)

@@ -44,12 +44,14 @@ enum packet_kind {
 /*
  * session-protocol.md section 2; those behind REPLACED are ours (design.md 5). ACK is link's alone. ENABLE: the client counts
  * stanzas from now on (XEP-0198), ENABLED: and so does sm. DETACH: its connection is gone, the session waits. RESUME: another
- * connection has it from now on, RESUMED.
+ * connection has it from now on, RESUMED. SNAPSHOT: what c2s is to keep of a session for the death of sm. PRESENT: a session
+ * that the new sm is to have, PRESENTED: it has; ATTACH: c2s has said all that it kept of it.
  */
 enum session_action {
 	SESSION_START, SESSION_STARTED, SESSION_END, SESSION_ENDED, SESSION_CREATE, SESSION_CREATED, SESSION_DELETE,
 	SESSION_DELETED, SESSION_REPLACED, SESSION_HELLO, SESSION_ACK, SESSION_ENABLE, SESSION_ENABLED, SESSION_DETACH,
-	SESSION_RESUME, SESSION_RESUMED, SESSION_UNKNOWN, SESSION_ACTIONS
+	SESSION_RESUME, SESSION_RESUMED, SESSION_SNAPSHOT, SESSION_PRESENT, SESSION_PRESENTED, SESSION_ATTACH, SESSION_UNKNOWN,
+	SESSION_ACTIONS
 };
 
 /* Its place between two ends of ours, docs/protocol/ends.md. Link's: parts neither set nor read it. */
@@ -59,14 +61,15 @@ struct packet_end {
 	bool again, skip;
 };
 
-/* What ENABLE, ENABLED, RESUME and RESUMED say beyond other actions; the counts are modulo 2^32. */
+/* What ENABLE, ENABLED, RESUME, RESUMED, PRESENT and ATTACH say beyond other actions; the counts are modulo 2^32. */
 struct packet_resume {
 	struct str *key;  /* owned: the id that a client resumes by; NULL: it cannot */
 	uint32_t seconds; /* how long it may be away: what the client would like, what it gets; 0: it says nothing, it may not */
-	uint32_t in;      /* stanzas of the client before it enabled */
-	uint32_t settled; /* RESUMED: stanzas of the client that are settled, those before it enabled among them */
-	uint32_t handled; /* RESUME, RESUMED: what the client handled since it enabled. A RESUME that failed: what we did */
-	bool known;       /* a RESUME that failed: there was such a session, and handled is true */
+	uint32_t in;      /* stanzas of the client before it enabled. ATTACH: of what was kept, so much is from before */
+	uint32_t settled; /* RESUMED, PRESENT: stanzas of the client that are settled, those before it enabled among them */
+	uint32_t handled; /* RESUME, RESUMED, PRESENT: what the client handled since it enabled. A RESUME that failed: what we did */
+	bool known;       /* a RESUME that failed: there was such a session, and handled is true. PRESENT: its client enabled */
+	bool over;        /* PRESENT: the client has left, all that is wanted is the end of the session */
 };
 
 struct packet {
@@ -81,7 +84,9 @@ struct packet {
 	bool failed;           /* session: the request failed. stanza: the session is unknown */
 	bool ours;             /* speak our own attributes: the other end is known to be ours */
 	bool relayed;          /* came from another process */
+	bool home;             /* our own, for a domain that we serve, back from the router */
 	bool answer;           /* a stanza from c2s to sm: c2s's own answer to its client, to be sent back in its turn */
+	bool held;             /* a stanza from c2s to sm: one of an earlier sm, which the client does not have yet */
 	struct session_id c2s, sm;
 	struct stanza *stanza; /* owned; PACKET_STANZA */
 	struct nad *route;     /* owned; PACKET_ROUTE: the route element */
@@ -91,6 +96,7 @@ struct packet {
 		struct str *id;         /* owned: of the request */
 		struct str *rest;       /* owned; from another process: attributes that mean nothing to us, for the answer */
 		struct str *end;        /* owned; HELLO's answer: "name/worker/epoch" of our own sm */
+		struct buf text;        /* SNAPSHOT, END, DETACH: a snapshot. PRESENT: origins of what the client was sent, and one */
 		struct packet_resume resume;
 	} session;
 	struct {

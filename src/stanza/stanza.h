@@ -47,6 +47,10 @@ struct origin {
 	uint64_t key;  /* the session's name in storage; 0: it has none */
 };
 
+/* "KEY.COUNT", and with a session "KEY.COUNT.MARK.SESSION"; false: it is none. */
+void origin_print(const struct origin *origin, struct buf *out);
+bool origin_read(struct slice text, struct origin *origin);
+
 struct stanza {
 	enum stanza_kind kind; /* MESSAGE, PRESENCE or IQ */
 	enum stanza_type type;

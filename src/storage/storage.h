@@ -109,6 +109,8 @@ struct store_row {
 	struct slice item, value; /* lent as long as the transaction is */
 	uint64_t seq;             /* a log's: grows, is never used again; or the answer of store_append() and store_count() */
 	int64_t stamp_ms;
+	uint64_t session; /* a log's: what store_append() was told */
+	uint32_t count;
 };
 
 /* The rows that operation number op read; *count of them. */

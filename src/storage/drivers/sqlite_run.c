@@ -10,7 +10,7 @@ enum {
 }; /* at least so many are reserved at once: the counter is seldom written */
 
 /* ?1 store, ?2 owner, ?3 item, ?4 value, ?5 number, ?6 stamp, ?7 session, ?8 count; a row is item,
- * value, seq, stamp. */
+ * value, seq, stamp, and of a log session and count. */
 #define ROWS_OF(table) " FROM " table " WHERE store=?1 AND owner=?2"
 #define OWNERS_OF(table)                                                                           \
 	"SELECT DISTINCT owner, NULL, 0, 0 FROM " table                                            \
@@ -30,7 +30,7 @@ static const char *const verbs[2][VERBS] = {
 		[VERB_CLEAR] = "DELETE" ROWS_OF("keyed"),
 	},
 	{
-		[VERB_LIST] = "SELECT NULL, value, seq, stamp" ROWS_OF("log") " ORDER BY seq",
+		[VERB_LIST] = "SELECT NULL, value, seq, stamp, session, count" ROWS_OF("log") " ORDER BY seq",
 		[VERB_OWNERS] = OWNERS_OF("log"),
 		[VERB_COUNT] = "SELECT NULL, NULL, count(*), 0" ROWS_OF("log"),
 		[VERB_DEL] = "DELETE" ROWS_OF("log") " AND seq=?5",
@@ -126,6 +126,8 @@ static void answer_row(struct store_txn *txn, struct store_op *op, sqlite3_stmt 
 		.value = column_slice(statement, 1),
 		.seq = (uint64_t)sqlite3_column_int64(statement, 2),
 		.stamp_ms = sqlite3_column_int64(statement, 3),
+		.session = (uint64_t)sqlite3_column_int64(statement, 4),
+		.count = (uint32_t)sqlite3_column_int64(statement, 5),
 	};
 
 	store_answer(txn, op, &row);
