@@ -127,9 +127,23 @@ static void acknowledged(struct client *client, const struct nad *nad)
 
 /* -- enabling ------------------------------------------------------------------------------------------- */
 
+static void ask_to_enable(struct client *client)
+{
+	struct packet *packet = client_packet_to_sm(client, SESSION_ENABLE);
+
+	packet->session.resume.seconds = client->pending->seconds;
+	packet->session.resume.in = client->received;
+	link_send(client->c2s->worker->link, &packet);
+}
+
+void ack_ask_again(struct client *client)
+{
+	if (client->state == CLIENT_ACTIVE && client->pending && client->pending->enables)
+		ask_to_enable(client);
+}
+
 static void enable(struct client *client, const struct nad *nad)
 {
-	struct packet *packet;
 	uint32_t wanted = UINT32_MAX;
 
 	if (client->ack) {
@@ -145,11 +159,11 @@ static void enable(struct client *client, const struct nad *nad)
 		return;
 	}
 	read_u32(nad, "max", &wanted);
-	packet = client_packet_to_sm(client, SESSION_ENABLE);
-	packet->session.resume.seconds = is_true(nad_attr_value(nad, 0, "resume")) ? wanted : 0;
-	packet->session.resume.in = client->received;
 	client_await(client);
-	link_send(client->c2s->worker->link, &packet);
+	client->pending->enables = true;
+	client->pending->seconds = is_true(nad_attr_value(nad, 0, "resume")) ? wanted : 0;
+	if (!client->keep || !client->keep->presenting)
+		ask_to_enable(client);
 }
 
 static struct ack *ack_new(struct client *client, const struct packet *packet)
@@ -158,6 +172,7 @@ static struct ack *ack_new(struct client *client, const struct packet *packet)
 
 	ack->resumable = packet->session.resume.key != NULL;
 	ack->key = str_ref(packet->session.resume.key);
+	ack->seconds = packet->session.resume.seconds;
 	client->ack = ack;
 	return ack;
 }
@@ -196,6 +211,8 @@ static void resume(struct client *client, const struct nad *nad)
 	packet->session.resume.key = str_new(key);
 	packet->session.resume.handled = count;
 	client->resuming = true;
+	client->pending->key = str_ref(packet->session.resume.key);
+	client->pending->handled = count;
 	link_send(client->c2s->worker->link, &packet);
 }
 

@@ -26,6 +26,7 @@ struct ack {
 	bool owes;
 	bool asked;       /* our <r/> is not answered yet */
 	bool resumable;
+	uint32_t seconds; /* how long it may be away */
 	struct str *key;
 };
 
@@ -34,6 +35,7 @@ bool ack_take(struct client *client, const struct nad *nad);
 void ack_enabled(struct client *client, const struct packet *packet);
 void ack_resumed(struct client *client, const struct packet *packet);
 void ack_resume_failed(struct client *client, const struct packet *packet); /* NULL: there was no answer */
+void ack_ask_again(struct client *client); /* to enable, if that is under way: who was asked died */
 void ack_settled(struct client *client); /* client->settled has changed */
 void ack_request(struct client *client);
 void ack_sent(struct client *client);    /* a stanza was written to the stream */

@@ -120,6 +120,11 @@ static void name_changed(void *part, struct slice name, bool available)
 	domain_changed(part, name, available);
 }
 
+static void end_changed(void *part, struct slice name, uint32_t epoch)
+{
+	domains_end_changed(part, name, epoch);
+}
+
 /* A look at all of them now and then is cheaper than a timer for each. */
 static void look_for_silent(struct mio_timer *timer)
 {
@@ -150,7 +155,7 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	c2s->name = str_new(slice_of(strcmp(worker->process->name, "run") == 0 ? "c2s" : worker->process->name));
 	c2s->asker = (struct account_asker){worker->link, c2s->name, worker->process->settings};
 	c2s->part = (struct link_part){.name = str_text(c2s->name), .belongs = LINK_BY_C2S, .packet = packet,
-				       .name_changed = name_changed, .part = c2s};
+				       .name_changed = name_changed, .end_changed = end_changed, .part = c2s};
 	fill_options(c2s);
 	link_attach(worker->link, &c2s->part);
 	list_init(&c2s->removals);
@@ -219,10 +224,12 @@ static void stop(void *state)
 		return;
 	mio_timer_stop(&c2s->look_timer);
 	domains_fini(c2s);
+	c2s->keeper.presenting = 0;
 	for (uint32_t at = 0; (client = slots_next(&c2s->clients, &at));)
 		client_free(&client);
 	account_drop(c2s);
 	ends_drop(c2s);
+	keep_drop(c2s);
 	slots_fini(&c2s->clients);
 	for (unsigned at = 0; at < c2s->listener_count; at++)
 		mio_unlisten(&c2s->listeners[at]);

@@ -8,7 +8,7 @@
 #include "stanza/stanza.h"
 #include "xml/nad.h"
 
-enum { ANSWER_MS = 30000 };
+enum { ANSWER_MS = 30000, END_HEARD_MS = 10000 };
 
 /* -- life ------------------------------------------------------------------------------------------ */
 
@@ -71,6 +71,7 @@ void client_forget_pending(struct client *client)
 	buf_fini(&pending->mechanism);
 	buf_wipe(&pending->message);
 	jid_free(&pending->user);
+	str_free(&pending->key);
 	mem_free(pending);
 }
 
@@ -86,6 +87,7 @@ void client_free(struct client **taken)
 	metric_add(client->c2s->worker->process, METRIC_CONNECTIONS, -1);
 	client_forget_pending(client);
 	ack_free(client);
+	keep_stop(client);
 	buf_fini(&client->backlog);
 	conn_kill(&client->conn);
 	jid_free(&client->jid);
@@ -108,20 +110,30 @@ size_t client_write(struct client *client, const struct stanza *stanza)
 	return part.len;
 }
 
-void client_send(struct client *client, struct stanza **stanza)
+/* A stanza of the client, or an answer to it that sm is to number. */
+static void to_session(struct client *client, struct stanza **stanza, bool answer)
 {
 	struct packet *packet;
 
-	if (*stanza && client->conn && client->sm.len && client_is_ours(client)) {
-		(*stanza)->origin = (struct origin){.session = client->id, .count = client->received};
-		packet = packet_stanza(client->c2s->name, client->sm_name, stanza);
-		packet->ours = packet->answer = true;
-		session_id_set(&packet->c2s, client->id);
-		packet->sm = client->sm;
-		link_send(client->c2s->worker->link, &packet);
-	} else if (*stanza && client->conn) {
-		client_write(client, *stanza);
+	(*stanza)->origin = (struct origin){.session = client->id, .count = client->received};
+	if (!keep_in(client, *stanza, answer)) {
+		stanza_free(stanza);
+		return;
 	}
+	packet = packet_stanza(client->c2s->name, client->sm_name, stanza);
+	packet->ours = client_is_ours(client);
+	packet->answer = answer;
+	session_id_set(&packet->c2s, client->id);
+	packet->sm = client->sm;
+	link_send(client->c2s->worker->link, &packet);
+}
+
+void client_send(struct client *client, struct stanza **stanza)
+{
+	if (*stanza && client->conn && client->sm.len && client_is_ours(client))
+		to_session(client, stanza, true);
+	else if (*stanza && client->conn)
+		client_write(client, *stanza);
 	stanza_free(stanza);
 }
 
@@ -141,6 +153,7 @@ static void check_crowd(struct client *client)
 static void settled(struct client *client, uint32_t count)
 {
 	client->settled = count;
+	keep_settled(client);
 	ack_settled(client);
 	check_crowd(client);
 	if (client->c2s->draining)
@@ -161,7 +174,7 @@ bool client_is_ours(struct client *client)
 	const struct jid *jid = client->jid ? client->jid : sx_identity(conn_sx(client->conn));
 	struct domain *domain = jid ? domain_get(client->c2s, jid_domain(jid)) : NULL;
 
-	return domain && (domain->state == DOMAIN_LOCAL || domain->state == DOMAIN_OURS);
+	return client->keep || (domain && (domain->state == DOMAIN_LOCAL || domain->state == DOMAIN_OURS));
 }
 
 struct packet *client_packet_to_sm(struct client *client, enum session_action action)
@@ -181,23 +194,21 @@ void client_end_session(struct client *client, bool for_good)
 
 	if (client->state != CLIENT_ACTIVE)
 		return;
+	if (client->keep)
+		ends_over(client, detach ? (int64_t)client->ack->seconds * 1000 : END_HEARD_MS);
 	packet = client_packet_to_sm(client, detach ? SESSION_DETACH : SESSION_END);
 	client->state = CLIENT_UNBOUND;
 	metric_add(client->c2s->worker->process, METRIC_BOUND, -1);
-	link_send(client->c2s->worker->link, &packet);
+	if (client->keep && client->keep->presenting)
+		packet_free(&packet);
+	else
+		link_send(client->c2s->worker->link, &packet);
 }
 
 static void forward(struct client *client, struct stanza **stanza)
 {
-	struct packet *packet;
-
-	(*stanza)->origin = (struct origin){.session = client->id, .count = client->received};
-	packet = packet_stanza(client->c2s->name, client->sm_name, stanza);
-	packet->ours = client_is_ours(client);
-	session_id_set(&packet->c2s, client->id);
-	packet->sm = client->sm;
 	metric_add(client->c2s->worker->process, METRIC_STANZAS_IN, 1);
-	link_send(client->c2s->worker->link, &packet);
+	to_session(client, stanza, false);
 }
 
 struct packet *client_ask_user(struct client *client, enum session_action action)
@@ -220,6 +231,22 @@ struct packet *client_ask_user(struct client *client, enum session_action action
 	packet->session.id = str_ref(client->request);
 	client_await(client);
 	return packet;
+}
+
+/* A start, or the resumption of a session: the question has the id of before. */
+void client_ask_again(struct client *client)
+{
+	struct packet *packet;
+
+	if (client->state != CLIENT_STARTING || !client->pending)
+		return;
+	packet = client_packet_to_sm(client, client->resuming ? SESSION_RESUME : SESSION_START);
+	packet->ours = true;
+	packet->session.id = str_ref(client->request);
+	packet->session.target = jid_ref(client->resuming ? sx_identity(conn_sx(client->conn)) : client->jid);
+	packet->session.resume.key = client->pending->key ? str_ref(client->pending->key) : NULL;
+	packet->session.resume.handled = client->pending->handled;
+	link_send(client->c2s->worker->link, &packet);
 }
 
 /* RFC 6120 section 7. Nothing more is parsed until the session manager has answered. */
@@ -433,6 +460,8 @@ static void become_active(struct client *client, const struct packet *packet)
 	client_forget_pending(client);
 	client->state = CLIENT_ACTIVE;
 	metric_add(client->c2s->worker->process, METRIC_BOUND, 1);
+	if (packet->relayed && client_is_ours(client))
+		keep_start(client);
 }
 
 static void resumed(struct client *client, const struct packet *packet)
@@ -493,7 +522,7 @@ static void took_too_long(struct mio_timer *timer)
 		resume_failed(client, NULL);
 	else if (client->state == CLIENT_STARTING)
 		fail_start(client, STANZA_REMOTE_SERVER_TIMEOUT);
-	else if (client->state == CLIENT_ACTIVE && !client->pending->user && !client->pending->unbinds)
+	else if (client->state == CLIENT_ACTIVE && client->pending->enables)
 		conn_close(client->conn, SX_INTERNAL_SERVER_ERROR, NULL); /* to enable stream management */
 	else
 		register_answer(client, false, STANZA_REMOTE_SERVER_TIMEOUT);
@@ -522,6 +551,13 @@ static void enabled(struct client *client, const struct packet *packet)
 	client_go_on(client);
 }
 
+/* A question that came back is of an sm that died before it answered: the next one is asked anew. */
+static void not_presented(struct client *client, const struct packet *packet)
+{
+	if (!packet->error && client->keep && client->keep->presenting && !client->keep->presented)
+		client_end(client, SX_ERROR_NONE);
+}
+
 static void take_action(struct client *client, const struct packet *packet)
 {
 	bool failed = packet->failed || packet->error;
@@ -536,6 +572,17 @@ static void take_action(struct client *client, const struct packet *packet)
 		break;
 	case SESSION_ENABLED:
 		enabled(client, packet);
+		break;
+	case SESSION_SNAPSHOT:
+		if (is_of(client, packet))
+			keep_snapshot(client, packet);
+		break;
+	case SESSION_PRESENT:
+		if (failed)
+			not_presented(client, packet);
+		break;
+	case SESSION_PRESENTED:
+		keep_presented(client, packet);
 		break;
 	case SESSION_RESUME:
 		if (failed && is_awaited(client, packet, true))
@@ -570,7 +617,7 @@ static void take_action(struct client *client, const struct packet *packet)
 /* The way to the session manager is broken: the sender hears of it, the session stays. */
 static void came_back(struct client *client, struct stanza *stanza)
 {
-	if (stanza->kind != STANZA_PRESENCE)
+	if (!client->keep && stanza->kind != STANZA_PRESENCE)
 		send_error(client, stanza, STANZA_REMOTE_SERVER_TIMEOUT);
 }
 

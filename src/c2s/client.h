@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "c2s/ack.h"
 #include "c2s/c2s.h"
+#include "c2s/keep.h"
 #include "stanza/stanza.h"
 #include "sx/plugins.h"
 
@@ -23,6 +24,7 @@ struct domain {
 	struct str *name;
 	struct str *end; /* who answered our hello last, and in which life: worker 0 */
 	enum domain_state state;
+	bool back; /* its sm is ours again, when that has all sessions of before: worker 0 */
 };
 
 struct c2s {
@@ -38,6 +40,7 @@ struct c2s {
 	struct list removals; /* of accounts, under way */
 	struct list ends;     /* of sessions, that nobody took */
 	unsigned end_count;
+	struct keeper keeper;
 	struct mio_timer look_timer; /* for silent clients */
 	int64_t let_go_ms; /* draining: when nobody waits for settlements any more */
 	struct link_part part;
@@ -78,6 +81,7 @@ struct client {
 	bool resuming;             /* STARTING: an earlier session */
 	bool probed;               /* it was silent for long, and was asked to say something */
 	struct ack *ack;           /* NULL: it counts nothing */
+	struct keep *keep;         /* NULL: its sm is of this process, or not ours */
 	struct jid *jid;           /* full, once bound */
 	struct session_id sm;      /* once started */
 	struct str *sm_name;       /* who started it: later packets go there */
@@ -95,6 +99,10 @@ struct pending {
 	struct domain *domain;
 	bool waits;           /* for the domain's sm to say what it is */
 	bool unbinds;         /* it asked for its session to end */
+	bool enables;         /* it asked for stream management; */
+	uint32_t seconds;     /* and would be away for so long */
+	struct str *key;      /* it resumes the session of this key, */
+	uint32_t handled;     /* of which it handled so much */
 	bool initial;
 	struct buf mechanism, message;
 	struct jid *user;     /* of a registration */
@@ -112,10 +120,11 @@ void client_forget_pending(struct client *client);
 /* One question at a time: what the client sends meanwhile waits, until the pending state is forgotten or time is up. */
 void client_await(struct client *client);
 void client_go_on(struct client *client); /* there is an answer */
-bool client_is_ours(struct client *client); /* the sm of its domain is */
+bool client_is_ours(struct client *client); /* the sm of its session, or its domain, is */
 /* To the sm of its user, with an id to be told from others: the state is STARTING, the answer awaited. The caller sends it. */
 struct packet *client_ask_user(struct client *client, enum session_action action);
 size_t client_write(struct client *client, const struct stanza *stanza); /* into the stream; how many bytes it is */
+void client_ask_again(struct client *client); /* STARTING: who was asked died */
 /* A client that closed its stream is gone for good; one that can resume may come back. */
 void client_end_session(struct client *client, bool for_good);
 
@@ -160,6 +169,10 @@ void unbind_answered(struct client *client, bool ok); /* its session is over, or
 void ends_keep(struct c2s *c2s, const struct packet *packet); /* an end that came back */
 /* A session manager is there: it hears of its ends. Or it went: its sessions went with it. */
 void ends_tell(struct c2s *c2s, struct slice manager, bool available);
+/* The session of a client that is kept ends, or is detached for so long: if its sm dies before, the next is to hear of it. */
+void ends_over(struct client *client, int64_t ms);
+void ends_mark(struct c2s *c2s, struct slice manager); /* this one died */
+void ends_tell_over(struct c2s *c2s);                  /* to the next, which has all other sessions */
 void ends_drop(struct c2s *c2s); /* at the end */
 
 /* features.c */
@@ -171,4 +184,6 @@ void domains_fini(struct c2s *c2s);
 struct domain *domain_get(struct c2s *c2s, struct slice name);
 void domain_changed(struct c2s *c2s, struct slice name, bool available); /* a domain, or a session manager */
 void domain_answered(struct c2s *c2s, const struct packet *packet); /* a hello's answer */
+void domains_end_changed(struct c2s *c2s, struct slice manager, uint32_t epoch);
+void domains_go_on(struct c2s *c2s); /* worker 0: the new sm has all sessions */
 bool domains_ready(const struct c2s *c2s);

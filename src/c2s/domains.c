@@ -102,6 +102,16 @@ static void end_sessions(struct c2s *c2s, const struct domain *domain)
 	}
 }
 
+static void ask_again_for_clients(struct c2s *c2s, const struct domain *domain)
+{
+	struct client *client;
+
+	for (uint32_t at = 0; (client = slots_next(&c2s->clients, &at));) {
+		if ((void *)client != c2s && client->state == CLIENT_STARTING && client_domain(client) == domain)
+			client_ask_again(client);
+	}
+}
+
 static void become(struct c2s *c2s, struct domain *domain, enum domain_state state)
 {
 	enum domain_state before = domain->state;
@@ -113,18 +123,27 @@ static void become(struct c2s *c2s, struct domain *domain, enum domain_state sta
 		end_sessions(c2s, domain);
 		login_fail_waiting(c2s, domain);
 	} else if (state > DOMAIN_ASKING && before != state) {
+		if (state == DOMAIN_FOREIGN)
+			end_sessions(c2s, domain); /* those that waited for one of ours */
+		ask_again_for_clients(c2s, domain);
 		login_go_on(c2s, domain);
+	} else if (state == DOMAIN_ASKING && before == DOMAIN_OURS && !mio_worker(c2s->worker->mio)) {
+		log_warn(&c2s->log, "no session manager serves %s: its sessions wait", str_text(domain->name));
 	}
 	worker_ready_changed(c2s->worker);
 }
 
-/* Of several session managers of a domain one goes, and its sessions with it; the domain is still served. */
-static void manager_went(struct c2s *c2s, struct slice name)
+/*
+ * Of several session managers of a domain one goes, and its sessions with it; the domain is still served. Sessions of one of
+ * ours wait for the next, until it is out of reach for good.
+ */
+static void manager_went(struct c2s *c2s, struct slice name, bool ours)
 {
 	struct client *client;
 
 	for (uint32_t at = 0; (client = slots_next(&c2s->clients, &at));) {
-		if ((void *)client != c2s && client->state == CLIENT_ACTIVE && slice_equal(str_slice(client->sm_name), name))
+		if ((void *)client != c2s && client->state == CLIENT_ACTIVE && (client->keep != NULL) == ours &&
+		    slice_equal(str_slice(client->sm_name), name))
 			client_end(client, SX_ERROR_NONE);
 	}
 }
@@ -134,18 +153,13 @@ struct news {
 	struct c2s *c2s;
 	size_t at;
 	enum domain_state state;
-	struct str *gone; /* owned; a session manager of the domain: it went, and the state is as it was */
 };
 
 static void hear(struct mio *mio, struct mio_mail *mail)
 {
 	struct news *news = container_of(mail, struct news, mail);
 
-	if (news->gone)
-		manager_went(news->c2s, str_slice(news->gone));
-	else
-		become(news->c2s, &news->c2s->domains[news->at], news->state);
-	str_free(&news->gone);
+	become(news->c2s, &news->c2s->domains[news->at], news->state);
 	mem_free(news);
 }
 
@@ -159,7 +173,6 @@ static void tell_others(struct c2s *c2s, const struct news *what)
 		*news = *what;
 		news->mail.run = hear;
 		news->c2s = worker_state(process->workers[at], &c2s_component);
-		news->gone = what->gone ? str_new(str_slice(what->gone)) : NULL; /* each thread its own */
 		mio_post(c2s->worker->mio, process->workers[at]->mio, MIO_CONTROL, &news->mail);
 	}
 }
@@ -172,25 +185,16 @@ static void tell_all(struct c2s *c2s, struct domain *domain, enum domain_state s
 	become(c2s, domain, state);
 }
 
-static void tell_gone(struct c2s *c2s, struct slice name)
-{
-	AUTO(str_free) struct str *gone = str_new(name);
-	struct news news = {.gone = gone};
-
-	tell_others(c2s, &news);
-	manager_went(c2s, name);
-}
-
 void domain_changed(struct c2s *c2s, struct slice name, bool available)
 {
 	struct domain *domain = domain_get(c2s, name);
 
 	if (!available)
-		manager_went(c2s, name);
+		manager_went(c2s, name, false);
 	if (!domain || domain->state == DOMAIN_LOCAL || mio_worker(c2s->worker->mio))
 		return;
 	if (!available) {
-		tell_all(c2s, domain, DOMAIN_AWAY);
+		tell_all(c2s, domain, domain->state == DOMAIN_OURS || domain->end ? DOMAIN_ASKING : DOMAIN_AWAY);
 		return;
 	}
 	if (domain->state == DOMAIN_AWAY)
@@ -207,22 +211,41 @@ static struct slice name_in(const struct str *end)
 	return (struct slice){text, slash ? (size_t)(slash - text) : strlen(text)};
 }
 
-/* The same sm, started again. Several that serve a domain differ in their names. */
-static bool is_another_life(const struct str *before, const struct str *now)
-{
-	return before && slice_equal(name_in(before), name_in(now)) && strcmp(str_text(before), str_text(now)) != 0;
-}
-
 static void become_ours(struct c2s *c2s, struct domain *domain, struct str *end)
 {
-	/* It went and came while the router could not tell us: it knows none of our sessions. */
-	if (domain->state == DOMAIN_OURS && is_another_life(domain->end, end))
-		tell_gone(c2s, name_in(end));
 	if (domain->state != DOMAIN_OURS)
 		log_info(&c2s->log, "%s is served by %s", str_text(domain->name), str_text(end));
 	str_free(&domain->end);
 	domain->end = str_ref(end);
-	tell_all(c2s, domain, DOMAIN_OURS);
+	domain->back = keep_is_presenting(c2s);
+	if (!domain->back)
+		tell_all(c2s, domain, DOMAIN_OURS);
+}
+
+void domains_go_on(struct c2s *c2s)
+{
+	for (size_t at = 0; at < c2s->domain_count; at++) {
+		if (c2s->domains[at].back)
+			tell_all(c2s, &c2s->domains[at], DOMAIN_OURS);
+		c2s->domains[at].back = false;
+	}
+}
+
+void domains_end_changed(struct c2s *c2s, struct slice manager, uint32_t epoch)
+{
+	if (epoch) {
+		keep_present(c2s, manager);
+		return;
+	}
+	manager_went(c2s, manager, true);
+	for (size_t at = 0; at < c2s->domain_count && !mio_worker(c2s->worker->mio); at++) {
+		struct domain *domain = &c2s->domains[at];
+
+		if (domain->state == DOMAIN_ASKING && domain->end && slice_equal(name_in(domain->end), manager)) {
+			str_free(&domain->end);
+			tell_all(c2s, domain, DOMAIN_AWAY);
+		}
+	}
 }
 
 void domain_answered(struct c2s *c2s, const struct packet *packet)

@@ -5,8 +5,12 @@
 
 void client_taken(struct client *client, uint32_t count)
 {
-	struct packet *packet = packet_new(PACKET_TAKEN, client->c2s->name, client->sm_name);
+	struct packet *packet;
 
+	keep_taken(client, count);
+	if (client->keep && client->keep->presenting)
+		return; /* the next sm does not hear of it at all */
+	packet = packet_new(PACKET_TAKEN, client->c2s->name, client->sm_name);
 	session_id_set(&packet->c2s, client->id);
 	packet->sm = client->sm;
 	packet->ours = true;
@@ -57,6 +61,7 @@ void client_deliver(struct client *client, const struct stanza *stanza)
 {
 	uint32_t bytes = (uint32_t)client_write(client, stanza);
 
+	keep_out(client, stanza);
 	if (client->ack) {
 		ack_sent(client);
 	} else if (client_is_ours(client)) {

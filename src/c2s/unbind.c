@@ -23,8 +23,13 @@ static bool is_its_own(const struct client *client, struct slice resource)
 
 static void unbind(struct client *client, const struct stanza *stanza)
 {
-	struct packet *packet = client_packet_to_sm(client, SESSION_END);
+	struct packet *packet;
 
+	if (client->keep && client->keep->presenting) {
+		refuse(client, stanza, STANZA_REMOTE_SERVER_TIMEOUT);
+		return;
+	}
+	packet = client_packet_to_sm(client, SESSION_END);
 	buf_clear(&client->iq_id);
 	buf_append_slice(&client->iq_id, stanza->id);
 	client_await(client);

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "jid/jid.h"
 #include "sm/core.h"
+#include "sm/present.h"
 
 struct hold {
 	struct wait wait; /* token 0: it waits behind another */
@@ -353,7 +354,10 @@ int sm_commit(const struct sm_event *event, const struct sm_commit *commit)
 	hold = container_of(wait_get(event->sm, token, WAIT_HOLD), struct hold, wait);
 	hold->commit = *commit;
 	hold->commit.txn = NULL;
-	if (origin->key)
+	if (event->session && present_is_done(event->session, origin->count)) {
+		store_txn_free(&txn); /* an earlier process committed it: only the answer is wanted */
+		txn = store_txn_new();
+	} else if (origin->key)
 		store_origin(txn, origin->key, origin->count, origin->mark);
 	sm_run(event->sm, &txn, committed, &hold->wait);
 	return SM_HELD;

@@ -74,6 +74,7 @@ struct sm {
 	bool draining;
 	struct mio_task report;
 	uint64_t fresh; /* for ids of stanzas that we make */
+	bool quiet; /* since the start nobody came, or said anything: sessions of before may still be presented */
 	bool stopping;
 };
 
@@ -152,7 +153,8 @@ struct session *session_new(struct user *user, struct jid *full); /* of no c2s y
 void session_tell(struct session *session, enum session_action action); /* its c2s */
 void session_send(struct session *session, const struct stanza *stanza); /* to its c2s */
 void session_end(struct session *session, enum session_tell tell);
-void sessions_end_of(struct sm *sm, struct slice c2s); /* all of a c2s that went away, or are detached */
+/* Those of a c2s that went away, ours or not: they end, or are detached. */
+void sessions_end_of(struct sm *sm, struct slice c2s, bool ours);
 void sessions_end_full(struct sm *sm);
 void sessions_found(struct sm *sm, struct slice c2s);  /* their c2s is there (again) */
 /* Its c2s was not there to take a stanza. True: it has been away for so long that the session is
@@ -193,6 +195,7 @@ bool settle_arrived(struct session *session, struct stanza *stanza);
 void settle(struct sm *sm, const struct stanza *stanza);	/* nothing more will happen to it */
 void settle_packet(struct sm *sm, const struct packet *packet); /* another worker's settle() */
 void settle_report(struct mio_task *task);
+void settle_tell(struct session *session); /* its c2s hears of it with this turn */
 void settle_forget(struct session *session);
 /* Marks one count; true when the session's settled changed. Pure. */
 bool settle_mark(struct session *session, uint32_t count);

@@ -251,19 +251,25 @@ static void merge_presence(struct outbox *outbox, const struct stanza *stanza)
 	}
 }
 
-static void append(struct outbox *outbox, const struct stanza *stanza, struct delivery *delivery)
+/* Before a place in the list: its head is the end. What it comes of is remembered, but no longer to be settled. */
+static void insert(struct outbox *outbox, struct list *place, const struct stanza *stanza, struct delivery *delivery)
 {
 	struct entry *entry = mem_zalloc(MEM_SESSION, sizeof(*entry));
 
 	entry->stanza = stanza_copy(stanza);
-	entry->stanza->origin = (struct origin){0};
+	entry->stanza->origin.session = 0;
 	entry->bytes = (uint32_t)stanza_weight(stanza) + ENTRY_BYTES;
 	entry->delivery = delivery;
 	if (delivery)
 		delivery->refs++;
-	list_append(&outbox->entries, &entry->link);
+	list_append(place, &entry->link);
 	outbox->count++;
 	outbox->bytes += entry->bytes;
+}
+
+static void append(struct outbox *outbox, const struct stanza *stanza, struct delivery *delivery)
+{
+	insert(outbox, &outbox->entries, stanza, delivery);
 }
 
 /* Its sender need not wait a second to learn that nobody takes it. */
@@ -325,13 +331,90 @@ bool outbox_taken(struct session *session, uint32_t count)
 	return true;
 }
 
-void outbox_resend(struct session *session)
+/* The first of those that were not sent, or the end. */
+static struct list *unsent(struct outbox *outbox)
+{
+	struct list *at = &outbox->entries;
+
+	for (uint32_t left = outbox->count - outbox->sent; left; left--)
+		at = at->prev;
+	return at;
+}
+
+void outbox_send_rest(struct session *session)
 {
 	struct outbox *outbox = &session->outbox;
 
-	for (struct list *at = outbox->entries.next; at != &outbox->entries; at = at->next)
+	for (struct list *at = unsent(outbox); at != &outbox->entries; at = at->next)
 		session_send(session, container_of(at, struct entry, link)->stanza);
 	outbox->sent = outbox->count;
+}
+
+void outbox_resend(struct session *session)
+{
+	session->outbox.sent = 0;
+	outbox_send_rest(session);
+}
+
+/* -- of an earlier process ------------------------------------------------------------------------------ */
+
+static bool is_of(const struct stanza *stanza, const struct origin *origin)
+{
+	return origin->key && stanza->origin.key == origin->key && stanza->origin.count == origin->count;
+}
+
+static struct delivery *find_delivery(const struct user *user, const struct origin *origin)
+{
+	for (struct list *at = user->deliveries.next; at != &user->deliveries; at = at->next) {
+		struct delivery *delivery = container_of(at, struct delivery, link);
+
+		if (is_of(delivery->stanza, origin))
+			return delivery;
+	}
+	return NULL;
+}
+
+void outbox_hold(struct session *session, const struct stanza *stanza, uint64_t row)
+{
+	struct outbox *outbox = &session->outbox;
+	struct delivery *delivery;
+
+	if (row)
+		delivery = delivery_of_row(session->user, stanza, row);
+	else
+		delivery = find_delivery(session->user, &stanza->origin);
+	insert(outbox, unsent(outbox), stanza, delivery);
+	outbox->sent++;
+}
+
+static struct entry *find_entry(const struct outbox *outbox, const struct origin *origin)
+{
+	for (struct list *at = outbox->entries.next; at != &outbox->entries; at = at->next) {
+		struct entry *entry = container_of(at, struct entry, link);
+
+		if (is_of(entry->stanza, origin))
+			return entry;
+	}
+	return NULL;
+}
+
+void outbox_again(struct session *session, const struct stanza *stanza, bool held)
+{
+	struct entry *entry = held ? find_entry(&session->outbox, &stanza->origin) : NULL;
+	struct delivery *delivery;
+
+	if ((entry && entry->delivery) || outbox_fate(stanza) != OUTBOX_STORE) {
+		settle(session->user->sm, stanza); /* it is in storage, or of the moment */
+		return;
+	}
+	delivery = delivery_for(session->user, stanza);
+	if (entry) {
+		entry->delivery = delivery;
+		delivery->refs++;
+	} else if (!held || !session->detached) {
+		finish(delivery);
+		leave(delivery);
+	}
 }
 
 static void expire_entry(struct sm *sm, struct entry *entry)

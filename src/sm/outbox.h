@@ -47,8 +47,13 @@ bool outbox_add(struct session *session, const struct stanza *stanza);
 bool outbox_has_room(const struct session *session); /* it is less than half full */
 /* The client has the next count. False: there are not as many. */
 bool outbox_taken(struct session *session, uint32_t count);
-/* All of it once more, to the session's connection. */
+/* All of it once more, to the session's connection; or what it was not sent yet. */
 void outbox_resend(struct session *session);
+void outbox_send_rest(struct session *session);
+/* Behind what was sent: an earlier process sent it. row: it is also a message for who is away. */
+void outbox_hold(struct session *session, const struct stanza *stanza, uint64_t row);
+/* What was sent before comes again from its sender. held: when the client has it, it is settled; else the client had it. */
+void outbox_again(struct session *session, const struct stanza *stanza, bool held);
 /*
  * The session is over: messages go to the user's other sessions or wait for the next, questions are
  * answered with an error (XEP-0198 section 4). The table is outbox_fate().

@@ -7,6 +7,7 @@
 #include "component/settings.h"
 #include "jid/jid.h"
 #include "sm/core.h"
+#include "sm/present.h"
 #include "storage/storage.h"
 
 enum { KEY_BYTES = 16, ENDED_MAX = 10 };
@@ -195,7 +196,7 @@ static void over(struct mio_timer *timer)
 	sm_work(sm);
 }
 
-static void wait_for_client(struct session *session, int64_t ms)
+void resume_wait(struct session *session, int64_t ms)
 {
 	session->detached = true;
 	session->c2s.len = 0;
@@ -205,12 +206,19 @@ static void wait_for_client(struct session *session, int64_t ms)
 	metric_add(session->user->sm->process, METRIC_DETACHED, 1);
 }
 
+void resume_attach(struct session *session)
+{
+	mio_timer_stop(&session->timer);
+	session->detached = false;
+	metric_add(session->user->sm->process, METRIC_DETACHED, -1);
+}
+
 void resume_detach(struct session *session)
 {
 	if (session->detached)
 		return;
 	if (session->key)
-		wait_for_client(session, (int64_t)session->seconds * 1000);
+		resume_wait(session, (int64_t)session->seconds * 1000);
 	else
 		session_end(session, SESSION_TELL_NOBODY);
 }
@@ -273,6 +281,7 @@ static void accept_resume(struct session *session, const struct packet *packet)
 	resume->handled = session->outbox.handled;
 	link_send(sm->link, &made);
 	outbox_resend(session);
+	sm_session_changed(session);
 }
 
 static void resume_session(struct session *session, const struct packet *packet)
@@ -284,13 +293,10 @@ static void resume_session(struct session *session, const struct packet *packet)
 		refuse(sm, packet, NULL);
 		return;
 	}
-	if (session->detached) {
-		mio_timer_stop(&session->timer);
-		session->detached = false;
-		metric_add(sm->process, METRIC_DETACHED, -1);
-	} else {
+	if (session->detached)
+		resume_attach(session);
+	else
 		session_tell(session, SESSION_REPLACED);
-	}
 	str_free(&session->at);
 	accept_resume(session, packet);
 }
@@ -343,13 +349,10 @@ static void number(struct buf *out, unsigned long long value)
 	buf_printf(out, "%llx ", value);
 }
 
-static void print_state(const struct session *session, struct buf *out)
+static void print_counts(const struct session *session, struct buf *out)
 {
 	const struct outbox *outbox = &session->outbox;
 
-	buf_append_slice(out, jid_full(session->jid));
-	buf_append_char(out, '\n');
-	number(out, session->origin);
 	number(out, session->counting ? session->settled : session->in);
 	number(out, session->in);
 	number(out, session->seconds);
@@ -364,8 +367,8 @@ static void put_session(struct store_txn *txn, const struct session *session)
 {
 	AUTO(buf_fini) struct buf text = {0};
 
-	print_state(session, &text);
-	modules_session_save(session, &text);
+	print_counts(session, &text);
+	present_snapshot(session, &text);
 	outbox_save(session, &text);
 	store_put(txn, STORE_SESSION, jid_user(session->user->jid), str_slice(session->key), buf_slice(&text));
 }
@@ -380,8 +383,8 @@ static void save_user(struct user *user)
 	while ((session = user_next_session(user, session))) {
 		struct resumption *item = session->key ? find(user, str_slice(session->key)) : NULL;
 
-		if (!item)
-			continue;
+		if (!item || !session->detached)
+			continue; /* its c2s has it */
 		item->handled = handled_of(session->counting ? session->settled : session->in, session->in);
 		put_session(txn, session);
 		count++;
@@ -428,31 +431,28 @@ static bool read_numbers(struct slice line, unsigned long long *numbers, unsigne
 
 static void restore(struct user *user, const struct store_row *row)
 {
-	unsigned long long numbers[8];
+	unsigned long long numbers[7];
 	struct slice in = row->value;
-	AUTO(jid_free) struct jid *jid = jid_parse(slice_line(&in));
-	struct session *session;
+	bool sound = read_numbers(slice_line(&in), numbers, countof(numbers));
+	struct session *session = sound ? present_restore(user, &in) : NULL;
 	int64_t left_ms;
 
-	if (!jid || !jid_equal_bare(jid, user->jid) || user_find_session(user, jid) ||
-	    !read_numbers(slice_line(&in), numbers, countof(numbers)))
+	if (!session)
 		return;
-	session = session_new(user, jid);
-	session->ours = session->enabled = session->counting = true;
+	session->enabled = true;
 	session->key = str_new(row->item);
-	session->origin = numbers[0];
-	session->settled = session->seen = (uint32_t)numbers[1];
-	session->in = (uint32_t)numbers[2];
-	session->seconds = (uint32_t)numbers[3];
-	if (!modules_session_load(session, &in) || !outbox_load(session, in)) {
+	session->settled = session->seen = (uint32_t)numbers[0];
+	session->in = (uint32_t)numbers[1];
+	session->seconds = (uint32_t)numbers[2];
+	if (!outbox_load(session, in)) {
 		session_end(session, SESSION_TELL_NOBODY);
 		return;
 	}
-	session->outbox.before = (uint32_t)numbers[5];
-	session->outbox.handled = (uint32_t)numbers[6];
-	session->outbox.sent = (uint32_t)numbers[7];
-	left_ms = (int64_t)numbers[4] + (int64_t)session->seconds * 1000 - sm_wall_ms(user->sm);
-	wait_for_client(session, left_ms > 0 ? left_ms : 0);
+	session->outbox.before = (uint32_t)numbers[4];
+	session->outbox.handled = (uint32_t)numbers[5];
+	session->outbox.sent = (uint32_t)numbers[6];
+	left_ms = (int64_t)numbers[3] + (int64_t)session->seconds * 1000 - sm_wall_ms(user->sm);
+	resume_wait(session, left_ms > 0 ? left_ms : 0);
 }
 
 /* Once: what is in memory again is no longer in storage. */

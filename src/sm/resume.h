@@ -38,6 +38,8 @@ struct resumptions {
 
 void resume_enable(struct session *session, const struct packet *packet); /* answers */
 void resume_detach(struct session *session); /* one that cannot be resumed ends */
+void resume_wait(struct session *session, int64_t ms); /* detached, for so long */
+void resume_attach(struct session *session);
 void resume_user(struct user *user, struct packet **packet); /* of a user who is loaded, taken; answers */
 /* The session ends for good: its client may still ask for it. */
 void resume_ended(struct session *session);

@@ -8,6 +8,7 @@
 #include "jid/jid.h"
 #include "link/policy.h"
 #include "sm/core.h"
+#include "sm/present.h"
 #include "xml/nad.h"
 
 static struct sm_domain *domain_of(const struct sm *sm, const struct jid *jid)
@@ -71,11 +72,8 @@ static void queue(struct sm *sm, struct stanza **stanza)
 /* To a user of ours on another worker, or perhaps of another sm: the router knows. */
 static void send_to_domain(struct sm *sm, const struct sm_domain *domain, struct stanza **stanza)
 {
-	struct packet *packet;
+	struct packet *packet = packet_stanza(sm->name, domain->name, stanza);
 
-	if (!sm->alone)
-		settle(sm, *stanza); /* the router's way back has no place for an origin */
-	packet = packet_stanza(sm->name, domain->name, stanza);
 	link_send(sm->link, &packet);
 }
 
@@ -137,6 +135,7 @@ void session_send(struct session *session, const struct stanza *stanza)
 	packet->c2s = session->c2s;
 	session_id_set(&packet->sm, session->id);
 	packet->ours = session->ours;
+	packet->stanza->origin.session = 0;
 	link_send(sm->link, &packet);
 }
 
@@ -145,6 +144,10 @@ void route_to_session(struct sm *sm, struct session *session, struct stanza **st
 {
 	if (!session || sm->stopping) {
 		drop(sm, stanza);
+		return;
+	}
+	if (present_has(session, *stanza)) {
+		stanza_free(stanza);
 		return;
 	}
 	count_routed(sm, *stanza);
@@ -225,8 +228,17 @@ void route_client_packet(struct sm *sm, struct packet **packet)
 			session_tell_ended(sm, *packet);
 		return;
 	}
+	if ((*packet)->held) {
+		present_held(session, &(*packet)->stanza);
+		return;
+	}
 	if (!settle_arrived(session, (*packet)->stanza))
 		return;
+	sm->quiet = false;
+	if ((*packet)->stanza->kind == STANZA_MESSAGE && present_is_done(session, (*packet)->stanza->origin.count)) {
+		drop(sm, &(*packet)->stanza);
+		return;
+	}
 	if ((*packet)->answer) {
 		settle(sm, (*packet)->stanza);
 		(*packet)->stanza->origin = (struct origin){0};
@@ -330,7 +342,7 @@ static void arrived(struct sm *sm, struct stanza **stanza)
 
 void route_world_packet(struct sm *sm, struct packet **packet)
 {
-	if ((*packet)->relayed)
+	if ((*packet)->relayed && !(*packet)->home)
 		(*packet)->stanza->origin =
 			(struct origin){0}; /* another process's word is not taken for it */
 	arrived(sm, &(*packet)->stanza);
@@ -390,6 +402,8 @@ void route_loaded(struct sm *sm, struct user *user, struct packet **packet)
 		session_create(user, packet);
 	else if ((*packet)->session.action == SESSION_RESUME)
 		resume_user(user, packet);
+	else if ((*packet)->session.action == SESSION_PRESENT)
+		present_user(user, packet);
 	else
 		session_delete_user(user, packet);
 	packet_free(packet);
@@ -451,13 +465,6 @@ static bool is_over(struct sm *sm, const struct packet *packet)
 	return true;
 }
 
-/* What it was is still in the session's outbox. */
-static void missed_by_ours(struct session *session, const struct packet *packet)
-{
-	if (!session->detached && slice_equal(str_slice(session->at), str_slice(packet->to)) && session_missed(session))
-		resume_detach(session);
-}
-
 /*
  * One of ours that nobody took. To a session that is over: it is routed again, as if the session
  * had never been. To one whose c2s is away for a moment: the sender may try again.
@@ -468,10 +475,8 @@ void route_returned(struct sm *sm, struct packet **packet)
 	struct session *session = slots_get(&sm->sessions, session_id_slot(&(*packet)->sm));
 	bool over;
 
-	if (session && session->ours) {
-		missed_by_ours(session, *packet);
-		return;
-	}
+	if (session && session->ours)
+		return; /* it is in the session's outbox */
 	over = is_over(sm, *packet);
 	if ((*packet)->kind != PACKET_STANZA)
 		return;

@@ -8,6 +8,7 @@
 #include "jid/jid.h"
 #include "sm/core.h"
 #include "sm/kept.h"
+#include "sm/present.h"
 
 /* -- answers -- */
 
@@ -89,6 +90,7 @@ void session_end(struct session *session, enum session_tell how)
 	else
 		outbox_expire(session);
 	resume_ended(session);
+	present_free(session);
 	str_free(&session->key);
 	str_free(&session->at);
 	jid_free(&session->jid);
@@ -96,12 +98,12 @@ void session_end(struct session *session, enum session_tell how)
 	user_rest(user);
 }
 
-void sessions_end_of(struct sm *sm, struct slice c2s)
+void sessions_end_of(struct sm *sm, struct slice c2s, bool ours)
 {
 	struct session *session;
 
 	for (uint32_t at = 0; (session = slots_next(&sm->sessions, &at));) {
-		if (!session->detached && slice_equal(str_slice(session->at), c2s))
+		if (!session->detached && session->ours == ours && slice_equal(str_slice(session->at), c2s))
 			resume_detach(session);
 	}
 }
@@ -162,6 +164,8 @@ static void of_session(struct sm *sm, const struct packet *packet)
 
 	if (session && packet->session.action == SESSION_DETACH)
 		resume_detach(session);
+	else if (session && packet->session.action == SESSION_ATTACH)
+		present_attach(session, packet);
 	else if (session && session->ours && !session->enabled)
 		resume_enable(session, packet);
 	else if (!session && !foreign)
@@ -228,6 +232,8 @@ void session_start(struct user *user, struct packet *packet)
 	made->from = str_ref(sm->name);
 	session_id_set(&made->sm, session->id);
 	link_send(sm->link, &made);
+	sm_session_changed(session);
+	sm->quiet = false;
 	user_rest(user);
 }
 
@@ -335,7 +341,8 @@ void session_packet(struct sm *sm, struct packet **packet)
 	case SESSION_CREATE:
 	case SESSION_RESUME:
 	case SESSION_DELETE:
-		if (is_target(sm, *packet, action == SESSION_START))
+	case SESSION_PRESENT:
+		if (is_target(sm, *packet, action == SESSION_START || action == SESSION_PRESENT))
 			for_user(sm, packet);
 		else
 			session_fail(sm, *packet);
@@ -345,6 +352,7 @@ void session_packet(struct sm *sm, struct packet **packet)
 		break;
 	case SESSION_ENABLE:
 	case SESSION_DETACH:
+	case SESSION_ATTACH:
 		of_session(sm, *packet);
 		break;
 	case SESSION_HELLO:

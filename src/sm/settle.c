@@ -5,6 +5,7 @@
  */
 #include "base/mem.h"
 #include "sm/core.h"
+#include "sm/present.h"
 
 enum { WINDOW = 64 };
 
@@ -55,15 +56,24 @@ bool settle_arrived(struct session *session, struct stanza *stanza)
 	return true;
 }
 
+void settle_tell(struct session *session)
+{
+	struct sm *sm = session->user->sm;
+
+	if (!list_empty(&session->report))
+		return;
+	list_append(&sm->reports, &session->report);
+	mio_defer(sm->mio, &sm->report);
+}
+
 static void mark(struct sm *sm, uint64_t id, uint32_t count)
 {
 	struct session *session = slots_get(&sm->sessions, id);
 
-	if (!session || !settle_mark(session, count) || session->reporting)
+	if (!session || !settle_mark(session, count))
 		return;
 	session->reporting = true;
-	list_append(&sm->reports, &session->report);
-	mio_defer(sm->mio, &sm->report);
+	settle_tell(session);
 }
 
 void settle(struct sm *sm, const struct stanza *stanza)
@@ -90,9 +100,20 @@ void settle_packet(struct sm *sm, const struct packet *packet)
 
 void settle_forget(struct session *session)
 {
-	if (session->reporting)
-		list_remove(&session->report);
-	session->reporting = false;
+	list_remove(&session->report);
+	session->reporting = session->changed = false;
+}
+
+static void report(struct session *session)
+{
+	struct sm *sm = session->user->sm;
+	struct packet *packet = packet_new(PACKET_SETTLED, sm->name, session->at);
+
+	packet->c2s = session->c2s;
+	session_id_set(&packet->sm, session->id);
+	packet->ours = true;
+	packet->count = session->settled;
+	link_send(sm->link, &packet);
 }
 
 void settle_report(struct mio_task *task)
@@ -102,13 +123,11 @@ void settle_report(struct mio_task *task)
 
 	while ((first = list_shift(&sm->reports))) {
 		struct session *session = container_of(first, struct session, report);
-		struct packet *packet = packet_new(PACKET_SETTLED, sm->name, session->at);
 
-		session->reporting = false;
-		packet->c2s = session->c2s;
-		session_id_set(&packet->sm, session->id);
-		packet->ours = true;
-		packet->count = session->settled;
-		link_send(sm->link, &packet);
+		if (session->changed && !session->detached)
+			present_send(session); /* before what its change settled */
+		if (session->reporting)
+			report(session);
+		session->reporting = session->changed = false;
 	}
 }

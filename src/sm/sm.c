@@ -58,8 +58,24 @@ static void name_changed(void *part, struct slice name, bool available)
 	if (available)
 		sessions_found(sm, name);
 	else
-		sessions_end_of(sm, name);
+		sessions_end_of(sm, name, false);
 	sm_work(sm);
+}
+
+/* A c2s of ours: it has none of its sessions any more. */
+static void end_changed(void *part, struct slice name, uint32_t epoch)
+{
+	struct sm *sm = part;
+
+	sessions_end_of(sm, name, true);
+	sm_work(sm);
+}
+
+/* Another sm of the domain has it: whether it was worth it, nobody here will learn. */
+static void passed_on(void *part, const struct packet *packet)
+{
+	if (packet->kind == PACKET_STANZA)
+		settle(part, packet->stanza);
 }
 
 void sm_work(struct sm *sm)
@@ -103,6 +119,8 @@ static void attach(struct sm *sm)
 		.belongs = LINK_BY_SM,
 		.packet = packet_arrived,
 		.name_changed = name_changed,
+		.end_changed = end_changed,
+		.passed_on = passed_on,
 		.part = sm,
 	};
 	link_attach(sm->link, &sm->part);
@@ -122,6 +140,7 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	sm->alone = strcmp(sm->process->name, "run") == 0;
 	sm->name = str_new(slice_of(sm->alone ? "sm" : sm->process->name));
 	sm->report.run = settle_report;
+	sm->quiet = true;
 	list_init(&sm->reports);
 	list_init(&sm->full);
 	deliveries_init(sm);
@@ -143,14 +162,17 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	return 0;
 }
 
-/* Sessions of a c2s in this process are its to end; another hears that they ended. */
+/*
+ * Sessions of a c2s in this process are its to end. Another's, when it is ours, wait there for the next sm; one that is not
+ * hears that they ended.
+ */
 static void drain(void *state)
 {
 	struct sm *sm = state;
 	struct session *session;
 
 	for (uint32_t at = 0; (session = slots_next(&sm->sessions, &at));) {
-		if (!session->detached && !link_serves(sm->link, str_slice(session->at)))
+		if (!session->detached && !session->ours && !link_serves(sm->link, str_slice(session->at)))
 			session_end(session, SESSION_TELL_ENDED);
 	}
 	sm_work(sm);
@@ -161,7 +183,7 @@ static bool is_attached(const struct sm *sm)
 	const struct session *session;
 
 	for (uint32_t at = 0; (session = slots_next(&sm->sessions, &at));) {
-		if (!session->detached)
+		if (!session->detached && link_serves(sm->link, str_slice(session->at)))
 			return true;
 	}
 	return false;

@@ -92,6 +92,8 @@ extern const struct sm_module *const sm_modules[];
 void *sm_module_state(const struct sm *sm, const struct sm_module *module);
 void *sm_user_state(const struct user *user, const struct sm_module *module);
 void *sm_session_state(const struct session *session, const struct sm_module *module);
+/* What a module saves of a session is another now: whoever keeps it is to hear. */
+void sm_session_changed(struct session *session);
 const struct settings *sm_settings(const struct sm *sm);
 int64_t sm_wall_ms(const struct sm *sm);
 const char *const *sm_features(const struct sm *sm, size_t *count); /* of all modules, sorted */

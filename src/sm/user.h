@@ -51,7 +51,8 @@ struct session {
 	int64_t missed_ms; /* since when nobody serves the name of its c2s; 0: somebody does */
 	bool ours;	   /* the c2s is ours: it wants settlements */
 	bool counting;	   /* a counted stanza came: the fields below have meaning */
-	bool reporting;	   /* in the list of reports of this turn */
+	bool reporting;	   /* settled is to be told, with this turn */
+	bool changed;	   /* and so is its snapshot */
 	uint32_t settled, seen;
 	uint64_t window;
 	uint64_t origin; /* its name in STORE_ORIGIN, for all its life */
@@ -65,6 +66,7 @@ struct session {
 	uint32_t seconds;     /* how long it may be detached */
 	struct mio_timer timer;
 	struct list full_link;
+	struct presented *presented; /* by a c2s that had it of an earlier process; NULL: not */
 	_Alignas(16) unsigned char states[];
 };
 

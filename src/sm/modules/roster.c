@@ -147,6 +147,7 @@ static int get(void *state, const struct sm_event *event)
 	if (!is_own(event))
 		return SM_PASS;
 	interest->interested = true;
+	sm_session_changed(event->session);
 	result = stanza_result(event->stanza);
 	nad_append(result->payload, NS_ROSTER, "query", 1);
 	for (unsigned at = 0; at < roster->count; at++)

@@ -395,6 +395,16 @@ void room_hear_of(struct room *room, const char *name, bool available)
 	let_settle(room);
 }
 
+void room_lose(struct room *room, const char *name)
+{
+	for (unsigned at = 0; at < room->process->worker_count; at++) {
+		struct sm *sm = sm_on(room, at);
+
+		sm->part.end_changed(sm, slice_of(name), 0);
+	}
+	let_settle(room);
+}
+
 static void nothing(struct mio_timer *timer)
 {
 }

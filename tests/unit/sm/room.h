@@ -37,6 +37,7 @@ void room_restart(
 	struct room *room); /* an orderly end and a new start; clients have no sessions then */
 /* Every worker hears that the name of a part came or went. */
 void room_hear_of(struct room *room, const char *name, bool available);
+void room_lose(struct room *room, const char *name); /* every worker hears that this end of ours is gone */
 void room_wait(struct room *room, int64_t ms);
 /* From now on the session's c2s is a name that nobody serves. */
 void room_hide_c2s_of(struct room *room, const char *client);

@@ -134,7 +134,7 @@ static void ends_the_sessions_of_a_c2s_that_is_lost(void **state)
 	room_login(room, "romeo@localhost/b");
 	room_send(room, "romeo@localhost/a", "<presence to='y@remote.example'/>");
 	room_forget(room);
-	room_hear_of(room, "c2s", false);
+	room_lose(room, "c2s");
 	room_expect(room, "world",
 		    "type='unavailable' from='romeo@localhost/a' to='y@remote.example'");
 	room_expect_nothing(room, "romeo@localhost/a");

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+#include "c2s/keep.h"
+
+#include "base/mem.h"
+#include "c2s/client.h"
+#include "jid/jid.h"
+
+enum { RING = 1 << 14, WRITTEN_MS = 60000 };
+
+struct kept {
+	struct list link;
+	struct stanza *stanza;
+	bool answer;
+};
+
+struct written {
+	uint64_t client, key;
+	uint32_t count;
+	int64_t at_ms;
+};
+
+/* -- one session ------------------------------------------------------------------------------------ */
+
+void keep_start(struct client *client)
+{
+	client->keep = mem_zalloc(MEM_CLIENT, sizeof(*client->keep));
+	list_init(&client->keep->in);
+	list_init(&client->keep->out);
+}
+
+static void forget(struct kept *kept)
+{
+	list_remove(&kept->link);
+	stanza_free(&kept->stanza);
+	mem_free(kept);
+}
+
+static struct kept *first(const struct list *list)
+{
+	return list_empty(list) ? NULL : container_of(list->next, struct kept, link);
+}
+
+static struct kept *append(struct list *list, const struct stanza *stanza)
+{
+	struct kept *kept = mem_zalloc(MEM_CLIENT, sizeof(*kept));
+
+	kept->stanza = stanza_copy(stanza);
+	list_append(list, &kept->link);
+	return kept;
+}
+
+static void all_have_it(struct c2s *c2s);
+
+static void stop_presenting(struct client *client)
+{
+	struct c2s *c2s = client->c2s;
+
+	if (!client->keep->presenting || client->keep->presented)
+		return;
+	client->keep->presented = true;
+	if (c2s->keeper.presenting && --c2s->keeper.presenting == 0)
+		all_have_it(c2s);
+}
+
+void keep_stop(struct client *client)
+{
+	struct keep *keep = client->keep;
+	struct kept *kept;
+
+	if (!keep)
+		return;
+	while ((kept = first(&keep->in)) || (kept = first(&keep->out)))
+		forget(kept);
+	stop_presenting(client);
+	str_free(&keep->snapshot);
+	buf_fini(&keep->recent);
+	mem_free(keep);
+	client->keep = NULL;
+}
+
+bool keep_in(struct client *client, const struct stanza *stanza, bool answer)
+{
+	if (!client->keep)
+		return true;
+	append(&client->keep->in, stanza)->answer = answer;
+	return !client->keep->presenting;
+}
+
+void keep_settled(struct client *client)
+{
+	struct kept *kept;
+
+	while (client->keep && (kept = first(&client->keep->in)) &&
+	       (int32_t)(kept->stanza->origin.count - client->settled) <= 0)
+		forget(kept);
+}
+
+static void write_down(struct client *client, const struct origin *origin)
+{
+	struct c2s *c2s = client->c2s;
+	struct keeper *keeper = &c2s->keeper;
+
+	if (!origin->key)
+		return;
+	if (!keeper->ring)
+		keeper->ring = mem_zalloc(MEM_CLIENT, RING * sizeof(*keeper->ring));
+	keeper->ring[keeper->next++ % RING] = (struct written){.client = client->id,
+							       .key = origin->key,
+							       .count = origin->count,
+							       .at_ms = mio_now_ms(c2s->worker->mio)};
+	keeper->count += keeper->count < RING;
+}
+
+void keep_out(struct client *client, const struct stanza *stanza)
+{
+	if (!client->keep)
+		return;
+	append(&client->keep->out, stanza);
+	client->keep->out_count++;
+	write_down(client, &stanza->origin);
+}
+
+void keep_taken(struct client *client, uint32_t count)
+{
+	struct kept *kept;
+
+	for (; client->keep && count && (kept = first(&client->keep->out)); count--) {
+		forget(kept);
+		client->keep->out_count--;
+	}
+}
+
+void keep_snapshot(struct client *client, const struct packet *packet)
+{
+	if (!client->keep)
+		return;
+	str_free(&client->keep->snapshot);
+	client->keep->snapshot = str_new(buf_slice(&packet->session.text));
+}
+
+struct packet *keep_describe(struct client *client)
+{
+	struct packet *packet = client_packet_to_sm(client, SESSION_PRESENT);
+	struct packet_resume *resume = &packet->session.resume;
+
+	packet->sm.len = 0;
+	packet->session.target = jid_ref(client->jid);
+	resume->settled = client->settled;
+	if (client->ack) {
+		resume->known = true;
+		resume->key = client->ack->resumable ? str_ref(client->ack->key) : NULL;
+		resume->seconds = client->ack->seconds;
+		resume->in = client->ack->in;
+		resume->handled = client->ack->handled;
+	}
+	buf_append_char(&packet->session.text, '\n');
+	buf_append_slice(&packet->session.text, str_slice(client->keep->snapshot));
+	return packet;
+}
+
+/* -- presenting all of them ------------------------------------------------------------------------- */
+
+static struct client *next(struct c2s *c2s, uint32_t *at)
+{
+	struct client *client;
+
+	do
+		client = slots_next(&c2s->clients, at);
+	while (client && ((void *)client == c2s || !client->keep));
+	return client;
+}
+
+static void mention(const struct origin *origin, const char *star, struct buf *out)
+{
+	if (!origin->key)
+		return;
+	if (buf_used(out))
+		buf_append_char(out, ' ');
+	buf_printf(out, "%llx.%x%s", (unsigned long long)origin->key, origin->count, star);
+}
+
+/* What the client does not have yet is said first: of the same origin the first counts. */
+static void begin(struct client *client)
+{
+	struct keep *keep = client->keep;
+
+	if (!keep->presenting || keep->presented)
+		client->c2s->keeper.presenting++;
+	keep->presenting = true;
+	keep->presented = false;
+	buf_clear(&keep->recent);
+	for (struct list *at = keep->out.next; at != &keep->out; at = at->next)
+		mention(&container_of(at, struct kept, link)->stanza->origin, "*", &keep->recent);
+}
+
+/* The newest first: there may be more than are of use. */
+static void mention_written(struct c2s *c2s)
+{
+	struct keeper *keeper = &c2s->keeper;
+	int64_t since_ms = mio_now_ms(c2s->worker->mio) - WRITTEN_MS;
+
+	for (unsigned back = 1; back <= keeper->count; back++) {
+		const struct written *written = &keeper->ring[(keeper->next - back) % RING];
+		struct client *client = client_get(c2s, written->client);
+		struct origin origin = {.key = written->key, .count = written->count};
+
+		if (written->at_ms < since_ms)
+			break;
+		if (client && client->keep && client->keep->presenting && !client->keep->presented)
+			mention(&origin, "", &client->keep->recent);
+	}
+}
+
+static void present(struct client *client)
+{
+	struct packet *packet = keep_describe(client);
+	AUTO(buf_fini) struct buf snapshot = packet->session.text;
+
+	packet->session.text = client->keep->recent;
+	client->keep->recent = (struct buf){0};
+	buf_append_slice(&packet->session.text, buf_slice(&snapshot));
+	link_send(client->c2s->worker->link, &packet);
+}
+
+static bool is_at(const struct client *client, struct slice manager)
+{
+	return client->state == CLIENT_ACTIVE && slice_equal(str_slice(client->sm_name), manager);
+}
+
+void keep_presented(struct client *client, const struct packet *packet)
+{
+	if (!client->keep || !client->keep->presenting || client->keep->presented)
+		return;
+	client->sm = packet->sm;
+	stop_presenting(client);
+}
+
+/* -- all have all ------------------------------------------------------------------------------------- */
+
+static void send_kept(struct client *client, const struct kept *kept, bool held)
+{
+	struct stanza *copy = stanza_copy(kept->stanza);
+	struct packet *packet = packet_stanza(client->c2s->name, client->sm_name, &copy);
+
+	session_id_set(&packet->c2s, client->id);
+	packet->sm = client->sm;
+	packet->ours = true;
+	packet->held = held;
+	packet->answer = kept->answer;
+	link_send(client->c2s->worker->link, &packet);
+}
+
+static void attach(struct client *client)
+{
+	struct keep *keep = client->keep;
+	struct packet *packet;
+
+	for (struct list *at = keep->out.next; at != &keep->out; at = at->next)
+		send_kept(client, container_of(at, struct kept, link), true);
+	packet = client_packet_to_sm(client, SESSION_ATTACH);
+	if (client->ack) {
+		packet->session.resume.in = keep->out_count - (client->ack->sent - client->ack->handled);
+		packet->session.resume.handled = client->ack->handled;
+	}
+	link_send(client->c2s->worker->link, &packet);
+}
+
+static void send_unsettled(struct client *client)
+{
+	struct keep *keep = client->keep;
+
+	for (struct list *at = keep->in.next; at != &keep->in; at = at->next)
+		send_kept(client, container_of(at, struct kept, link), false);
+}
+
+static void go_on(struct c2s *c2s)
+{
+	struct client *client;
+
+	for (uint32_t at = 0; (client = next(c2s, &at));) {
+		if (client->keep->presenting && client->keep->presented)
+			attach(client);
+	}
+	for (uint32_t at = 0; (client = next(c2s, &at));) {
+		if (!client->keep->presenting || !client->keep->presented)
+			continue;
+		client->keep->presenting = client->keep->presented = false;
+		send_unsettled(client);
+		ack_ask_again(client);
+	}
+	ends_tell_over(c2s);
+}
+
+/* Between the workers: each says when it is through, worker 0 says when all are. */
+struct turn {
+	struct mio_mail mail;
+	struct c2s *to;
+	uint32_t round;
+};
+
+static void post(struct c2s *c2s, unsigned worker, void (*run)(struct mio *mio, struct mio_mail *mail))
+{
+	struct worker *other = c2s->worker->process->workers[worker];
+	struct turn *turn = mem_zalloc(MEM_CLIENT, sizeof(*turn));
+
+	turn->to = worker_state(other, &c2s_component);
+	turn->round = c2s->keeper.round;
+	turn->mail.run = run;
+	mio_post(c2s->worker->mio, other->mio, MIO_DATA, &turn->mail);
+}
+
+static void all_through(struct mio *mio, struct mio_mail *mail)
+{
+	struct turn *turn = container_of(mail, struct turn, mail);
+
+	if (turn->round == turn->to->keeper.round)
+		go_on(turn->to);
+	mem_free(turn);
+}
+
+static void one_through(struct mio *mio, struct mio_mail *mail)
+{
+	struct turn *turn = container_of(mail, struct turn, mail);
+	struct c2s *c2s = turn->to;
+
+	if (turn->round == c2s->keeper.round && c2s->keeper.workers_busy && --c2s->keeper.workers_busy == 0) {
+		for (unsigned at = 1; at < c2s->worker->process->worker_count; at++)
+			post(c2s, at, all_through);
+		go_on(c2s);
+		domains_go_on(c2s);
+	}
+	mem_free(turn);
+}
+
+static void all_have_it(struct c2s *c2s)
+{
+	post(c2s, 0, one_through);
+}
+
+void keep_present(struct c2s *c2s, struct slice manager)
+{
+	struct client *client;
+
+	c2s->keeper.round++;
+	c2s->keeper.workers_busy = c2s->worker->process->worker_count;
+	ends_mark(c2s, manager);
+	for (uint32_t at = 0; (client = next(c2s, &at));) {
+		if (is_at(client, manager))
+			begin(client);
+	}
+	mention_written(c2s);
+	for (uint32_t at = 0; (client = next(c2s, &at));) {
+		if (is_at(client, manager))
+			present(client);
+	}
+	if (!c2s->keeper.presenting)
+		all_have_it(c2s);
+}
+
+bool keep_is_presenting(const struct c2s *c2s)
+{
+	return c2s->keeper.workers_busy > 0;
+}
+
+void keep_drop(struct c2s *c2s)
+{
+	struct mio_mail *mail;
+
+	while ((mail = mio_mail_take(c2s->worker->mio, all_through)) || (mail = mio_mail_take(c2s->worker->mio, one_through)))
+		mem_free(container_of(mail, struct turn, mail));
+	mem_free(c2s->keeper.ring);
+	c2s->keeper.ring = NULL;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What c2s keeps of a session for the death of its session manager, when that is a process of its own (the other side:
+ * sm/present.h):
+ *
+ *   attached ── new epoch ──> presenting ── PRESENTED, of all ──> HELD..., ATTACH, what is not settled ──> attached
+ *
+ * Nothing is said to the new sm before it has all sessions, of all workers: nobody must seem to be away who is not. Meanwhile
+ * clients are read, counted and answered as ever, as far as their bounds go.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/buf.h"
+#include "base/list.h"
+
+struct c2s;
+struct client;
+struct packet;
+struct stanza;
+struct str;
+
+struct keep {
+	struct list in;       /* what the client sent and is not settled, the first first */
+	struct list out;      /* what it was sent and does not have */
+	uint32_t out_count;
+	struct str *snapshot; /* NULL: sm said nothing yet */
+	struct buf recent;    /* while it is presented: origins of what was written */
+	bool presenting;      /* the sm that it had is gone; until it is attached to the next */
+	bool presented;       /* that one has it */
+};
+
+/* On each worker: what was written in the last minute, so that it is not delivered twice. */
+struct written;
+struct keeper {
+	struct written *ring; /* NULL: none yet */
+	unsigned next, count; /* a place, modulo its size; how many there are */
+	unsigned presenting;  /* clients whose session is on its way */
+	uint32_t round;       /* so many session managers were replaced */
+	/* Worker 0: of this round. */
+	unsigned workers_busy;
+};
+
+void keep_start(struct client *client);
+void keep_stop(struct client *client);
+/* A stanza of the client, or an answer of our own that goes by way of sm. False: it is not to be sent yet. */
+bool keep_in(struct client *client, const struct stanza *stanza, bool answer);
+void keep_settled(struct client *client);
+void keep_out(struct client *client, const struct stanza *stanza);
+void keep_taken(struct client *client, uint32_t count);
+void keep_snapshot(struct client *client, const struct packet *packet);
+/* What its next sm is told of a session: a PRESENT to be sent or kept. */
+struct packet *keep_describe(struct client *client);
+
+/* The process behind the name of a session manager is another. */
+void keep_present(struct c2s *c2s, struct slice manager);
+void keep_presented(struct client *client, const struct packet *packet); /* or it failed */
+bool keep_is_presenting(const struct c2s *c2s); /* worker 0: not all have it yet */
+void keep_drop(struct c2s *c2s); /* at the end */

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+#include "sm/present.h"
+
+#include <stdlib.h>
+#include "base/mem.h"
+#include "jid/jid.h"
+#include "sm/core.h"
+#include "sm/modules/modules.h"
+#include "storage/storage.h"
+
+enum { ATTACH_MS = 30000, RECENT_MAX = 4096 };
+
+/* A message that the client was sent in the last minute. */
+struct recent {
+	uint64_t key;
+	uint32_t count;
+	bool held;    /* the client did not have it yet */
+	bool came;    /* and so it came to the outbox */
+	uint64_t row; /* it is among the messages for who is away; 0: no */
+};
+
+struct presented {
+	uint32_t done; /* all up to here were settled by who died */
+	bool knows_done;
+	bool late; /* others were served before it came */
+	unsigned count;
+	struct recent recent[];
+};
+
+/* -- snapshots ------------------------------------------------------------------------------------- */
+
+/* The address, the name in STORE_ORIGIN, what the modules save. */
+void present_snapshot(const struct session *session, struct buf *out)
+{
+	buf_append_slice(out, jid_full(session->jid));
+	buf_printf(out, "\n%llx\n", (unsigned long long)session->origin);
+	modules_session_save(session, out);
+}
+
+static bool read_hex(struct slice text, uint64_t *number)
+{
+	AUTO(buf_fini) struct buf copy = {0};
+	char *end;
+
+	buf_append_slice(&copy, text);
+	*number = strtoull(buf_text(&copy), &end, 16);
+	return text.len && !*end;
+}
+
+struct session *present_restore(struct user *user, struct slice *in)
+{
+	AUTO(jid_free) struct jid *jid = jid_parse(slice_line(in));
+	struct session *session;
+	uint64_t origin;
+
+	if (!jid || !jid_equal_bare(jid, user->jid) || jid_is_bare(jid) || user_find_session(user, jid) ||
+	    !read_hex(slice_line(in), &origin))
+		return NULL;
+	session = session_new(user, jid);
+	session->ours = session->counting = true;
+	session->origin = origin;
+	if (modules_session_load(session, in))
+		return session;
+	session_end(session, SESSION_TELL_NOBODY);
+	return NULL;
+}
+
+void present_send(struct session *session)
+{
+	struct packet *packet = packet_session(session->user->sm->name, session->at, SESSION_SNAPSHOT);
+
+	packet->c2s = session->c2s;
+	session_id_set(&packet->sm, session->id);
+	packet->ours = true;
+	present_snapshot(session, &packet->session.text);
+	link_send(session->user->sm->link, &packet);
+}
+
+void sm_session_changed(struct session *session)
+{
+	const struct sm *sm = session->user->sm;
+
+	if (!session->ours || session->detached || !session->at || link_serves(sm->link, str_slice(session->at)))
+		return;
+	session->changed = true;
+	settle_tell(session);
+}
+
+/* -- presenting ------------------------------------------------------------------------------------ */
+
+/* "KEY.COUNT" and a star when it is held, joined by blanks. */
+static struct presented *read_recent(struct slice line)
+{
+	unsigned most = 1;
+	struct presented *presented;
+
+	for (size_t at = 0; at < line.len; at++)
+		most += line.data[at] == ' ';
+	most = most < RECENT_MAX ? most : RECENT_MAX;
+	presented = mem_zalloc(MEM_SESSION, sizeof(*presented) + most * sizeof(struct recent));
+	while (line.len && presented->count < most) {
+		const char *blank = memchr(line.data, ' ', line.len);
+		struct slice word = {line.data, blank ? (size_t)(blank - line.data) : line.len};
+		struct recent *recent = &presented->recent[presented->count];
+		struct origin origin;
+
+		line.data += word.len + (blank != NULL);
+		line.len -= word.len + (blank != NULL);
+		recent->held = word.len && word.data[word.len - 1] == '*';
+		word.len -= recent->held;
+		if (!origin_read(word, &origin))
+			continue;
+		recent->key = origin.key;
+		recent->count = origin.count;
+		presented->count++;
+	}
+	return presented;
+}
+
+static struct recent *find(const struct session *session, uint64_t key, uint32_t count)
+{
+	struct presented *presented = session->presented;
+
+	for (unsigned at = 0; presented && at < presented->count; at++) {
+		if (presented->recent[at].key == key && presented->recent[at].count == count)
+			return &presented->recent[at];
+	}
+	return NULL;
+}
+
+/* What the client has need not wait for who is away; what it will have leaves storage then. */
+static void match_rows(struct session *session, const struct store_row *rows, size_t count)
+{
+	for (size_t at = 0; at < count; at++) {
+		struct recent *recent = rows[at].session ? find(session, rows[at].session, rows[at].count) : NULL;
+
+		if (recent && recent->held)
+			recent->row = rows[at].seq;
+		else if (recent)
+			offline_forget(session->user, rows[at].seq);
+	}
+}
+
+static void match_origins(struct session *session, const struct store_row *rows, size_t count)
+{
+	struct presented *presented = session->presented;
+	uint32_t number, mark;
+
+	for (size_t at = 0; at < count; at++) {
+		if (!store_origin_row(&rows[at], &number, &mark))
+			continue;
+		if (!presented->knows_done || (int32_t)(mark - presented->done) > 0)
+			presented->done = mark;
+		presented->knows_done = true;
+	}
+}
+
+static void looked_up(struct sm *sm, struct packet *packet, const struct store_txn *txn, int result)
+{
+	struct session *session = slots_get(&sm->sessions, session_id_slot(&packet->sm));
+	struct packet *made;
+	size_t count;
+	const struct store_row *rows;
+
+	if (!session || !session->presented || result) {
+		if (session)
+			session_end(session, SESSION_TELL_NOBODY);
+		session_fail(sm, packet);
+		return;
+	}
+	rows = store_rows(txn, 0, &count);
+	match_origins(session, rows, count);
+	rows = store_rows(txn, 1, &count);
+	match_rows(session, rows, count);
+	made = packet_answer(packet, PACKET_SESSION);
+	made->session.action = SESSION_PRESENTED;
+	str_free(&made->from);
+	made->from = str_ref(sm->name);
+	link_send(sm->link, &made);
+}
+
+static void take_counts(struct session *session, const struct packet_resume *resume)
+{
+	session->enabled = resume->known;
+	session->key = str_ref(resume->key);
+	session->seconds = resume->seconds;
+	session->in = resume->in;
+	session->settled = session->seen = resume->settled;
+	session->outbox.handled = resume->handled;
+}
+
+/* Its c2s did not keep a snapshot: nothing was heard of it yet. */
+static struct session *restore(struct user *user, const struct packet *packet, struct slice *in)
+{
+	if (in->len)
+		return present_restore(user, in);
+	return user_find_session(user, packet->session.target) ? NULL : session_new(user, packet->session.target);
+}
+
+void present_user(struct user *user, struct packet **packet)
+{
+	struct sm *sm = user->sm;
+	struct slice in = buf_slice(&(*packet)->session.text), recent = slice_line(&in);
+	struct session *session = user->known ? restore(user, *packet, &in) : NULL;
+	struct store_txn *txn;
+
+	if (!session || !jid_equal(session->jid, (*packet)->session.target)) {
+		if (session)
+			session_end(session, SESSION_TELL_NOBODY);
+		session_fail(sm, *packet);
+		user_rest(user);
+		return;
+	}
+	session->ours = session->counting = true;
+	take_counts(session, &(*packet)->session.resume);
+	if ((*packet)->session.resume.over) {
+		session_end(session, SESSION_TELL_NOBODY);
+		return;
+	}
+	session->presented = read_recent(recent);
+	session->presented->late = !sm->quiet;
+	resume_wait(session, session->key ? (int64_t)session->seconds * 1000 : ATTACH_MS);
+	session->at = link_name(sm->link, str_slice((*packet)->from));
+	session->c2s = (*packet)->c2s;
+	session_id_set(&(*packet)->sm, session->id);
+	txn = store_txn_new();
+	store_origins(txn, session->origin);
+	store_list(txn, STORE_OFFLINE, jid_user(user->jid));
+	sm_store_packet(sm, &txn, packet, looked_up);
+}
+
+void present_held(struct session *session, struct stanza **stanza)
+{
+	const struct origin *origin = &(*stanza)->origin;
+	struct recent *recent = origin->key ? find(session, origin->key, origin->count) : NULL;
+
+	if (session->presented && session->detached) {
+		outbox_hold(session, *stanza, recent ? recent->row : 0);
+		if (recent)
+			recent->came = true;
+	}
+	stanza_free(stanza);
+}
+
+/* The client took some while its session was presented. */
+static void forget_taken(struct session *session)
+{
+	struct presented *presented = session->presented;
+
+	for (unsigned at = 0; at < presented->count; at++) {
+		struct recent *recent = &presented->recent[at];
+
+		if (recent->row && !recent->came)
+			offline_forget(session->user, recent->row);
+		recent->row = 0;
+	}
+}
+
+void present_attach(struct session *session, const struct packet *packet)
+{
+	struct user *user = session->user;
+
+	if (!session->presented || !session->detached)
+		return;
+	resume_attach(session);
+	forget_taken(session);
+	session->outbox.before = packet->session.resume.in;
+	session->outbox.handled = packet->session.resume.handled;
+	outbox_send_rest(session);
+	presence_stayed(session, session->presented->late);
+	offline_give(user);
+}
+
+/* -- what comes again ------------------------------------------------------------------------------ */
+
+bool present_is_done(const struct session *session, uint32_t count)
+{
+	const struct presented *presented = session->presented;
+
+	return presented && presented->knows_done && (int32_t)(count - presented->done) <= 0;
+}
+
+bool present_has(struct session *session, const struct stanza *stanza)
+{
+	struct recent *recent = session->presented && stanza->origin.key
+					? find(session, stanza->origin.key, stanza->origin.count)
+					: NULL;
+
+	if (!recent)
+		return false;
+	outbox_again(session, stanza, recent->held);
+	return true;
+}
+
+void present_free(struct session *session)
+{
+	mem_free(session->presented);
+	session->presented = NULL;
+}
