@@ -303,6 +303,13 @@ bool channel_is_idle(const struct channel *channel)
 	return !channel->first;
 }
 
+void channel_ask(struct channel *channel)
+{
+	channel_start_over(channel);
+	if (!channel->gone)
+		channel_say(channel, 0, false, false);
+}
+
 bool channel_is_full(const struct channel *channel, size_t more)
 {
 	return channel->bytes + more > BYTES_MAX || channel->queued - channel->acked >= PACKETS_MAX;

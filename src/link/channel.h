@@ -51,6 +51,8 @@ void channel_append(struct channel *channel,
 void channel_pump(struct channel *channel);	  /* sends what may be under way */
 void channel_start_over(struct channel *channel); /* the way may be there again */
 void channel_away(struct channel *channel);	  /* nobody has the name, as far as is known */
+/* They are back: one who is not who they were will say so. */
+void channel_ask(struct channel *channel);
 bool channel_is_idle(const struct channel *channel); /* nothing would find out whether somebody has */
 void channel_take_ack(struct channel *channel, uint64_t ack);
 void channel_send_again(struct channel *channel, uint64_t ack); /* they miss what is behind it */

@@ -59,7 +59,9 @@ void ends_name_changed(struct link *link, struct slice name, bool available)
 	for (unsigned part = 0; part < link->part_count; part++) {
 		struct channel *channel = table_get(&link->ends[part], name);
 
-		if (channel && available)
+		if (channel && available && channel_is_idle(channel))
+			channel_ask(channel);
+		else if (channel && available)
 			channel_start_over(channel);
 		else if (channel)
 			channel_away(channel);

@@ -154,9 +154,9 @@ def failures_reach_the_client(mix):
 
 
 def host_gone(mix):
-    """A domain that no sm serves: nobody can so much as begin."""
+    """A domain that no sm serves: nobody can so much as begin. One of ours is waited for, between ours."""
     mix.stop('sm')
-    end = time.time() + 15
+    end = time.time() + (60 if 'sm' in mix.ours and 'c2s' in mix.ours else 15)
     while True:
         client = Raw(mix.port).open()
         first = client.receive()
@@ -169,16 +169,28 @@ def host_gone(mix):
     mix.start('sm')
 
 
-def sm_forgot(mix):
-    """
-    Router and sm die together and nobody tells c2s: at its first stanza each client hears that its session is over. A
-    namespaced "failed" would make jabberd2's c2s leave the router, and end all sessions (6.3).
-    """
+def router_and_sm_die(mix):
     alice, bob = come_back(mix, 'alice', 'bob')
     for part in ('router', 'sm'):
         mix.stop(part, kill=True)
     for part in ('router', 'sm'):
         mix.start(part)
+    return alice, bob
+
+
+def sm_is_another(mix):
+    """Router and sm die together, and nobody tells c2s; between ours no stream ends."""
+    for person in router_and_sm_die(mix):
+        assert outlives(person)
+        person.close()
+
+
+def sm_forgot(mix):
+    """
+    The same between jabberd2's and ours: at its first stanza each client hears that its session is over. A namespaced
+    "failed" would make jabberd2's c2s leave the router, and end all sessions (6.3).
+    """
+    alice, bob = router_and_sm_die(mix)
     assert not outlives(alice)
     new = come_back(mix, 'alice')[0]
     assert not outlives(bob)
@@ -250,7 +262,9 @@ def restarts(mix, kept):
     bob.close()
     if 'c2s' in mix.ours:
         left_meanwhile(mix)
-    if mix.ours != ('router',):
+    if {'sm', 'c2s'} <= set(mix.ours):
+        sm_is_another(mix)
+    elif mix.ours != ('router',):
         sm_forgot(mix)  # between two parts of jabberd2 the client is handed what came back, and never knows
 
 
@@ -310,7 +324,7 @@ def our_router_under_jabberd2_outlives_restarts():
 
 def our_c2s_and_sm_at_the_router_of_jabberd2_outlive_restarts():
     with our_c2s_and_sm() as mix:
-        restarts(mix, {('router', True)})
+        restarts(mix, {(part, kill) for part in ('router', 'sm') for kill in (True, False)})
 
 
 if __name__ == '__main__':
