@@ -392,6 +392,7 @@ void client_end(struct client *client, enum sx_error error)
 	if (client->state == CLIENT_ACTIVE)
 		metric_add(client->c2s->worker->process, METRIC_BOUND, -1);
 	client->state = CLIENT_UNBOUND;
+	keep_stop(client);
 	conn_close(client->conn, error, NULL);
 }
 

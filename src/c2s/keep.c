@@ -5,7 +5,7 @@
 #include "c2s/client.h"
 #include "jid/jid.h"
 
-enum { RING = 1 << 14, WRITTEN_MS = 60000 };
+enum { RING = 1 << 14, WRITTEN_MS = 60000, RECENT_BYTES_MAX = 64 << 10 };
 
 struct kept {
 	struct list link;
@@ -206,7 +206,8 @@ static void mention_written(struct c2s *c2s)
 
 		if (written->at_ms < since_ms)
 			break;
-		if (client && client->keep && client->keep->presenting && !client->keep->presented)
+		if (client && client->keep && client->keep->presenting && !client->keep->presented &&
+		    buf_used(&client->keep->recent) < RECENT_BYTES_MAX)
 			mention(&origin, "", &client->keep->recent);
 	}
 }

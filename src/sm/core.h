@@ -74,7 +74,7 @@ struct sm {
 	bool draining;
 	struct mio_task report;
 	uint64_t fresh; /* for ids of stanzas that we make */
-	bool quiet; /* since the start nobody came, or said anything: sessions of before may still be presented */
+	bool served; /* since the start of the process somebody came, or said something, on whatever worker */
 	bool stopping;
 };
 
@@ -91,6 +91,8 @@ struct wait {
  * itself.
  */
 void sm_work(struct sm *sm);
+/* Who is presented from now on may have been missed. */
+void sm_served(struct sm *sm);
 
 /* -- store.c -- */
 

@@ -8,7 +8,7 @@
 #include "sm/modules/modules.h"
 #include "storage/storage.h"
 
-enum { ATTACH_MS = 30000, RECENT_MAX = 4096 };
+enum { ATTACH_MS = 30000, RECENT_MAX = 4096, RECENT_MS = 60000 };
 
 /* A message that the client was sent in the last minute. */
 struct recent {
@@ -23,6 +23,7 @@ struct presented {
 	uint32_t done; /* all up to here were settled by who died */
 	bool knows_done;
 	bool late; /* others were served before it came */
+	int64_t until_ms; /* what the others send again has come by then */
 	unsigned count;
 	struct recent recent[];
 };
@@ -117,9 +118,19 @@ static struct presented *read_recent(struct slice line)
 	return presented;
 }
 
-static struct recent *find(const struct session *session, uint64_t key, uint32_t count)
+/* Once attached it is needed for a while. */
+static struct presented *presented_of(struct session *session)
 {
 	struct presented *presented = session->presented;
+
+	if (presented && !session->detached && mio_now_ms(session->user->sm->mio) > presented->until_ms)
+		present_free(session);
+	return session->presented;
+}
+
+static struct recent *find(struct session *session, uint64_t key, uint32_t count)
+{
+	struct presented *presented = presented_of(session);
 
 	for (unsigned at = 0; presented && at < presented->count; at++) {
 		if (presented->recent[at].key == key && presented->recent[at].count == count)
@@ -197,13 +208,28 @@ static struct session *restore(struct user *user, const struct packet *packet, s
 	return user_find_session(user, packet->session.target) ? NULL : session_new(user, packet->session.target);
 }
 
+/* The client left after its session had been presented, and before it was attached. */
+static bool end_presented(struct user *user, const struct packet *packet)
+{
+	struct session *session = user_find_session(user, packet->session.target);
+
+	if (!packet->session.resume.over || !session || !session->presented || !session->detached ||
+	    !slice_equal(session_id_slice(&session->c2s), session_id_slice(&packet->c2s)))
+		return false;
+	session_end(session, SESSION_TELL_NOBODY);
+	return true;
+}
+
 void present_user(struct user *user, struct packet **packet)
 {
 	struct sm *sm = user->sm;
 	struct slice in = buf_slice(&(*packet)->session.text), recent = slice_line(&in);
-	struct session *session = user->known ? restore(user, *packet, &in) : NULL;
+	struct session *session;
 	struct store_txn *txn;
 
+	if (end_presented(user, *packet))
+		return;
+	session = user->known ? restore(user, *packet, &in) : NULL;
 	if (!session || !jid_equal(session->jid, (*packet)->session.target)) {
 		if (session)
 			session_end(session, SESSION_TELL_NOBODY);
@@ -218,7 +244,7 @@ void present_user(struct user *user, struct packet **packet)
 		return;
 	}
 	session->presented = read_recent(recent);
-	session->presented->late = !sm->quiet;
+	session->presented->late = sm->served;
 	resume_wait(session, session->key ? (int64_t)session->seconds * 1000 : ATTACH_MS);
 	session->at = link_name(sm->link, str_slice((*packet)->from));
 	session->c2s = (*packet)->c2s;
@@ -267,15 +293,16 @@ void present_attach(struct session *session, const struct packet *packet)
 	session->outbox.before = packet->session.resume.in;
 	session->outbox.handled = packet->session.resume.handled;
 	outbox_send_rest(session);
+	session->presented->until_ms = mio_now_ms(user->sm->mio) + RECENT_MS;
 	presence_stayed(session, session->presented->late);
 	offline_give(user);
 }
 
 /* -- what comes again ------------------------------------------------------------------------------ */
 
-bool present_is_done(const struct session *session, uint32_t count)
+bool present_is_done(struct session *session, uint32_t count)
 {
-	const struct presented *presented = session->presented;
+	const struct presented *presented = presented_of(session);
 
 	return presented && presented->knows_done && (int32_t)(count - presented->done) <= 0;
 }

@@ -28,7 +28,7 @@ void present_user(struct user *user, struct packet **packet); /* PRESENT; of a u
 void present_held(struct session *session, struct stanza **stanza);
 void present_attach(struct session *session, const struct packet *packet);
 /* Whether it comes again: the stanza was settled by an earlier process, and must have no effect. */
-bool present_is_done(const struct session *session, uint32_t count);
+bool present_is_done(struct session *session, uint32_t count);
 /* The client has it, or it is in the outbox: then it is settled when the client has it, and not to be sent. */
 bool present_has(struct session *session, const struct stanza *stanza);
 void present_free(struct session *session);

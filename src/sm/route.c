@@ -234,7 +234,7 @@ void route_client_packet(struct sm *sm, struct packet **packet)
 	}
 	if (!settle_arrived(session, (*packet)->stanza))
 		return;
-	sm->quiet = false;
+	sm_served(sm);
 	if ((*packet)->stanza->kind == STANZA_MESSAGE && present_is_done(session, (*packet)->stanza->origin.count)) {
 		drop(sm, &(*packet)->stanza);
 		return;

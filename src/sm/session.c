@@ -233,7 +233,7 @@ void session_start(struct user *user, struct packet *packet)
 	session_id_set(&made->sm, session->id);
 	link_send(sm->link, &made);
 	sm_session_changed(session);
-	sm->quiet = false;
+	sm_served(sm);
 	user_rest(user);
 }
 

@@ -62,6 +62,37 @@ static void name_changed(void *part, struct slice name, bool available)
 	sm_work(sm);
 }
 
+struct news {
+	struct mio_mail mail;
+	struct sm *to;
+};
+
+static void hear_served(struct mio *mio, struct mio_mail *mail)
+{
+	struct news *news = container_of(mail, struct news, mail);
+
+	news->to->served = true;
+	mem_free(news);
+}
+
+void sm_served(struct sm *sm)
+{
+	if (sm->served)
+		return;
+	sm->served = true;
+	for (unsigned at = 0; at < sm->process->worker_count; at++) {
+		struct worker *other = sm->process->workers[at];
+		struct news *news;
+
+		if (other == sm->worker)
+			continue;
+		news = mem_zalloc(MEM_SESSION, sizeof(*news));
+		news->to = worker_state(other, &sm_component);
+		news->mail.run = hear_served;
+		mio_post(sm->mio, other->mio, MIO_CONTROL, &news->mail);
+	}
+}
+
 /* A c2s of ours: it has none of its sessions any more. */
 static void end_changed(void *part, struct slice name, uint32_t epoch)
 {
@@ -140,7 +171,6 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	sm->alone = strcmp(sm->process->name, "run") == 0;
 	sm->name = str_new(slice_of(sm->alone ? "sm" : sm->process->name));
 	sm->report.run = settle_report;
-	sm->quiet = true;
 	list_init(&sm->reports);
 	list_init(&sm->full);
 	deliveries_init(sm);
@@ -215,8 +245,11 @@ static void stop(void *state)
 {
 	struct sm *sm = state;
 	struct sm_domain *domain;
+	struct mio_mail *mail;
 
 	sm->stopping = true;
+	while ((mail = mio_mail_take(sm->mio, hear_served)))
+		mem_free(container_of(mail, struct news, mail));
 	mio_undefer(sm->mio, &sm->report);
 	deliveries_drop(sm);
 	resume_stop(sm);
