@@ -236,7 +236,12 @@ int64_t sim_now_ms(const struct sim *sim)
 
 int64_t sim_wall_ms(const struct sim *sim)
 {
-	return SIM_WALL_START_MS + sim->now_us / 1000;
+	return SIM_WALL_START_MS + sim->now_us / 1000 + sim->wall_shift_ms;
+}
+
+void sim_wall_jump(struct sim *sim, int64_t ms)
+{
+	sim->wall_shift_ms += ms;
 }
 
 /* -- the whole -- */
@@ -266,6 +271,7 @@ struct sim *sim_new(const struct sim_options *options)
 		sim->options.driver_min_us = DRIVER_MIN_US;
 		sim->options.driver_max_us = DRIVER_MAX_US;
 	}
+	sim_drivers_take(sim, 0, 0);
 	random_init(&sim->order, options->seed);
 	random_init(&sim->content, ~options->seed);
 	list_init(&sim->hosts);
@@ -362,6 +368,19 @@ void sim_cuts_drop(struct sim *sim, unsigned number)
 void sim_disk_full(struct sim *sim, bool full)
 {
 	sim->disk.full = full;
+}
+
+void sim_syncs_fail(struct sim *sim, unsigned percent)
+{
+	sim->options.sync_fail_percent = percent;
+}
+
+void sim_drivers_take(struct sim *sim, int64_t min_us, int64_t max_us)
+{
+	bool usual = !min_us && !max_us;
+
+	sim->driver_min_us = usual ? sim->options.driver_min_us : min_us;
+	sim->driver_max_us = usual ? sim->options.driver_max_us : max_us;
 }
 
 uint64_t sim_left_behind(const struct sim *sim)

@@ -38,6 +38,12 @@ void sim_user(struct mio_host *host, uid_t uid);
  * pages lost. */
 void sim_kill(struct sim *sim, struct mio_host **host);
 
+/*
+ * SIGSTOP and SIGCONT: none of its threads runs meanwhile, the system goes on for it: connections come
+ * in, bytes wait.
+ */
+void sim_freeze(struct mio_host *host, bool frozen);
+
 /* What a shell does: SIGTERM to a process that asked for signals; whether it has stopped itself. */
 void sim_signal(struct mio_host *host, int number);
 bool sim_stopped(const struct mio_host *host);
@@ -53,6 +59,8 @@ bool sim_step(struct sim *sim); /* one event; false when nothing is left to do *
 uint64_t sim_random(struct sim *sim); /* for tests: from the seed */
 int64_t sim_now_ms(const struct sim *sim);
 int64_t sim_wall_ms(const struct sim *sim); /* starts at 2026-01-01T00:00:00Z */
+/* Somebody sets the clock of all hosts: wall time alone jumps, forwards or back. */
+void sim_wall_jump(struct sim *sim, int64_t ms);
 uint64_t sim_steps(const struct sim *sim);
 uint64_t sim_trace(const struct sim *sim); /* hash over every event and its bytes so far */
 
@@ -66,3 +74,7 @@ void sim_partition(struct sim *sim, struct mio_host *a, struct mio_host *b, bool
  * files of the path.
  */
 void sim_disk_full(struct sim *sim, bool full);
+/* fsync calls that fail from now on, of 100. */
+void sim_syncs_fail(struct sim *sim, unsigned percent);
+/* What batches of drivers that become due from now on take: a slow disk. 0, 0: as at the start. */
+void sim_drivers_take(struct sim *sim, int64_t min_us, int64_t max_us);

@@ -51,6 +51,8 @@ struct sim {
 	unsigned queued, queue_cap;
 	uint64_t sequence, steps, trace, left_behind;
 	int64_t now_us;	 /* since the start */
+	int64_t wall_shift_ms;	      /* by jumps of the wall clock */
+	int64_t driver_min_us, driver_max_us; /* now */
 	unsigned number; /* the last that was given to a host, loop, wire or thread */
 	bool stepping;
 	struct list hosts, listeners, wires, cuts;
@@ -68,7 +70,7 @@ struct sim_host {
 	struct list link;
 	unsigned number;
 	uid_t uid;
-	bool stopped;
+	bool stopped, frozen;
 	struct list drivers, foreign;
 	struct sim_vfs *vfs;
 	void (*signalled)(int number, void *arg);
@@ -81,6 +83,7 @@ struct sim_loop {
 	struct mio mio;
 	struct sim_event turn;
 	bool soon;	  /* a turn is due without a timer */
+	bool missed;	  /* it would have been, in a frozen process */
 	int64_t timer_ms; /* that the turn is planned for */
 	unsigned number;
 	struct list ready; /* sockets that may have something to say */
@@ -142,3 +145,4 @@ struct mio_driver *sim_driver_new(struct mio_host *host, const char *name, unsig
 void sim_driver_free(struct mio_driver *driver);
 void sim_submit(struct mio_driver *driver, struct mio_job *job);
 void sim_drivers_drop(struct sim_host *host);
+void sim_drivers_thaw(struct sim_host *host);

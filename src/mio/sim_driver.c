@@ -18,6 +18,7 @@ struct sim_thread {
 	struct sim_driver *driver;
 	struct heap *heap;
 	enum thread_state state;
+	bool missed;	      /* what was due, in a frozen process */
 	struct mio_job *jobs; /* that ran */
 	int64_t answer_us;    /* how long the answers will take */
 	unsigned number;
@@ -33,7 +34,7 @@ struct sim_driver {
 static void make_due(struct sim_thread *thread)
 {
 	struct sim *sim = thread->driver->sim;
-	int64_t whole_us = sim_between(sim, sim->options.driver_min_us, sim->options.driver_max_us);
+	int64_t whole_us = sim_between(sim, sim->driver_min_us, sim->driver_max_us);
 	int64_t until_us = sim_between(sim, 0, whole_us);
 
 	thread->state = THREAD_DUE;
@@ -65,6 +66,10 @@ static void thread_fires(struct sim *sim, struct sim_event *event)
 	struct sim_thread *thread = container_of(event, struct sim_thread, event);
 	struct mio_driver *driver = &thread->driver->driver;
 
+	if (sim_host_of(driver->host)->frozen) {
+		thread->missed = true;
+		return;
+	}
 	if (thread->state == THREAD_ANSWERING) {
 		sim_note(sim, SIM_NOTE_ANSWER, thread->number, 0);
 		answer(thread);
@@ -147,4 +152,21 @@ void sim_drivers_drop(struct sim_host *host)
 {
 	while (!list_empty(&host->drivers))
 		drop(container_of(host->drivers.next, struct sim_driver, link));
+}
+
+static void thaw(struct sim_driver *driver)
+{
+	for (unsigned i = 0; i < driver->driver.threads; i++) {
+		struct sim_thread *thread = &driver->threads[i];
+
+		if (thread->missed)
+			sim_schedule(driver->sim, &thread->event, 0);
+		thread->missed = false;
+	}
+}
+
+void sim_drivers_thaw(struct sim_host *host)
+{
+	for (struct list *link = host->drivers.next; link != &host->drivers; link = link->next)
+		thaw(container_of(link, struct sim_driver, link));
 }

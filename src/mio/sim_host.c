@@ -79,9 +79,8 @@ static void deliver_signal(struct sim_host *host)
 		host->signalled(number, host->signal_arg);
 }
 
-static void turn(struct sim *sim, struct sim_event *event)
+static void run_turn(struct sim *sim, struct sim_loop *loop)
 {
-	struct sim_loop *loop = container_of(event, struct sim_loop, turn);
 	struct mio *mio = &loop->mio;
 	struct sim_host *host = sim_host_of(mio->host);
 	bool resting = mio_entry_paused(mio);
@@ -101,6 +100,34 @@ static void turn(struct sim *sim, struct sim_event *event)
 	heap_enter(before);
 	if (sim_has_ready(loop))
 		sim_wake(mio);
+}
+
+static void turn(struct sim *sim, struct sim_event *event)
+{
+	struct sim_loop *loop = container_of(event, struct sim_loop, turn);
+
+	if (sim_host_of(loop->mio.host)->frozen)
+		loop->soon = loop->missed = true;
+	else
+		run_turn(sim, loop);
+}
+
+void sim_freeze(struct mio_host *base, bool frozen)
+{
+	struct sim_host *host = sim_host_of(base);
+
+	host->frozen = frozen;
+	if (frozen)
+		return;
+	for (unsigned i = 0; i < base->workers; i++) {
+		struct sim_loop *loop = sim_loop_of(base->loops[i]);
+
+		if (!loop->missed)
+			continue;
+		loop->soon = loop->missed = false;
+		sim_wake(&loop->mio);
+	}
+	sim_drivers_thaw(host);
 }
 
 static int loop_init(struct mio *mio)

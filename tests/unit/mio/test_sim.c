@@ -367,6 +367,103 @@ static void a_driver_answers_each_job_once(void **state)
 	sim_free(&alone.sim);
 }
 
+static void what_is_frozen_stands_still_and_goes_on(void **state)
+{
+	struct alone alone;
+	struct batch batch = {0};
+	struct mio_driver *driver;
+	struct ticker ticker = {0};
+
+	alone_init(&alone, 7);
+	ticker.mio = alone.mio;
+	mio_timer_init(&ticker.timer, tick);
+	mio_timer_set(alone.mio, &ticker.timer, 100);
+	driver = mio_driver_new(alone.host, "disk", 1, 1, batch_run, &batch);
+	sim_freeze(alone.host, true);
+	batch_submit(&batch, alone.mio, driver);
+	sim_run(alone.sim, 5000, NULL, NULL);
+	assert_int_equal(ticker.ticks, 0);
+	assert_int_equal(batch.runs, 0);
+	sim_freeze(alone.host, false);
+	sim_run(alone.sim, 1000, NULL, NULL);
+	assert_int_equal(ticker.ticks, 1);
+	assert_int_equal(batch.done, 5);
+	mio_timer_set(alone.mio, &ticker.timer, 100);
+	sim_freeze(alone.host, true);
+	sim_freeze(alone.host, false);
+	sim_run(alone.sim, 1000, NULL, NULL);
+	assert_int_equal(ticker.ticks, 2);
+	mio_driver_free(&driver);
+	sim_free(&alone.sim);
+}
+
+static void bytes_wait_for_a_frozen_host(void **state)
+{
+	struct program program;
+	size_t before = 0, frozen = 0, after = 0;
+
+	program_init(&program, 11);
+	sim_run(program.sim, 500, NULL, NULL);
+	for (unsigned i = 0; i < CLIENTS; i++)
+		before += buf_used(&program.clients[0]->peers[i].in);
+	sim_freeze(program.server, true);
+	sim_run(program.sim, 500, NULL, NULL);
+	for (unsigned i = 0; i < CLIENTS; i++)
+		frozen += buf_used(&program.clients[0]->peers[i].in);
+	sim_freeze(program.server, false);
+	sim_run(program.sim, 500, NULL, NULL);
+	for (unsigned i = 0; i < CLIENTS; i++)
+		after += buf_used(&program.clients[0]->peers[i].in);
+	assert_in_range(frozen - before, 0, 1000); /* what was under way */
+	assert_true(after > frozen + 1000);
+	sim_kill(program.sim, &program.server);
+	sim_freeze(program.client, true);
+	sim_kill(program.sim, &program.client);
+	sim_free(&program.sim);
+}
+
+static void the_wall_clock_jumps_alone(void **state)
+{
+	struct alone alone;
+	struct ticker ticker = {0};
+
+	alone_init(&alone, 8);
+	ticker.mio = alone.mio;
+	mio_timer_init(&ticker.timer, tick);
+	mio_timer_set(alone.mio, &ticker.timer, 100);
+	sim_wall_jump(alone.sim, -3600000);
+	sim_run(alone.sim, 1000, NULL, NULL);
+	assert_int_equal(ticker.ticks, 1);
+	assert_in_range(ticker.last_ms, 1000100, 1000200);
+	assert_in_range(mio_wall_ms(alone.mio), INT64_C(1767222000000), INT64_C(1767222001000));
+	sim_wall_jump(alone.sim, 2 * 3600000);
+	assert_int_equal(sim_wall_ms(alone.sim) - INT64_C(1767225600000),
+			 sim_now_ms(alone.sim) - 1000000 + 3600000);
+	sim_free(&alone.sim);
+}
+
+static void a_driver_is_as_slow_as_asked(void **state)
+{
+	struct alone alone;
+	struct batch batch = {0};
+	struct mio_driver *driver;
+
+	alone_init(&alone, 9);
+	driver = mio_driver_new(alone.host, "disk", 1, JOBS, batch_run, &batch);
+	sim_drivers_take(alone.sim, 3000000, 4000000);
+	batch_submit(&batch, alone.mio, driver);
+	sim_run(alone.sim, 2900, NULL, NULL);
+	assert_int_equal(batch.done, 0);
+	sim_run(alone.sim, 1200, NULL, NULL);
+	assert_int_equal(batch.done, JOBS);
+	sim_drivers_take(alone.sim, 0, 0);
+	batch_submit(&batch, alone.mio, driver);
+	sim_run(alone.sim, 50, NULL, NULL);
+	assert_int_equal(batch.done, 2 * JOBS);
+	mio_driver_free(&driver);
+	sim_free(&alone.sim);
+}
+
 static void count_close(void *handle)
 {
 	++*(unsigned *)handle;
@@ -440,6 +537,10 @@ int main(void)
 		cmocka_unit_test(a_kill_strikes_between_run_and_answer),
 		cmocka_unit_test(a_driver_that_ends_runs_what_is_queued),
 		cmocka_unit_test(a_driver_answers_each_job_once),
+		cmocka_unit_test(what_is_frozen_stands_still_and_goes_on),
+		cmocka_unit_test(bytes_wait_for_a_frozen_host),
+		cmocka_unit_test(the_wall_clock_jumps_alone),
+		cmocka_unit_test(a_driver_is_as_slow_as_asked),
 		cmocka_unit_test(a_kill_closes_foreign_handles_once),
 		cmocka_unit_test(memory_left_behind_is_counted),
 		cmocka_unit_test(a_signal_comes_in_a_turn_and_stops),

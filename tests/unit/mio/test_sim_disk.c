@@ -252,6 +252,10 @@ static void syncs_fail_as_often_as_asked(void **state)
 		failed += run(db, "CREATE TABLE IF NOT EXISTS t (x); INSERT INTO t VALUES (1)") !=
 			  SQLITE_OK;
 	assert_in_range(failed, 5, 49);
+	sim_syncs_fail(sim, 0);
+	assert_int_equal(run(db, "CREATE TABLE IF NOT EXISTS t (x); INSERT INTO t VALUES (1)"), SQLITE_OK);
+	sim_syncs_fail(sim, 100);
+	assert_int_not_equal(run(db, "INSERT INTO t VALUES (1)"), SQLITE_OK);
 	sqlite3_close(db);
 	sim_free(&sim);
 }
