@@ -182,8 +182,8 @@ void route_from_session(struct sm *sm, struct user *user, struct stanza **stanza
 			return;
 		}
 	}
-	/* A message is settled where it ends; all else with this. */
-	if ((*stanza)->kind != STANZA_MESSAGE) {
+	/* Presence is said to many, and again when in doubt. All else is settled where it ends. */
+	if ((*stanza)->kind == STANZA_PRESENCE) {
 		settle(sm, *stanza);
 		(*stanza)->origin = (struct origin){0};
 	}
