@@ -202,7 +202,7 @@ static void keep_words(struct sx *sx, const struct nad *nad, struct slice conten
 	sx_set_words(sx, words);
 }
 
-/* "1.0" and higher minors are ours, "0.x" is the protocol before it. False: we cannot speak it. */
+/* "1.0" and higher minors are ours, "0.x" is the protocol before it. False: we cannot speak it, and say what we speak. */
 static bool read_version(struct sx *sx, const struct nad *nad)
 {
 	struct slice version, major, minor;
@@ -211,6 +211,7 @@ static bool read_version(struct sx *sx, const struct nad *nad)
 
 	if (!nad_attr(nad, 0, NULL, "version", &version))
 		return true;
+	sx->version = true;
 	dot = version.len ? memchr(version.data, '.', version.len) : NULL;
 	if (!dot)
 		return false;
@@ -218,7 +219,7 @@ static bool read_version(struct sx *sx, const struct nad *nad)
 	minor = (struct slice){dot + 1, version.len - major.len - 1};
 	if (!slice_to_u64(major, &number) || !slice_to_u64(minor, &ignored) || number > 1)
 		return false;
-	sx->version = number == 1;
+	sx->version = number > 0;
 	return true;
 }
 
@@ -281,7 +282,7 @@ void sx_header_read(struct sx *sx, const struct nad *nad)
 	buf_fini(&text);
 	if (sx->state == SX_STATE_CLOSING)
 		return;
-	if (server)
+	if (server && error != SX_BAD_FORMAT)
 		sx->state = SX_STATE_STREAM_RECEIVED;
 	if (error)
 		sx_error(sx, error, NULL);

@@ -212,7 +212,7 @@ void sx_error_with(struct sx *sx, enum sx_error error, const char *text, const c
 		struct buf *out = sx_print_to(sx);
 
 		if (sx->state == SX_STATE_NONE || sx->state == SX_STATE_STREAM_RECEIVED)
-			sx_header_print(sx, true);
+			sx_header_print(sx, sx->state == SX_STATE_NONE || sx->version);
 		buf_printf(out, "<stream:error xmlns:stream='%s'><%s xmlns='%s'/>", NS_STREAM,
 			   sx_error_name(error), NS_STREAM_ERROR);
 		if (text) {

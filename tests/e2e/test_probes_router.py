@@ -57,7 +57,6 @@ DIFFERENT = {
     },
     'router-auth.txt': {'entity decl': 'a DTD is restricted-xml (RFC 6120 section 11.1), whatever the parser says of it'},
     'router-legacy-filter.txt': {
-        'legacy component, no to': 'a header that only carries an error has a version (RFC 6120 section 4.9.1.2)',
         'legacy sends from a wrong domain': XEP_0114,
         'legacy to unbound': XEP_0114,
         'legacy without to': XEP_0114,

@@ -126,11 +126,11 @@ static void knows_versions(void **test)
 		{HEADER("version='1.0'"), true, true},
 		{HEADER("version='1.7'"), true, true},
 		{HEADER("version='0.9'"), true, false},
-		{HEADER("version='2.0'"), false, false},
-		{HEADER("version='10.0'"), false, false},
-		{HEADER("version=''"), false, false},
-		{HEADER("version='1'"), false, false},
-		{HEADER("version='one.zero'"), false, false},
+		{HEADER("version='2.0'"), false, true},
+		{HEADER("version='10.0'"), false, true},
+		{HEADER("version=''"), false, true},
+		{HEADER("version='1'"), false, true},
+		{HEADER("version='one.zero'"), false, true},
 	};
 
 	for (size_t i = 0; i < countof(cases); i++) {
@@ -141,6 +141,24 @@ static void knows_versions(void **test)
 				    cases[i].spoken ? "header stream "
 						    : "closed:error:unsupported-version ");
 		assert_int_equal(sx_has_version(peer->sx), cases[i].has);
+		assert_int_equal(strstr(peer_said(peer) + 20, " version='1.0'") != NULL, cases[i].has);
+		peer_fini(peer);
+	}
+}
+
+static void an_error_has_a_version_if_the_header_had(void **test)
+{
+	static const struct {
+		const char *header;
+		bool has;
+	} cases[] = {{HEADER(""), false}, {HEADER("version='1.0'"), true}, {"<foo>", true}};
+
+	for (size_t i = 0; i < countof(cases); i++) {
+		struct peer *peer = fresh(NS_CLIENT);
+
+		peer_feed(peer, cases[i].header);
+		assert_string_equal(peer_heard(peer), i < 2 ? "closed:error:invalid-namespace " : "closed:error:bad-format ");
+		assert_int_equal(strstr(peer_said(peer) + 20, " version='1.0'") != NULL, cases[i].has);
 		peer_fini(peer);
 	}
 }
@@ -234,6 +252,7 @@ int main(void)
 		cmocka_unit_test(echoes_a_component_s_namespace),
 		cmocka_unit_test(without_version_there_are_no_features),
 		cmocka_unit_test(knows_versions),
+		cmocka_unit_test(an_error_has_a_version_if_the_header_had),
 		cmocka_unit_test(checks_the_root),
 		cmocka_unit_test(the_owner_may_refuse_the_domain),
 		cmocka_unit_test(refuses_addresses_that_are_too_long),
