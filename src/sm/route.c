@@ -40,6 +40,8 @@ void route_refuse(struct sm *sm, struct stanza **stanza, enum stanza_error error
 
 int sm_reply(const struct sm_event *event, struct stanza **answer)
 {
+	if (*answer && event->session && (*answer)->type == STANZA_RESULT && !(*answer)->from)
+		jid_free(&(*answer)->to); /* as jabberd2: between a client and its own account nobody is named */
 	if (*answer && event->session)
 		sm_deliver(event->session, answer);
 	else

@@ -24,8 +24,6 @@ SM_DIFFERENCES = {
         ('6.3, and an end without an sm id says nothing', """<route xmlns='http://jabberd.jabberstudio.org/ns/component/1.0' from='sm' """
          """to='fc'><message xmlns:s='http://jabberd.jabberstudio.org/ns/session/1.0' xmlns='jabber:client' id='p2' """
          """to='bob@localhost' s:c2s='A1' failed='1'><body>x</body></message></route>""", '(nothing)')],
-    'packet ok, self': [('RFC 6120 8.1.1: to whom it is', " type='result' ", " type='result' to='alice@localhost/r1' ")],
-    'packet ok without c2s attr': [('RFC 6120 8.1.1', " type='result' ", " type='result' to='alice@localhost/r1' ")],
     'presence then session replaced by another start of the same jid': [
         ('RFC 6121 4.2.2: the resource itself hears it too', '(nothing)',
          """<route xmlns='http://jabberd.jabberstudio.org/ns/component/1.0' from='localhost' to='fc'><presence """

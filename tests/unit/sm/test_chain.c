@@ -43,6 +43,24 @@ static void keeps_a_message_behind_the_request_before_it(void **state)
 	assert_int_equal(room_settled(room, "romeo@localhost/a"), 3);
 }
 
+static void names_nobody_in_results_about_the_account(void **state)
+{
+	struct room *room = *state;
+	const char *answer;
+
+	people(room);
+	room_forget(room);
+	room_send(room, "romeo@localhost/a", "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>");
+	answer = room_next(room, "romeo@localhost/a");
+	assert_non_null(strstr(answer, "type='result'"));
+	assert_null(strstr(answer, " to="));
+	assert_null(strstr(answer, " from="));
+	room_send(room, "romeo@localhost/a", "<iq to='localhost' type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>");
+	answer = room_next(room, "romeo@localhost/a");
+	assert_non_null(strstr(answer, " to='romeo@localhost/a'"));
+	assert_non_null(strstr(answer, " from='localhost'"));
+}
+
 static void sends_on_what_an_ended_session_left(void **state)
 {
 	struct room *room = *state;
@@ -195,6 +213,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(keeps_a_message_behind_the_request_before_it,
 						room_open, room_close),
+		cmocka_unit_test_setup_teardown(names_nobody_in_results_about_the_account, room_open,
+						room_close),
 		cmocka_unit_test_setup_teardown(sends_on_what_an_ended_session_left, room_open,
 						room_close),
 		cmocka_unit_test_setup_teardown(bounds_what_waits_for_a_user, room_open_one,
