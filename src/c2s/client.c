@@ -432,17 +432,22 @@ static void end_unknown(struct c2s *c2s, const struct packet *packet, const stru
 	link_send(c2s->worker->link, &answer);
 }
 
+/* What the client asked for, with the address that it gets. */
+static struct stanza *take_bind(struct client *client, enum stanza_type type)
+{
+	struct stanza *iq = stanza_new(STANZA_IQ, type, buf_slice(&client->iq_id));
+
+	nad_append(iq->payload, NS_BIND, "bind", 1);
+	nad_append_text(iq->payload, NS_BIND, "jid", 2, jid_full(client->jid));
+	buf_fini(&client->iq_id);
+	return iq;
+}
+
 static void send_bound(struct client *client)
 {
-	struct stanza *request = stanza_new(STANZA_IQ, STANZA_SET, buf_slice(&client->iq_id));
-	struct stanza *result = stanza_result(request);
+	AUTO(stanza_free) struct stanza *result = take_bind(client, STANZA_RESULT);
 
-	nad_append(result->payload, NS_BIND, "bind", 1);
-	nad_append_text(result->payload, NS_BIND, "jid", 2, jid_full(client->jid));
-	stanza_free(&request);
-	buf_fini(&client->iq_id);
 	client_write(client, result);
-	stanza_free(&result);
 }
 
 static bool is_awaited(const struct client *client, const struct packet *packet, bool resuming)
@@ -489,7 +494,6 @@ static void resume_failed(struct client *client, const struct packet *packet)
 
 static void started(struct client *client, const struct packet *packet)
 {
-
 	if (!is_awaited(client, packet, false)) {
 		end_unknown(client->c2s, packet, client);
 		return;
@@ -501,11 +505,9 @@ static void started(struct client *client, const struct packet *packet)
 
 static void fail_start(struct client *client, enum stanza_error what)
 {
-	struct stanza *request = stanza_new(STANZA_IQ, STANZA_SET, buf_slice(&client->iq_id));
+	AUTO(stanza_free) struct stanza *request = take_bind(client, STANZA_SET);
 	struct stanza *error = stanza_error_new(request, what, NULL);
 
-	stanza_free(&request);
-	buf_fini(&client->iq_id);
 	str_free(&client->request);
 	jid_free(&client->jid);
 	client_forget_pending(client);
