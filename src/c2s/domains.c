@@ -134,8 +134,8 @@ static void become(struct c2s *c2s, struct domain *domain, enum domain_state sta
 }
 
 /*
- * Of several session managers of a domain one goes, and its sessions with it; the domain is still served. Sessions of one of
- * ours wait for the next, until it is out of reach for good.
+ * Of several session managers of a domain one goes, and its sessions with it; the domain is still served. jabberd2's c2s says
+ * the same, when the next stanza for it comes back. Sessions of one of ours wait for the next, until it is out of reach for good.
  */
 static void manager_went(struct c2s *c2s, struct slice name, bool ours)
 {
@@ -144,7 +144,7 @@ static void manager_went(struct c2s *c2s, struct slice name, bool ours)
 	for (uint32_t at = 0; (client = slots_next(&c2s->clients, &at));) {
 		if ((void *)client != c2s && client->state == CLIENT_ACTIVE && (client->keep != NULL) == ours &&
 		    slice_equal(str_slice(client->sm_name), name))
-			client_end(client, SX_ERROR_NONE);
+			client_end(client, SX_INTERNAL_SERVER_ERROR);
 	}
 }
 
