@@ -162,7 +162,7 @@ bool account_take(struct client *client, const struct stanza *stanza); /* false:
 void account_drop(struct c2s *c2s);                                    /* at the end: removals without an answer */
 
 /* unbind.c */
-bool unbind_take(struct client *client, const struct stanza *stanza); /* false: it gives no resource up */
+bool unbind_take(struct client *client, const struct stanza *stanza); /* false: it is not about its resource */
 void unbind_answered(struct client *client, bool ok); /* its session is over, or who knows; fine when it asked for nothing */
 
 /* ends.c */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A client gives its resource up (once RFC 6120, and still jabberd2's): the session ends, the client hears of it, and as it
- * was the only one of the stream, that ends too, without an error.
+ * was the only one of the stream, that ends too, without an error. A second one it does not get.
  */
 #include "c2s/client.h"
 #include "jid/jid.h"
@@ -39,12 +39,14 @@ static void unbind(struct client *client, const struct stanza *stanza)
 
 bool unbind_take(struct client *client, const struct stanza *stanza)
 {
-	int elem = stanza_find(stanza, NS_BIND, "unbind"), resource;
+	int elem = stanza_find(stanza, NS_BIND, NULL), resource;
 
 	if (elem < 0 || stanza->kind != STANZA_IQ || stanza->type != STANZA_SET)
 		return false;
 	resource = nad_find_child(stanza->payload, elem, NS_BIND, "resource");
-	if (resource < 0 || !nad_cdata(stanza->payload, resource).len)
+	if (nad_is(stanza->payload, elem, NS_BIND, "bind"))
+		refuse(client, stanza, STANZA_NOT_ALLOWED);
+	else if (resource < 0 || !nad_cdata(stanza->payload, resource).len)
 		refuse(client, stanza, STANZA_BAD_REQUEST);
 	else if (!is_its_own(client, nad_cdata(stanza->payload, resource)))
 		refuse(client, stanza, STANZA_ITEM_NOT_FOUND);

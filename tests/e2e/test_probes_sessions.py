@@ -159,9 +159,17 @@ class Players:
         self.deployment, self.problems, self.number = deployment, [], 0
         self.names, self.people, self.title = transcript.Names(learns=True), {}, ''
         self.early = []  # routes that came while a client was listened to
-        self.manager = Manager(deployment.router_port).login()
+        self.passwords = {}
+        self.come()
+
+    def come(self):
+        self.manager = Manager(self.deployment.router_port).login()
         for name, inside in (('sm', ''), ('localhost', 'multi')):
             assert self.manager.bind(name, inside) is None
+
+    def await_ready(self):
+        while 'jackdaw: ready in' not in self.deployment.processes['c2s'].text():
+            self.manager.route(0.2)
 
     def problem(self, text):
         self.problems.append(f'{self.title}: {text}')
@@ -177,8 +185,8 @@ class Players:
             self.people[user].socket.close()
         client = self.people[user] = Raw(self.deployment.port).open()
         client.features()
-        client.send(f"<auth xmlns='{transcript.SASL}' mechanism='PLAIN'>"
-                    f"{base64.b64encode(f'{chr(0)}{user}{chr(0)}pw'.encode()).decode()}</auth>")
+        token = base64.b64encode(f'\0{user}\0{self.passwords.get(user, "pw")}'.encode()).decode()
+        client.send(f"<auth xmlns='{transcript.SASL}' mechanism='PLAIN'>{token}</auth>")
         assert client.receive().tag.endswith('}success')
         client.open().features()
 
@@ -234,8 +242,7 @@ def c2s_answers_an_sm_by_hand():
     script = transcript.Script('c2s-errors.txt', C2S_DIFFERENCES)
     with Home('router', 'c2s') as deployment:
         players = Players(deployment)
-        while 'jackdaw: ready in' not in deployment.processes['c2s'].text():
-            players.manager.route(0.2)
+        players.await_ready()
         for players.title, lines in script.sections:
             for sender, receiver, text in lines:
                 if "action='create'" in text and receiver == 'fakesm':
@@ -271,7 +278,10 @@ class RecordedManager(Players):
             return
         expect(self.problems, self.title, self.names, transcript.elements(self.script.pop(0)[2])[0], ours)
         while self.script and self.script[0][0] == 'router':
-            self.manager.send(self.names.translate(self.script.pop(0)[2]))
+            self.answer(self.script.pop(0)[2])
+
+    def answer(self, text):
+        self.manager.send(self.names.translate(text))
 
     def client_got(self, user, text):
         client, wanted = self.people[user], transcript.elements(text)
@@ -298,6 +308,20 @@ class RecordedManager(Players):
         elif sender == 'c2s' and not text.startswith('<?xml'):
             self.client_got(receiver, text)
 
+    def play(self, lines):
+        for line in lines:
+            if 'router' not in line[:2]:
+                self.line(*line)
+
+    def finish(self):
+        """All that c2s was recorded to say was said, and nothing else."""
+        end = time.time() + 10
+        while self.script and time.time() < end:
+            self.pump(0.2)
+        self.nothing_more()
+        self.problems += [f'never said: {text}' for sender, _, text in self.script if sender == 'c2s']
+        assert not self.problems, '\n'.join(self.problems)
+
 
 def c2s_lives_with_the_recorded_sm():
     """What each client hears, and what our c2s tells sm meanwhile."""
@@ -306,19 +330,120 @@ def c2s_lives_with_the_recorded_sm():
          'Choose a username and a password for this server.')]})
     with Home('router', 'c2s') as deployment:
         players = RecordedManager(deployment, script)
-        while 'jackdaw: ready in' not in deployment.processes['c2s'].text():
-            players.manager.route(0.2)
+        players.await_ready()
         for players.title, lines in script.sections:
-            for line in lines:
-                if 'router' not in line[:2]:
-                    players.line(*line)
+            players.play(lines)
         players.people['bob'].close()
-        end = time.time() + 10
-        while players.script and time.time() < end:
-            players.pump(0.2)
-        players.nothing_more()
-        players.problems += [f'never said: {text}' for sender, _, text in players.script if sender == 'c2s']
-        assert not players.problems, '\n'.join(players.problems)
+        players.finish()
+
+
+ERROR_FROM_C2S = ("<{0} xmlns='jabber:client' {1} type='error'><error type='{2}' code='{3}'><{4} "
+                  "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>{5}</{0}>")
+HOME, MOBILE = 'bcc920b3dba933f0349ba6b8d130a7b4735e02d6', 'c887f03b08505c4f6673129c30453f1e825b6949'
+ONE = 'RFC 6120 7: a stream has one resource'
+LIFE_DIFFERENCES = {
+    'second resource on the same stream': [
+        (ONE, "<iq xmlns='jabber:client' id='b1' type='result'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
+         '<jid>alice@localhost/mobile</jid></bind></iq>', ERROR_FROM_C2S.format(
+             'iq', "id='b1'", 'cancel', 405, 'not-allowed',
+             "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>mobile</resource></bind>")),
+        ('so a stanza need not say of which it is', "id='nf'", None)],
+    'unbind': [(ONE, "<iq xmlns='jabber:client' id='u1' type='result'></iq>", ERROR_FROM_C2S.format(
+        'iq', "id='u1'", 'cancel', 404, 'item-not-found',
+        "<unbind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>mobile</resource></unbind>"))],
+    'invalid stanza in session': [
+        ('RFC 6120 4.9.3.24: the stream ends with unsupported-stanza-type, and so would the script', '<foo/>', None),
+        ('RFC 6120 8.2.3: an error, where jabberd2 is silent', ("<iq type='bogus' id='q'/>", ''),
+         ERROR_FROM_C2S.format('iq', "id='q'", 'modify', 400, 'bad-request', '')),
+        ('RFC 6120 8.3.3.8: jabberd2 takes an address that it cannot read for none, and the client hears itself',
+         "<message xmlns='jabber:client' from='alice@localhost/home' to='alice@localhost/home'><body>x</body></message>",
+         ERROR_FROM_C2S.format('message', '', 'modify', 400, 'jid-malformed', '<body>x</body>'))],
+    'legacy auth carol': [
+        ('README: there is no jabber:iq:auth', "<iq type='set' id='a1'><query xmlns='jabber:iq:auth'><username>carol</username>"
+         '<password>pw</password><resource>old</resource></query></iq>',
+         "<iq type='set' id='a1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>old</resource></bind></iq>"),
+        ('as RFC 6120 7.6 has it', "<iq xmlns='jabber:client' id='a1' type='result'></iq>",
+         "<iq xmlns='jabber:client' id='a1' type='result'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
+         '<jid>carol@localhost/old</jid></bind></iq>')],
+    'router port, both directions, starting after the binds': [
+        (ONE, f"sc:sm='{MOBILE}' sc:c2s='11' id='wf'", f"sc:sm='{HOME}' sc:c2s='11' id='wf'"),
+        (ONE, "target='alice@localhost/mobile'", None), (ONE, MOBILE, None),
+        ('above', "type='bogus'", None), ('above', "to='@@@'", None), ('above', '<body>x</body>', None)],
+}
+
+
+class Lifetime(RecordedManager):
+    """As RecordedManager: from the first account until c2s was killed and came back. The sm goes and comes as recorded."""
+
+    SM_WENT = "<presence xmlns='http://jabberd.jabberstudio.org/ns/component/1.0' type='unavailable' from='sm'></presence>"
+
+    def __init__(self, deployment, script):
+        super().__init__(deployment, script)
+        recorded = [line for _, lines in script.sections for line in lines if set(line[:2]) == {'c2s', 'router'}]
+        self.script = [line for line in recorded if line[2].startswith('<route') or line[2] == self.SM_WENT]
+        self.inside = set()  # who has a session
+
+    def answer(self, text):
+        if text == self.SM_WENT:
+            self.manager.close()
+        elif not self.manager.closed:
+            super().answer(text)
+
+    def pump(self, seconds):
+        if self.manager.closed:
+            time.sleep(seconds)
+        else:
+            super().pump(seconds)
+
+    def client_got(self, user, text):
+        super().client_got(user, text)
+        if '</stream:stream>' in text or '[EOF]' in text:
+            self.inside.discard(user)
+
+    def enter(self, user, resource):
+        self.log_in(user)
+        self.inside.add(user)
+        self.people[user].send(f"<iq type='set' id='in'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>{resource}"
+                               '</resource></bind></iq>')
+        self.client_got(user, "<iq xmlns='jabber:client' id='in' type='result'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
+                              f'<jid>{user}@localhost/{resource}</jid></bind></iq>')
+
+    def line(self, sender, receiver, text):
+        if text == '<presence/>' and 'alice' not in self.inside:
+            if self.manager.closed:
+                self.come()
+                self.hear()  # what it is asked first
+            self.enter('alice', 'home')
+            self.enter('bob', 'desk')
+        if receiver == 'c2s' and '<bind ' in text and sender not in self.inside:
+            self.log_in(sender)
+            self.inside.add(sender)
+        if text.startswith('<?xml') and receiver == 'c2s':
+            self.people[sender] = Raw(self.deployment.port).open()
+        elif '<stream:features' in text:  # each server offers its own
+            self.people[receiver].features()
+        elif text.startswith('<?xml'):
+            self.client_got(receiver, text.split('>', 2)[2])
+        else:
+            super().line(sender, receiver, text)
+
+
+def c2s_lives_with_the_recorded_sm_to_the_end():
+    script = transcript.Script('lifecycle.txt', LIFE_DIFFERENCES)
+    with Home('router', 'c2s') as deployment:
+        players = Lifetime(deployment, script)
+        players.await_ready()
+        for user in ('alice', 'bob', 'carol'):
+            players.register(user)
+            players.client_got(user, "<iq xmlns='jabber:client' id='r' type='result'></iq>")
+        for players.title, lines in script.sections:
+            if players.title == 'c2s killed':
+                deployment.processes['c2s'].kill()
+                deployment.processes['c2s'].start()
+                players.await_ready()
+            players.play(lines)
+            players.passwords['alice'] = 'pw3' if players.title == 'password change' else players.passwords.get('alice', 'pw')
+        players.finish()
 
 
 # -- jabberd2's c2s as it was recorded, before our sm
@@ -505,6 +630,6 @@ def nobody_speaks_for_the_parts_of_other_processes():
 
 if __name__ == '__main__':
     scenarios(sm_answers_a_c2s_by_hand, c2s_answers_an_sm_by_hand, c2s_lives_with_the_recorded_sm,
-              sm_lives_with_the_recorded_c2s,
+              c2s_lives_with_the_recorded_sm_to_the_end, sm_lives_with_the_recorded_c2s,
               sm_lives_with_the_recorded_c2s_to_the_end, sm_says_that_nobody_is_there,
               nobody_speaks_for_the_parts_of_one_process, nobody_speaks_for_the_parts_of_other_processes)

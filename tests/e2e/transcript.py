@@ -65,7 +65,7 @@ def speaks_ours(element):
 class Script:
     """
     A capture, and where ours may differ: title of the section -> (why, as recorded, as ours says it), a whole line or a part
-    of one; ours None: no line with this is said. Each has to be of use.
+    of one, or (a line, the one after it); ours None: no line with this is said. Each has to be of use.
     """
 
     def __init__(self, name, differences):
@@ -85,6 +85,9 @@ class Script:
     def _change(lines, recorded, ours):
         if ours is None:
             return [line for line in lines if recorded not in line[2]]
+        if isinstance(recorded, tuple):
+            return [(sender, receiver, ours if (before[2], text) == recorded else text)
+                    for before, (sender, receiver, text) in zip([('', '', '')] + lines, lines)]
         return [(sender, receiver, ours if text == recorded else text.replace(recorded, ours) if recorded else text)
                 for sender, receiver, text in lines]
 
