@@ -11,7 +11,8 @@ import socket
 import time
 import xml.etree.ElementTree as ElementTree
 
-STREAM = 'http://etherx.jabber.org/streams'
+from harness import STREAM, Deployment
+
 COMPONENT = 'http://jabberd.jabberstudio.org/ns/component/1.0'
 SESSION = 'http://jabberd.jabberstudio.org/ns/session/1.0'
 JACKDAW = 'urn:jackdaw:link:0'
@@ -201,7 +202,36 @@ class Names:
         return found and f'{found}; recorded {text_of(recorded)}, ours {text_of(ours)}'
 
 
-# -- components
+# -- ours
+
+class Home:
+    """Our router and the parts that are not played by hand."""
+
+    def __init__(self, *parts):
+        self.deployment = Deployment(workers=1, registration='open')
+        self.parts = parts
+
+    def __enter__(self):
+        self.deployment.__enter__()
+        try:
+            self.deployment.start(*self.parts, ready=False)
+            self.deployment.processes[self.parts[0]].wait_for('jackdaw: ready in')
+        except BaseException as error:
+            self.deployment.__exit__(type(error), error, None)
+            raise
+        return self.deployment
+
+    def __exit__(self, *reason):
+        self.deployment.__exit__(*reason)
+
+
+def expect(problems, title, names, recorded, ours):
+    found = names.difference(recorded, ours)
+    if found:
+        problems.append(f'{title}: {found}')
+
+
+# -- components by hand
 
 
 def is_opening(text):
