@@ -114,9 +114,12 @@ class Recorded:
     """Says what c2s said; what our sm says to it until the next is compared, in any order."""
 
     def __init__(self, router_port):
+        self.names, self.problems, self.number = transcript.Names(), [], 0
+        self.come(router_port)
+
+    def come(self, router_port):
         self.part = transcript.Wire(router_port).login()
         assert self.part.bind('c2s') is None
-        self.names, self.problems, self.number = transcript.Names(), [], 0
 
     def _quiet(self):
         """What came before the answer to one more packet."""
@@ -145,18 +148,23 @@ class Recorded:
             self.part.send(self.names.translate(said))
         excused = said is not None and any(part in said for part in ANSWERED_OTHERWISE)
         missing = [] if excused else wanted
-        surplus = []
-        while missing:
-            ours = self.part.route(5)
-            if ours is None:
-                break
-            self._look(ours, missing, surplus)
+        surplus = self.hear(missing)
         for _ in range(3):  # what sm sends to itself by the router takes a round more
             for ours in self._quiet():
                 self._look(ours, missing, surplus)
         if not excused:
             self.problems += [f'missing after {said}: {transcript.text_of(one)}' for one in missing]
             self.problems += [f'not recorded after {said}: {transcript.text_of(one)}' for one in surplus]
+
+    def hear(self, missing):
+        """Takes what is missing as it comes; returns what came besides."""
+        surplus = []
+        while missing:
+            ours = self.part.route(5)
+            if ours is None:
+                break
+            self._look(ours, missing, surplus)
+        return surplus
 
     def _look(self, ours, missing, surplus):
         if transcript.speaks_ours(ours):
@@ -171,14 +179,22 @@ def is_for_c2s(route):
 
 
 def turns(script):
-    """(what c2s said, what was said to it until its next) of the part of a capture that is about routes."""
-    said, wanted = None, []
+    """
+    (what c2s said, or the part that left; what was said to c2s until the next) of the part of a capture that is about routes,
+    until the router dies.
+    """
+    said, wanted, away = None, [], set()
     for _, lines in script.sections:
         for sender, receiver, text in lines:
-            if '[FIN]' in text and receiver in ('router', 'sm'):
+            if text == '[FIN]' and sender == 'router' and receiver not in away:
+                break
+            if text.startswith('<?xml'):
+                away.discard(sender)
+            if receiver == 'router' and sender in ('c2s', 'sm') and text == '[FIN]':
+                away.add(sender)
                 yield said, wanted
-                return
-            if (sender, receiver) == ('c2s', 'router') and text.startswith('<route'):
+                said, wanted = sender, []
+            elif (sender, receiver) == ('c2s', 'router') and text.startswith('<route'):
                 yield said, wanted
                 said, wanted = text, []
             elif (sender, receiver) == ('router', 'c2s'):
@@ -202,7 +218,14 @@ def play_recorded(name, differences=None, sessions=()):
                 begin.format("from='sm' to='c2s'", what + f"s:sm='{sm}' action='started'")))
         played = 0
         for said, wanted in turns(transcript.Script(name, differences or {})):
-            recorded.play(said, wanted)
+            if said == 'sm':
+                assert deployment.processes['sm'].stop() == 0
+                recorded.problems += [f'not recorded: {transcript.text_of(one)}' for one in recorded.hear(wanted)]
+                deployment.processes['sm'].start().wait_for('jackdaw: ready in')
+            elif said == 'c2s':
+                recorded.part.close()
+                recorded.come(deployment.router_port)
+            recorded.play(None if said in ('sm', 'c2s') else said, wanted)
             played += said is not None
         assert played > 1 and not recorded.problems, '\n'.join(recorded.problems)
 
@@ -217,7 +240,7 @@ def sm_lives_with_the_recorded_c2s_to_the_end():
 
 def sm_says_that_nobody_is_there():
     title = 'router, sm and c2s without s2s: no default route, so remote addresses bounce in the router'
-    why = 'component-protocol.md 4.4: the first of jabberd2\'s table with code 404'
+    why = "RFC 6120 10.4; jabberd2's is the first of a table with code 404 (component-protocol.md 4.4)"
     play_recorded('no-default-route.txt', {title: [(why, '<item-not-found ', '<remote-server-not-found ')]},
                   [('11', 'c3dddaf7056ce5adb5c12d96bf19d16181cda43a', 'alice@localhost/h')])
 
