@@ -47,9 +47,11 @@ void kept_request(struct store_txn *txn, struct jid *user, struct jid *contact,
 void kept_message(struct store_txn *txn, struct jid *user, const struct stanza *message,
 		  int64_t stamp_ms)
 {
+	AUTO(stanza_free) struct stanza *plain = stanza_copy(message);
 	AUTO(buf_fini) struct buf text = {0};
 
-	sm_stanza_print(message, &text);
+	plain->delay_ms = 0; /* the row has it */
+	sm_stanza_print(plain, &text);
 	store_append(txn, STORE_OFFLINE, jid_user(user), stamp_ms, message->origin.key,
 		     message->origin.count, buf_slice(&text));
 }

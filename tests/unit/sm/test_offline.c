@@ -56,6 +56,29 @@ static void outlives_a_restart(void **state)
 	room_expect_among(room, "juliet@localhost/b", "<body>kept &amp; &lt;well&gt;</body>");
 }
 
+/* What was sent to a session that died, and comes from storage in the end, says once when it was sent. */
+static void says_once_when_it_was_sent(void **state)
+{
+	struct room *room = *state;
+	const char *told;
+
+	two_people(room);
+	room_login(room, "juliet@localhost/b");
+	room_send(room, "juliet@localhost/b", "<presence/>");
+	room_hide_c2s_of(room, "juliet@localhost/b");
+	room_send_all(room, (const char *[]){"romeo@localhost/a", TO_JULIET("lost"), NULL});
+	room_lose(room, "ghost");
+	room_login(room, "juliet@localhost/c");
+	room_forget(room);
+	room_send(room, "juliet@localhost/c", "<presence/>");
+	while ((told = room_next(room, "juliet@localhost/c")) && !strstr(told, "<body>lost</body>"))
+		;
+	assert_non_null(told);
+	told = strstr(told, "<delay");
+	assert_non_null(told);
+	assert_null(strstr(told + 1, "<delay"));
+}
+
 /* A message that comes while she comes does not overtake the stored ones. */
 static void keeps_the_order_while_she_comes(void **state)
 {
@@ -176,6 +199,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(gives_what_was_stored_in_order_with_its_time,
 						room_open, room_close),
 		cmocka_unit_test_setup_teardown(outlives_a_restart, room_open, room_close),
+		cmocka_unit_test_setup_teardown(says_once_when_it_was_sent, room_open_one, room_close),
 		cmocka_unit_test_setup_teardown(keeps_the_order_while_she_comes, room_open,
 						room_close),
 		cmocka_unit_test_setup_teardown(stores_only_what_has_a_body, room_open, room_close),
