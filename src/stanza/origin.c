@@ -23,6 +23,8 @@ static bool read_field(struct slice *in, unsigned digits, uint64_t *number)
 			return false;
 		*number = *number << 4 | (unsigned)digit;
 	}
+	if (len + 1 == in->len)
+		return false; /* nothing behind the dot */
 	in->data += len + (len < in->len);
 	in->len -= len + (len < in->len);
 	return len > 0;
