@@ -86,9 +86,9 @@ static void print_stanza(const struct packet *packet, struct buf *out)
 		origin_print(origin, &extra);
 		buf_append_char(&extra, '\'');
 	}
-	if (packet->answer)
+	if (packet->ours && packet->answer)
 		buf_append_text(&extra, " jd:answer='1'");
-	if (packet->held)
+	if (packet->ours && packet->held)
 		buf_append_text(&extra, " jd:held='1'");
 	stanza_print_route(packet->stanza, buf_slice(&extra), out);
 }

@@ -49,6 +49,8 @@ static void assert_stanzas(const struct stanza *a, const struct stanza *b)
 		return;
 	assert_int_equal(a->origin.session, b->origin.session);
 	assert_int_equal(a->origin.count, b->origin.count);
+	assert_int_equal(a->origin.mark, b->origin.mark);
+	assert_true(a->origin.key == b->origin.key);
 	stanza_print(a, &text_a);
 	stanza_print(b, &text_b);
 	assert_string_equal(buf_text(&text_a), buf_text(&text_b));
@@ -62,6 +64,8 @@ static void assert_packets(const struct packet *a, const struct packet *b)
 	assert_int_equal(a->error, b->error);
 	assert_int_equal(a->failed, b->failed);
 	assert_int_equal(a->ours, b->ours);
+	assert_int_equal(a->answer, b->answer);
+	assert_int_equal(a->held, b->held);
 	assert_slices(session_id_slice(&a->c2s), session_id_slice(&b->c2s));
 	assert_slices(session_id_slice(&a->sm), session_id_slice(&b->sm));
 	assert_stanzas(a->stanza, b->stanza);
@@ -69,6 +73,9 @@ static void assert_packets(const struct packet *a, const struct packet *b)
 	assert_true(jid_equal(a->session.target, b->session.target));
 	assert_strs(a->session.id, b->session.id);
 	assert_strs(a->session.end, b->session.end);
+	assert_slices(buf_slice(&a->session.text), buf_slice(&b->session.text));
+	assert_int_equal(a->session.resume.known, b->session.resume.known);
+	assert_int_equal(a->session.resume.over, b->session.resume.over);
 	assert_int_equal(a->account.verb, b->account.verb);
 	assert_int_equal(a->account.answer, b->account.answer);
 	assert_int_equal(a->account.result, b->account.result);
@@ -154,6 +161,22 @@ static void stream_management_reads_back(void **state)
 	}
 }
 
+/* Lines, blanks and the stanzas of a snapshot are as they were. */
+static void what_is_kept_of_a_session_reads_back(void **state)
+{
+	static const char *const texts[] = {"", "\n", "ab.1* cd.2\na@a.example/it's <&>\n1f\npresence 9 \r\t]]>\n\n"};
+
+	for (unsigned at = 0; at < 4 * countof(texts); at++) {
+		struct packet *packet = packet_of(PACKET_SESSION);
+
+		packet->session.action = at & 1 ? SESSION_SNAPSHOT : SESSION_PRESENT;
+		packet->ours = true;
+		packet->session.resume.over = at & 2;
+		buf_append_text(&packet->session.text, texts[at / 4]);
+		assert_reads_back(*state, &packet);
+	}
+}
+
 static void counts_of_what_is_taken_read_back(void **state)
 {
 	struct packet *packet = packet_of(PACKET_TAKEN);
@@ -233,6 +256,63 @@ static void stanzas_read_back(void **state)
 			packet->stanza->origin = (struct origin){.session = 0x0100000200000003, .count = UINT32_MAX};
 		assert_reads_back(*state, &packet);
 	}
+}
+
+/* The name of a client's stanza is said to our own, and to what comes home; what c2s had kept says so. */
+static void origins_read_back(void **state)
+{
+	static const struct origin origins[] = {
+		{.key = 1, .count = 1},
+		{.key = UINT64_MAX, .count = UINT32_MAX, .mark = 7, .session = 0x0100000200000003},
+	};
+
+	for (unsigned at = 0; at < 8 * countof(origins); at++) {
+		struct packet *packet = stanza_packet("to='b@c'>");
+
+		packet->stanza->origin = origins[at / 8];
+		packet->ours = !(at & 1);
+		if (!packet->ours)
+			packet->end = (struct packet_end){.from = 9, .seq = 3};
+		packet->held = packet->ours && at & 2;
+		packet->answer = packet->ours && at & 4;
+		assert_reads_back(*state, &packet);
+	}
+}
+
+/* jabberd2's parts give a client what they do not know, and a prefix that nobody declared ends their stream. */
+static void who_is_not_ours_sees_nothing_of_it(void **state)
+{
+	AUTO(packet_free) struct packet *packet = stanza_packet("to='b@c'>");
+	AUTO(buf_fini) struct buf text = {0};
+
+	packet->stanza->origin = (struct origin){.key = 5, .count = 6, .mark = 4, .session = 3};
+	packet->held = packet->answer = true;
+	codec_print(packet, &text);
+	count_is(buf_text(&text), "jd", 0);
+	count_is(buf_text(&text), NS_JACKDAW, 0);
+}
+
+static void a_bad_origin_is_not_read_over(void **state)
+{
+	static const char *const bad[] = {"", "0.1", "1", "1.2.3", "1.2.3.4.5", "x.1", "1.100000000"};
+
+	for (size_t at = 0; at < countof(bad); at++) {
+		AUTO(buf_fini) struct buf text = {0};
+
+		buf_printf(&text, ROUTE("c2s", "sm", "<message xmlns='jabber:client' xmlns:j='" NS_JACKDAW "' j:o='%s'/>"),
+			   bad[at]);
+		assert_null(read_route(*state, buf_text(&text)));
+	}
+}
+
+/* What waits for a peer is bounded by it. */
+static void a_snapshot_weighs_what_it_is(void **state)
+{
+	AUTO(packet_free) struct packet *packet = packet_of(PACKET_SESSION);
+	size_t empty = packet_weight(packet);
+
+	buf_append_text(&packet->session.text, "ab.1\na@b/c\n1f\n");
+	assert_int_equal(packet_weight(packet), empty + buf_used(&packet->session.text));
 }
 
 static void places_between_ends_read_back(void **state)
@@ -579,10 +659,15 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		in_room(every_session_action_reads_back),
 		in_room(stream_management_reads_back),
+		in_room(what_is_kept_of_a_session_reads_back),
 		in_room(counts_of_what_is_taken_read_back),
 		in_room(accounts_read_back),
 		in_room(settlements_read_back),
 		in_room(stanzas_read_back),
+		in_room(origins_read_back),
+		in_room(who_is_not_ours_sees_nothing_of_it),
+		in_room(a_bad_origin_is_not_read_over),
+		in_room(a_snapshot_weighs_what_it_is),
 		in_room(actions_are_as_recorded),
 		in_room(stanzas_are_as_recorded),
 		in_room(both_forms_of_failed_say_the_same),
