@@ -60,6 +60,15 @@ static void note(struct resident *resident, const char *format, ...)
 	heap_enter(before);
 }
 
+static void note_home(struct house *house, struct slice id)
+{
+	struct heap *before = heap_enter(NULL);
+
+	buf_append_slice(&house->home, id);
+	buf_append_char(&house->home, ' ');
+	heap_enter(before);
+}
+
 static void arrived(void *part, struct packet **taken)
 {
 	struct resident *resident = part;
@@ -78,6 +87,8 @@ static void arrived(void *part, struct packet **taken)
 			snprintf(error, sizeof(error), "!%u", packet->error);
 		note(resident, "%.*s%s", (int)packet->stanza->id.len, packet->stanza->id.data,
 		     error);
+		if (packet->home || !packet->relayed)
+			note_home(resident->house, packet->stanza->id);
 	}
 	packet_free(taken);
 }
@@ -85,6 +96,11 @@ static void arrived(void *part, struct packet **taken)
 static void end_changed(void *part, struct slice name, uint32_t epoch)
 {
 	note(part, "+%.*s/%u", (int)name.len, name.data, epoch);
+}
+
+static void passed_on(void *part, const struct packet *packet)
+{
+	note(part, "%.*s>", (int)packet->stanza->id.len, packet->stanza->id.data);
 }
 
 static int start_worker(struct mio *mio, void *arg)
@@ -106,6 +122,7 @@ static int start_worker(struct mio *mio, void *arg)
 			 .belongs = house->is_sm ? LINK_BY_SM : LINK_BY_C2S,
 			 .packet = arrived,
 			 .end_changed = end_changed,
+			 .passed_on = passed_on,
 			 .part = resident},
 	};
 	house->links[worker] = link_new(mio, &options);
@@ -419,6 +436,7 @@ static void house_close(struct house *house)
 	mio_host_free(&house->host);
 	mem_free(house->residents);
 	buf_fini(&house->heard);
+	buf_fini(&house->home);
 	buf_fini(&house->said);
 }
 
@@ -467,6 +485,12 @@ void wire_greet(struct wire *wire)
 	packet->session.target = jid_parse(SLICE("a.example"));
 	link_send(wire->c2s.links[0], &packet);
 	wire_run(wire, 200);
+}
+
+void house_expect_home(struct house *house, const char *home)
+{
+	assert_string_equal(buf_text(&house->home), home);
+	buf_clear(&house->home);
 }
 
 void house_expect(struct house *house, const char *heard)

@@ -36,8 +36,9 @@ struct house {
 	struct link_peer *peer;
 	struct xml_reader *reader; /* the router's, of what the house says */
 	bool bound;		   /* the router has its names */
-	struct buf heard; /* "0:7 1:8 0:9!404 1:+sm/5 ": worker, number of a message, error; ends
-			     that changed */
+	struct buf heard; /* "0:7 1:8 0:9!404 1:+sm/5 0:9>": worker, number of a message, error; ends
+			     that changed; what went to another */
+	struct buf home;  /* "4 6 ": which of the messages are known to be its own */
 	uint64_t routes;  /* that it sent */
 	struct buf said;  /* the last of them */
 };
@@ -72,6 +73,7 @@ void house_send_to(struct house *house, unsigned worker, unsigned number, const 
 /* c2s says hello to the domain, sm answers: they know each other now. */
 void wire_greet(struct wire *wire);
 void house_expect(struct house *house, const char *heard);
+void house_expect_home(struct house *house, const char *home);
 
 /* For cmocka: *state is a wire, and both know each other. */
 int wire_set_up(void **state);
