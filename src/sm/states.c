@@ -169,20 +169,21 @@ static bool load_one(struct session *session, struct slice name, struct slice te
 
 bool modules_session_load(struct session *session, struct slice *in)
 {
-	struct slice line;
-
-	while ((line = slice_line(in)).len) {
+	while (in->len) {
+		struct slice line = slice_line(in);
 		const char *blank = memchr(line.data, ' ', line.len);
 		struct slice name = {line.data, blank ? (size_t)(blank - line.data) : line.len};
 		uint64_t len;
 
+		if (!line.len)
+			return true;
 		if (!blank || !slice_to_u64((struct slice){blank + 1, line.len - name.len - 1}, &len) || len > in->len ||
 		    !load_one(session, name, (struct slice){in->data, len}))
 			return false;
 		in->data += len;
 		in->len -= len;
 	}
-	return true;
+	return false; /* it was cut */
 }
 
 const struct settings *sm_settings(const struct sm *sm)

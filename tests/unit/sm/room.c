@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "component/component.h"
 #include "jid/jid.h"
+#include "link/policy.h"
 #include "mio/sim.h"
 #include "sm/core.h"
 #include "sm/sm_component.h"
@@ -28,7 +29,8 @@ struct line {
 struct client {
 	char *name;
 	struct session_id sm;
-	uint32_t sent, settled;
+	uint32_t sent, settled, settled_before; /* its snapshot came */
+	struct buf snapshot;
 };
 
 struct room {
@@ -54,6 +56,9 @@ struct recorder {
 
 static const char *const domains[] = {"localhost", "b.example"};
 static const char *const world_domains[] = {"remote.example", NULL};
+/* A c2s that is another process, but for the way there. */
+static const struct link_alias far = {{"far", 3}, {"c2s", 3}};
+static const struct link_policy policy = {.aliases = &far, .alias_count = 1};
 
 /* -- writing down -- */
 
@@ -96,7 +101,9 @@ static void print_packet(const struct packet *packet, struct buf *out)
 {
 	static const char *const actions[SESSION_ACTIONS] = {
 		"start",   "started", "end",	 "ended",    "create",
-		"created", "delete",  "deleted", "replaced", "hello"};
+		"created", "delete",  "deleted", "replaced", "hello",
+		"ack",	   "enable",  "enabled", "detach",   "resume",
+		"resumed", "snapshot", "present", "presented", "attach"};
 
 	if (packet->kind == PACKET_STANZA) {
 		stanza_print(packet->stanza, out);
@@ -111,19 +118,30 @@ static void print_packet(const struct packet *packet, struct buf *out)
 		buf_printf(out, " id=%s", str_text(packet->session.id));
 	if (packet->session.end)
 		buf_printf(out, " end=%s", str_text(packet->session.end));
+	if (packet->failed && packet->session.resume.known)
+		buf_printf(out, " handled=%u", packet->session.resume.handled);
 }
 
-/* As c2s does when the kernel took it. */
-static void take(struct recorder *recorder, const struct packet *packet)
+static struct packet *taken_new(struct room *room, const struct session_id *c2s, const struct session_id *sm,
+				uint32_t count)
 {
-	struct room *room = recorder->room;
 	struct packet *taken = packet_new(PACKET_TAKEN, room->c2s, room->sm);
 
-	taken->c2s = packet->c2s;
-	taken->sm = packet->sm;
+	taken->c2s = *c2s;
+	taken->sm = *sm;
 	taken->ours = true;
-	taken->count = 1;
-	link_send(recorder->link, &taken);
+	taken->count = count;
+	return taken;
+}
+
+static void keep_snapshot(struct client *client, struct slice text)
+{
+	struct heap *before = heap_enter(NULL);
+
+	buf_clear(&client->snapshot);
+	buf_append_slice(&client->snapshot, text);
+	client->settled_before = client->settled;
+	heap_enter(before);
 }
 
 static void to_c2s(void *part, struct packet **taken)
@@ -137,13 +155,20 @@ static void to_c2s(void *part, struct packet **taken)
 	client = client_of(recorder->room, buf_text(&name));
 	if (packet->kind == PACKET_SETTLED) {
 		client->settled = packet->count;
+	} else if (packet->kind == PACKET_SESSION && packet->session.action == SESSION_SNAPSHOT) {
+		keep_snapshot(client, buf_slice(&packet->session.text));
 	} else {
-		if (packet->kind == PACKET_SESSION && packet->session.action == SESSION_STARTED)
+		if (packet->kind == PACKET_SESSION &&
+		    (packet->session.action == SESSION_STARTED || packet->session.action == SESSION_PRESENTED ||
+		     packet->session.action == SESSION_RESUMED))
 			client->sm = packet->sm;
 		print_packet(packet, &text);
 		write_down(recorder->room, buf_text(&name), buf_slice(&text));
-		if (packet->kind == PACKET_STANZA && !recorder->room->keeps)
-			take(recorder, packet);
+		if (packet->kind == PACKET_STANZA && !recorder->room->keeps) {
+			struct packet *has = taken_new(recorder->room, &packet->c2s, &packet->sm, 1);
+
+			link_send(recorder->link, &has); /* as c2s does when the kernel took it */
+		}
 	}
 	packet_free(taken);
 }
@@ -173,6 +198,7 @@ static int recorder_start(void *state, struct worker *worker, struct buf *why)
 					     .part = recorder};
 	link_attach(worker->link, &recorder->c2s);
 	link_attach(worker->link, &recorder->world);
+	link_set_policy(worker->link, &policy);
 	return 0;
 }
 
@@ -229,6 +255,8 @@ void room_restart(struct room *room)
 	process_free(&room->process);
 	mio_host_free(&room->host);
 	room_forget(room);
+	for (unsigned at = 0; at < CLIENTS_MAX; at++)
+		room->clients[at].settled = 0;
 	start_process(room);
 }
 
@@ -247,6 +275,17 @@ int room_open_apart(void **state)
 	return open_with(state, "sm", 2);
 }
 
+int room_open_far(void **state)
+{
+	struct room *room;
+
+	open_with(state, "sm", 2);
+	room = *state;
+	str_free(&room->c2s);
+	room->c2s = str_new(SLICE("far"));
+	return 0;
+}
+
 int room_close(void **state)
 {
 	struct room *room = *state;
@@ -256,8 +295,10 @@ int room_close(void **state)
 	mio_host_free(&room->host);
 	sim_free(&room->sim);
 	log_writer_free(&room->logs);
-	for (unsigned at = 0; at < CLIENTS_MAX; at++)
+	for (unsigned at = 0; at < CLIENTS_MAX; at++) {
 		mem_free(room->clients[at].name);
+		buf_fini(&room->clients[at].snapshot);
+	}
 	str_free(&room->c2s);
 	str_free(&room->sm);
 	str_free(&room->world);
@@ -343,17 +384,54 @@ static struct stanza *read_stanza(const char *xml)
 	return stanza;
 }
 
-static void send_one(struct room *room, const char *name, const char *xml)
+struct packet *room_make_action(struct room *room, const char *client, int action)
 {
-	struct client *client = client_of(room, name);
+	struct packet *packet = packet_session(room->c2s, room->sm, (enum session_action)action);
+
+	session_id_take(&packet->c2s, slice_of(client));
+	packet->sm = client_of(room, client)->sm;
+	packet->ours = true;
+	return packet;
+}
+
+struct packet *room_make_stanza(struct room *room, const char *client, uint32_t count, const char *xml)
+{
 	struct stanza *stanza = read_stanza(xml);
 	struct packet *packet;
 
-	stanza->origin = (struct origin){.session = 1, .count = ++client->sent};
+	stanza->origin = (struct origin){.session = 1, .count = count};
 	packet = packet_stanza(room->c2s, room->sm, &stanza);
-	session_id_take(&packet->c2s, slice_of(name));
-	packet->sm = client->sm;
+	session_id_take(&packet->c2s, slice_of(client));
+	packet->sm = client_of(room, client)->sm;
 	packet->ours = true;
+	return packet;
+}
+
+void room_packet(struct room *room, struct packet **packet)
+{
+	send(room, packet);
+	let_settle(room);
+}
+
+void room_keep(struct room *room, bool keeps)
+{
+	room->keeps = keeps;
+}
+
+void room_take(struct room *room, const char *client, uint32_t count)
+{
+	struct session_id c2s;
+	struct packet *packet;
+
+	session_id_take(&c2s, slice_of(client));
+	packet = taken_new(room, &c2s, &client_of(room, client)->sm, count);
+	room_packet(room, &packet);
+}
+
+static void send_one(struct room *room, const char *name, const char *xml)
+{
+	struct packet *packet = room_make_stanza(room, name, ++client_of(room, name)->sent, xml);
+
 	send(room, &packet);
 }
 
@@ -496,6 +574,16 @@ void room_forget(struct room *room)
 uint32_t room_settled(struct room *room, const char *client)
 {
 	return client_of(room, client)->settled;
+}
+
+const char *room_snapshot(struct room *room, const char *client)
+{
+	return buf_text(&client_of(room, client)->snapshot);
+}
+
+uint32_t room_settled_before_snapshot(struct room *room, const char *client)
+{
+	return client_of(room, client)->settled_before;
 }
 
 struct session *room_session(struct room *room, const char *client)

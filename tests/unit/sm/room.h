@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct packet;
 struct process;
 struct room;
 struct session;
@@ -16,11 +17,12 @@ struct stanza;
 
 /*
  * Setup and teardown of a test; *state is the room. Two workers; room_open_one() has one;
- * room_open_apart() is a sm whose c2s may be other processes.
+ * room_open_apart() is a sm whose c2s may be other processes; in room_open_far() it is one.
  */
 int room_open(void **state);
 int room_open_one(void **state);
 int room_open_apart(void **state);
+int room_open_far(void **state);
 int room_close(void **state);
 
 /* Each of these lets everything settle before it returns. */
@@ -32,6 +34,12 @@ void room_send(struct room *room, const char *client, const char *xml);
 /* Several at once, without time between them; ends with NULL. */
 void room_send_all(struct room *room, const char *const *client_and_xml);
 void room_from_world(struct room *room, const char *xml);
+void room_packet(struct room *room, struct packet **packet); /* from c2s, taken; the next two make one */
+struct packet *room_make_action(struct room *room, const char *client, int action);
+struct packet *room_make_stanza(struct room *room, const char *client, uint32_t count, const char *xml);
+/* Whether clients do not have what they were sent, until they take it; at first they do at once. */
+void room_keep(struct room *room, bool keeps);
+void room_take(struct room *room, const char *client, uint32_t count);
 void room_action(struct room *room, const char *client, int action, const char *target);
 void room_restart(
 	struct room *room); /* an orderly end and a new start; clients have no sessions then */
@@ -54,5 +62,8 @@ void room_forget(struct room *room); /* all that was told so far */
 
 uint32_t room_settled(struct room *room,
 		      const char *client); /* the last settlement that c2s heard */
+/* What c2s was last told to keep; "": nothing. */
+const char *room_snapshot(struct room *room, const char *client);
+uint32_t room_settled_before_snapshot(struct room *room, const char *client);
 struct session *room_session(struct room *room, const char *client);
 struct process *room_process(struct room *room);

@@ -1,0 +1,629 @@
+/* SPDX-License-Identifier: MIT */
+/* Sessions that outlive their session manager: what c2s is to keep of them, and what the next sm makes of it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+#include "jid/jid.h"
+#include "link/packet.h"
+#include "room.h"
+#include "sm/user.h"
+#include "stanza/stanza.h"
+
+#define ROMEO "romeo@localhost/a"
+#define JULIET "juliet@localhost/b"
+#define TO_JULIET(body) "<message to='juliet@localhost/b' type='chat'><body>" body "</body></message>"
+#define ROSTER_GET "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>"
+#define ROSTER_SET(id, name)                                                                                           \
+	"<iq type='set' id='" id "'><query xmlns='jabber:iq:roster'><item jid='nurse@localhost' name='" name             \
+	"'/></query></iq>"
+
+enum { OLD_MS = 11000 }; /* what was said before that is not said again */
+
+/* -- c2s ------------------------------------------------------------------------------------------- */
+
+/* A client as its c2s knows it when its sm is gone. */
+struct kept {
+	const char *client;
+	char snapshot[4096];
+	uint64_t key; /* of the session, in origins */
+	uint32_t settled;
+};
+
+static struct kept kept_of(struct room *room, const char *client)
+{
+	struct kept kept = {.client = client, .key = room_session(room, client)->origin};
+
+	assert_true(strlen(room_snapshot(room, client)) < sizeof(kept.snapshot));
+	strcpy(kept.snapshot, room_snapshot(room, client));
+	assert_true(kept.snapshot[0] != 0);
+	return kept;
+}
+
+static struct packet *present_new(struct room *room, const struct kept *kept, const char *recent)
+{
+	struct packet *packet = room_make_action(room, kept->client, SESSION_PRESENT);
+
+	packet->sm.len = 0;
+	packet->session.target = jid_parse(slice_of(kept->client));
+	packet->session.resume.settled = kept->settled;
+	buf_printf(&packet->session.text, "%s\n%s", recent, kept->snapshot);
+	return packet;
+}
+
+static void present(struct room *room, const struct kept *kept, const char *recent)
+{
+	struct packet *packet = present_new(room, kept, recent);
+
+	room_packet(room, &packet);
+	room_expect(room, kept->client, "presented from=sm");
+	assert_true(room_session(room, kept->client)->detached);
+}
+
+static void attach_after(struct room *room, const struct kept *kept, uint32_t held)
+{
+	struct packet *packet = room_make_action(room, kept->client, SESSION_ATTACH);
+
+	packet->session.resume.in = held;
+	room_packet(room, &packet);
+	assert_false(room_session(room, kept->client)->detached);
+}
+
+static void attach(struct room *room, const struct kept *kept)
+{
+	attach_after(room, kept, 0);
+}
+
+/* What the client sent as its count-th is sent once more. */
+static void repeat(struct room *room, const char *client, uint32_t count, const char *xml)
+{
+	struct packet *packet = room_make_stanza(room, client, count, xml);
+
+	room_packet(room, &packet);
+}
+
+/* What the client was sent and does not have. */
+static void hold(struct room *room, const char *client, uint64_t key, uint32_t count, const char *xml)
+{
+	struct packet *packet = room_make_stanza(room, client, 0, xml);
+
+	packet->held = true;
+	packet->stanza->origin = (struct origin){.key = key, .count = count};
+	room_packet(room, &packet);
+}
+
+/* "KEY.COUNT" of a stanza, with a star when the client does not have it yet. */
+static const char *mention(struct buf *text, uint64_t key, uint32_t count, const char *star)
+{
+	buf_clear(text);
+	buf_printf(text, "%llx.%x%s", (unsigned long long)key, count, star);
+	return buf_text(text);
+}
+
+/* -- people ---------------------------------------------------------------------------------------- */
+
+static void two_people(struct room *room)
+{
+	room_account(room, "romeo@localhost");
+	room_account(room, "juliet@localhost");
+	room_login(room, ROMEO);
+	room_login(room, JULIET);
+	room_send(room, ROMEO, "<presence/>");
+	room_send(room, JULIET, "<presence/>");
+}
+
+static void befriend(struct room *room)
+{
+	room_send(room, ROMEO, "<presence to='juliet@localhost' type='subscribe'/>");
+	room_send(room, JULIET, "<presence to='romeo@localhost' type='subscribed'/>");
+	room_send(room, JULIET, "<presence to='romeo@localhost' type='subscribe'/>");
+	room_send(room, ROMEO, "<presence to='juliet@localhost' type='subscribed'/>");
+	room_forget(room);
+}
+
+static uint32_t count_of(struct room *room, const char *client)
+{
+	return room_session(room, client)->seen;
+}
+
+static struct kept settled_kept(struct room *room, const char *client)
+{
+	struct kept kept = kept_of(room, client);
+
+	kept.settled = count_of(room, client);
+	return kept;
+}
+
+/* -- snapshots ------------------------------------------------------------------------------------- */
+
+static void assert_kept(struct room *room, const char *client, const char *part)
+{
+	if (!strstr(room_snapshot(room, client), part))
+		fail_msg("no %s in %s", part, room_snapshot(room, client));
+}
+
+static void what_a_session_is_goes_to_its_c2s_before_the_change_is_settled(void **state)
+{
+	struct room *room = *state;
+
+	room_account(room, "romeo@localhost");
+	room_login(room, ROMEO);
+	assert_kept(room, ROMEO, "romeo@localhost/a\n");
+	room_send(room, ROMEO, "<presence><show>dnd</show></presence>");
+	assert_kept(room, ROMEO, "<show>dnd</show>");
+	assert_int_equal(room_settled_before_snapshot(room, ROMEO), 0);
+	assert_int_equal(room_settled(room, ROMEO), 1);
+	room_send(room, ROMEO, "<presence to='x@remote.example'/>");
+	assert_kept(room, ROMEO, "x@remote.example\n");
+	assert_int_equal(room_settled_before_snapshot(room, ROMEO), 1);
+	assert_kept(room, ROMEO, "roster 1\n0");
+	room_send(room, ROMEO, ROSTER_GET);
+	assert_kept(room, ROMEO, "roster 1\n1");
+	assert_int_equal(room_settled_before_snapshot(room, ROMEO), 2);
+	room_send(room, ROMEO, "<presence type='unavailable' to='x@remote.example'/>");
+	assert_null(strstr(room_snapshot(room, ROMEO), "x@remote.example"));
+	room_send(room, ROMEO, "<presence type='unavailable'/>");
+	assert_null(strstr(room_snapshot(room, ROMEO), "dnd"));
+	assert_int_equal(room_settled_before_snapshot(room, ROMEO), 4);
+	assert_int_equal(room_settled(room, ROMEO), 5);
+}
+
+static void a_c2s_of_this_process_is_told_nothing(void **state)
+{
+	struct room *room = *state;
+
+	room_account(room, "romeo@localhost");
+	room_login(room, ROMEO);
+	room_send(room, ROMEO, "<presence/>");
+	room_send(room, ROMEO, ROSTER_GET);
+	assert_string_equal(room_snapshot(room, ROMEO), "");
+}
+
+/* jabberd2's would take it for an action that it does not know. */
+static void a_c2s_that_is_not_ours_is_told_nothing(void **state)
+{
+	struct room *room = *state;
+	struct packet *packet;
+
+	room_account(room, "romeo@localhost");
+	packet = room_make_action(room, ROMEO, SESSION_START);
+	packet->ours = false;
+	packet->session.target = jid_parse(SLICE(ROMEO));
+	room_packet(room, &packet);
+	room_expect(room, ROMEO, "started");
+	room_send(room, ROMEO, "<presence/>");
+	assert_string_equal(room_snapshot(room, ROMEO), "");
+}
+
+/* -- presenting ------------------------------------------------------------------------------------ */
+
+static void a_session_at_rest_goes_on_and_nobody_hears_of_it(void **state)
+{
+	struct room *room = *state;
+	struct kept romeo, juliet;
+
+	two_people(room);
+	befriend(room);
+	room_send(room, ROMEO, ROSTER_GET);
+	room_send(room, ROMEO, "<presence to='x@remote.example'/>");
+	room_send(room, ROMEO, "<presence><show>away</show><priority>-1</priority></presence>");
+	room_wait(room, OLD_MS);
+	romeo = settled_kept(room, ROMEO);
+	juliet = settled_kept(room, JULIET);
+	room_restart(room);
+	present(room, &romeo, "");
+	present(room, &juliet, "");
+	attach(room, &romeo);
+	attach(room, &juliet);
+	room_expect_nothing(room, ROMEO);
+	room_expect_nothing(room, JULIET);
+	room_expect_nothing(room, "world");
+	assert_true(room_session(room, ROMEO)->origin == romeo.key);
+	/* His priority, his interest in the roster, and to whom he showed himself are as they were. */
+	room_send(room, JULIET, "<message to='romeo@localhost' type='chat'><body>not now</body></message>");
+	room_expect_nothing(room, ROMEO);
+	room_send(room, ROMEO, ROSTER_SET("s", "n"));
+	room_expect(room, ROMEO, "name='n'");
+	room_expect(room, ROMEO, "type='result' id='s'");
+	assert_int_equal(room_settled(room, ROMEO), count_of(room, ROMEO));
+	room_end(room, ROMEO);
+	room_expect(room, "world", "type='unavailable' from='romeo@localhost/a' to='x@remote.example'");
+	room_expect_among(room, JULIET, "type='unavailable' from='romeo@localhost/a'");
+}
+
+static void what_was_said_just_before_is_said_again(void **state)
+{
+	struct room *room = *state;
+	struct kept romeo, juliet;
+
+	two_people(room);
+	befriend(room);
+	room_wait(room, OLD_MS);
+	room_send(room, ROMEO, "<presence><show>xa</show></presence>");
+	romeo = settled_kept(room, ROMEO);
+	juliet = settled_kept(room, JULIET);
+	room_restart(room);
+	present(room, &romeo, "");
+	present(room, &juliet, "");
+	room_expect_nothing(room, JULIET);
+	attach(room, &juliet);
+	attach(room, &romeo);
+	room_expect(room, JULIET, "<show>xa</show>");
+	room_expect_nothing(room, JULIET);
+	room_expect(room, ROMEO, "<show>xa</show>"); /* his own resources, as ever */
+	room_expect_nothing(room, ROMEO);
+}
+
+/* Also that he is no longer there. */
+static void that_somebody_went_just_before_is_said_again(void **state)
+{
+	struct room *room = *state;
+	struct kept romeo, juliet;
+
+	two_people(room);
+	befriend(room);
+	room_wait(room, OLD_MS);
+	room_send(room, ROMEO, "<presence type='unavailable'/>");
+	romeo = settled_kept(room, ROMEO);
+	juliet = settled_kept(room, JULIET);
+	room_restart(room);
+	present(room, &romeo, "");
+	present(room, &juliet, "");
+	attach(room, &juliet);
+	attach(room, &romeo);
+	room_expect(room, JULIET, "type='unavailable' from='romeo@localhost/a'");
+	room_expect_nothing(room, JULIET);
+}
+
+static void assert_refused(struct room *room, const struct kept *kept, const char *recent, const char *target)
+{
+	struct packet *packet = present_new(room, kept, recent);
+
+	jid_free(&packet->session.target);
+	packet->session.target = target ? jid_parse(slice_of(target)) : NULL;
+	room_packet(room, &packet);
+	room_expect(room, kept->client, "present from=sm failed");
+	room_expect_nothing(room, kept->client);
+}
+
+static void what_cannot_be_restored_fails_and_leaves_nothing(void **state)
+{
+	struct room *room = *state;
+	struct kept romeo, bad;
+	char *text;
+
+	two_people(room);
+	room_wait(room, OLD_MS);
+	romeo = settled_kept(room, ROMEO);
+	room_restart(room);
+	assert_refused(room, &romeo, "", NULL);
+	assert_refused(room, &romeo, "", "romeo@localhost");
+	assert_refused(room, &romeo, "", "romeo@other.example/a");
+	assert_refused(room, &romeo, "", "romeo@localhost/other"); /* the snapshot is another's */
+	assert_refused(room, &romeo, "", JULIET);
+	for (size_t len = 1; len < strlen(romeo.snapshot); len++) {
+		bad = romeo;
+		bad.snapshot[len] = 0;
+		assert_refused(room, &bad, "", ROMEO);
+	}
+	bad = romeo;
+	bad.client = "nobody@localhost/a";
+	assert_refused(room, &bad, "", "nobody@localhost/a");
+	bad = romeo;
+	text = strstr(bad.snapshot, "<presence");
+	assert_non_null(text);
+	text[1] = '<';
+	assert_refused(room, &bad, "", ROMEO);
+	assert_null(room_session(room, ROMEO));
+	assert_null(room_session(room, "romeo@localhost/other"));
+	present(room, &romeo, "");
+	attach(room, &romeo);
+}
+
+static void a_resource_that_somebody_has_meanwhile_is_not_taken_from_him(void **state)
+{
+	struct room *room = *state;
+	struct kept romeo;
+
+	two_people(room);
+	romeo = settled_kept(room, ROMEO);
+	room_restart(room);
+	room_action(room, "newer", SESSION_START, ROMEO);
+	room_expect(room, "newer", "started");
+	assert_refused(room, &romeo, "", ROMEO);
+	assert_non_null(room_session(room, ROMEO));
+	assert_false(room_session(room, ROMEO)->detached);
+	romeo.snapshot[0] = 0;
+	assert_refused(room, &romeo, "", ROMEO);
+}
+
+/* Its c2s died too, or forgot it. */
+static void who_is_presented_and_never_attached_leaves(void **state)
+{
+	struct room *room = *state;
+	struct kept romeo, juliet;
+
+	two_people(room);
+	befriend(room);
+	room_wait(room, OLD_MS);
+	romeo = settled_kept(room, ROMEO);
+	juliet = settled_kept(room, JULIET);
+	room_restart(room);
+	present(room, &romeo, "");
+	present(room, &juliet, "");
+	attach(room, &juliet);
+	room_wait(room, 25000);
+	assert_non_null(room_session(room, ROMEO));
+	room_expect_nothing(room, JULIET);
+	room_wait(room, 10000);
+	assert_null(room_session(room, ROMEO));
+	room_expect(room, JULIET, "type='unavailable' from='romeo@localhost/a'");
+	assert_non_null(room_session(room, JULIET));
+}
+
+static void who_left_meanwhile_is_gone_for_all_who_saw_him(void **state)
+{
+	struct room *room = *state;
+	struct kept romeo, juliet;
+	struct packet *packet;
+
+	two_people(room);
+	befriend(room);
+	room_send(room, ROMEO, "<presence to='x@remote.example'/>");
+	room_wait(room, OLD_MS);
+	romeo = settled_kept(room, ROMEO);
+	juliet = settled_kept(room, JULIET);
+	room_restart(room);
+	present(room, &juliet, "");
+	attach(room, &juliet);
+	packet = present_new(room, &romeo, "");
+	packet->session.resume.over = true;
+	room_packet(room, &packet);
+	assert_null(room_session(room, ROMEO));
+	room_expect(room, JULIET, "type='unavailable' from='romeo@localhost/a'");
+	room_expect(room, "world", "type='unavailable' from='romeo@localhost/a' to='x@remote.example'");
+	room_expect_nothing(room, ROMEO);
+}
+
+/* -- what the client was sent ---------------------------------------------------------------------- */
+
+/* A message of his to her, as she was sent it before their sm died; what is not settled is not told. */
+struct message {
+	struct kept romeo, juliet;
+	uint32_t count;
+	struct buf recent;
+};
+
+static void send_message(struct room *room, struct message *message, bool stored, const char *star)
+{
+	two_people(room);
+	room_wait(room, OLD_MS);
+	room_forget(room);
+	room_keep(room, stored || *star);
+	room_send(room, ROMEO, TO_JULIET("once"));
+	if (stored)
+		room_wait(room, 2000);
+	room_expect(room, JULIET, "once");
+	message->romeo = settled_kept(room, ROMEO);
+	message->juliet = settled_kept(room, JULIET);
+	message->count = count_of(room, ROMEO);
+	message->romeo.settled = message->count - 1;
+	mention(&message->recent, message->romeo.key, message->count, star);
+	room_keep(room, false);
+	room_restart(room);
+	room_keep(room, true);
+}
+
+static void present_both(struct room *room, struct message *message)
+{
+	present(room, &message->romeo, "");
+	present(room, &message->juliet, buf_text(&message->recent));
+}
+
+/* Nothing waits for her in storage. */
+static void assert_nothing_waits(struct room *room)
+{
+	room_keep(room, false);
+	room_end(room, JULIET);
+	room_login(room, "juliet@localhost/again");
+	room_send(room, "juliet@localhost/again", "<presence/>");
+	room_expect_none_with(room, "juliet@localhost/again", "once");
+}
+
+static void what_the_client_has_is_settled_and_not_sent_again(void **state)
+{
+	struct room *room = *state;
+	struct message message = {0};
+
+	send_message(room, &message, false, "");
+	present_both(room, &message);
+	attach(room, &message.romeo);
+	attach(room, &message.juliet);
+	room_disk_full(room, true); /* it is not because it was stored */
+	repeat(room, ROMEO, message.count, TO_JULIET("once"));
+	assert_int_equal(room_settled(room, ROMEO), message.count);
+	room_expect_none_with(room, JULIET, "once");
+	room_disk_full(room, false);
+	assert_nothing_waits(room);
+	buf_fini(&message.recent);
+}
+
+static void what_the_client_will_have_is_settled_when_it_does(void **state)
+{
+	struct room *room = *state;
+	struct message message = {0};
+
+	send_message(room, &message, false, "*");
+	present_both(room, &message);
+	hold(room, JULIET, message.romeo.key, message.count, TO_JULIET("once"));
+	attach_after(room, &message.juliet, 1);
+	attach(room, &message.romeo);
+	room_disk_full(room, true);
+	repeat(room, ROMEO, message.count, TO_JULIET("once"));
+	room_expect_none_with(room, JULIET, "once");
+	assert_int_not_equal(room_settled(room, ROMEO), message.count);
+	room_take(room, JULIET, 1);
+	assert_int_equal(room_settled(room, ROMEO), message.count);
+	room_disk_full(room, false);
+	assert_nothing_waits(room);
+	buf_fini(&message.recent);
+}
+
+static void a_row_of_what_the_client_has_goes(void **state)
+{
+	struct room *room = *state;
+	struct message message = {0};
+
+	send_message(room, &message, true, "");
+	present_both(room, &message);
+	attach(room, &message.juliet);
+	attach(room, &message.romeo);
+	room_expect_none_with(room, JULIET, "once");
+	repeat(room, ROMEO, message.count, TO_JULIET("once"));
+	room_expect_none_with(room, JULIET, "once");
+	assert_int_equal(room_settled(room, ROMEO), message.count);
+	assert_nothing_waits(room);
+	buf_fini(&message.recent);
+}
+
+static void a_row_of_what_the_client_will_have_is_not_given_and_goes_then(void **state)
+{
+	struct room *room = *state;
+	struct message message = {0};
+
+	send_message(room, &message, true, "*");
+	present_both(room, &message);
+	hold(room, JULIET, message.romeo.key, message.count, TO_JULIET("once"));
+	attach_after(room, &message.juliet, 1);
+	attach(room, &message.romeo);
+	repeat(room, ROMEO, message.count, TO_JULIET("once"));
+	room_expect_none_with(room, JULIET, "once");
+	assert_int_equal(room_settled(room, ROMEO), message.count); /* it is stored */
+	room_take(room, JULIET, 1);
+	assert_nothing_waits(room);
+	buf_fini(&message.recent);
+}
+
+/* She never gets it there: it is still a message for who is away. */
+static void a_row_of_what_the_client_never_has_stays(void **state)
+{
+	struct room *room = *state;
+	struct message message = {0};
+
+	send_message(room, &message, true, "*");
+	present_both(room, &message);
+	hold(room, JULIET, message.romeo.key, message.count, TO_JULIET("once"));
+	attach_after(room, &message.juliet, 1);
+	room_keep(room, false);
+	room_end(room, JULIET);
+	room_login(room, "juliet@localhost/again");
+	room_send(room, "juliet@localhost/again", "<presence/>");
+	room_expect_among(room, "juliet@localhost/again", "once");
+	buf_fini(&message.recent);
+}
+
+static void a_row_of_what_the_client_took_while_it_was_presented_goes(void **state)
+{
+	struct room *room = *state;
+	struct message message = {0};
+
+	send_message(room, &message, true, "*");
+	present_both(room, &message);
+	attach(room, &message.juliet);
+	room_expect_none_with(room, JULIET, "once");
+	assert_nothing_waits(room);
+	buf_fini(&message.recent);
+}
+
+static void what_came_meanwhile_is_sent_behind_what_was_held(void **state)
+{
+	struct room *room = *state;
+	struct kept juliet;
+
+	two_people(room);
+	room_wait(room, OLD_MS);
+	juliet = settled_kept(room, JULIET);
+	room_restart(room);
+	room_keep(room, true);
+	present(room, &juliet, "");
+	room_from_world(room, "<message from='x@remote.example/r' to='juliet@localhost/b' type='headline' id='3'/>");
+	hold(room, JULIET, 0, 0, "<message from='x@remote.example/r' to='juliet@localhost/b' type='headline' id='1'/>");
+	room_from_world(room, "<message from='x@remote.example/r' to='juliet@localhost/b' type='headline' id='4'/>");
+	hold(room, JULIET, 0, 0, "<message from='x@remote.example/r' to='juliet@localhost/b' type='headline' id='2'/>");
+	room_expect_nothing(room, JULIET);
+	attach_after(room, &juliet, 2);
+	room_expect(room, JULIET, "id='3'");
+	room_expect(room, JULIET, "id='4'");
+	room_expect_nothing(room, JULIET);
+	assert_int_equal(room_session(room, JULIET)->outbox.sent, 4);
+	room_take(room, JULIET, 3);
+	outbox_resend(room_session(room, JULIET));
+	room_send(room, JULIET, "<presence/>"); /* so that there is a turn */
+	room_expect(room, JULIET, "id='4'");
+}
+
+/* -- what the client sent ---------------------------------------------------------------------------- */
+
+/* Storage knows what it holds, whatever c2s was told: all up to the mark is done. */
+static void a_message_that_was_settled_has_no_effect(void **state)
+{
+	struct room *room = *state;
+	struct kept romeo, juliet;
+	uint32_t count;
+
+	two_people(room);
+	room_account(room, "nurse@localhost");
+	room_send(room, ROMEO, TO_JULIET("once"));
+	count = count_of(room, ROMEO);
+	room_send(room, ROMEO, "<message to='nurse@localhost' type='chat'><body>kept</body></message>");
+	room_wait(room, OLD_MS);
+	romeo = settled_kept(room, ROMEO);
+	juliet = settled_kept(room, JULIET);
+	romeo.settled = count - 1;
+	room_restart(room);
+	present(room, &romeo, "");
+	present(room, &juliet, "");
+	attach(room, &romeo);
+	attach(room, &juliet);
+	repeat(room, ROMEO, count, TO_JULIET("once"));
+	room_expect_nothing(room, JULIET);
+	assert_int_equal(room_settled(room, ROMEO), count);
+	repeat(room, ROMEO, count + 1, "<message to='nurse@localhost' type='chat'><body>kept</body></message>");
+	assert_int_equal(room_settled(room, ROMEO), count + 1);
+	repeat(room, ROMEO, count + 2, TO_JULIET("new"));
+	room_expect(room, JULIET, "new");
+	room_login(room, "nurse@localhost/n");
+	room_send(room, "nurse@localhost/n", "<presence/>");
+	room_expect_among(room, "nurse@localhost/n", "kept");
+}
+
+#define far_away(test) cmocka_unit_test_setup_teardown(test, room_open_far, room_close)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		far_away(what_a_session_is_goes_to_its_c2s_before_the_change_is_settled),
+		cmocka_unit_test_setup_teardown(a_c2s_of_this_process_is_told_nothing, room_open_apart, room_close),
+		far_away(a_c2s_that_is_not_ours_is_told_nothing),
+		far_away(a_session_at_rest_goes_on_and_nobody_hears_of_it),
+		far_away(what_was_said_just_before_is_said_again),
+		far_away(that_somebody_went_just_before_is_said_again),
+		far_away(what_cannot_be_restored_fails_and_leaves_nothing),
+		far_away(a_resource_that_somebody_has_meanwhile_is_not_taken_from_him),
+		far_away(who_is_presented_and_never_attached_leaves),
+		far_away(who_left_meanwhile_is_gone_for_all_who_saw_him),
+		far_away(what_the_client_has_is_settled_and_not_sent_again),
+		far_away(what_the_client_will_have_is_settled_when_it_does),
+		far_away(a_row_of_what_the_client_has_goes),
+		far_away(a_row_of_what_the_client_will_have_is_not_given_and_goes_then),
+		far_away(a_row_of_what_the_client_never_has_stays),
+		far_away(a_row_of_what_the_client_took_while_it_was_presented_goes),
+		far_away(what_came_meanwhile_is_sent_behind_what_was_held),
+		far_away(a_message_that_was_settled_has_no_effect),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
