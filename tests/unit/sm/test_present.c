@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
+#include "base/table.h"
 #include "jid/jid.h"
 #include "link/packet.h"
 #include "room.h"
@@ -275,6 +276,38 @@ static void that_somebody_went_just_before_is_said_again(void **state)
 	attach(room, &romeo);
 	room_expect(room, JULIET, "type='unavailable' from='romeo@localhost/a'");
 	room_expect_nothing(room, JULIET);
+}
+
+/* Whoever was served before him was told that he is away, and did not tell him anything; on whatever worker they are. */
+static void who_is_late_is_announced_and_asks_for_his_contacts(void **state)
+{
+	struct room *room = *state;
+	bool near = false, apart = false;
+
+	two_people(room);
+	befriend(room);
+	room_send(room, JULIET, "<presence><show>chat</show></presence>");
+	while (!near || !apart) {
+		struct kept romeo, juliet;
+
+		room_wait(room, OLD_MS);
+		romeo = settled_kept(room, ROMEO);
+		juliet = settled_kept(room, JULIET);
+		room_restart(room);
+		present(room, &juliet, "");
+		attach(room, &juliet);
+		room_send(room, JULIET, "<presence to='x@remote.example'/>");
+		present(room, &romeo, "");
+		room_expect_nothing(room, JULIET);
+		attach(room, &romeo);
+		room_expect(room, JULIET, "from='romeo@localhost/a'");
+		room_expect_nothing(room, JULIET);
+		room_expect_among(room, ROMEO, "<show>chat</show>");
+		if (slot_worker(room_session(room, ROMEO)->id) == slot_worker(room_session(room, JULIET)->id))
+			near = true;
+		else
+			apart = true;
+	}
 }
 
 static void assert_refused(struct room *room, const struct kept *kept, const char *recent, const char *target)
@@ -610,6 +643,7 @@ int main(void)
 		far_away(a_session_at_rest_goes_on_and_nobody_hears_of_it),
 		far_away(what_was_said_just_before_is_said_again),
 		far_away(that_somebody_went_just_before_is_said_again),
+		far_away(who_is_late_is_announced_and_asks_for_his_contacts),
 		far_away(what_cannot_be_restored_fails_and_leaves_nothing),
 		far_away(a_resource_that_somebody_has_meanwhile_is_not_taken_from_him),
 		far_away(who_is_presented_and_never_attached_leaves),
