@@ -356,6 +356,13 @@ void outbox_resend(struct session *session)
 	outbox_send_rest(session);
 }
 
+void delivery_let_go(struct delivery *delivery, bool taken)
+{
+	if (taken)
+		finish(delivery);
+	unref(delivery);
+}
+
 /* -- of an earlier process ------------------------------------------------------------------------------ */
 
 static bool is_of(const struct stanza *stanza, const struct origin *origin)
@@ -374,14 +381,13 @@ static struct delivery *find_delivery(const struct user *user, const struct orig
 	return NULL;
 }
 
-void outbox_hold(struct session *session, const struct stanza *stanza, uint64_t row)
+void outbox_hold(struct session *session, const struct stanza *stanza, uint64_t row, struct delivery *delivery)
 {
 	struct outbox *outbox = &session->outbox;
-	struct delivery *delivery;
 
 	if (row)
 		delivery = delivery_of_row(session->user, stanza, row);
-	else
+	else if (!delivery)
 		delivery = find_delivery(session->user, &stanza->origin);
 	insert(outbox, unsent(outbox), stanza, delivery);
 	outbox->sent++;
@@ -398,23 +404,24 @@ static struct entry *find_entry(const struct outbox *outbox, const struct origin
 	return NULL;
 }
 
-void outbox_again(struct session *session, const struct stanza *stanza, bool held)
+struct delivery *outbox_again(struct session *session, const struct stanza *stanza, bool held)
 {
 	struct entry *entry = held ? find_entry(&session->outbox, &stanza->origin) : NULL;
 	struct delivery *delivery;
 
 	if ((entry && entry->delivery) || outbox_fate(stanza) != OUTBOX_STORE) {
 		settle(session->user->sm, stanza); /* it is in storage, or of the moment */
-		return;
+		return NULL;
 	}
 	delivery = delivery_for(session->user, stanza);
-	if (entry) {
+	delivery->refs++;
+	if (entry)
 		entry->delivery = delivery;
-		delivery->refs++;
-	} else if (!held || !session->detached) {
-		finish(delivery);
-		leave(delivery);
-	}
+	else if (held && session->detached)
+		return delivery;
+	else
+		delivery_let_go(delivery, true);
+	return NULL;
 }
 
 static void expire_entry(struct sm *sm, struct entry *entry)

@@ -50,10 +50,17 @@ bool outbox_taken(struct session *session, uint32_t count);
 /* All of it once more, to the session's connection; or what it was not sent yet. */
 void outbox_resend(struct session *session);
 void outbox_send_rest(struct session *session);
-/* Behind what was sent: an earlier process sent it. row: it is also a message for who is away. */
-void outbox_hold(struct session *session, const struct stanza *stanza, uint64_t row);
-/* What was sent before comes again from its sender. held: when the client has it, it is settled; else the client had it. */
-void outbox_again(struct session *session, const struct stanza *stanza, bool held);
+/*
+ * Behind what was sent: an earlier process sent it. row: it is also a message for who is away; delivery: as such it came
+ * again before; or NULL.
+ */
+void outbox_hold(struct session *session, const struct stanza *stanza, uint64_t row, struct delivery *delivery);
+/*
+ * What was sent before comes again from its sender. held: when the client has it, it is settled; else the client had it.
+ * What c2s may still hold is returned, referred to until delivery_let_go(); else NULL.
+ */
+struct delivery *outbox_again(struct session *session, const struct stanza *stanza, bool held);
+void delivery_let_go(struct delivery *delivery, bool taken);
 /*
  * The session is over: messages go to the user's other sessions or wait for the next, questions are
  * answered with an error (XEP-0198 section 4). The table is outbox_fate().

@@ -17,6 +17,7 @@ struct recent {
 	bool held;    /* the client did not have it yet */
 	bool came;    /* and so it came to the outbox */
 	uint64_t row; /* it is among the messages for who is away; 0: no */
+	struct delivery *early; /* it came again before c2s said that the client does not have it; a reference */
 };
 
 struct presented {
@@ -255,15 +256,24 @@ void present_user(struct user *user, struct packet **packet)
 	sm_store_packet(sm, &txn, packet, looked_up);
 }
 
+static void let_go(struct recent *recent, bool taken)
+{
+	if (recent && recent->early)
+		delivery_let_go(recent->early, taken);
+	if (recent)
+		recent->early = NULL;
+}
+
 void present_held(struct session *session, struct stanza **stanza)
 {
 	const struct origin *origin = &(*stanza)->origin;
 	struct recent *recent = origin->key ? find(session, origin->key, origin->count) : NULL;
 
 	if (session->presented && session->detached) {
-		outbox_hold(session, *stanza, recent ? recent->row : 0);
+		outbox_hold(session, *stanza, recent ? recent->row : 0, recent ? recent->early : NULL);
 		if (recent)
 			recent->came = true;
+		let_go(recent, false);
 	}
 	stanza_free(stanza);
 }
@@ -279,6 +289,7 @@ static void forget_taken(struct session *session)
 		if (recent->row && !recent->came)
 			offline_forget(session->user, recent->row);
 		recent->row = 0;
+		let_go(recent, true);
 	}
 }
 
@@ -315,12 +326,19 @@ bool present_has(struct session *session, const struct stanza *stanza)
 
 	if (!recent)
 		return false;
-	outbox_again(session, stanza, recent->held);
+	if (recent->row)
+		settle(session->user->sm, stanza);
+	else
+		recent->early = outbox_again(session, stanza, recent->held);
 	return true;
 }
 
 void present_free(struct session *session)
 {
-	mem_free(session->presented);
+	struct presented *presented = session->presented;
+
+	for (unsigned at = 0; presented && at < presented->count; at++)
+		let_go(&presented->recent[at], false);
+	mem_free(presented);
 	session->presented = NULL;
 }

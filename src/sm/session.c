@@ -85,12 +85,12 @@ void session_end(struct session *session, enum session_tell how)
 	settle_forget(session);
 	modules_session_end(session);
 	list_remove(&session->full_link);
+	present_free(session);
 	if (sm->stopping)
 		outbox_drop(session);
 	else
 		outbox_expire(session);
 	resume_ended(session);
-	present_free(session);
 	str_free(&session->key);
 	str_free(&session->at);
 	jid_free(&session->jid);

@@ -504,6 +504,61 @@ static void what_the_client_will_have_is_settled_when_it_does(void **state)
 	buf_fini(&message.recent);
 }
 
+/* Its sender's c2s was faster than hers. */
+static void come_early(struct room *room, struct message *message)
+{
+	send_message(room, message, false, "*");
+	present_both(room, message);
+	attach(room, &message->romeo);
+	repeat(room, ROMEO, message->count, TO_JULIET("once"));
+	room_wait(room, 3000);
+	assert_int_equal(room_settled(room, ROMEO), message->count); /* it is stored */
+}
+
+static void what_comes_again_before_it_is_held_is_not_doubled(void **state)
+{
+	struct room *room = *state;
+	struct message message = {0};
+
+	come_early(room, &message);
+	hold(room, JULIET, message.romeo.key, message.count, TO_JULIET("once"));
+	attach_after(room, &message.juliet, 1);
+	room_wait(room, 3000);
+	room_expect_none_with(room, JULIET, "once");
+	room_take(room, JULIET, 1);
+	assert_nothing_waits(room);
+	buf_fini(&message.recent);
+}
+
+static void what_comes_again_and_was_taken_meanwhile_is_not_doubled(void **state)
+{
+	struct room *room = *state;
+	struct message message = {0};
+
+	come_early(room, &message);
+	attach(room, &message.juliet);
+	room_wait(room, 3000);
+	room_expect_none_with(room, JULIET, "once");
+	assert_nothing_waits(room);
+	buf_fini(&message.recent);
+}
+
+/* Her c2s died before it could say more: she may not have it. */
+static void what_comes_again_and_is_never_held_waits_for_her(void **state)
+{
+	struct room *room = *state;
+	struct message message = {0};
+
+	come_early(room, &message);
+	room_wait(room, 31000);
+	assert_null(room_session(room, JULIET));
+	room_keep(room, false);
+	room_login(room, "juliet@localhost/again");
+	room_send(room, "juliet@localhost/again", "<presence/>");
+	room_expect_among(room, "juliet@localhost/again", "once");
+	buf_fini(&message.recent);
+}
+
 static void a_row_of_what_the_client_has_goes(void **state)
 {
 	struct room *room = *state;
@@ -650,6 +705,9 @@ int main(void)
 		far_away(who_left_meanwhile_is_gone_for_all_who_saw_him),
 		far_away(what_the_client_has_is_settled_and_not_sent_again),
 		far_away(what_the_client_will_have_is_settled_when_it_does),
+		far_away(what_comes_again_before_it_is_held_is_not_doubled),
+		far_away(what_comes_again_and_was_taken_meanwhile_is_not_doubled),
+		far_away(what_comes_again_and_is_never_held_waits_for_her),
 		far_away(a_row_of_what_the_client_has_goes),
 		far_away(a_row_of_what_the_client_will_have_is_not_given_and_goes_then),
 		far_away(a_row_of_what_the_client_never_has_stays),
