@@ -326,14 +326,13 @@ static void committed(void *arg, uint64_t token, const struct store_txn *txn, in
 	commit = container_of(wait, struct hold, wait)->commit;
 	run = run_of(container_of(wait, struct hold, wait));
 	key = key_of(run.event.stanza);
+	if (result && commit.stale)
+		user_stale(run.event.user);
 	/* STORE_EXISTS: an earlier life of ours did all this, and could not say so any more. */
-	if (result == 0 || (result == STORE_EXISTS && run.event.stanza->origin.key)) {
+	if (result == 0 || (result == STORE_EXISTS && run.event.stanza->origin.key))
 		rc = commit.committed(commit.state, &run.event, commit.note);
-	} else {
-		if (commit.stale)
-			user_stale(run.event.user);
+	else
 		rc = sm_reply_error(&run.event, STANZA_RESOURCE_CONSTRAINT);
-	}
 	release(&run, rc, &key);
 	sm_work(sm);
 }
@@ -342,9 +341,18 @@ int sm_commit(const struct sm_event *event, const struct sm_commit *commit)
 {
 	const struct origin *origin = &event->stanza->origin;
 	struct store_txn *txn = commit->txn;
+	bool done = event->session && present_is_done(event->session, origin->count);
 	uint64_t token;
 	struct hold *hold;
 
+	if (done) { /* an earlier process committed it: only the answer is wanted, and others may have changed it since */
+		store_txn_free(&txn);
+		if (commit->stale)
+			user_stale(event->user);
+		if (event->stanza->kind == STANZA_IQ)
+			return sm_reply_result(event);
+		txn = store_txn_new();
+	}
 	if (sm_hold(event, &token) == SM_FULL) {
 		store_txn_free(&txn);
 		if (commit->stale)
@@ -354,10 +362,7 @@ int sm_commit(const struct sm_event *event, const struct sm_commit *commit)
 	hold = container_of(wait_get(event->sm, token, WAIT_HOLD), struct hold, wait);
 	hold->commit = *commit;
 	hold->commit.txn = NULL;
-	if (event->session && present_is_done(event->session, origin->count)) {
-		store_txn_free(&txn); /* an earlier process committed it: only the answer is wanted */
-		txn = store_txn_new();
-	} else if (origin->key)
+	if (origin->key && !done)
 		store_origin(txn, origin->key, origin->count, origin->mark);
 	sm_run(event->sm, &txn, committed, &hold->wait);
 	return SM_HELD;

@@ -687,6 +687,35 @@ static void a_message_that_was_settled_has_no_effect(void **state)
 	room_expect_among(room, "nurse@localhost/n", "kept");
 }
 
+/* Others may have changed it since. */
+static void a_question_that_was_settled_is_answered_without_its_effect(void **state)
+{
+	struct room *room = *state;
+	struct kept romeo;
+	uint32_t count;
+
+	two_people(room);
+	room_login(room, "romeo@localhost/other");
+	room_send(room, ROMEO, ROSTER_SET("1", "one"));
+	count = count_of(room, ROMEO);
+	room_send(room, ROMEO, ROSTER_SET("2", "two"));
+	room_send(room, "romeo@localhost/other", ROSTER_SET("3", "three"));
+	room_wait(room, OLD_MS);
+	romeo = settled_kept(room, ROMEO);
+	romeo.settled = count - 1;
+	room_restart(room);
+	present(room, &romeo, "");
+	attach(room, &romeo);
+	repeat(room, ROMEO, count, ROSTER_SET("1", "one"));
+	room_expect(room, ROMEO, "type='result' id='1'");
+	assert_int_equal(room_settled(room, ROMEO), count);
+	repeat(room, ROMEO, count + 1, ROSTER_SET("2", "two"));
+	room_expect(room, ROMEO, "type='result' id='2'");
+	repeat(room, ROMEO, count + 2, ROSTER_GET);
+	room_expect(room, ROMEO, "name='three'");
+	assert_int_equal(room_settled(room, ROMEO), count + 2);
+}
+
 #define far_away(test) cmocka_unit_test_setup_teardown(test, room_open_far, room_close)
 
 int main(void)
@@ -714,6 +743,7 @@ int main(void)
 		far_away(a_row_of_what_the_client_took_while_it_was_presented_goes),
 		far_away(what_came_meanwhile_is_sent_behind_what_was_held),
 		far_away(a_message_that_was_settled_has_no_effect),
+		far_away(a_question_that_was_settled_is_answered_without_its_effect),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
