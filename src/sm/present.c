@@ -167,6 +167,15 @@ static void match_origins(struct session *session, const struct store_row *rows,
 	}
 }
 
+/* Its client may still ask how far it was. */
+static void leave(struct session *session, const struct packet *packet, const struct store_txn *txn)
+{
+	session->key = str_ref(packet->session.resume.key);
+	if (txn)
+		session->settled = resume_settled(txn, session->settled);
+	session_end(session, SESSION_TELL_NOBODY);
+}
+
 static void looked_up(struct sm *sm, struct packet *packet, const struct store_txn *txn, int result)
 {
 	struct session *session = slots_get(&sm->sessions, session_id_slot(&packet->sm));
@@ -174,6 +183,11 @@ static void looked_up(struct sm *sm, struct packet *packet, const struct store_t
 	size_t count;
 	const struct store_row *rows;
 
+	if (packet->session.resume.over) {
+		if (session)
+			leave(session, packet, result ? NULL : txn);
+		return;
+	}
 	if (!session || !session->presented || result) {
 		if (session)
 			session_end(session, SESSION_TELL_NOBODY);
@@ -194,7 +208,7 @@ static void looked_up(struct sm *sm, struct packet *packet, const struct store_t
 static void take_counts(struct session *session, const struct packet_resume *resume)
 {
 	session->enabled = resume->known;
-	session->key = str_ref(resume->key);
+	session->key = resume->over ? NULL : str_ref(resume->key); /* it is not to be resumed */
 	session->seconds = resume->seconds;
 	session->in = resume->in;
 	session->settled = session->seen = resume->settled;
@@ -240,10 +254,6 @@ void present_user(struct user *user, struct packet **packet)
 	}
 	session->ours = session->counting = true;
 	take_counts(session, &(*packet)->session.resume);
-	if ((*packet)->session.resume.over) {
-		session_end(session, SESSION_TELL_NOBODY);
-		return;
-	}
 	session->presented = read_recent(recent);
 	session->presented->late = sm->served;
 	resume_wait(session, session->key ? (int64_t)session->seconds * 1000 : ATTACH_MS);

@@ -301,16 +301,13 @@ static void resume_session(struct session *session, const struct packet *packet)
 	accept_resume(session, packet);
 }
 
-/* How far the stanzas of a session are settled that died with its process: storage knows. */
-static void crashed(struct sm *sm, struct packet *packet, const struct store_txn *txn, int result)
+uint32_t resume_settled(const struct store_txn *txn, uint32_t settled)
 {
-	struct user *user = user_get(sm, packet->session.target);
-	struct resumption *item = user ? find(user, str_slice(packet->session.resume.key)) : NULL;
-	uint32_t settled = item ? item->in + item->handled : 0, count, mark;
+	uint32_t count, mark;
 	size_t rows;
 	const struct store_row *row = store_rows(txn, 0, &rows);
 
-	for (size_t at = 0; result == 0 && at < rows; at++) {
+	for (size_t at = 0; at < rows; at++) {
 		if (!store_origin_row(&row[at], &count, &mark))
 			continue;
 		if ((int32_t)(mark - settled) > 0)
@@ -318,8 +315,16 @@ static void crashed(struct sm *sm, struct packet *packet, const struct store_txn
 		if (count == settled + 1)
 			settled = count;
 	}
+	return settled;
+}
+
+static void crashed(struct sm *sm, struct packet *packet, const struct store_txn *txn, int result)
+{
+	struct user *user = user_get(sm, packet->session.target);
+	struct resumption *item = user ? find(user, str_slice(packet->session.resume.key)) : NULL;
+
 	if (result == 0 && item)
-		item->handled = handled_of(settled, item->in);
+		item->handled = handled_of(resume_settled(txn, item->in + item->handled), item->in);
 	refuse(sm, packet, result ? NULL : item);
 }
 

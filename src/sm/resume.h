@@ -20,6 +20,7 @@ struct session;
 struct sm;
 struct sm_load;
 struct store_row;
+struct store_txn;
 struct user;
 
 /* What a user keeps of sessions that could be resumed: those that live, and those that did. */
@@ -41,6 +42,8 @@ void resume_detach(struct session *session); /* one that cannot be resumed ends 
 void resume_wait(struct session *session, int64_t ms); /* detached, for so long */
 void resume_attach(struct session *session);
 void resume_user(struct user *user, struct packet **packet); /* of a user who is loaded, taken; answers */
+/* How far the stanzas of a session are settled that died with its process: store_origins(), first in txn, knows. */
+uint32_t resume_settled(const struct store_txn *txn, uint32_t settled);
 /* The session ends for good: its client may still ask for it. */
 void resume_ended(struct session *session);
 

@@ -716,6 +716,44 @@ static void a_question_that_was_settled_is_answered_without_its_effect(void **st
 	assert_int_equal(room_settled(room, ROMEO), count + 2);
 }
 
+/* Its client hears what it need not send again (XEP-0198 section 5): no less than storage knows. */
+static void who_left_and_asks_for_his_session_hears_how_far_it_was(void **state)
+{
+	struct room *room = *state;
+	struct kept romeo;
+	struct packet *packet;
+	AUTO(str_free) struct str *key = NULL;
+	uint32_t in;
+
+	two_people(room);
+	room_account(room, "nurse@localhost");
+	in = count_of(room, ROMEO);
+	packet = room_make_action(room, ROMEO, SESSION_ENABLE);
+	packet->session.resume.seconds = 60;
+	packet->session.resume.in = in;
+	room_packet(room, &packet);
+	key = str_new(str_slice(room_session(room, ROMEO)->key)); /* it outlives the process */
+	assert_non_null(key);
+	room_send(room, ROMEO, TO_JULIET("first"));
+	room_send(room, ROMEO, "<message to='nurse@localhost' type='chat'><body>kept</body></message>");
+	room_send(room, ROMEO, "<message to='nurse@localhost' type='chat'><body>kept</body></message>");
+	romeo = kept_of(room, ROMEO);
+	romeo.settled = in;
+	room_restart(room);
+	packet = present_new(room, &romeo, "");
+	packet->session.resume.known = packet->session.resume.over = true;
+	packet->session.resume.in = in;
+	packet->session.resume.seconds = 60;
+	packet->session.resume.key = str_ref(key);
+	room_packet(room, &packet);
+	assert_null(room_session(room, ROMEO));
+	packet = room_make_action(room, "new", SESSION_RESUME);
+	packet->session.target = jid_parse(SLICE("romeo@localhost"));
+	packet->session.resume.key = str_ref(key);
+	room_packet(room, &packet);
+	room_expect(room, "new", "failed sm= target=romeo@localhost handled=3");
+}
+
 #define far_away(test) cmocka_unit_test_setup_teardown(test, room_open_far, room_close)
 
 int main(void)
@@ -732,6 +770,7 @@ int main(void)
 		far_away(a_resource_that_somebody_has_meanwhile_is_not_taken_from_him),
 		far_away(who_is_presented_and_never_attached_leaves),
 		far_away(who_left_meanwhile_is_gone_for_all_who_saw_him),
+		far_away(who_left_and_asks_for_his_session_hears_how_far_it_was),
 		far_away(what_the_client_has_is_settled_and_not_sent_again),
 		far_away(what_the_client_will_have_is_settled_when_it_does),
 		far_away(what_comes_again_before_it_is_held_is_not_doubled),
