@@ -404,9 +404,9 @@ static struct entry *find_entry(const struct outbox *outbox, const struct origin
 	return NULL;
 }
 
-struct delivery *outbox_again(struct session *session, const struct stanza *stanza, bool held)
+struct delivery *outbox_again(struct session *session, const struct stanza *stanza, bool awaited)
 {
-	struct entry *entry = held ? find_entry(&session->outbox, &stanza->origin) : NULL;
+	struct entry *entry = find_entry(&session->outbox, &stanza->origin);
 	struct delivery *delivery;
 
 	if ((entry && entry->delivery) || outbox_fate(stanza) != OUTBOX_STORE) {
@@ -417,7 +417,7 @@ struct delivery *outbox_again(struct session *session, const struct stanza *stan
 	delivery->refs++;
 	if (entry)
 		entry->delivery = delivery;
-	else if (held && session->detached)
+	else if (awaited)
 		return delivery;
 	else
 		delivery_let_go(delivery, true);

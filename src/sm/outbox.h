@@ -56,10 +56,10 @@ void outbox_send_rest(struct session *session);
  */
 void outbox_hold(struct session *session, const struct stanza *stanza, uint64_t row, struct delivery *delivery);
 /*
- * What was sent before comes again from its sender. held: when the client has it, it is settled; else the client had it.
- * What c2s may still hold is returned, referred to until delivery_let_go(); else NULL.
+ * What was sent before comes again from its sender: when the client has it, it is settled. awaited: c2s may yet say that
+ * it does not; it is returned then, referred to until delivery_let_go(). Else NULL.
  */
-struct delivery *outbox_again(struct session *session, const struct stanza *stanza, bool held);
+struct delivery *outbox_again(struct session *session, const struct stanza *stanza, bool awaited);
 void delivery_let_go(struct delivery *delivery, bool taken);
 /*
  * The session is over: messages go to the user's other sessions or wait for the next, questions are

@@ -23,6 +23,8 @@ struct recent {
 struct presented {
 	uint32_t done; /* all up to here were settled by who died */
 	bool knows_done;
+	bool attached;
+	uint32_t settled; /* what c2s knew of, and storage: its client hears of it if it ends now */
 	bool late; /* others were served before it came */
 	int64_t until_ms; /* what the others send again has come by then */
 	unsigned count;
@@ -124,7 +126,7 @@ static struct presented *presented_of(struct session *session)
 {
 	struct presented *presented = session->presented;
 
-	if (presented && !session->detached && mio_now_ms(session->user->sm->mio) > presented->until_ms)
+	if (presented && presented->attached && mio_now_ms(session->user->sm->mio) > presented->until_ms)
 		present_free(session);
 	return session->presented;
 }
@@ -168,11 +170,11 @@ static void match_origins(struct session *session, const struct store_row *rows,
 }
 
 /* Its client may still ask how far it was. */
-static void leave(struct session *session, const struct packet *packet, const struct store_txn *txn)
+static void leave(struct session *session, const struct packet *packet)
 {
+	str_free(&session->key);
 	session->key = str_ref(packet->session.resume.key);
-	if (txn)
-		session->settled = resume_settled(txn, session->settled);
+	session->settled = session->presented->settled;
 	session_end(session, SESSION_TELL_NOBODY);
 }
 
@@ -183,9 +185,11 @@ static void looked_up(struct sm *sm, struct packet *packet, const struct store_t
 	size_t count;
 	const struct store_row *rows;
 
+	if (session && session->presented && !result)
+		session->presented->settled = resume_settled(txn, session->settled);
 	if (packet->session.resume.over) {
 		if (session)
-			leave(session, packet, result ? NULL : txn);
+			leave(session, packet);
 		return;
 	}
 	if (!session || !session->presented || result) {
@@ -231,7 +235,7 @@ static bool end_presented(struct user *user, const struct packet *packet)
 	if (!packet->session.resume.over || !session || !session->presented || !session->detached ||
 	    !slice_equal(session_id_slice(&session->c2s), session_id_slice(&packet->c2s)))
 		return false;
-	session_end(session, SESSION_TELL_NOBODY);
+	leave(session, packet);
 	return true;
 }
 
@@ -256,6 +260,7 @@ void present_user(struct user *user, struct packet **packet)
 	take_counts(session, &(*packet)->session.resume);
 	session->presented = read_recent(recent);
 	session->presented->late = sm->served;
+	session->presented->settled = session->settled;
 	resume_wait(session, session->key ? (int64_t)session->seconds * 1000 : ATTACH_MS);
 	session->at = link_name(sm->link, str_slice((*packet)->from));
 	session->c2s = (*packet)->c2s;
@@ -310,6 +315,7 @@ void present_attach(struct session *session, const struct packet *packet)
 	if (!session->presented || !session->detached)
 		return;
 	resume_attach(session);
+	session->presented->attached = true;
 	forget_taken(session);
 	session->outbox.before = packet->session.resume.in;
 	session->outbox.handled = packet->session.resume.handled;
@@ -339,7 +345,7 @@ bool present_has(struct session *session, const struct stanza *stanza)
 	if (recent->row)
 		settle(session->user->sm, stanza);
 	else
-		recent->early = outbox_again(session, stanza, recent->held);
+		recent->early = outbox_again(session, stanza, recent->held && !session->presented->attached);
 	return true;
 }
 

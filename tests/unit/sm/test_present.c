@@ -483,6 +483,63 @@ static void what_the_client_has_is_settled_and_not_sent_again(void **state)
 	buf_fini(&message.recent);
 }
 
+/* Not even when its connection is lost again. */
+static void what_the_client_took_is_settled_while_it_is_away(void **state)
+{
+	struct room *room = *state;
+	struct message message = {0};
+	struct packet *packet;
+
+	send_message(room, &message, false, "*");
+	present(room, &message.romeo, "");
+	packet = present_new(room, &message.juliet, buf_text(&message.recent));
+	packet->session.resume.known = true;
+	packet->session.resume.seconds = 60;
+	packet->session.resume.key = str_new(SLICE("k"));
+	room_packet(room, &packet);
+	room_expect(room, JULIET, "presented");
+	hold(room, JULIET, message.romeo.key, message.count, TO_JULIET("once"));
+	attach_after(room, &message.juliet, 1);
+	room_take(room, JULIET, 1);
+	packet = room_make_action(room, JULIET, SESSION_DETACH);
+	room_packet(room, &packet);
+	assert_true(room_session(room, JULIET)->detached);
+	attach(room, &message.romeo);
+	room_disk_full(room, true);
+	repeat(room, ROMEO, message.count, TO_JULIET("once"));
+	assert_int_equal(room_settled(room, ROMEO), message.count);
+	assert_int_equal(room_session(room, JULIET)->outbox.count, 0);
+	room_disk_full(room, false);
+	buf_fini(&message.recent);
+}
+
+static void what_the_client_was_asked_it_is_not_asked_again(void **state)
+{
+	static const char question[] = "<iq to='juliet@localhost/b' type='set' id='q'><x xmlns='u:x'/></iq>";
+	struct room *room = *state;
+	AUTO(buf_fini) struct buf recent = {0};
+	struct kept romeo, juliet;
+	uint32_t count;
+
+	two_people(room);
+	room_send(room, ROMEO, question);
+	room_expect_among(room, JULIET, "id='q'");
+	count = count_of(room, ROMEO);
+	room_wait(room, OLD_MS);
+	romeo = settled_kept(room, ROMEO);
+	juliet = settled_kept(room, JULIET);
+	romeo.settled = count - 1;
+	room_restart(room);
+	present(room, &romeo, "");
+	present(room, &juliet, mention(&recent, romeo.key, count, ""));
+	attach(room, &romeo);
+	attach(room, &juliet);
+	repeat(room, ROMEO, count, question);
+	room_expect_nothing(room, JULIET);
+	room_expect_nothing(room, ROMEO);
+	assert_int_equal(room_settled(room, ROMEO), count);
+}
+
 static void what_the_client_will_have_is_settled_when_it_does(void **state)
 {
 	struct room *room = *state;
@@ -717,9 +774,8 @@ static void a_question_that_was_settled_is_answered_without_its_effect(void **st
 }
 
 /* Its client hears what it need not send again (XEP-0198 section 5): no less than storage knows. */
-static void who_left_and_asks_for_his_session_hears_how_far_it_was(void **state)
+static void ask_how_far(struct room *room, bool presented_first)
 {
-	struct room *room = *state;
 	struct kept romeo;
 	struct packet *packet;
 	AUTO(str_free) struct str *key = NULL;
@@ -740,18 +796,34 @@ static void who_left_and_asks_for_his_session_hears_how_far_it_was(void **state)
 	romeo = kept_of(room, ROMEO);
 	romeo.settled = in;
 	room_restart(room);
-	packet = present_new(room, &romeo, "");
-	packet->session.resume.known = packet->session.resume.over = true;
-	packet->session.resume.in = in;
-	packet->session.resume.seconds = 60;
-	packet->session.resume.key = str_ref(key);
-	room_packet(room, &packet);
+	for (bool over = !presented_first; ; over = true) {
+		packet = present_new(room, &romeo, "");
+		packet->session.resume.known = true;
+		packet->session.resume.over = over;
+		packet->session.resume.in = in;
+		packet->session.resume.seconds = 60;
+		packet->session.resume.key = str_ref(key);
+		room_packet(room, &packet);
+		if (over)
+			break;
+		room_expect(room, ROMEO, "presented");
+	}
 	assert_null(room_session(room, ROMEO));
 	packet = room_make_action(room, "new", SESSION_RESUME);
 	packet->session.target = jid_parse(SLICE("romeo@localhost"));
 	packet->session.resume.key = str_ref(key);
 	room_packet(room, &packet);
 	room_expect(room, "new", "failed sm= target=romeo@localhost handled=3");
+}
+
+static void who_left_and_asks_for_his_session_hears_how_far_it_was(void **state)
+{
+	ask_how_far(*state, false);
+}
+
+static void also_when_he_left_behind_its_presentation(void **state)
+{
+	ask_how_far(*state, true);
 }
 
 #define far_away(test) cmocka_unit_test_setup_teardown(test, room_open_far, room_close)
@@ -771,7 +843,10 @@ int main(void)
 		far_away(who_is_presented_and_never_attached_leaves),
 		far_away(who_left_meanwhile_is_gone_for_all_who_saw_him),
 		far_away(who_left_and_asks_for_his_session_hears_how_far_it_was),
+		far_away(also_when_he_left_behind_its_presentation),
 		far_away(what_the_client_has_is_settled_and_not_sent_again),
+		far_away(what_the_client_took_is_settled_while_it_is_away),
+		far_away(what_the_client_was_asked_it_is_not_asked_again),
 		far_away(what_the_client_will_have_is_settled_when_it_does),
 		far_away(what_comes_again_before_it_is_held_is_not_doubled),
 		far_away(what_comes_again_and_was_taken_meanwhile_is_not_doubled),
