@@ -175,6 +175,7 @@ static void leave(struct session *session, const struct packet *packet)
 	str_free(&session->key);
 	session->key = str_ref(packet->session.resume.key);
 	session->settled = session->presented->settled;
+	resume_remember(session);
 	session_end(session, SESSION_TELL_NOBODY);
 }
 
@@ -202,6 +203,7 @@ static void looked_up(struct sm *sm, struct packet *packet, const struct store_t
 	match_origins(session, rows, count);
 	rows = store_rows(txn, 1, &count);
 	match_rows(session, rows, count);
+	resume_remember(session); /* its sm died before it could */
 	made = packet_answer(packet, PACKET_SESSION);
 	made->session.action = SESSION_PRESENTED;
 	str_free(&made->from);

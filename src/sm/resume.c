@@ -158,19 +158,26 @@ static void answer_enabled(struct session *session, const struct packet *packet)
 	link_send(session->user->sm->link, &made);
 }
 
-static void make_key(struct session *session, uint32_t in)
+void resume_remember(struct session *session)
 {
 	struct user *user = session->user;
-	AUTO(buf_fini) struct buf text = {0};
-	unsigned char bytes[KEY_BYTES];
-	struct resumption item;
+	struct resumption item = {.key = session->key, .origin = session->origin, .in = session->in};
 
-	mio_random(user->sm->mio, bytes, sizeof(bytes));
-	buf_append_hex(&text, bytes, sizeof(bytes));
-	session->key = str_new(buf_slice(&text));
-	item = (struct resumption){.key = session->key, .origin = session->origin, .in = in};
+	if (!session->key || find(user, str_slice(session->key)))
+		return;
 	add(user, &item);
 	keep(user);
+}
+
+static void make_key(struct session *session)
+{
+	AUTO(buf_fini) struct buf text = {0};
+	unsigned char bytes[KEY_BYTES];
+
+	mio_random(session->user->sm->mio, bytes, sizeof(bytes));
+	buf_append_hex(&text, bytes, sizeof(bytes));
+	session->key = str_new(buf_slice(&text));
+	resume_remember(session);
 }
 
 void resume_enable(struct session *session, const struct packet *packet)
@@ -181,7 +188,7 @@ void resume_enable(struct session *session, const struct packet *packet)
 	session->outbox.handled = 0;
 	session->seconds = granted(session, packet->session.resume.seconds);
 	if (session->seconds)
-		make_key(session, session->in);
+		make_key(session);
 	answer_enabled(session, packet);
 }
 

@@ -38,6 +38,7 @@ struct resumptions {
 };
 
 void resume_enable(struct session *session, const struct packet *packet); /* answers */
+void resume_remember(struct session *session); /* for its client, when it is no more; if that is not done yet */
 void resume_detach(struct session *session); /* one that cannot be resumed ends */
 void resume_wait(struct session *session, int64_t ms); /* detached, for so long */
 void resume_attach(struct session *session);

@@ -773,8 +773,17 @@ static void a_question_that_was_settled_is_answered_without_its_effect(void **st
 	assert_int_equal(room_settled(room, ROMEO), count + 2);
 }
 
+static void present_resumable(struct room *room, const struct kept *kept, struct str *key, uint32_t in, bool over)
+{
+	struct packet *packet = present_new(room, kept, "");
+
+	packet->session.resume = (struct packet_resume){
+		.key = str_ref(key), .seconds = 60, .in = in, .settled = kept->settled, .known = true, .over = over};
+	room_packet(room, &packet);
+}
+
 /* Its client hears what it need not send again (XEP-0198 section 5): no less than storage knows. */
-static void ask_how_far(struct room *room, bool presented_first)
+static void ask_how_far(struct room *room, bool presented_first, bool forgotten)
 {
 	struct kept romeo;
 	struct packet *packet;
@@ -787,7 +796,9 @@ static void ask_how_far(struct room *room, bool presented_first)
 	packet = room_make_action(room, ROMEO, SESSION_ENABLE);
 	packet->session.resume.seconds = 60;
 	packet->session.resume.in = in;
+	room_disk_full(room, forgotten);
 	room_packet(room, &packet);
+	room_disk_full(room, false);
 	key = str_new(str_slice(room_session(room, ROMEO)->key)); /* it outlives the process */
 	assert_non_null(key);
 	room_send(room, ROMEO, TO_JULIET("first"));
@@ -796,18 +807,11 @@ static void ask_how_far(struct room *room, bool presented_first)
 	romeo = kept_of(room, ROMEO);
 	romeo.settled = in;
 	room_restart(room);
-	for (bool over = !presented_first; ; over = true) {
-		packet = present_new(room, &romeo, "");
-		packet->session.resume.known = true;
-		packet->session.resume.over = over;
-		packet->session.resume.in = in;
-		packet->session.resume.seconds = 60;
-		packet->session.resume.key = str_ref(key);
-		room_packet(room, &packet);
-		if (over)
-			break;
+	if (presented_first) {
+		present_resumable(room, &romeo, key, in, false);
 		room_expect(room, ROMEO, "presented");
 	}
+	present_resumable(room, &romeo, key, in, true);
 	assert_null(room_session(room, ROMEO));
 	packet = room_make_action(room, "new", SESSION_RESUME);
 	packet->session.target = jid_parse(SLICE("romeo@localhost"));
@@ -818,12 +822,17 @@ static void ask_how_far(struct room *room, bool presented_first)
 
 static void who_left_and_asks_for_his_session_hears_how_far_it_was(void **state)
 {
-	ask_how_far(*state, false);
+	ask_how_far(*state, false, false);
 }
 
 static void also_when_he_left_behind_its_presentation(void **state)
 {
-	ask_how_far(*state, true);
+	ask_how_far(*state, true, false);
+}
+
+static void also_when_its_manager_died_before_that_was_stored(void **state)
+{
+	ask_how_far(*state, false, true);
 }
 
 #define far_away(test) cmocka_unit_test_setup_teardown(test, room_open_far, room_close)
@@ -844,6 +853,7 @@ int main(void)
 		far_away(who_left_meanwhile_is_gone_for_all_who_saw_him),
 		far_away(who_left_and_asks_for_his_session_hears_how_far_it_was),
 		far_away(also_when_he_left_behind_its_presentation),
+		far_away(also_when_its_manager_died_before_that_was_stored),
 		far_away(what_the_client_has_is_settled_and_not_sent_again),
 		far_away(what_the_client_took_is_settled_while_it_is_away),
 		far_away(what_the_client_was_asked_it_is_not_asked_again),
