@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """The session manager, a process of its own, dies or is replaced: clients notice nothing but a pause."""
+import random
 import time
 
 from harness import CLIENT, Deployment, Raw, body, scenarios
@@ -179,6 +180,32 @@ def what_a_client_did_not_acknowledge_is_not_doubled(deployment):
     assert not [text for text in again.bodies() if text], again.bodies()
 
 
+def it_may_die_again_at_any_moment(deployment):
+    """Also when its next has some of the sessions, or some of what they kept."""
+    moments = random.Random(7)
+    romeo, juliet = people(deployment, 'romeo', 'juliet')
+    crowd = [Counting(deployment.port, 'nurse', resource=str(number)).begin() for number in range(5)]
+    manager = deployment.processes['sm']
+    for round in range(12):
+        for number in range(5):
+            romeo.message(juliet.jid, f'{round}.{number}')
+            juliet.message('romeo@localhost', f'{round}.{number}')
+        time.sleep(moments.uniform(0, 0.1))
+        manager.kill()
+        manager.start().wait_for('jackdaw: ready in')
+        time.sleep(moments.uniform(0, 0.3))
+        manager.kill()
+        manager.start()
+        if round % 3 == 2:
+            for person in (romeo, juliet):
+                person.wait_message(f'{round}.4')
+    for person in (romeo, juliet):
+        person.wait_acknowledged()
+        assert person.bodies() == [f'{round}.{number}' for round in range(12) for number in range(5)], person.bodies()
+    for person in crowd:
+        ping(person, 'here')
+
+
 def logins_wait_for_it(deployment):
     deployment.processes['sm'].kill()
     time.sleep(0.3)
@@ -193,4 +220,5 @@ if __name__ == '__main__':
     scenarios(*with_parts(sessions_outlive_their_manager, what_is_sent_while_it_is_away_arrives,
                           sessions_at_rest_hear_nothing_of_it, presence_roster_and_directed_presence_stay,
                           a_client_that_leaves_meanwhile_is_gone, a_lost_connection_is_resumed_after_it,
-                          what_a_client_did_not_acknowledge_is_not_doubled, logins_wait_for_it))
+                          what_a_client_did_not_acknowledge_is_not_doubled, it_may_die_again_at_any_moment,
+                          logins_wait_for_it))
