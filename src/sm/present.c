@@ -10,10 +10,11 @@
 
 enum { ATTACH_MS = 30000, RECENT_MAX = 4096, RECENT_MS = 60000 };
 
-/* A message that the client was sent in the last minute. */
+/* A message that the client was sent in the last minute, or that waits in storage for it. */
 struct recent {
 	uint64_t key;
 	uint32_t count;
+	bool stored;  /* and was never sent: it will be given from there */
 	bool held;    /* the client did not have it yet */
 	bool came;    /* and so it came to the outbox */
 	uint64_t row; /* it is among the messages for who is away; 0: no */
@@ -28,7 +29,7 @@ struct presented {
 	bool late; /* others were served before it came */
 	int64_t until_ms; /* what the others send again has come by then */
 	unsigned count;
-	struct recent recent[];
+	struct recent *recent;
 };
 
 /* -- snapshots ------------------------------------------------------------------------------------- */
@@ -101,7 +102,8 @@ static struct presented *read_recent(struct slice line)
 	for (size_t at = 0; at < line.len; at++)
 		most += line.data[at] == ' ';
 	most = most < RECENT_MAX ? most : RECENT_MAX;
-	presented = mem_zalloc(MEM_SESSION, sizeof(*presented) + most * sizeof(struct recent));
+	presented = mem_zalloc(MEM_SESSION, sizeof(*presented));
+	presented->recent = mem_zalloc(MEM_SESSION, most * sizeof(struct recent));
 	while (line.len && presented->count < most) {
 		const char *blank = memchr(line.data, ' ', line.len);
 		struct slice word = {line.data, blank ? (size_t)(blank - line.data) : line.len};
@@ -145,6 +147,10 @@ static struct recent *find(struct session *session, uint64_t key, uint32_t count
 /* What the client has need not wait for who is away; what it will have leaves storage then. */
 static void match_rows(struct session *session, const struct store_row *rows, size_t count)
 {
+	struct presented *presented = session->presented;
+	size_t most = presented->count + count;
+
+	presented->recent = mem_realloc(MEM_SESSION, presented->recent, (most + 1) * sizeof(*presented->recent));
 	for (size_t at = 0; at < count; at++) {
 		struct recent *recent = rows[at].session ? find(session, rows[at].session, rows[at].count) : NULL;
 
@@ -152,6 +158,9 @@ static void match_rows(struct session *session, const struct store_row *rows, si
 			recent->row = rows[at].seq;
 		else if (recent)
 			offline_forget(session->user, rows[at].seq);
+		else if (rows[at].session)
+			presented->recent[presented->count++] =
+				(struct recent){.key = rows[at].session, .count = rows[at].count, .stored = true};
 	}
 }
 
@@ -342,9 +351,9 @@ bool present_has(struct session *session, const struct stanza *stanza)
 					? find(session, stanza->origin.key, stanza->origin.count)
 					: NULL;
 
-	if (!recent)
-		return false;
-	if (recent->row)
+	if (!recent || (recent->stored && !stanza->origin.session))
+		return false; /* the latter: now it is given */
+	if (recent->row || recent->stored)
 		settle(session->user->sm, stanza);
 	else
 		recent->early = outbox_again(session, stanza, recent->held && !session->presented->attached);
@@ -357,6 +366,8 @@ void present_free(struct session *session)
 
 	for (unsigned at = 0; presented && at < presented->count; at++)
 		let_go(&presented->recent[at], false);
+	if (presented)
+		mem_free(presented->recent);
 	mem_free(presented);
 	session->presented = NULL;
 }

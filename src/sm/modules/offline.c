@@ -172,6 +172,7 @@ static bool give(const struct offline *offline, struct user *user, const struct 
 		return true;
 	}
 	stanza->delay_ms = row->stamp_ms;
+	stanza->origin = (struct origin){.count = row->count, .key = row->session};
 	delivery = delivery_of_row(user, stanza, row->seq);
 	given = delivery_message(user, stanza);
 	delivery_given(delivery);

@@ -31,6 +31,7 @@ struct client {
 	struct session_id sm;
 	uint32_t sent, settled, settled_before; /* its snapshot came */
 	struct buf snapshot;
+	struct origin origin; /* of the last stanza */
 };
 
 struct room {
@@ -162,6 +163,8 @@ static void to_c2s(void *part, struct packet **taken)
 		    (packet->session.action == SESSION_STARTED || packet->session.action == SESSION_PRESENTED ||
 		     packet->session.action == SESSION_RESUMED))
 			client->sm = packet->sm;
+		if (packet->kind == PACKET_STANZA)
+			client->origin = packet->stanza->origin;
 		print_packet(packet, &text);
 		write_down(recorder->room, buf_text(&name), buf_slice(&text));
 		if (packet->kind == PACKET_STANZA && !recorder->room->keeps) {
@@ -579,6 +582,11 @@ uint32_t room_settled(struct room *room, const char *client)
 const char *room_snapshot(struct room *room, const char *client)
 {
 	return buf_text(&client_of(room, client)->snapshot);
+}
+
+const struct origin *room_origin(struct room *room, const char *client)
+{
+	return &client_of(room, client)->origin;
 }
 
 uint32_t room_settled_before_snapshot(struct room *room, const char *client)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct origin;
 struct packet;
 struct process;
 struct room;
@@ -64,6 +65,8 @@ uint32_t room_settled(struct room *room,
 		      const char *client); /* the last settlement that c2s heard */
 /* What c2s was last told to keep; "": nothing. */
 const char *room_snapshot(struct room *room, const char *client);
+/* Which stanza the last one that it was sent comes of. */
+const struct origin *room_origin(struct room *room, const char *client);
 uint32_t room_settled_before_snapshot(struct room *room, const char *client);
 struct session *room_session(struct room *room, const char *client);
 struct process *room_process(struct room *room);

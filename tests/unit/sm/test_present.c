@@ -682,6 +682,43 @@ static void a_row_of_what_the_client_took_while_it_was_presented_goes(void **sta
 	buf_fini(&message.recent);
 }
 
+/* Its sender's c2s was not told that it is stored, hers never saw it. */
+static void what_is_stored_and_comes_again_is_given_once(void **state)
+{
+	struct room *room = *state;
+	struct message message = {0};
+
+	send_message(room, &message, true, "");
+	present(room, &message.romeo, "");
+	present(room, &message.juliet, "");
+	attach(room, &message.romeo);
+	repeat(room, ROMEO, message.count, TO_JULIET("once"));
+	assert_int_equal(room_settled(room, ROMEO), message.count);
+	room_wait(room, 3000);
+	room_expect_nothing(room, JULIET);
+	attach(room, &message.juliet);
+	room_expect(room, JULIET, "once");
+	room_expect_nothing(room, JULIET);
+	room_take(room, JULIET, 1);
+	assert_nothing_waits(room);
+	buf_fini(&message.recent);
+}
+
+/* So that her c2s can say that she has it. */
+static void what_is_given_from_storage_is_known_by_its_origin(void **state)
+{
+	struct room *room = *state;
+
+	two_people(room);
+	room_account(room, "nurse@localhost");
+	room_send(room, ROMEO, "<message to='nurse@localhost' type='chat'><body>kept</body></message>");
+	room_login(room, "nurse@localhost/n");
+	room_send(room, "nurse@localhost/n", "<presence/>");
+	room_expect_among(room, "nurse@localhost/n", "kept");
+	assert_true(room_origin(room, "nurse@localhost/n")->key == room_session(room, ROMEO)->origin);
+	assert_int_equal(room_origin(room, "nurse@localhost/n")->count, count_of(room, ROMEO));
+}
+
 static void what_came_meanwhile_is_sent_behind_what_was_held(void **state)
 {
 	struct room *room = *state;
@@ -865,6 +902,8 @@ int main(void)
 		far_away(a_row_of_what_the_client_will_have_is_not_given_and_goes_then),
 		far_away(a_row_of_what_the_client_never_has_stays),
 		far_away(a_row_of_what_the_client_took_while_it_was_presented_goes),
+		far_away(what_is_stored_and_comes_again_is_given_once),
+		far_away(what_is_given_from_storage_is_known_by_its_origin),
 		far_away(what_came_meanwhile_is_sent_behind_what_was_held),
 		far_away(a_message_that_was_settled_has_no_effect),
 		far_away(a_question_that_was_settled_is_answered_without_its_effect),
