@@ -539,9 +539,15 @@ static void start_failed(struct client *client, const struct packet *packet)
 		fail_start(client, STANZA_INTERNAL_SERVER_ERROR);
 }
 
+/*
+ * While it is presented no session manager has it: what one says then is about a stanza that left between the death of the
+ * last and its news, and that comes again.
+ */
 static bool is_of(const struct client *client, const struct packet *packet)
 {
-	return client->state == CLIENT_ACTIVE &&
+	const struct keep *keep = client->keep;
+
+	return client->state == CLIENT_ACTIVE && !(keep && keep->presenting && !keep->presented) &&
 	       slice_equal(session_id_slice(&client->sm), session_id_slice(&packet->sm));
 }
 
