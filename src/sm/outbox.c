@@ -381,13 +381,11 @@ static struct delivery *find_delivery(const struct user *user, const struct orig
 	return NULL;
 }
 
-void outbox_hold(struct session *session, const struct stanza *stanza, uint64_t row, struct delivery *delivery)
+void outbox_hold(struct session *session, const struct stanza *stanza, struct delivery *delivery)
 {
 	struct outbox *outbox = &session->outbox;
 
-	if (row)
-		delivery = delivery_of_row(session->user, stanza, row);
-	else if (!delivery)
+	if (!delivery)
 		delivery = find_delivery(session->user, &stanza->origin);
 	insert(outbox, unsent(outbox), stanza, delivery);
 	outbox->sent++;

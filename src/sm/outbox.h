@@ -50,11 +50,8 @@ bool outbox_taken(struct session *session, uint32_t count);
 /* All of it once more, to the session's connection; or what it was not sent yet. */
 void outbox_resend(struct session *session);
 void outbox_send_rest(struct session *session);
-/*
- * Behind what was sent: an earlier process sent it. row: it is also a message for who is away; delivery: as such it came
- * again before; or NULL.
- */
-void outbox_hold(struct session *session, const struct stanza *stanza, uint64_t row, struct delivery *delivery);
+/* Behind what was sent: an earlier process sent it. delivery: as such it is known already; or NULL. */
+void outbox_hold(struct session *session, const struct stanza *stanza, struct delivery *delivery);
 /*
  * What was sent before comes again from its sender: when the client has it, it is settled. awaited: c2s may yet say that
  * it does not; it is returned then, referred to until delivery_let_go(). Else NULL.

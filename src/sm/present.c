@@ -16,9 +16,8 @@ struct recent {
 	uint32_t count;
 	bool stored;  /* and was never sent: it will be given from there */
 	bool held;    /* the client did not have it yet */
-	bool came;    /* and so it came to the outbox */
-	uint64_t row; /* it is among the messages for who is away; 0: no */
-	struct delivery *early; /* it came again before c2s said that the client does not have it; a reference */
+	/* A reference until c2s says whether it still does not: it is among the messages for who is away, or came again. */
+	struct delivery *delivery;
 };
 
 struct presented {
@@ -144,6 +143,17 @@ static struct recent *find(struct session *session, uint64_t key, uint32_t count
 	return NULL;
 }
 
+/* Nobody else is given it meanwhile. */
+static void expect(struct session *session, struct recent *recent, const struct store_row *row)
+{
+	AUTO(stanza_free) struct stanza *stanza = sm_stanza_parse(session->user->sm, row->value);
+
+	if (!stanza)
+		return;
+	recent->delivery = delivery_of_row(session->user, stanza, row->seq);
+	recent->delivery->refs++;
+}
+
 /* What the client has need not wait for who is away; what it will have leaves storage then. */
 static void match_rows(struct session *session, const struct store_row *rows, size_t count)
 {
@@ -155,7 +165,7 @@ static void match_rows(struct session *session, const struct store_row *rows, si
 		struct recent *recent = rows[at].session ? find(session, rows[at].session, rows[at].count) : NULL;
 
 		if (recent && recent->held)
-			recent->row = rows[at].seq;
+			expect(session, recent, &rows[at]);
 		else if (recent)
 			offline_forget(session->user, rows[at].seq);
 		else if (rows[at].session)
@@ -284,10 +294,17 @@ void present_user(struct user *user, struct packet **packet)
 
 static void let_go(struct recent *recent, bool taken)
 {
-	if (recent && recent->early)
-		delivery_let_go(recent->early, taken);
-	if (recent)
-		recent->early = NULL;
+	struct delivery *delivery = recent->delivery;
+
+	recent->delivery = NULL;
+	if (delivery)
+		delivery_let_go(delivery, taken);
+}
+
+static void let_all_go(struct presented *presented, bool taken)
+{
+	for (unsigned at = 0; at < presented->count; at++)
+		let_go(&presented->recent[at], taken);
 }
 
 void present_held(struct session *session, struct stanza **stanza)
@@ -295,28 +312,12 @@ void present_held(struct session *session, struct stanza **stanza)
 	const struct origin *origin = &(*stanza)->origin;
 	struct recent *recent = origin->key ? find(session, origin->key, origin->count) : NULL;
 
-	if (session->presented && session->detached) {
-		outbox_hold(session, *stanza, recent ? recent->row : 0, recent ? recent->early : NULL);
+	if (session->presented && !session->presented->attached && session->detached) {
+		outbox_hold(session, *stanza, recent ? recent->delivery : NULL);
 		if (recent)
-			recent->came = true;
-		let_go(recent, false);
+			let_go(recent, false);
 	}
 	stanza_free(stanza);
-}
-
-/* The client took some while its session was presented. */
-static void forget_taken(struct session *session)
-{
-	struct presented *presented = session->presented;
-
-	for (unsigned at = 0; at < presented->count; at++) {
-		struct recent *recent = &presented->recent[at];
-
-		if (recent->row && !recent->came)
-			offline_forget(session->user, recent->row);
-		recent->row = 0;
-		let_go(recent, true);
-	}
 }
 
 void present_attach(struct session *session, const struct packet *packet)
@@ -327,7 +328,7 @@ void present_attach(struct session *session, const struct packet *packet)
 		return;
 	resume_attach(session);
 	session->presented->attached = true;
-	forget_taken(session);
+	let_all_go(session->presented, true); /* c2s held the others: the client took these while it was presented */
 	session->outbox.before = packet->session.resume.in;
 	session->outbox.handled = packet->session.resume.handled;
 	outbox_send_rest(session);
@@ -353,10 +354,10 @@ bool present_has(struct session *session, const struct stanza *stanza)
 
 	if (!recent || (recent->stored && !stanza->origin.session))
 		return false; /* the latter: now it is given */
-	if (recent->row || recent->stored)
+	if (recent->delivery || recent->stored)
 		settle(session->user->sm, stanza);
 	else
-		recent->early = outbox_again(session, stanza, recent->held && !session->presented->attached);
+		recent->delivery = outbox_again(session, stanza, recent->held && !session->presented->attached);
 	return true;
 }
 
@@ -364,10 +365,10 @@ void present_free(struct session *session)
 {
 	struct presented *presented = session->presented;
 
-	for (unsigned at = 0; presented && at < presented->count; at++)
-		let_go(&presented->recent[at], false);
-	if (presented)
-		mem_free(presented->recent);
-	mem_free(presented);
 	session->presented = NULL;
+	if (!presented)
+		return;
+	let_all_go(presented, false);
+	mem_free(presented->recent);
+	mem_free(presented);
 }

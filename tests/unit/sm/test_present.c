@@ -431,7 +431,8 @@ struct message {
 
 static void send_message(struct room *room, struct message *message, bool stored, const char *star)
 {
-	two_people(room);
+	if (!room_session(room, ROMEO))
+		two_people(room);
 	room_wait(room, OLD_MS);
 	room_forget(room);
 	room_keep(room, stored || *star);
@@ -647,6 +648,32 @@ static void a_row_of_what_the_client_will_have_is_not_given_and_goes_then(void *
 	room_expect_none_with(room, JULIET, "once");
 	assert_int_equal(room_settled(room, ROMEO), message.count); /* it is stored */
 	room_take(room, JULIET, 1);
+	assert_nothing_waits(room);
+	buf_fini(&message.recent);
+}
+
+/* Nor is it given to another of her resources, which is attached before. */
+static void a_row_of_what_one_client_holds_is_not_given_to_another(void **state)
+{
+	struct room *room = *state;
+	struct message message = {0};
+	struct kept other;
+
+	two_people(room);
+	room_login(room, "juliet@localhost/c");
+	room_send(room, "juliet@localhost/c", "<presence/>");
+	other = settled_kept(room, "juliet@localhost/c");
+	send_message(room, &message, true, "*");
+	present(room, &other, "");
+	present_both(room, &message);
+	attach(room, &other);
+	room_wait(room, 3000);
+	room_expect_none_with(room, "juliet@localhost/c", "once");
+	hold(room, JULIET, message.romeo.key, message.count, TO_JULIET("once"));
+	attach_after(room, &message.juliet, 1);
+	room_take(room, JULIET, 1);
+	room_expect_none_with(room, "juliet@localhost/c", "once");
+	room_expect_none_with(room, JULIET, "once");
 	assert_nothing_waits(room);
 	buf_fini(&message.recent);
 }
@@ -900,6 +927,7 @@ int main(void)
 		far_away(what_comes_again_and_is_never_held_waits_for_her),
 		far_away(a_row_of_what_the_client_has_goes),
 		far_away(a_row_of_what_the_client_will_have_is_not_given_and_goes_then),
+		far_away(a_row_of_what_one_client_holds_is_not_given_to_another),
 		far_away(a_row_of_what_the_client_never_has_stays),
 		far_away(a_row_of_what_the_client_took_while_it_was_presented_goes),
 		far_away(what_is_stored_and_comes_again_is_given_once),
