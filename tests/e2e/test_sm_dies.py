@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The session manager, a process of its own, dies or is replaced: clients notice nothing but a pause."""
 import random
+import threading
 import time
 
 from harness import CLIENT, Deployment, Raw, body, scenarios
@@ -180,13 +181,13 @@ def what_a_client_did_not_acknowledge_is_not_doubled(deployment):
     assert not [text for text in again.bodies() if text], again.bodies()
 
 
-def it_may_die_again_at_any_moment(deployment):
-    """Also when its next has some of the sessions, or some of what they kept."""
-    moments = random.Random(7)
+def die_at_any_moment(deployment, seed, silent):
+    moments = random.Random(seed)
     romeo, juliet = people(deployment, 'romeo', 'juliet')
     crowd = [Counting(deployment.port, 'nurse', resource=str(number)).begin() for number in range(5)]
     manager = deployment.processes['sm']
     for round in range(12):
+        romeo.silent = juliet.silent = silent and round < 11
         for number in range(5):
             romeo.message(juliet.jid, f'{round}.{number}')
             juliet.message('romeo@localhost', f'{round}.{number}')
@@ -200,10 +201,69 @@ def it_may_die_again_at_any_moment(deployment):
             for person in (romeo, juliet):
                 person.wait_message(f'{round}.4')
     for person in (romeo, juliet):
+        person.send(f"<a xmlns='{SM}' h='{person.handled}'/>")
+    for person in (romeo, juliet):
         person.wait_acknowledged()
         assert person.bodies() == [f'{round}.{number}' for round in range(12) for number in range(5)], person.bodies()
     for person in crowd:
         ping(person, 'here')
+
+
+def it_may_die_again_at_any_moment(deployment):
+    """Also when its next has some of the sessions, or some of what they kept."""
+    die_at_any_moment(deployment, 7, silent=False)
+
+
+def also_while_nobody_acknowledges(deployment):
+    die_at_any_moment(deployment, 2, silent=True)
+
+
+def hear(client, seconds):
+    try:
+        while client.element(seconds) is not None:
+            pass
+        raise AssertionError(f'the stream of {client.user} ended')
+    except TimeoutError:
+        pass
+
+
+def talk(client, to, end, count, failed):
+    """Without a pause; now and then it does not acknowledge for a while."""
+    try:
+        while time.time() < end:
+            client.silent = count[client] // 20 % 2
+            if len(client.queue_out) < 40:
+                client.message(to.jid, f'{client.jid} {count[client]}')
+                count[client] += 1
+            client.ask()
+            hear(client, 0.01)
+            if not client.silent:
+                client.send(f"<a xmlns='{SM}' h='{client.handled}'/>")
+        client.silent = False
+        client.send(f"<a xmlns='{SM}' h='{client.handled}'/>")
+        client.wait_acknowledged()
+        hear(client, 2)
+    except Exception as error:
+        failed.append(repr(error))
+
+
+def who_talks_all_the_while_notices_nothing(deployment):
+    """Some stanza is always between the death of the one and the news of it."""
+    moments = random.Random(3)
+    crowd = people(deployment, 'romeo', 'juliet', 'nurse', 'romeo', 'juliet', 'nurse')
+    end, count, failed = time.time() + 8, dict.fromkeys(crowd, 0), []
+    threads = [threading.Thread(target=talk, args=(client, crowd[at - 1], end, count, failed))
+               for at, client in enumerate(crowd)]
+    for thread in threads:
+        thread.start()
+    while time.time() < end - 1:
+        time.sleep(moments.uniform(0, 0.4))
+        deployment.restart('sm', kill=True)
+    for thread in threads:
+        thread.join()
+    assert not failed, failed
+    for at, client in enumerate(crowd):
+        assert crowd[at - 1].bodies() == [f'{client.jid} {number}' for number in range(count[client])], client.jid
 
 
 def logins_wait_for_it(deployment):
@@ -221,4 +281,5 @@ if __name__ == '__main__':
                           sessions_at_rest_hear_nothing_of_it, presence_roster_and_directed_presence_stay,
                           a_client_that_leaves_meanwhile_is_gone, a_lost_connection_is_resumed_after_it,
                           what_a_client_did_not_acknowledge_is_not_doubled, it_may_die_again_at_any_moment,
-                          logins_wait_for_it))
+                          also_while_nobody_acknowledges,
+                          who_talks_all_the_while_notices_nothing, logins_wait_for_it))
