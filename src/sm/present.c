@@ -307,6 +307,22 @@ static void let_all_go(struct presented *presented, bool taken)
 		let_go(&presented->recent[at], taken);
 }
 
+/* To the client it is as if it was never sent: it comes again from its sender, or from storage. */
+static void forget_held(struct presented *presented)
+{
+	unsigned count = 0;
+
+	for (unsigned at = 0; at < presented->count; at++) {
+		struct recent recent = presented->recent[at];
+
+		recent.stored = recent.stored || (recent.delivery && recent.delivery->row);
+		let_go(&recent, false);
+		if (!recent.held || recent.stored)
+			presented->recent[count++] = recent;
+	}
+	presented->count = count;
+}
+
 void present_held(struct session *session, struct stanza **stanza)
 {
 	const struct origin *origin = &(*stanza)->origin;
@@ -359,6 +375,18 @@ bool present_has(struct session *session, const struct stanza *stanza)
 	else
 		recent->delivery = outbox_again(session, stanza, recent->held && !session->presented->attached);
 	return true;
+}
+
+void present_resumed(struct session *session)
+{
+	struct presented *presented = session->presented;
+
+	if (!presented || presented->attached)
+		return;
+	presented->attached = true;
+	presented->until_ms = mio_now_ms(session->user->sm->mio) + RECENT_MS;
+	forget_held(presented);
+	offline_give(session->user);
 }
 
 void present_free(struct session *session)

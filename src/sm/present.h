@@ -27,6 +27,7 @@ void present_send(struct session *session); /* the snapshot, to its c2s */
 void present_user(struct user *user, struct packet **packet); /* PRESENT; of a user who is loaded, taken; answers */
 void present_held(struct session *session, struct stanza **stanza);
 void present_attach(struct session *session, const struct packet *packet);
+void present_resumed(struct session *session); /* instead, by its client */
 /* Whether it comes again: the stanza was settled by an earlier process, and must have no effect. */
 bool present_is_done(struct session *session, uint32_t count);
 /* The client has it, or it is in the outbox: then it is settled when the client has it, and not to be sent. */

@@ -288,6 +288,7 @@ static void accept_resume(struct session *session, const struct packet *packet)
 	resume->handled = session->outbox.handled;
 	link_send(sm->link, &made);
 	outbox_resend(session);
+	present_resumed(session);
 	sm_session_changed(session);
 }
 

@@ -484,6 +484,44 @@ static void what_the_client_has_is_settled_and_not_sent_again(void **state)
 	buf_fini(&message.recent);
 }
 
+/* Through another c2s, before the one that presented its session was through: that one may have died. */
+static void resume_presented(struct room *room, bool stored)
+{
+	struct message message = {0};
+	struct packet *packet;
+
+	send_message(room, &message, stored, "*");
+	present(room, &message.romeo, "");
+	packet = present_new(room, &message.juliet, buf_text(&message.recent));
+	packet->session.resume.known = true;
+	packet->session.resume.seconds = 60;
+	packet->session.resume.key = str_new(SLICE("k"));
+	room_packet(room, &packet);
+	room_expect(room, JULIET, "presented");
+	packet = room_make_action(room, "new", SESSION_RESUME);
+	packet->session.target = jid_parse(SLICE("juliet@localhost"));
+	packet->session.resume.key = str_new(SLICE("k"));
+	room_packet(room, &packet);
+	room_expect(room, "new", "resumed");
+	attach(room, &message.romeo);
+	repeat(room, ROMEO, message.count, TO_JULIET("once"));
+	room_expect(room, "new", "once");
+	room_take(room, "new", 1);
+	room_expect_nothing(room, "new");
+	assert_int_equal(room_settled(room, ROMEO), message.count);
+	buf_fini(&message.recent);
+}
+
+static void who_resumes_a_presented_session_gets_what_it_does_not_have(void **state)
+{
+	resume_presented(*state, false);
+}
+
+static void who_resumes_a_presented_session_gets_what_is_stored_for_it(void **state)
+{
+	resume_presented(*state, true);
+}
+
 /* Not even when its connection is lost again. */
 static void what_the_client_took_is_settled_while_it_is_away(void **state)
 {
@@ -919,6 +957,8 @@ int main(void)
 		far_away(also_when_he_left_behind_its_presentation),
 		far_away(also_when_its_manager_died_before_that_was_stored),
 		far_away(what_the_client_has_is_settled_and_not_sent_again),
+		far_away(who_resumes_a_presented_session_gets_what_it_does_not_have),
+		far_away(who_resumes_a_presented_session_gets_what_is_stored_for_it),
 		far_away(what_the_client_took_is_settled_while_it_is_away),
 		far_away(what_the_client_was_asked_it_is_not_asked_again),
 		far_away(what_the_client_will_have_is_settled_when_it_does),
