@@ -118,6 +118,21 @@ registration = "{registration}"
                 part.wait_for('jackdaw: ready in')
         return self
 
+    def start_second(self, name='second'):
+        """Another c2s of the same data.dir, at a port of its own, which is returned."""
+        port, other = free_port(), os.path.join(self.dir, f'{name}.toml')
+        with open(self.config, encoding='utf-8') as file:
+            text = file.read()
+        for old, new in ((f'client = ["127.0.0.1:{self.port}"]', f'client = ["127.0.0.1:{port}"]'),
+                         (f'client_tls = ["127.0.0.1:{self.tls_port}"]', 'client_tls = []')):
+            assert old in text, (old, text)
+            text = text.replace(old, new)
+        with open(other, 'w', encoding='utf-8') as file:
+            file.write(text)
+        self.processes[name] = Process(name, [BINARY, 'c2s', '--name', name, '--config', other]).start()
+        self.processes[name].wait_for('jackdaw: ready in')
+        return port
+
     def restart(self, verb, kill=False):
         part = self.processes[verb]
         if kill:

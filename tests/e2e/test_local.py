@@ -7,7 +7,7 @@ import socket
 import stat
 import subprocess
 
-from harness import BINARY, STREAM, Deployment, Process, Raw, body, free_port, scenarios
+from harness import BINARY, STREAM, Deployment, Raw, body, scenarios
 
 SASL = '{urn:ietf:params:xml:ns:xmpp-sasl}'
 COMPONENT = 'http://jabberd.jabberstudio.org/ns/component/1.0'
@@ -88,14 +88,7 @@ def a_second_c2s_joins_a_whole_server():
     with Deployment(connect=False) as deployment:
         deployment.start()
         _add_two(deployment)
-        port, other = free_port(), os.path.join(deployment.dir, 'second.toml')
-        with open(other, 'w', encoding='utf-8') as file:
-            file.write(_replace(deployment.config, (f'client = ["127.0.0.1:{deployment.port}"]', f'client = ["127.0.0.1:{port}"]'),
-                                (f'client_tls = ["127.0.0.1:{deployment.tls_port}"]', 'client_tls = []')))
-        second = Process('second', [BINARY, 'c2s', '--name', 'second', '--config', other]).start()
-        deployment.processes['second'] = second
-        second.wait_for('jackdaw: ready in')
-        _chat(deployment.port, port)
+        _chat(deployment.port, deployment.start_second())
 
 
 def the_socket_is_its_owner_s_and_wants_no_password():

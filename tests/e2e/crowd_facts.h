@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* What became of each message of a crowd, and of its streams. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct message {
+	uint64_t due_ns, arrived_ns;
+	uint32_t from, to, written, generation; /* the sender's session that it was written in, the recipient's that got it */
+	uint16_t arrivals, partner;
+	bool acknowledged, refused, resent; /* resent: written in two sessions, when the first was gone */
+};
+
+struct mark;
+struct reason;
+
+struct facts {
+	struct message *messages;
+	uint32_t message_count, room, first_client;
+	uint32_t *last; /* by sender and partner: the number that arrived last, plus 1 */
+	uint32_t partners;
+	struct mark *marks;
+	uint32_t mark_count;
+	uint64_t resumed, bound, failed_with_count, failed_without, bad_counts, strange, others, disorder;
+	uint64_t twice_in_session, twice_across, twice_resent;
+	char examples[2000]; /* ids of what should not have happened */
+};
+
+struct facts *facts_new(uint32_t first_client, uint32_t clients, uint32_t partners);
+void facts_sent(struct facts *facts, uint32_t from, uint32_t to, uint32_t partner, uint64_t due_ns);
+const struct message *facts_written(struct facts *facts, uint32_t number, uint32_t generation);
+void facts_acknowledged(struct facts *facts, uint32_t number);
+void facts_refused(struct facts *facts, uint32_t number);
+void facts_arrived(struct facts *facts, uint32_t number, uint32_t generation);
+void facts_closed(struct facts *facts, const char *why);
+void facts_mark(struct facts *facts, const char *label);
+void facts_report(struct facts *facts, uint32_t ready);
