@@ -3,7 +3,7 @@ MESON = meson
 PYTHON = /usr/bin/python3
 SEEDS ?= 100
 
-.PHONY: all run test test-tsan bench bench-quick soak fuzz format lint install clean deps deps-test
+.PHONY: all run test test-tsan bench bench-quick kills soak fuzz format lint install clean deps deps-test
 
 all: deps build/build.ninja
 	@ninja -C build
@@ -34,6 +34,11 @@ test: deps-test all build-test/build.ninja build-tsan/build.ninja
 soak: deps-test build-test/build.ninja
 	@ninja -C build-test tests/sim/sim_chat
 	@build-test/tests/sim/sim_chat --seeds $(SEEDS)
+
+# The promises about kills, at their size: about ten minutes.
+kills: deps-test all
+	@JACKDAW=build/jackdaw $(PYTHON) tests/e2e/test_kills.py --full
+	@JACKDAW=build/jackdaw $(PYTHON) tests/e2e/test_rest.py --full
 
 bench: deps-test all
 	@$(PYTHON) tests/bench/bench.py --jackdaw build/jackdaw --peers "$(PEERS)"

@@ -107,7 +107,9 @@ def idle(server, count):
 
 def build_load():
     path = os.path.join(tempfile.mkdtemp(prefix='jackdaw-bench-'), 'load')
-    subprocess.run(['cc', '-O2', '-D_GNU_SOURCE', '-o', path, os.path.join(HERE, 'load.c')], check=True)
+    library = os.path.join(HERE, '..', 'lib')
+    subprocess.run(['cc', '-O2', '-D_GNU_SOURCE', '-I', library, '-o', path, os.path.join(HERE, 'load.c'),
+                    os.path.join(library, 'stream.c')], check=True)
     return path
 
 

@@ -39,7 +39,6 @@ struct client {
 	char key[80];
 	uint32_t handled, acked; /* stanzas: of the server's, and of ours by the server */
 	uint32_t *queue, first, len, room; /* numbers of messages, or PRESENCE, that are not acknowledged */
-	bool asked;
 	uint64_t next_ns, asked_ns;
 };
 
@@ -127,7 +126,6 @@ static void write_one(struct client *client, uint32_t number)
 static void ask(struct client *client)
 {
 	say(client, "<r xmlns='" NS_SM "'/>");
-	client->asked = true;
 	client->asked_ns = now_ns();
 }
 
@@ -153,8 +151,7 @@ static void utter(struct client *client, uint32_t number)
 	if (client->state != READY)
 		return;
 	write_one(client, number);
-	if (!client->asked)
-		ask(client);
+	ask(client);
 }
 
 /* -- sessions ---------------------------------------------------------------------------------------- */
@@ -186,7 +183,6 @@ static void become_ready(struct client *client)
 {
 	client->state = READY;
 	client->tries = 0;
-	client->asked = false;
 	crowd.busy--;
 	crowd.ready++;
 	write_rest(client);
@@ -299,8 +295,7 @@ static void element(struct stream *stream, const char *text, size_t len)
 		acknowledge(client);
 	} else if (client->state == READY && text[1] == 'a' && read_count(text, len, &count)) {
 		queue_take(client, count);
-		client->asked = false;
-	} else if (client->state != READY && client->state != LEAVING) {
+		} else if (client->state != READY && client->state != LEAVING) {
 		negotiate(client, text, len);
 	} else if (client->state == READY) {
 		crowd.facts->others++;

@@ -8,8 +8,9 @@
 #include "stream.h"
 
 /* Lateness is counted for a mark in what is due within a time of it, and up to the next. */
-enum { MARKS = 256, REASONS = 16 };
+enum { MARKS = 256, REASONS = 16, EXAMPLES = 3 };
 static const uint64_t window_ns = 3000000000;
+static const int64_t under_way_ns = 1000000000;
 
 struct reason {
 	char why[60];
@@ -52,17 +53,30 @@ void facts_closed(struct facts *facts, const char *why)
 	reason->count++;
 }
 
+/* When it was, between two marks. */
+static int print_when(const struct facts *facts, char *text, const char *what, uint64_t when_ns)
+{
+	uint32_t after = 0, before;
+
+	while (after + 1 < facts->mark_count && facts->marks[after + 1].at_ns <= when_ns)
+		after++;
+	before = after + 1 < facts->mark_count ? after + 1 : after;
+	return sprintf(text, " %s %.3f s after %s %u, %.3f s before %s %u", what, (double)(when_ns - facts->marks[after].at_ns) / 1e9,
+		       facts->marks[after].label, after, ((double)facts->marks[before].at_ns - (double)when_ns) / 1e9,
+		       facts->marks[before].label, before);
+}
+
 static void example(struct facts *facts, const char *what, uint32_t number)
 {
 	const struct message *message = &facts->messages[number];
-	const struct mark *mark = &facts->marks[0];
 	size_t len = strlen(facts->examples);
 
-	for (uint32_t at = 0; at < facts->mark_count && facts->marks[at].at_ns <= message->due_ns; at++)
-		mark = &facts->marks[at];
-	if (len + 200 < sizeof(facts->examples))
-		sprintf(facts->examples + len, "%s%s %u-%u-%u due %.3f s after %s%s", len ? "; " : "", what, message->from, number,
-			message->to, (double)(message->due_ns - mark->at_ns) / 1e9, mark->label, message->resent ? ", resent" : "");
+	if (len + 400 > sizeof(facts->examples))
+		return;
+	len += (size_t)sprintf(facts->examples + len, "%s%s %u-%u-%u", len ? "; " : "", what, message->from, number, message->to);
+	len += (size_t)print_when(facts, facts->examples + len, "due", message->due_ns);
+	if (message->arrivals)
+		print_when(facts, facts->examples + len, "came", message->arrived_ns);
 }
 
 void facts_sent(struct facts *facts, uint32_t from, uint32_t to, uint32_t partner, uint64_t due_ns)
@@ -94,25 +108,44 @@ void facts_refused(struct facts *facts, uint32_t number)
 	facts->messages[number].refused = true;
 }
 
+/* Nobody could know yet that it had come when something died. */
+static bool was_under_way(const struct facts *facts, const struct message *message)
+{
+	for (uint32_t at = 0; at < facts->mark_count; at++) {
+		int64_t apart_ns = (int64_t)(message->arrived_ns - facts->marks[at].at_ns);
+
+		if (apart_ns > -under_way_ns && apart_ns < under_way_ns)
+			return true;
+	}
+	return false;
+}
+
+static void came_twice(struct facts *facts, uint32_t number, uint32_t generation)
+{
+	const struct message *message = &facts->messages[number];
+	uint64_t *count = message->resent		      ? &facts->twice_resent
+			  : message->generation != generation ? &facts->twice_across
+							      : &facts->twice_in_session;
+
+	facts->twice_early += !was_under_way(facts, message);
+	if (++*count <= EXAMPLES)
+		example(facts, message->resent ? "resent" : "twice", number);
+}
+
 void facts_arrived(struct facts *facts, uint32_t number, uint32_t generation)
 {
 	struct message *message = &facts->messages[number];
 	uint32_t *last = &facts->last[(message->from - facts->first_client) * facts->partners + message->partner];
 
 	if (message->arrivals++) {
-		uint64_t *count = message->resent                      ? &facts->twice_resent
-				  : message->generation != generation ? &facts->twice_across
-								       : &facts->twice_in_session;
-
-		(*count)++;
-		example(facts, count == &facts->twice_resent ? "twice (resent)" : "twice", number);
+		came_twice(facts, number, generation);
 		return;
 	}
 	message->arrived_ns = now_ns();
 	message->generation = generation;
 	if (number < *last) {
-		facts->disorder++;
-		example(facts, "order", number);
+		if (++facts->disorder <= EXAMPLES)
+			example(facts, "order", number);
 	}
 	*last = number + 1;
 }
@@ -205,15 +238,17 @@ void facts_report(struct facts *facts, uint32_t ready)
 		refused += message->refused;
 		arrived += message->arrivals > 0;
 		if (message->acknowledged && !message->arrivals && !message->refused) {
-			lost++;
-			example(facts, "lost", at);
+			if (++lost <= EXAMPLES)
+				example(facts, "lost", at);
 		}
 	}
 	printf("{\"ready\": %u, \"sent\": %u, \"acknowledged\": %u, \"arrived\": %u, \"lost\": %u, \"refused\": %u, ", ready,
 	       facts->message_count, acknowledged, arrived, lost, refused);
-	printf("\"twice_in_session\": %llu, \"twice_across\": %llu, \"twice_resent\": %llu, \"disorder\": %llu, ",
+	printf("\"twice_in_session\": %llu, \"twice_across\": %llu, \"twice_resent\": %llu, \"twice_early\": %llu, "
+	       "\"disorder\": %llu, ",
 	       (unsigned long long)facts->twice_in_session, (unsigned long long)facts->twice_across,
-	       (unsigned long long)facts->twice_resent, (unsigned long long)facts->disorder);
+	       (unsigned long long)facts->twice_resent, (unsigned long long)facts->twice_early,
+	       (unsigned long long)facts->disorder);
 	printf("\"resumed\": %llu, \"failed_with_count\": %llu, \"failed_without\": %llu, \"bound\": %llu, ",
 	       (unsigned long long)facts->resumed, (unsigned long long)facts->failed_with_count,
 	       (unsigned long long)facts->failed_without, (unsigned long long)facts->bound);

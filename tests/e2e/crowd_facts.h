@@ -23,8 +23,10 @@ struct facts {
 	struct mark *marks;
 	uint32_t mark_count;
 	uint64_t resumed, bound, failed_with_count, failed_without, bad_counts, strange, others, disorder;
+	/* In one session of the recipient's; in two of them; because the sender had to send it again. */
 	uint64_t twice_in_session, twice_across, twice_resent;
-	char examples[2000]; /* ids of what should not have happened */
+	uint64_t twice_early; /* of these, what came first long before something died */
+	char examples[4000]; /* of what should not have happened: ids and times */
 };
 
 struct facts *facts_new(uint32_t first_client, uint32_t clients, uint32_t partners);

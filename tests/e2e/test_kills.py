@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 
-from crowd import LIMITS, Crowd
+from crowd import LIMITS, Crowd, awaited
 from harness import Deployment, scenarios
 from stream_management import SM, Counting
 
@@ -21,7 +21,7 @@ if FULL:
     sys.argv.remove('--full')
 CLIENTS, RATE, PART_KILLS, WHOLE_KILLS = (1000, 500, 30, 20) if FULL else (60, 100, 6, 3)
 RESUMING, HANGING = (10000, 1000) if FULL else (300, 60)
-BETWEEN = (3.5, 5.5) if FULL else (3, 4)  # seconds between one kill and the next
+BETWEEN = (4, 6) if FULL else (3, 4)  # seconds between one kill and the next
 PAUSE_MS = 1000
 
 
@@ -37,8 +37,12 @@ def _say(title, report):
 
 def _nothing_lost(report):
     assert report['settled'] and report['acknowledged'] == report['sent'] > 0, 'not all was acknowledged'
-    for what in ('lost', 'refused', 'twice_in_session', 'twice_across', 'disorder', 'bad_counts', 'strange'):
+    for what in ('lost', 'refused', 'twice_in_session', 'twice_early', 'disorder', 'bad_counts', 'strange'):
         assert report[what] == 0, (what, report['examples'])
+
+
+def _nothing_twice(report):
+    assert report['twice_across'] == report['twice_resent'] == 0, report['examples']
 
 
 def _no_stream_ended(report, label):
@@ -73,18 +77,21 @@ def _kill_parts(*parts):
 def router_and_c2s_are_killed_in_turn():
     report = _kill_parts('router', 'c2s', 'router', 'second')
     _nothing_lost(report)
+    _nothing_twice(report)
     _no_stream_ended(report, 'router')
-    assert report['twice_resent'] == 0 and report['failed_without'] == report['failed_with_count'] == 0
+    assert report['failed_without'] == report['failed_with_count'] == 0
 
 
 def sm_router_and_c2s_are_killed_in_turn():
     report = _kill_parts('sm', 'router', 'c2s')
     _nothing_lost(report)
+    _nothing_twice(report)
     _no_stream_ended(report, 'sm')
     _no_stream_ended(report, 'router')
 
 
 def the_one_process_is_killed_again_and_again():
+    """Its sessions are gone with it: what was under way just then may come again."""
     with _deployment(CLIENTS) as deployment:
         with Crowd([deployment.port], CLIENTS) as crowd:
             report = _kill_in_turn(deployment, crowd, ['run'], WHOLE_KILLS)
@@ -108,7 +115,8 @@ def all_resume_after_an_orderly_end_of_the_one_process():
             report = crowd.finish()
         _say(f'{RESUMING} clients, stopped in {stopped - begin:.2f} s, started in {started - stopped:.2f} s', report)
         _nothing_lost(report)
-        assert report['resumed'] - before['resumed'] >= RESUMING and report['twice_resent'] == 0
+        _nothing_twice(report)
+        assert report['resumed'] - before['resumed'] >= RESUMING
         assert report['failed_with_count'] == report['failed_without'] == 0
 
 
@@ -139,10 +147,11 @@ def a_manager_that_hangs_costs_nobody_his_answer_or_his_stream():
             report = crowd.finish()
         _say('10 s without sm', report)
         _nothing_lost(report)
+        _nothing_twice(report)
         assert not report['marks']['hang']['closed'] and not report['marks']['after']['closed'], report['marks']
 
 
 if __name__ == '__main__':
-    scenarios(router_and_c2s_are_killed_in_turn, sm_router_and_c2s_are_killed_in_turn,
-              the_one_process_is_killed_again_and_again, all_resume_after_an_orderly_end_of_the_one_process,
-              a_manager_that_hangs_costs_nobody_his_answer_or_his_stream)
+    scenarios(router_and_c2s_are_killed_in_turn, the_one_process_is_killed_again_and_again,
+              all_resume_after_an_orderly_end_of_the_one_process,
+              a_manager_that_hangs_costs_nobody_his_answer_or_his_stream, *awaited(sm_router_and_c2s_are_killed_in_turn))

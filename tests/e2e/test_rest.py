@@ -1,0 +1,77 @@
+#!/usr/bin/python3
+"""
+Sessions at rest cost nothing between the parts, also when a part dies and comes back: nobody is probed, told or asked.
+
+usage: test_rest.py [--full] [SCENARIO ...]        --full: 10,000 sessions (make kills)
+"""
+import json
+import sys
+import time
+
+from crowd import LIMITS, Crowd, awaited
+from harness import Deployment, free_port, scenarios
+from relay import Relay
+
+FULL = '--full' in sys.argv
+if FULL:
+    sys.argv.remove('--full')
+SESSIONS, REST, RETURN = (10000, 10, 20) if FULL else (200, 3, 5)  # and seconds at rest, and behind a kill
+
+# How a part gets to the router, and the ends find each other.
+MEETING = {'features', 'auth', 'challenge', 'response', 'success', 'bind', 'advertisement', 'session jackdaw-hello',
+           'session jackdaw-ack'}
+# What only clients that log in, or write, cause.
+LIVING = {'message', 'presence', 'iq', 'session start', 'session started', 'session end', 'session ended',
+          'session jackdaw-account', 'session jackdaw-enable', 'session jackdaw-enabled', 'session jackdaw-resume',
+          'session jackdaw-taken', 'session jackdaw-settled', 'session jackdaw-detach'}
+
+
+class AtRest:
+    """Sessions of three processes that meet at a relay, when all that their beginning caused has been said."""
+
+    def __enter__(self):
+        router_port = free_port()
+        self.relay = Relay(router_port)
+        self.deployment = Deployment(connect=f'127.0.0.1:{self.relay.port}', router_port=router_port, extra=LIMITS)
+        self.deployment.import_users([(f'user{number}', 'secret') for number in range(SESSIONS)])
+        self.deployment.start('router', 'sm', 'c2s')
+        self.crowd = Crowd([self.deployment.port], SESSIONS)
+        assert self.crowd.settle()
+        print(f'# {SESSIONS} sessions began with {json.dumps(self.relay.take())}', flush=True)
+        self.before = self.crowd.report()
+        return self
+
+    def __exit__(self, *error):
+        self.crowd.__exit__(*error)
+        self.deployment.__exit__(*error)
+        self.relay.__exit__(*error)
+
+    def said(self, what, seconds):
+        """By the parts; no client heard anything, and no stream ended."""
+        time.sleep(seconds)
+        said, report = self.relay.take(), self.crowd.report()
+        print(f'# {what}: {json.dumps(said)}', flush=True)
+        for count in ('others', 'strange', 'bound', 'resumed', 'ready'):
+            assert report[count] == self.before[count], (count, report[count], self.before[count])
+        return said
+
+
+def sessions_at_rest_cause_nothing():
+    with AtRest() as rest:
+        assert not rest.said(f'{REST} s at rest', REST)
+        rest.deployment.restart('router', kill=True)
+        said = rest.said('the router was killed', RETURN)
+        assert not set(said) - MEETING, said
+        assert not rest.said('and at rest again', REST)
+
+
+def a_manager_that_returns_is_told_of_its_sessions_and_nothing_else():
+    with AtRest() as rest:
+        rest.deployment.restart('sm', kill=True)
+        said = rest.said('sm was killed', RETURN)
+        assert not set(said) & LIVING, said
+        assert not rest.said('and at rest again', REST)
+
+
+if __name__ == '__main__':
+    scenarios(sessions_at_rest_cause_nothing, *awaited(a_manager_that_returns_is_told_of_its_sessions_and_nothing_else))
