@@ -109,7 +109,6 @@ static void queue_take(struct client *client, uint32_t count)
 
 static void write_one(struct client *client, uint32_t number)
 {
-	bool whole = number / crowd.burst % 2; /* to the account, or to the resource */
 	const struct message *message;
 	char text[400];
 
@@ -119,7 +118,7 @@ static void write_one(struct client *client, uint32_t number)
 	}
 	message = facts_written(crowd.facts, number, client->generation);
 	sprintf(text, "<message to='user%u@localhost%s' type='chat' id='%u-%u-%u'><body>due %llu</body></message>", message->to,
-		whole ? "/crowd" : "", message->from, number, message->to, (unsigned long long)message->due_ns);
+		message_is_to_resource(message) ? "/crowd" : "", message->from, number, message->to, (unsigned long long)message->due_ns);
 	say(client, text);
 }
 

@@ -77,7 +77,7 @@ class Crowd:
     def mark(self, label):
         self.tell(f'mark {label}')
 
-    def settle(self, seconds=60):
+    def settle(self, seconds=120):
         self.tell(f'settle {seconds}')
         return set(self._hear('settled yes', 'settled no')) == {'settled yes'}
 

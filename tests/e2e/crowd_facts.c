@@ -143,10 +143,10 @@ void facts_arrived(struct facts *facts, uint32_t number, uint32_t generation)
 	}
 	message->arrived_ns = now_ns();
 	message->generation = generation;
-	if (number < *last) {
-		if (++facts->disorder <= EXAMPLES)
-			example(facts, "order", number);
-	}
+	if (number < *last && message_is_to_resource(message))
+		facts->overtaken++;
+	else if (number < *last && ++facts->disorder <= EXAMPLES)
+		example(facts, "order", number);
 	*last = number + 1;
 }
 
@@ -245,10 +245,10 @@ void facts_report(struct facts *facts, uint32_t ready)
 	printf("{\"ready\": %u, \"sent\": %u, \"acknowledged\": %u, \"arrived\": %u, \"lost\": %u, \"refused\": %u, ", ready,
 	       facts->message_count, acknowledged, arrived, lost, refused);
 	printf("\"twice_in_session\": %llu, \"twice_across\": %llu, \"twice_resent\": %llu, \"twice_early\": %llu, "
-	       "\"disorder\": %llu, ",
+	       "\"disorder\": %llu, \"overtaken\": %llu, ",
 	       (unsigned long long)facts->twice_in_session, (unsigned long long)facts->twice_across,
 	       (unsigned long long)facts->twice_resent, (unsigned long long)facts->twice_early,
-	       (unsigned long long)facts->disorder);
+	       (unsigned long long)facts->disorder, (unsigned long long)facts->overtaken);
 	printf("\"resumed\": %llu, \"failed_with_count\": %llu, \"failed_without\": %llu, \"bound\": %llu, ",
 	       (unsigned long long)facts->resumed, (unsigned long long)facts->failed_with_count,
 	       (unsigned long long)facts->failed_without, (unsigned long long)facts->bound);

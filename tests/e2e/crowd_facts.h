@@ -22,12 +22,21 @@ struct facts {
 	uint32_t partners;
 	struct mark *marks;
 	uint32_t mark_count;
-	uint64_t resumed, bound, failed_with_count, failed_without, bad_counts, strange, others, disorder;
+	uint64_t resumed, bound, failed_with_count, failed_without, bad_counts, strange, others;
+	/* Behind a newer one of the same sender; overtaken: where both went to a resource, which gets them as soon as it is
+	 * bound, what waits for the account not before its presence. */
+	uint64_t disorder, overtaken;
 	/* In one session of the recipient's; in two of them; because the sender had to send it again. */
 	uint64_t twice_in_session, twice_across, twice_resent;
 	uint64_t twice_early; /* of these, what came first long before something died */
 	char examples[4000]; /* of what should not have happened: ids and times */
 };
+
+/* Half of the partners are written to at their resource, the others at their account. */
+static inline bool message_is_to_resource(const struct message *message)
+{
+	return message->partner % 2;
+}
 
 struct facts *facts_new(uint32_t first_client, uint32_t clients, uint32_t partners);
 void facts_sent(struct facts *facts, uint32_t from, uint32_t to, uint32_t partner, uint64_t due_ns);
