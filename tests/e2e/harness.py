@@ -142,9 +142,9 @@ registration = "{registration}"
         part.start()
         part.wait_for('jackdaw: ready in')
 
-    def command(self, *words, input=None, code=0):
+    def command(self, *words, input=None, code=0, seconds=120):
         result = subprocess.run([BINARY, *words, '--config', self.config], input=input, capture_output=True, text=True,
-                                timeout=120)
+                                timeout=seconds)
         assert code is None or result.returncode == code, (words, result)
         return result
 
@@ -156,7 +156,7 @@ registration = "{registration}"
         with open(path, 'w', encoding='utf-8') as file:
             for name, password in users:
                 file.write(f'{name}@{self.domain}\t{password}\n')
-        return self.command('user', 'import', path)
+        return self.command('user', 'import', path, seconds=120 + len(users) // 20)
 
     def metric(self, name, part=None):
         """A counter of `status --json`."""

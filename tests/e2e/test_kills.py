@@ -2,10 +2,11 @@
 """
 Parts die and stop under load, and nothing that was acknowledged is lost, nothing comes twice.
 
-usage: test_kills.py [--full] [SCENARIO ...]
+usage: test_kills.py [--full] [--clients N] [--rate N] [--kills N] [SCENARIO ...]
 
 Without --full all is small, for every run of the tests; with it, it has the size that is promised (make kills).
 """
+import argparse
 import json
 import random
 import signal
@@ -16,12 +17,15 @@ from crowd import LIMITS, Crowd, awaited
 from harness import Deployment, scenarios
 from stream_management import SM, Counting
 
-FULL = '--full' in sys.argv
-if FULL:
-    sys.argv.remove('--full')
-CLIENTS, RATE, PART_KILLS, WHOLE_KILLS = (1000, 500, 30, 20) if FULL else (60, 100, 6, 3)
-RESUMING, HANGING = (10000, 1000) if FULL else (300, 60)
-BETWEEN = (4, 6) if FULL else (3, 4)  # seconds between one kill and the next
+parser = argparse.ArgumentParser()
+parser.add_argument('--full', action='store_true')
+for option in ('clients', 'rate', 'kills'):
+    parser.add_argument(f'--{option}', type=int)
+size, sys.argv[1:] = parser.parse_known_args()
+CLIENTS, RATE = size.clients or (1000 if size.full else 60), size.rate or (500 if size.full else 100)
+PART_KILLS, WHOLE_KILLS = size.kills or (30 if size.full else 6), size.kills or (20 if size.full else 3)
+RESUMING, HANGING = size.clients or (10000 if size.full else 300), CLIENTS
+BETWEEN = (4, 6) if size.full else (3, 4)  # seconds between one kill and the next
 PAUSE_MS = 1000
 
 
