@@ -229,9 +229,7 @@ void ack_resumed(struct client *client, const struct packet *packet)
 
 void ack_resume_failed(struct client *client, const struct packet *packet)
 {
-	if (!packet)
-		write_failed(client, STANZA_REMOTE_SERVER_TIMEOUT);
-	else if (packet->session.resume.known)
+	if (packet->session.resume.known)
 		write_element(client, "<failed xmlns='" NS_SM "' h='%u'><item-not-found xmlns='" NS_STANZA_ERROR "'/></failed>",
 			      packet->session.resume.handled);
 	else

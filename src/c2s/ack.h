@@ -34,7 +34,7 @@ struct ack {
 bool ack_take(struct client *client, const struct nad *nad);
 void ack_enabled(struct client *client, const struct packet *packet);
 void ack_resumed(struct client *client, const struct packet *packet);
-void ack_resume_failed(struct client *client, const struct packet *packet); /* NULL: there was no answer */
+void ack_resume_failed(struct client *client, const struct packet *packet);
 void ack_ask_again(struct client *client); /* to enable, if that is under way: who was asked died */
 void ack_settled(struct client *client); /* client->settled has changed */
 void ack_request(struct client *client);

@@ -483,6 +483,14 @@ static void resumed(struct client *client, const struct packet *packet)
 	client_go_on(client);
 }
 
+/* Nobody could be asked: the session may be there still, and the client's next try finds it. */
+static void resume_unanswered(struct client *client)
+{
+	client_forget_pending(client);
+	client->state = CLIENT_UNBOUND;
+	conn_close(client->conn, SX_REMOTE_CONNECTION_FAILED, NULL);
+}
+
 static void resume_failed(struct client *client, const struct packet *packet)
 {
 	str_free(&client->request);
@@ -522,7 +530,7 @@ static void took_too_long(struct mio_timer *timer)
 	struct client *client = container_of(timer, struct pending, timer)->client;
 
 	if (client->state == CLIENT_STARTING && client->resuming)
-		resume_failed(client, NULL);
+		resume_unanswered(client);
 	else if (client->state == CLIENT_STARTING)
 		fail_start(client, STANZA_REMOTE_SERVER_TIMEOUT);
 	else if (client->state == CLIENT_ACTIVE && client->pending->enables)
@@ -594,7 +602,11 @@ static void take_action(struct client *client, const struct packet *packet)
 		keep_presented(client, packet);
 		break;
 	case SESSION_RESUME:
-		if (failed && is_awaited(client, packet, true))
+		if (!is_awaited(client, packet, true))
+			break;
+		if (packet->error)
+			resume_unanswered(client);
+		else if (packet->failed)
 			resume_failed(client, packet);
 		break;
 	case SESSION_RESUMED:

@@ -356,8 +356,32 @@ def a_session_moves_to_another_c2s_when_its_own_is_killed():
         assert juliet.bodies() == ['before'] and romeo.bodies() == ['after']
 
 
+def who_cannot_be_asked_for_a_session_has_not_said_that_it_is_gone():
+    with Deployment() as deployment:
+        _three_processes(deployment)
+        romeo = Counting(deployment.port, 'romeo').begin()
+        romeo.wait_acknowledged()
+        romeo.drop()
+        again = Counting(deployment.port, 'romeo').authenticate()
+        deployment.processes['router'].kill()
+        time.sleep(0.3)
+        answer = again.resume(romeo.key, romeo.handled)
+        assert answer.tag == f'{{{STREAM}}}error', ElementTree.tostring(answer)
+        assert answer.find(CONDITIONS + 'remote-connection-failed') is not None, ElementTree.tostring(answer)
+        deployment.processes['router'].start().wait_for('jackdaw: ready in')
+        end = time.time() + 15
+        while True:
+            try:
+                romeo.come_back(deployment.port)
+                break
+            except AssertionError:
+                assert time.time() < end
+                time.sleep(0.1)
+
+
 if __name__ == '__main__':
     scenarios(a_manager_that_hangs_withholds_no_answer, a_session_moves_to_another_c2s_when_its_own_is_killed,
+              who_cannot_be_asked_for_a_session_has_not_said_that_it_is_gone,
               *with_server(offered_after_login_and_enabled_once_bound, each_r_is_answered_with_what_was_handled,
                            acknowledging_too_much_ends_the_stream, a_lost_connection_is_resumed_where_it_was,
                            what_was_not_acknowledged_is_sent_again_and_only_that, who_is_still_there_gets_a_conflict,
