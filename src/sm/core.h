@@ -159,13 +159,9 @@ void session_end(struct session *session, enum session_tell tell);
 void sessions_end_of(struct sm *sm, struct slice c2s, bool ours);
 void sessions_end_full(struct sm *sm);
 void sessions_found(struct sm *sm, struct slice c2s);  /* their c2s is there (again) */
-/* Its c2s was not there to take a stanza. True: it has been away for so long that the session is
- * over. */
+/* Its c2s was not there to take a stanza. True: it has been away for so long that the session is over. */
 bool session_missed(struct session *session);
-/*
- * The session that a packet from c2s names, or NULL; *foreign: there is one, and it is not this
- * client's.
- */
+/* The session that a packet from c2s names, or NULL; *foreign: there is one, and it is not this client's. */
 struct session *session_of_packet(struct sm *sm, const struct packet *packet, bool *foreign);
 /* To the sender of a stanza for a session that is not. */
 void session_tell_ended(struct sm *sm, const struct packet *packet);
@@ -178,16 +174,15 @@ void route_arrived(struct sm *sm, struct stanza **stanza);
 void route_unhandled(struct sm *sm, struct stanza **stanza);
 void route_to_session(struct sm *sm, struct session *session, struct stanza **stanza);
 void route_leave(struct sm *sm, struct stanza **stanza);
-/* The sender gets an error, if one may be sent; the stanza is settled and freed. */
-void route_refuse(struct sm *sm, struct stanza **stanza, enum stanza_error error);
+void route_refuse(struct sm *sm, struct stanza **stanza, enum stanza_error error); /* with an error, if one may be sent */
 /* From a session of ours, from the world, and one of ours that came back. Taken. */
 void route_client_packet(struct sm *sm, struct packet **packet);
 void route_world_packet(struct sm *sm, struct packet **packet);
 void route_returned(struct sm *sm, struct packet **packet);
-/* A packet that waited for its user, whom storage answered. Taken. */
+/* A packet that waited for its user, whom storage answered; or it failed, and all are told to try again. Taken. */
 void route_loaded(struct sm *sm, struct user *user, struct packet **packet);
-/* The same when storage failed: everybody is told to try again. */
 void route_not_loaded(struct sm *sm, struct packet **packet);
+void route_home(struct sm *sm, struct stanza **stanza); /* to a user of this worker, whose it was already */
 void route_queue(struct sm *sm); /* works off the queue */
 
 /* -- settle.c -- */

@@ -51,7 +51,6 @@ static void forget_row(struct delivery *delivery)
 static void leave(struct delivery *delivery)
 {
 	struct user *user = delivery->user;
-	struct stanza *stanza = NULL;
 
 	if (delivery->refs || delivery->storing)
 		return;
@@ -59,14 +58,14 @@ static void leave(struct delivery *delivery)
 		forget_row(delivery);
 	} else if (!delivery->row) {
 		AUTO(jid_free) struct jid *bare = jid_ref(user->jid);
+		struct stanza *stanza = stanza_copy(delivery->stanza);
 
-		stanza = stanza_copy(delivery->stanza);
 		stanza_set_to(stanza, bare);
 		if (!stanza->delay_ms)
 			stanza->delay_ms = sm_wall_ms(user->sm);
+		route_home(user->sm, &stanza);
 	}
 	delivery_free(delivery);
-	sm_route(user->sm, &stanza);
 }
 
 static void settle_delivery(struct delivery *delivery)
@@ -121,10 +120,10 @@ static void stored(void *state, struct user *user, const struct store_txn *txn, 
 	size_t count;
 
 	delivery->storing = false;
+	offline_appended(user, result == 0);
 	if (result == 0) {
 		rows = store_rows(txn, 0, &count);
 		delivery->row = rows[0].seq;
-		offline_added(user);
 		if (!delivery->over)
 			settle_delivery(delivery);
 	} else if (result == STORE_EXISTS) {
@@ -151,6 +150,17 @@ static void store(struct delivery *delivery)
 	offline_append(txn, user, delivery->stanza);
 	delivery->storing = true;
 	sm_store(user, &txn, stored, delivery);
+}
+
+/* Storage gives them in the order in which they came to it: none is stored before an older one. */
+static void store_all(struct user *user)
+{
+	for (struct list *at = user->deliveries.next; at != &user->deliveries; at = at->next) {
+		struct delivery *delivery = container_of(at, struct delivery, link);
+
+		if (!list_empty(&delivery->due))
+			store(delivery);
+	}
 }
 
 static void look(struct mio_timer *timer)
@@ -291,7 +301,7 @@ bool outbox_add(struct session *session, const struct stanza *stanza)
 	delivery = stays ? delivery_for(session->user, stanza) : NULL;
 	append(outbox, stanza, delivery);
 	if (delivery && !list_empty(&delivery->due) && is_slow(outbox))
-		store(delivery);
+		store_all(session->user);
 	return outbox->count <= most->stanzas && outbox->bytes <= most->bytes;
 }
 

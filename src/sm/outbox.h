@@ -5,9 +5,9 @@
  * While the session has no connection, entries gather.
  *
  * A message that may be kept for who is away is one delivery, whatever number of sessions it goes
- * to. Once somebody has it, it is over, and its origin settled. One that nobody has within a second
- * is stored, and settled by that; it is then also a message for who is away, hidden from others as
- * long as an entry refers to it.
+ * to. Once somebody has it, it is over, and its origin settled. One that nobody has within a second,
+ * or behind 32 others, is stored after those before it, and settled by that; it is then also a message
+ * for who is away, hidden from others as long as an entry refers to it.
  */
 #pragma once
 

@@ -350,6 +350,14 @@ void route_world_packet(struct sm *sm, struct packet **packet)
 	arrived(sm, &(*packet)->stanza);
 }
 
+void route_home(struct sm *sm, struct stanza **stanza)
+{
+	if (sm->stopping)
+		drop(sm, stanza);
+	else
+		queue(sm, stanza);
+}
+
 void route_queue(struct sm *sm)
 {
 	struct stanza *stanza;

@@ -1,6 +1,10 @@
 #!/usr/bin/python3
 """Stream management, XEP-0198: acknowledgements, resumption, and what becomes of what nobody took."""
+import itertools
+import random
 import signal
+import socket
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
 
@@ -229,6 +233,23 @@ def a_silent_resource_lets_the_sender_go_on_in_a_second(deployment):
     Raw(deployment.port).login('romeo', 'secret').no_message()
 
 
+def who_comes_anew_gets_what_waited_in_its_order(deployment):
+    """Also when so much waits for one session that some of it is stored at once."""
+    juliet = Counting(deployment.port, 'juliet').begin()
+    romeo = Counting(deployment.port, 'romeo', resource='orchard').begin()
+    romeo.wait_acknowledged()
+    romeo.drop()
+    time.sleep(0.3)
+    for number in range(60):
+        juliet.message('romeo@localhost', str(number))
+    time.sleep(0.3)
+    again = Counting(deployment.port, 'romeo', resource='orchard').begin()
+    while len(again.bodies()) < 60:
+        again.element()
+    assert again.bodies() == [str(number) for number in range(60)], again.bodies()
+    juliet.wait_acknowledged()
+
+
 @configured('[sessions]\nresume_queue = "20 stanzas, 4 MB"\n')
 def a_queue_has_an_end(deployment):
     juliet = Counting(deployment.port, 'juliet').begin()
@@ -309,6 +330,55 @@ def after_a_crash_the_client_learns_what_was_stored(deployment):
     assert juliet.bodies() == [str(number) for number in range(7)]
 
 
+def _comes_anew_again_and_again(deployment, rounds=25):
+    """Juliet writes all the time; each time his connection is lost, romeo binds the same resource again."""
+    juliet, over = Raw(deployment.port).login('juliet', 'secret'), threading.Event()
+    sent, heard = itertools.count(), []
+
+    def write():
+        while not over.is_set():
+            juliet.send(f"<message to='romeo@localhost' type='chat'><body>{next(sent)}</body></message>")
+            time.sleep(0.0015)
+
+    def listen(romeo, seconds):
+        end = time.time() + seconds
+        while time.time() < end:
+            try:
+                assert romeo.element(0.02) is not None
+            except TimeoutError:
+                pass
+        romeo.send(f"<a xmlns='{SM}' h='{romeo.handled}'/>")
+        heard.extend(int(text) for text in romeo.bodies() if text)
+        romeo.socket.shutdown(socket.SHUT_WR)  # what is unread at close() would cost the server that <a/>
+        while romeo.socket.recv(65536):
+            pass
+        romeo.drop()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(rounds):
+            listen(Counting(deployment.port, 'romeo', resource='orchard').begin(), random.uniform(0.05, 0.3))
+            time.sleep(random.uniform(0, 0.06))
+    finally:
+        over.set()
+        writer.join()
+    listen(Counting(deployment.port, 'romeo', resource='orchard').begin(), 2)
+    late = [number for before, number in zip(heard, heard[1:]) if number < before]
+    assert not late, f'{len(late)} times one of an earlier time came, the first time {late[0]}'
+    assert heard == list(range(next(sent))), 'lost or doubled'
+
+
+def who_comes_anew_while_he_is_written_to_gets_all_in_order(deployment):
+    _comes_anew_again_and_again(deployment)
+
+
+def who_comes_anew_gets_all_in_order_from_a_manager_of_its_own():
+    with Deployment() as deployment:
+        _three_processes(deployment)
+        _comes_anew_again_and_again(deployment)
+
+
 def _three_processes(deployment):
     deployment.start('router', 'sm', 'c2s')
     for user in ('romeo', 'juliet'):
@@ -382,11 +452,14 @@ def who_cannot_be_asked_for_a_session_has_not_said_that_it_is_gone():
 if __name__ == '__main__':
     scenarios(a_manager_that_hangs_withholds_no_answer, a_session_moves_to_another_c2s_when_its_own_is_killed,
               who_cannot_be_asked_for_a_session_has_not_said_that_it_is_gone,
+              who_comes_anew_gets_all_in_order_from_a_manager_of_its_own,
               *with_server(offered_after_login_and_enabled_once_bound, each_r_is_answered_with_what_was_handled,
                            acknowledging_too_much_ends_the_stream, a_lost_connection_is_resumed_where_it_was,
                            what_was_not_acknowledged_is_sent_again_and_only_that, who_is_still_there_gets_a_conflict,
                            nobody_resumes_what_is_not_theirs, a_closed_stream_is_over_and_tells_what_was_handled,
                            who_stays_away_too_long_is_gone, another_resource_gets_what_the_lost_one_did_not,
-                           a_silent_resource_lets_the_sender_go_on_in_a_second, a_queue_has_an_end,
+                           a_silent_resource_lets_the_sender_go_on_in_a_second,
+                           who_comes_anew_gets_what_waited_in_its_order,
+                           who_comes_anew_while_he_is_written_to_gets_all_in_order, a_queue_has_an_end,
                            who_does_not_answer_is_detached_not_ended, everybody_resumes_after_an_orderly_end,
                            after_a_crash_the_client_learns_what_was_stored))

@@ -83,8 +83,8 @@ bool delivery_message(struct user *user, const struct stanza *stanza);
 struct store_txn;
 
 /* The message, with its origin, as the first operation of a transaction of its own. */
-void offline_append(struct store_txn *txn, const struct user *user, const struct stanza *stanza);
-void offline_added(struct user *user);		       /* it was committed */
+void offline_append(struct store_txn *txn, struct user *user, const struct stanza *stanza);
+void offline_appended(struct user *user, bool committed); /* what became of it */
 void offline_forget(struct user *user, uint64_t row); /* somebody has it: it is deleted, soon */
 /* Gives what waits to the sessions that take messages, if there are any. */
 void offline_give(struct user *user);

@@ -24,6 +24,7 @@ struct offline {
 
 struct offline_user {
 	uint64_t count;	   /* stored, or on their way there */
+	unsigned coming;   /* on their way there from sessions, not in count */
 	bool giving;	   /* they are being read and given */
 	bool more;	   /* not all could be given: their clients are slow */
 	uint64_t *gone;    /* rows that somebody has, and that are not known to be deleted */
@@ -44,13 +45,17 @@ static struct offline *module_of(const struct user *user)
 
 /* -- storing -- */
 
-void offline_append(struct store_txn *txn, const struct user *user, const struct stanza *stanza)
+void offline_append(struct store_txn *txn, struct user *user, const struct stanza *stanza)
 {
+	state_of(user)->coming++;
 	kept_message(txn, user->jid, stanza, stanza->delay_ms ? stanza->delay_ms : sm_wall_ms(user->sm));
 }
 
-void offline_added(struct user *user)
+void offline_appended(struct user *user, bool committed)
 {
+	state_of(user)->coming--;
+	if (!committed)
+		return;
 	state_of(user)->count++;
 	sm_count_offline(user->sm);
 }
@@ -227,7 +232,7 @@ void offline_give(struct user *user)
 	struct store_txn *txn;
 
 	drop_rows(user);
-	if (own->count == 0 || own->giving || !has_takers(user))
+	if (own->count + own->coming == 0 || own->giving || !has_takers(user))
 		return;
 	own->giving = true;
 	txn = store_txn_new();
