@@ -2,23 +2,11 @@
 import json
 import os
 import subprocess
-import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PER_PROCESS = 2500
 LIMITS = '[limits]\nclient_rate = "off"\nconnections_per_address = 0\n[log]\nlevel = "warn"\n'
-
-SESSIONS_OUTLIVE_SM = False  # of a process of its own
-
-
-def awaited(*scenarios):
-    """What needs sessions that outlive their sm runs only when it is named, until they do."""
-    chosen = [one for one in scenarios if SESSIONS_OUTLIVE_SM or one.__name__ in sys.argv]
-    for one in scenarios:
-        if one not in chosen:
-            print(f'# not yet: {one.__name__.replace("_", " ")}', flush=True)
-    return chosen
 
 
 def build():

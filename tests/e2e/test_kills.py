@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 
-from crowd import LIMITS, Crowd, awaited
+from crowd import LIMITS, Crowd
 from harness import Deployment, scenarios
 from stream_management import SM, Counting
 
@@ -156,6 +156,6 @@ def a_manager_that_hangs_costs_nobody_his_answer_or_his_stream():
 
 
 if __name__ == '__main__':
-    scenarios(router_and_c2s_are_killed_in_turn, the_one_process_is_killed_again_and_again,
-              all_resume_after_an_orderly_end_of_the_one_process,
-              a_manager_that_hangs_costs_nobody_his_answer_or_his_stream, *awaited(sm_router_and_c2s_are_killed_in_turn))
+    scenarios(router_and_c2s_are_killed_in_turn, sm_router_and_c2s_are_killed_in_turn,
+              the_one_process_is_killed_again_and_again, all_resume_after_an_orderly_end_of_the_one_process,
+              a_manager_that_hangs_costs_nobody_his_answer_or_his_stream)
