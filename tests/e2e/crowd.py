@@ -1,6 +1,7 @@
 """Drives crowd.c: thousands of clients that speak XEP-0198, and know what became of each message."""
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 
@@ -9,13 +10,11 @@ PER_PROCESS = 2500
 LIMITS = '[limits]\nclient_rate = "off"\nconnections_per_address = 0\n[log]\nlevel = "warn"\n'
 
 
-def build():
+def _build(path):
     """Optimised, whatever the server is: it must not be what limits."""
-    path = os.path.join(tempfile.mkdtemp(prefix='jackdaw-crowd-'), 'crowd')
     library = os.path.join(HERE, '..', 'lib')
     sources = [os.path.join(HERE, 'crowd.c'), os.path.join(HERE, 'crowd_facts.c'), os.path.join(library, 'stream.c')]
     subprocess.run(['cc', '-O2', '-D_GNU_SOURCE', '-I', library, '-o', path, *sources], check=True)
-    return path
 
 
 def _merged(one, other):
@@ -32,8 +31,9 @@ class Crowd:
     """Clients user<0> to user<count - 1>, a bounded number of them in a process; those write to each other."""
 
     def __init__(self, ports, count, seconds=600):
-        self.parts = []
-        path = build()
+        self.parts, self.dir = [], tempfile.mkdtemp(prefix='jackdaw-crowd-')
+        path = os.path.join(self.dir, 'crowd')
+        _build(path)
         for first in range(0, count, PER_PROCESS):
             command = [path, '--ports', ','.join(map(str, ports)), '--first', str(first), '--count',
                        str(min(PER_PROCESS, count - first)), '--seconds', str(seconds)]
@@ -48,6 +48,7 @@ class Crowd:
             part.stdin.close()
             part.wait(30)
             part.stdout.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
 
     def _hear(self, *expected):
         answers = [part.stdout.readline().strip() for part in self.parts]
