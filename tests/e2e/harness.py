@@ -56,6 +56,14 @@ class Process:
             time.sleep(0.02)
         raise AssertionError(f'{self.name} did not print {pattern!r}:\n{self.text()}')
 
+    def logged(self, pattern, count, seconds=5):
+        """So many lines, and no more: they are written a moment after what they tell of."""
+        end = time.time() + seconds
+        while len(re.findall(pattern, self.text())) < count and time.time() < end:
+            time.sleep(0.02)
+        time.sleep(0.1)
+        assert len(re.findall(pattern, self.text())) == count, (pattern, self.text())
+
     def stop(self, number=signal.SIGTERM, seconds=10):
         if self.process and self.process.poll() is None:
             self.process.send_signal(number)

@@ -74,9 +74,9 @@ def sm_answers_a_c2s_by_hand():
                         problems += [f'{title}: {transcript.text_of(more)}' for more in _silent(part, number)]
                 elif receiver == 'c2s':
                     people[sender].send(text)
-                else:
+                else:  # RFC 6121 8.5.3.2.1: nobody has the resource; jabberd2 keeps it for the account
                     assert not text
-                    people[receiver].no_message()
+                    people[receiver].expect('message', id='q2', type='error')
         assert not problems, '\n'.join(problems)
 
 

@@ -179,8 +179,7 @@ def only_the_networks_of_the_file_may_connect():
             file.write(text.replace('[router]', '[router]\nallow = ["10.0.0.0/8", "::1"]'))
         deployment.start('router')
         assert all(_is_closed_without_a_byte(deployment) for _ in range(20))
-        log = deployment.processes['router'].text()
-        assert len(re.findall(r'router\.allow', log)) == 1, log
+        deployment.processes['router'].logged(r'router\.allow', 1)
 
 
 def an_address_may_not_come_too_often():
@@ -192,8 +191,7 @@ def an_address_may_not_come_too_often():
             file.write(text.replace('[router]', '[router]\nconnects = "5 per hour"'))
         deployment.start('router')
         assert [_is_closed_without_a_byte(deployment) for _ in range(12)] == [False] * 5 + [True] * 7
-        log = deployment.processes['router'].text()
-        assert len(re.findall(r'router\.connects', log)) == 1, log
+        deployment.processes['router'].logged(r'router\.connects', 1)
 
 
 def a_component_sends_no_faster_than_it_may():
@@ -277,7 +275,7 @@ def _rules_and_sinks(*verbs):
         romeo.send("<message to='juliet@localhost'><subject>passes</subject></message>")
         juliet.expect('message')
         router = deployment.processes.get('router') or deployment.processes['run']
-        assert len(re.findall('rule: refused, from="romeo@localhost" to="juliet@localhost"', router.text())) == 3, router.text()
+        router.logged('rule: refused, from="romeo@localhost" to="juliet@localhost"', 3)
 
         sink = Wire(deployment.router_port).login()
         assert sink.bind('juliet.example', '<log/>') is None
