@@ -175,7 +175,7 @@ void sim_cancel(struct sim *sim, struct sim_event *event)
 
 /* -- steps -- */
 
-/* Between steps a test may have called into a loop: its clock is right, its timers are seen. */
+/* Before and after steps a test may call into a loop: its clock is right, its timers are seen. */
 static void look_at_loops(struct sim *sim)
 {
 	for (struct list *link = sim->hosts.next; link != &sim->hosts; link = link->next) {
@@ -198,7 +198,6 @@ static void fire_next(struct sim *sim)
 	sim->stepping = true;
 	event->fire(sim, event);
 	sim->stepping = false;
-	look_at_loops(sim);
 }
 
 bool sim_step(struct sim *sim)
@@ -208,6 +207,7 @@ bool sim_step(struct sim *sim)
 	if (!sim->queued)
 		return false;
 	fire_next(sim);
+	look_at_loops(sim);
 	return true;
 }
 
@@ -216,17 +216,15 @@ void sim_run(struct sim *sim, int64_t ms, bool (*done)(void *arg), void *arg)
 	int64_t end_us = sim->now_us + ms * 1000;
 
 	assert(!sim->stepping);
-	while (!(done && done(arg))) {
-		look_at_loops(sim);
-		if (!sim->queued)
-			return;
+	look_at_loops(sim);
+	while (!(done && done(arg)) && sim->queued) {
 		if (sim->queue[1]->time_us > end_us) {
 			sim->now_us = end_us;
-			look_at_loops(sim);
-			return;
+			break;
 		}
 		fire_next(sim);
 	}
+	look_at_loops(sim);
 }
 
 int64_t sim_now_ms(const struct sim *sim)

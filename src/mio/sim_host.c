@@ -100,6 +100,7 @@ static void run_turn(struct sim *sim, struct sim_loop *loop)
 	heap_enter(before);
 	if (sim_has_ready(loop))
 		sim_wake(mio);
+	sim_loop_plan(loop);
 }
 
 static void turn(struct sim *sim, struct sim_event *event)
