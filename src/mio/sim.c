@@ -368,6 +368,11 @@ void sim_disk_full(struct sim *sim, bool full)
 	sim->disk.full = full;
 }
 
+void sim_power_stays(struct sim *sim, bool stays)
+{
+	sim->disk.power_stays = stays;
+}
+
 void sim_syncs_fail(struct sim *sim, unsigned percent)
 {
 	sim->options.sync_fail_percent = percent;

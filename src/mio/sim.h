@@ -34,7 +34,7 @@ struct mio_host *sim_host(struct sim *sim, const char *part);
  * simulation. */
 void sim_user(struct mio_host *host, uid_t uid);
 
-/* Ends a process as kill -9 would: heaps dropped, sockets reset, foreign handles closed, unsynced
+/* Ends a process as a power cut would: heaps dropped, sockets reset, foreign handles closed, unsynced
  * pages lost. */
 void sim_kill(struct sim *sim, struct mio_host **host);
 
@@ -74,6 +74,8 @@ void sim_partition(struct sim *sim, struct mio_host *a, struct mio_host *b, bool
  * files of the path.
  */
 void sim_disk_full(struct sim *sim, bool full);
+/* Kills from now on leave what was written to the system, as kill -9 does; or cut the power, as at the start. */
+void sim_power_stays(struct sim *sim, bool stays);
 /* fsync calls that fail from now on, of 100. */
 void sim_syncs_fail(struct sim *sim, unsigned percent);
 /* What batches of drivers that become due from now on take: a slow disk. 0, 0: as at the start. */

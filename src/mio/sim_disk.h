@@ -19,7 +19,7 @@ enum { SIM_SECTOR = 512, SIM_SHM_LOCKS = 8 };
 struct sim_disk {
 	struct sim *sim;
 	struct list files;
-	bool full;
+	bool full, power_stays;
 	unsigned number; /* the last that was given to a file */
 };
 

@@ -450,15 +450,14 @@ void sim_vfs_kill(struct sim_vfs *vfs)
 	vfs->dead = true;
 }
 
-/* What a process that ended by itself has not synced, the system keeps, until the next power cut.
- */
+/* What a process has not synced that ended without a power cut, the system keeps until the next one. */
 void sim_vfs_free(struct sim_vfs **taken)
 {
 	struct sim_vfs *vfs = *taken;
 
 	*taken = NULL;
 	detach_all(vfs);
-	if (vfs->dead)
+	if (vfs->dead && !vfs->disk->power_stays)
 		sim_disk_cut(vfs->disk, vfs);
 	else
 		sim_disk_disown(vfs->disk, vfs);

@@ -186,6 +186,19 @@ static void data_that_is_never_synced_is_lost(void **state)
 	assert_in_range(lost, 1, 30);
 }
 
+static void a_kill_without_a_power_cut_loses_nothing(void **state)
+{
+	struct sim_options options = {.seed = 12};
+	struct world world;
+
+	world_init(&world, &options, "PRAGMA synchronous=OFF");
+	sim_power_stays(world.sim, true);
+	assert_int_equal(run(world.db, "CREATE TABLE t (x); INSERT INTO t VALUES (1)"), SQLITE_OK);
+	restart(&world, "PRAGMA synchronous=OFF");
+	assert_int_equal(ask(world.db, "SELECT count(*) FROM t"), 1);
+	world_fini(&world);
+}
+
 static void survives_kill_after_kill(void **state)
 {
 	static const char settings[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL";
@@ -348,6 +361,7 @@ int main(void)
 		cmocka_unit_test(data_that_is_never_synced_is_lost),
 		cmocka_unit_test(survives_kill_after_kill),
 		cmocka_unit_test(a_clean_end_keeps_what_was_written),
+		cmocka_unit_test(a_kill_without_a_power_cut_loses_nothing),
 		cmocka_unit_test(says_that_the_disk_is_full),
 		cmocka_unit_test(syncs_fail_as_often_as_asked),
 		cmocka_unit_test(two_connections_lock_each_other_out),
