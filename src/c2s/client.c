@@ -648,9 +648,9 @@ static void take_from_sm(struct client *client, const struct packet *packet)
 		came_back(client, packet->stanza);
 	else if (is_of(client, packet) && packet->failed)
 		client_end(client, SX_ERROR_NONE);
-	else if (!is_of(client, packet) || sx_state(conn_sx(client->conn)) != SX_STATE_OPEN)
+	else if (!is_of(client, packet))
 		end_unknown(client->c2s, packet, client);
-	else
+	else if (sx_state(conn_sx(client->conn)) == SX_STATE_OPEN) /* else it is about to end, and says how itself */
 		client_deliver(client, packet->stanza);
 }
 
