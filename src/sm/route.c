@@ -380,16 +380,21 @@ void route_unhandled(struct sm *sm, struct stanza **stanza)
 
 /* -- what waited -- */
 
+/* Its c2s was checked when it came; meanwhile the session may have lost its client, or have it by another c2s. */
+static struct session *session_of_waiting(const struct sm *sm, const struct packet *packet)
+{
+	return slots_get(&sm->sessions, session_id_slot(&packet->sm));
+}
+
 static void loaded_stanza(struct sm *sm, struct user *user, struct packet *packet)
 {
-	bool foreign;
 	struct session *session;
 
 	if (!packet->sm.len) {
 		to_user(sm, user, &packet->stanza);
 		return;
 	}
-	session = session_of_packet(sm, packet, &foreign);
+	session = session_of_waiting(sm, packet);
 	if (session)
 		from_session(sm, session, &packet->stanza);
 	else
@@ -421,13 +426,12 @@ void route_loaded(struct sm *sm, struct user *user, struct packet **packet)
 
 void route_not_loaded(struct sm *sm, struct packet **packet)
 {
-	bool foreign;
 	struct session *session;
 
 	if ((*packet)->kind == PACKET_SESSION) {
 		session_fail(sm, *packet);
 	} else {
-		session = (*packet)->sm.len ? session_of_packet(sm, *packet, &foreign) : NULL;
+		session = (*packet)->sm.len ? session_of_waiting(sm, *packet) : NULL;
 		if (session)
 			stanza_set_from((*packet)->stanza, session->jid);
 		route_refuse(sm, &(*packet)->stanza, STANZA_RESOURCE_CONSTRAINT);
