@@ -179,6 +179,13 @@ static void loaded(void *arg, uint64_t token, const struct store_txn *txn, int r
 	sm_work(sm);
 }
 
+static void stop_resting(struct user *user)
+{
+	if (!list_empty(&user->rest))
+		user->sm->resting_count--;
+	list_remove(&user->rest);
+}
+
 static void load_start(struct user *user)
 {
 	struct sm *sm = user->sm;
@@ -194,6 +201,7 @@ static void load_start(struct user *user)
 			sm_modules[at]->user_load(load->state, user, load);
 	}
 	resume_load(user, load);
+	stop_resting(user); /* one that was about to be dropped may be needed again */
 	user->state = USER_LOADING;
 	user->load = load;
 	wait_add(sm, &load->wait, WAIT_LOAD);
@@ -223,13 +231,6 @@ void user_stale(struct user *user)
 }
 
 /* -- going -- */
-
-static void stop_resting(struct user *user)
-{
-	if (!list_empty(&user->rest))
-		user->sm->resting_count--;
-	list_remove(&user->rest);
-}
 
 static bool is_needed(const struct user *user)
 {
