@@ -391,8 +391,9 @@ static void save_user(struct user *user)
 {
 	struct store_txn *txn = store_txn_new();
 	struct session *session = NULL;
-	unsigned count = 0;
+	unsigned count = user->resumptions.left;
 
+	store_clear(txn, STORE_SESSION, jid_user(user->jid));
 	while ((session = user_next_session(user, session))) {
 		struct resumption *item = session->key ? find(user, str_slice(session->key)) : NULL;
 
@@ -468,6 +469,12 @@ static void restore(struct user *user, const struct store_row *row)
 	resume_wait(session, left_ms > 0 ? left_ms : 0);
 }
 
+/* What a disk did not clear is cleared with what is saved: an old session must not come back beside the newer one. */
+static void cleared(void *state, struct user *user, const struct store_txn *txn, int result)
+{
+	user->resumptions.left = result != 0;
+}
+
 /* Once: what is in memory again is no longer in storage. */
 static void read_sessions(void *state, struct user *user, const struct store_row *rows, size_t count)
 {
@@ -479,7 +486,8 @@ static void read_sessions(void *state, struct user *user, const struct store_row
 		restore(user, &rows[at]);
 	txn = store_txn_new();
 	store_clear(txn, STORE_SESSION, jid_user(user->jid));
-	sm_store(user, &txn, NULL, NULL);
+	user->resumptions.left = true;
+	sm_store(user, &txn, cleared, NULL);
 }
 
 void resume_load(struct user *user, struct sm_load *load)

@@ -35,6 +35,7 @@ struct resumption {
 struct resumptions {
 	struct resumption *items; /* the oldest first */
 	unsigned count;
+	bool left; /* storage may have sessions of the user that are in memory, or over */
 };
 
 void resume_enable(struct session *session, const struct packet *packet); /* answers */
