@@ -164,8 +164,9 @@ int sqlite_open_file(struct sqlite_db *db, const struct storage_place *place, co
 	int code = sqlite3_open_v2(path, &handle, flags, mio_host_vfs(place->host));
 	int rc;
 
+	/* A sync may have failed in the process before this one: what it left in the log is in doubt, too. */
 	*db = (struct sqlite_db){
-		.handle = handle, .host = place->host, .durability = place->durability};
+		.handle = handle, .host = place->host, .durability = place->durability, .doubt = true};
 	rc = code == SQLITE_OK ? prepare(db, place, path, why) : sqlite_fault(handle, code);
 	if (rc) {
 		explain(db, path, rc, why);
