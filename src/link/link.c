@@ -47,11 +47,15 @@ struct link *link_new(struct mio *mio, const struct link_options *options)
 	return link;
 }
 
+static void drop_adverts(struct link *link);
+
 void link_stop(struct link *link)
 {
 	drop_mail(link, arrived_for_part);
 	drop_mail(link, arrived_for_peers);
+	drop_adverts(link);
 	channel_drop_news(link);
+	sinks_drop_news(link);
 }
 
 void link_free(struct link **taken)
@@ -321,6 +325,18 @@ static void advert_arrived(struct mio *mio, struct mio_mail *mail)
 	tell_here(advert->at, str_slice(advert->name), advert->available);
 	str_free(&advert->name);
 	mem_free(advert);
+}
+
+static void drop_adverts(struct link *link)
+{
+	struct mio_mail *mail;
+
+	while ((mail = mio_mail_take(link->mio, advert_arrived))) {
+		struct advert *advert = container_of(mail, struct advert, mail);
+
+		str_free(&advert->name);
+		mem_free(advert);
+	}
 }
 
 void link_tell_parts(struct link *link, struct slice name, bool available)

@@ -53,6 +53,14 @@ static void news_arrived(struct mio *mio, struct mio_mail *mail)
 	mem_free(news);
 }
 
+void sinks_drop_news(struct link *link)
+{
+	struct mio_mail *mail;
+
+	while ((mail = mio_mail_take(link->mio, news_arrived)))
+		mem_free(container_of(mail, struct news, mail));
+}
+
 static void count_changed(struct link *link, unsigned count)
 {
 	for (unsigned worker = 1; worker < link->options.workers; worker++) {

@@ -100,6 +100,7 @@ void throttle_drop(struct link_peer *peer);
 void sinks_add(struct link_peer *peer, struct str *name);
 void sinks_remove(struct link_peer *peer, const struct str *name); /* it need not be one */
 void sinks_drop(struct link *link);
+void sinks_drop_news(struct link *link); /* that this worker did not hear before its loop ended */
 void sinks_copy_route(struct link *link, const struct nad *nad);
 void sinks_copy_packet(struct link *link, const struct packet *packet);
 /*
