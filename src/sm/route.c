@@ -489,8 +489,8 @@ void route_returned(struct sm *sm, struct packet **packet)
 	struct session *session = slots_get(&sm->sessions, session_id_slot(&(*packet)->sm));
 	bool over;
 
-	if (session && session->ours)
-		return; /* it is in the session's outbox */
+	if (session ? session->ours : (*packet)->ours && (*packet)->sm.len)
+		return; /* it is in the session's outbox, or that has found another way for it */
 	over = is_over(sm, *packet);
 	if ((*packet)->kind != PACKET_STANZA)
 		return;
