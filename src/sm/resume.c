@@ -7,6 +7,7 @@
 #include "component/settings.h"
 #include "jid/jid.h"
 #include "sm/core.h"
+#include "sm/modules/modules.h"
 #include "sm/present.h"
 #include "storage/storage.h"
 
@@ -405,6 +406,7 @@ static void save_user(struct user *user)
 	}
 	if (count) {
 		put(user, txn);
+		offline_drop_gone(txn, user); /* or sessions that go on would get it again */
 		sm_store(user, &txn, NULL, NULL);
 	}
 	store_txn_free(&txn);

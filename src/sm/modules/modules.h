@@ -86,6 +86,8 @@ struct store_txn;
 void offline_append(struct store_txn *txn, struct user *user, const struct stanza *stanza);
 void offline_appended(struct user *user, bool committed); /* what became of it */
 void offline_forget(struct user *user, uint64_t row); /* somebody has it: it is deleted, soon */
+/* Adds the deletion of what somebody has and a disk did not delete yet. */
+void offline_drop_gone(struct store_txn *txn, const struct user *user);
 /* Gives what waits to the sessions that take messages, if there are any. */
 void offline_give(struct user *user);
 void offline_go_on(struct user *user); /* somebody has more room now */

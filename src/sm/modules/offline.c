@@ -115,6 +115,14 @@ static void dropped(void *state, struct user *user, const struct store_txn *txn,
 		drop_rows(user);
 }
 
+void offline_drop_gone(struct store_txn *txn, const struct user *user)
+{
+	const struct offline_user *own = state_of(user);
+
+	for (unsigned at = 0; at < own->gone_count; at++)
+		store_drop(txn, STORE_OFFLINE, jid_user(user->jid), own->gone[at]);
+}
+
 /* Those that come while some are on their way go together. */
 static void drop_rows(struct user *user)
 {
@@ -124,8 +132,7 @@ static void drop_rows(struct user *user)
 	if (own->dropping || !own->gone_count)
 		return;
 	txn = store_txn_new();
-	for (unsigned at = 0; at < own->gone_count; at++)
-		store_drop(txn, STORE_OFFLINE, jid_user(user->jid), own->gone[at]);
+	offline_drop_gone(txn, user);
 	own->dropping = own->gone_count;
 	sm_store(user, &txn, dropped, NULL);
 }
