@@ -346,8 +346,10 @@ void presence_stayed(struct session *session, bool late)
 	if (!last)
 		return;
 	broadcast(session->user, last);
-	if (late && presence->last)
+	if (late && presence->last) {
+		give_others(session);
 		probe_contacts(session);
+	}
 }
 
 /* "LENGTH CHANGED\n", the presence, then an address a line: no address has a line's end in it. */
