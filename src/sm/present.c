@@ -195,6 +195,7 @@ static void leave(struct session *session, const struct packet *packet)
 	session->key = str_ref(packet->session.resume.key);
 	session->settled = session->presented->settled;
 	resume_remember(session);
+	session->user->told_over = true;
 	session_end(session, SESSION_TELL_NOBODY);
 }
 
@@ -280,7 +281,7 @@ void present_user(struct user *user, struct packet **packet)
 	session->ours = session->counting = true;
 	take_counts(session, &(*packet)->session.resume);
 	session->presented = read_recent(recent);
-	session->presented->late = sm->served;
+	session->presented->late = sm->served || user->told_over;
 	session->presented->settled = session->settled;
 	resume_wait(session, session->key ? (int64_t)session->seconds * 1000 : ATTACH_MS);
 	session->at = link_name(sm->link, str_slice((*packet)->from));

@@ -34,6 +34,7 @@ struct user {
 	unsigned session_count, hold_count, pins;
 	enum user_state state;
 	bool known; /* there was such a user in storage */
+	bool told_over; /* contacts heard of the end of a session that was presented: it may have gone on at another c2s */
 	_Alignas(16) unsigned char states[];
 };
 
