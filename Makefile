@@ -1,9 +1,10 @@
 # A thin front for meson. build/ is the optimised server, build-test/ the one with sanitizers.
 MESON = meson
 PYTHON = /usr/bin/python3
-SEEDS ?= 100
+SEEDS ?= 1000
+JOBS ?= 2
 
-.PHONY: all run test test-tsan bench bench-quick kills soak fuzz format lint install clean deps deps-test
+.PHONY: all run test test-tsan bench bench-quick kills soak planted fuzz format lint install clean deps deps-test
 
 all: deps build/build.ninja
 	@ninja -C build
@@ -13,6 +14,9 @@ build/build.ninja:
 
 build-test/build.ninja:
 	@$(MESON) setup build-test -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Dwerror=true >/dev/null
+
+build-soak/build.ninja:
+	@$(MESON) setup build-soak -Dbuildtype=release >/dev/null
 
 build-tsan/build.ninja:
 	@$(MESON) setup build-tsan -Dbuildtype=debugoptimized -Db_sanitize=thread -Dwerror=true >/dev/null
@@ -31,9 +35,12 @@ test: deps-test all build-test/build.ninja build-tsan/build.ninja
 	@ninja -C build-tsan
 	@$(PYTHON) tests/run.py build-test 'build-tsan:base,mio,link,e2e chat'
 
-soak: deps-test build-test/build.ninja
-	@ninja -C build-test tests/sim/sim_chat
-	@build-test/tests/sim/sim_chat --seeds $(SEEDS)
+soak: deps-test build-soak/build.ninja
+	@ninja -C build-soak tests/sim/soak
+	@build-soak/tests/sim/soak --seeds $(SEEDS) --jobs $(JOBS)
+
+planted: deps-test
+	@$(PYTHON) tests/planted.py --jobs $(JOBS)
 
 # The promises about kills, at their size: about ten minutes.
 kills: deps-test all
@@ -60,4 +67,4 @@ install: all
 	@ninja -C build install
 
 clean:
-	@rm -rf build build-test build-tsan build-fuzz
+	@rm -rf build build-test build-tsan build-soak build-fuzz

@@ -1,225 +1,298 @@
 /* SPDX-License-Identifier: MIT */
-/* People of a simulation. */
-#include "people.h"
+#include "device.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
-#include "sx/plugins.h"
+#include "stanza/ns.h"
 #include "xml/nad.h"
 
-static void connect_now(struct person *person);
+enum { RESUME_PERCENT = 70, ANSWER_MS = 15000 };
 
-static void send_text(struct person *person, const char *text)
+static struct device *device_of(struct client *client)
 {
-	struct slice part = slice_of(text);
-
-	sx_send_parts(conn_sx(person->conn), &part, 1, SX_STANZA);
+	return container_of(client, struct device, client);
 }
 
-static void on_again(struct mio_timer *timer)
-{
-	struct person *person = container_of(timer, struct person, again);
+/* -- sessions ------------------------------------------------------------------------------------- */
 
-	if (person->wanted && !person->conn)
-		connect_now(person);
+static void on_began(struct client *client)
+{
+	struct device *device = device_of(client);
+	struct people *people = device->people;
+	struct sent *sent;
+
+	scene_say(people->scene, "d%u: session %u", device_number(device), client->session);
+	model_new_session(&people->model, device_number(device));
+	memset(device->seen, 0, sizeof(device->seen));
+	memset(device->roster, 0, sizeof(device->roster));
+	device->version = device->sequence = device->asked = 0;
+	device->answered[false] = device->answered[true] = 0;
+	client_say(client, SENT_OTHER, 0, "<iq type='get' id='all'><query xmlns='" NS_ROSTER "'/></iq>");
+	if (device->roster_said != device->roster_settled)
+		say_roster(device);
+	say_presence(device);
+	while ((sent = client_next_old(client))) {
+		if (sent->kind == SENT_MESSAGE)
+			say_message(device, sent->number);
+		mem_free(sent);
+	}
+	client_ask(client);
 }
 
-static void come_back(struct person *person)
+static void on_resumed(struct client *client)
 {
-	person->conn = NULL;
-	person->online = false;
-	if (person->wanted)
-		mio_timer_set(person->people->mio, &person->again, 100 + (int64_t)(sim_random(person->people->sim) % 400));
 }
 
-static void on_closed(void *owner, struct conn *conn, enum conn_end end)
+static void on_settled(struct client *client, const struct sent *sent)
 {
-	come_back(owner);
+	if (sent->kind == SENT_MESSAGE)
+		model_promised(&device_of(client)->people->model, sent->number);
 }
 
-static void on_features(struct person *person, struct sx *sx)
+static void come_soon(struct device *device, int64_t most_ms)
 {
-	char name[16];
+	struct people *people = device->people;
 
-	snprintf(name, sizeof(name), "user%u", person->number);
-	if (sx_state(sx) == SX_STATE_OPEN)
-		send_text(person, "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
+	if (device->wanted)
+		mio_timer_set(device->client.env->mio, &device->come, scene_between(people->scene, 50, most_ms));
+}
+
+static void on_gone(struct client *client)
+{
+	struct device *device = device_of(client);
+	struct people *people = device->people;
+
+	scene_say(people->scene, "d%u: no connection any more", device_number(device));
+	mio_timer_stop(&device->ease);
+	if (client->on_ms) {
+		device->gone_ms = mio_now_ms(client->env->mio);
+		people->scene->client_ms += (uint64_t)(device->gone_ms - client->on_ms);
+	}
+	client->on_ms = 0;
+	if (client->kind == CLIENT_PLAIN)
+		model_lossy(&people->model, device_number(device));
+	if (!client->key[0])
+		model_unsure(&people->model, device_number(device));
+	come_soon(device, scene_chance(people->scene, 15) ? 20000 : 800);
+}
+
+/* A session that only lost its connection waits for its client, unless it died with its process. */
+static void on_refused(struct client *client)
+{
+	struct device *device = device_of(client);
+	struct people *people = device->people;
+
+	scene_say(people->scene, "d%u: its session %u is over", device_number(device), client->session);
+	model_unsure(&people->model, device_number(device));
+	if (people->habits.steady || !deployment_may_forget(people->deployment, client->began_ms, device->gone_ms))
+		scene_fail(people->scene, "d%u could not resume session %u, lost at %lld ms", device_number(device), client->session,
+			   (long long)device->gone_ms - 1000000);
+}
+
+static void on_heard(struct client *client, const struct nad *nad)
+{
+	hear(device_of(client), nad);
+}
+
+static const struct client_handler handler = {
+	.began = on_began, .resumed = on_resumed, .heard = on_heard, .settled = on_settled, .gone = on_gone, .refused = on_refused};
+
+/* -- doing ---------------------------------------------------------------------------------------- */
+
+static void ease(struct mio_timer *timer)
+{
+	struct device *device = container_of(timer, struct device, ease);
+
+	client_pause(&device->client, false);
+	client_silence(&device->client, false);
+}
+
+static void be_slow(struct device *device)
+{
+	struct people *people = device->people;
+
+	if (scene_chance(people->scene, 50))
+		client_pause(&device->client, true);
 	else
-		sx_sasl_auth(sx, "xmpp", "PLAIN", name, "secret");
+		client_silence(&device->client, true);
+	mio_timer_set(device->client.env->mio, &device->ease, scene_between(people->scene, 200, 6000));
 }
 
-static void on_message(struct person *person, const struct nad *nad)
+static void lose_connection(struct device *device)
 {
-	int body = nad_find_child(nad, 0, NS_CLIENT, "body");
-	struct heard *heard = &person->heard[person->heard_count];
-	char text[32] = "";
+	struct people *people = device->people;
+	bool forgets = scene_chance(people->scene, 30);
 
-	if (body < 0 || slice_is(nad_attr_value(nad, 0, "type"), "error") || person->heard_count == HEARD_MAX)
+	scene_say(people->scene, "d%u: %s its connection", device_number(device), forgets ? "forgets" : "loses");
+	if (forgets)
+		client_forget(&device->client);
+	else
+		client_drop(&device->client);
+	if (scene_chance(people->scene, 30))
+		come_soon(device, scene_chance(people->scene, 20) ? 200000 : 15000);
+}
+
+static void move(struct device *device)
+{
+	scene_say(device->people->scene, "d%u: leaves", device_number(device));
+	client_leave(&device->client);
+}
+
+static void do_something(struct device *device)
+{
+	const struct people_habits *habits = &device->people->habits;
+	unsigned what = scene_pick(device->people->scene, 100);
+
+	if (what < habits->losses)
+		lose_connection(device);
+	else if ((what -= habits->losses) < habits->slow)
+		be_slow(device);
+	else if ((what -= habits->slow) < habits->moves)
+		move(device);
+	else
+		say_something(device, what % 2);
+}
+
+/* The answer may have died with a separate sm. */
+static bool may_wait_in_vain(const struct device *device)
+{
+	const struct standing *standing = &device->people->model.standing[device_number(device)];
+	int64_t now_ms = mio_now_ms(device->client.env->mio);
+
+	return device->people->deployment->sm_gone_ms && standing->known == KNOWN_UNSURE &&
+	       now_ms - standing->since_ms > ANSWER_MS;
+}
+
+static void on_act(struct mio_timer *timer)
+{
+	struct device *device = container_of(timer, struct device, act);
+	struct people *people = device->people;
+	const struct people_habits *habits = &people->habits;
+
+	mio_timer_set(device->client.env->mio, timer, scene_between(people->scene, habits->pause_min_ms, habits->pause_max_ms));
+	if (device->client.state != CLIENT_ON)
 		return;
-	snprintf(text, sizeof(text), "%.*s", (int)nad_cdata(nad, body).len, nad_cdata(nad, body).data);
-	if (sscanf(text, "%u:%u", &heard->sender, &heard->number) != 2)
+	if (may_wait_in_vain(device))
+		say_known(device);
+	else if (!people->calm)
+		do_something(device);
+}
+
+static void on_come(struct mio_timer *timer)
+{
+	struct device *device = container_of(timer, struct device, come);
+
+	if (!device->wanted || device->client.line)
 		return;
-	heard->delayed = nad_find_child(nad, 0, "urn:xmpp:delay", "delay") >= 0;
-	person->heard_count++;
+	if (!device->client.key[0])
+		model_unsure(&device->people->model, device_number(device));
+	client_come(&device->client);
 }
 
-static void on_presence(struct person *person, const struct nad *nad)
+/* -- life ----------------------------------------------------------------------------------------- */
+
+static const char *address(struct client_env *env)
 {
-	struct slice from = nad_attr_value(nad, 0, "from");
-	unsigned who;
-	char text[64];
+	struct people *people = env->arg;
 
-	snprintf(text, sizeof(text), "%.*s", (int)from.len, from.data);
-	if (sscanf(text, "user%u@", &who) == 1 && who < PEOPLE_MAX)
-		person->seen[who] = !slice_is(nad_attr_value(nad, 0, "type"), "unavailable");
+	return deployment_address(people->deployment, scene_pick(people->scene, FRONTS_MAX));
 }
 
-static void on_packet(void *owner, struct conn *conn, struct nad **nad)
-{
-	struct person *person = owner;
-
-	if (nad_is(*nad, 0, NS_STREAM, "features")) {
-		on_features(person, conn_sx(conn));
-	} else if (nad_is(*nad, 0, NS_CLIENT, "message")) {
-		on_message(person, *nad);
-	} else if (nad_is(*nad, 0, NS_CLIENT, "presence")) {
-		on_presence(person, *nad);
-	} else if (slice_is(nad_attr_value(*nad, 0, "id"), "bind")) {
-		if (slice_is(nad_attr_value(*nad, 0, "type"), "result")) {
-			person->online = true;
-			person->logins++;
-			send_text(person, "<presence/>");
-		} else {
-			conn_close(conn, SX_ERROR_NONE, NULL);
-		}
-	}
-	nad_free(nad);
-}
-
-static const struct conn_handler handler = {.packet = on_packet, .closed = on_closed};
-static const struct sx_plugin *const plugins[] = {&sx_sasl_client, NULL};
-
-static void on_refused(void *owner, struct sx *sx, const char *text)
-{
-	conn_close(conn_of(sx), SX_ERROR_NONE, NULL);
-}
-
-static void connect_now(struct person *person)
-{
-	struct people *people = person->people;
-	int fault;
-
-	person->conn = conn_connect(people->conns, people->address, &people->options, person, &fault);
-	if (!person->conn) {
-		come_back(person);
-		return;
-	}
-	sx_sasl_on_failure(conn_sx(person->conn), on_refused);
-	sx_start(conn_sx(person->conn));
-}
-
-static void on_say(struct mio_timer *timer)
-{
-	struct person *person = container_of(timer, struct person, say);
-	struct people *people = person->people;
-	char text[160];
-
-	if (person->said == person->to_say)
-		return;
-	mio_timer_set(people->mio, timer, (int64_t)(sim_random(people->sim) % 60));
-	if (!person->online)
-		return;
-	for (unsigned to = 0; to < people->count; to++) {
-		if (to == person->number)
-			continue;
-		snprintf(text, sizeof(text), "<message to='user%u@localhost' type='chat'><body>%u:%u</body></message>", to,
-			 person->number, person->said);
-		send_text(person, text);
-	}
-	person->said++;
-}
-
-static int start(struct mio *mio, void *arg)
+static int start_host(struct mio *mio, void *arg)
 {
 	struct people *people = arg;
-	struct xml_limits limits = {.stanza_bytes = 1 << 20, .depth = 100, .attributes = 100};
 
-	people->mio = mio;
-	people->conns = conn_env_new(mio);
-	people->options = (struct conn_options){
-		.stream = {.type = SX_CLIENT, .ns = NS_CLIENT, .to = "localhost", .plugins = plugins, .before_auth = limits,
-			   .after_auth = limits},
-		.handler = &handler,
-		.login_ms = 20000,
-	};
-	for (unsigned at = 0; at < people->count; at++) {
-		struct person *person = &people->person[at];
-
-		person->people = people;
-		person->number = at;
-		mio_timer_init(&person->again, on_again);
-		mio_timer_init(&person->say, on_say);
-	}
+	client_env_init(&people->env[people->hosts], people->scene, mio, &handler, address, people);
+	people->env[people->hosts].patience_ms = people->habits.steady ? 30000 : 8000;
 	return 0;
 }
 
-void people_start(struct people *people, struct sim *sim, const char *address, unsigned count)
+static enum client_kind pick_kind(struct people *people, unsigned user)
+{
+	if (people->habits.steady)
+		return scene_chance(people->scene, 50) ? CLIENT_RESUMING : CLIENT_PLAIN;
+	if (user % 3 == 0)
+		return (enum client_kind)scene_pick(people->scene, 3);
+	return scene_chance(people->scene, RESUME_PERCENT) ? CLIENT_RESUMING : CLIENT_COUNTING;
+}
+
+static void make_device(struct people *people, unsigned number)
+{
+	struct device *device = &people->device[number];
+	unsigned user = number / DEVICES_OF_USER, which = number % DEVICES_OF_USER;
+
+	device->people = people;
+	device->exists = which == 0 || scene_chance(people->scene, which == 1 ? 60 : 30);
+	client_init(&device->client, &people->env[number % people->hosts], pick_kind(people, user), user, number);
+	mio_timer_init(&device->come, on_come);
+	mio_timer_init(&device->act, on_act);
+	mio_timer_init(&device->ease, ease);
+	if (!device->exists)
+		return;
+	device->wanted = true;
+	mio_timer_set(device->client.env->mio, &device->come, scene_between(people->scene, 0, 3000));
+	mio_timer_set(device->client.env->mio, &device->act, scene_between(people->scene, 2000, 6000));
+}
+
+void people_start(struct people *people, struct scene *scene, struct deployment *deployment, const struct people_habits *habits,
+		  unsigned hosts)
 {
 	memset(people, 0, sizeof(*people));
-	people->sim = sim;
-	people->address = address;
-	people->count = count;
-	people->host = sim_host(sim, "people");
-	if (mio_host_start(people->host, 1, start, people))
-		abort();
+	people->scene = scene;
+	people->deployment = deployment;
+	people->habits = *habits;
+	people->users = deployment->plan.users;
+	model_init(&people->model, scene, deployment);
+	for (; people->hosts < hosts; people->hosts++) {
+		people->host[people->hosts] = sim_host(scene->sim, "people");
+		if (mio_host_start(people->host[people->hosts], 1, start_host, people))
+			abort();
+	}
+	for (unsigned at = 0; at < people->users * DEVICES_OF_USER; at++)
+		make_device(people, at);
 }
 
 void people_stop(struct people *people)
 {
-	sim_kill(people->sim, &people->host);
+	for (unsigned at = 0; at < people->hosts; at++)
+		sim_kill(people->scene->sim, &people->host[at]);
+	model_fini(&people->model);
 }
 
-void person_come(struct person *person)
+static bool is_there(const struct device *device)
 {
-	person->wanted = true;
-	if (!person->conn)
-		mio_timer_set(person->people->mio, &person->again, (int64_t)(sim_random(person->people->sim) % 300));
+	return device->exists && device->wanted;
 }
 
-void person_leave(struct person *person)
+void people_calm(struct people *people, bool calm)
 {
-	person->wanted = false;
-	person->online = false;
-	if (person->conn)
-		conn_close(person->conn, SX_ERROR_NONE, NULL);
-}
+	people->calm = calm;
+	for (unsigned at = 0; at < people->users * DEVICES_OF_USER; at++) {
+		struct device *device = &people->device[at];
 
-void person_talk(struct person *person, unsigned messages)
-{
-	person->to_say += messages;
-	mio_timer_set(person->people->mio, &person->say, (int64_t)(sim_random(person->people->sim) % 60));
-}
-
-bool people_all_online(void *arg)
-{
-	struct people *people = arg;
-
-	for (unsigned at = 0; at < people->count; at++) {
-		if (people->person[at].wanted && !people->person[at].online)
-			return false;
+		if (!device->exists)
+			continue;
+		if (!device->wanted)
+			model_absent(&people->model, at);
+		device->wanted = true;
+		if (mio_timer_is_set(&device->ease))
+			mio_timer_set(device->client.env->mio, &device->ease, 1);
+		if (!device->client.line)
+			come_soon(device, 500);
 	}
-	return true;
 }
 
-bool people_all_said(void *arg)
+void people_leave(struct people *people, unsigned percent)
 {
-	struct people *people = arg;
+	for (unsigned at = 0; at < people->users * DEVICES_OF_USER; at++) {
+		struct device *device = &people->device[at];
 
-	for (unsigned at = 0; at < people->count; at++) {
-		if (people->person[at].said < people->person[at].to_say)
-			return false;
+		if (!is_there(device) || !scene_chance(people->scene, percent))
+			continue;
+		device->wanted = false;
+		scene_say(people->scene, "d%u: leaves", at);
+		client_leave(&device->client);
 	}
-	return true;
 }

@@ -1,53 +1,77 @@
 /* SPDX-License-Identifier: MIT */
-/* People of a simulation: clients on a host of their own that log in, chat, and come back when they are cut off. */
+/*
+ * People of a simulation, each with up to three devices: they log in, write, change their presence and rosters, lose
+ * connections and come back, are slow, and leave. What they hear goes to the model; what they see of others stands here.
+ */
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
-#include "conn/conn.h"
-#include "mio/sim.h"
+#include "client.h"
+#include "deployment.h"
+#include "model.h"
 
-enum { PEOPLE_MAX = 8, HEARD_MAX = 4096 };
+enum { HOSTS_MAX = 3 };
 
-struct people;
-
-/* One message that arrived: its text is "SENDER:NUMBER". */
-struct heard {
-	unsigned sender, number;
-	bool delayed;
+/* What a device sees of another. */
+struct seen {
+	bool available;
+	unsigned session, version;
 };
 
-struct person {
+struct device {
 	struct people *people;
-	unsigned number;
-	struct conn *conn;
-	struct mio_timer again, say;
-	bool wanted;  /* should be logged in */
-	bool online;  /* bound, presence sent */
-	bool seen[PEOPLE_MAX]; /* whose presence came */
-	unsigned to_say, said; /* messages to each of the others */
-	unsigned logins;
-	struct heard heard[HEARD_MAX];
-	unsigned heard_count;
+	struct client client;
+	bool exists;
+	bool wanted;		/* should be connected */
+	unsigned priority, version, sequence;
+	bool negative;		/* its priority is -1: it takes no messages */
+	int64_t gone_ms;	/* when it lost its connection */
+	unsigned roster_said, roster_settled; /* names that it gave its item of the roster; the last that was taken */
+	struct mio_timer come, act, ease;
+	struct seen seen[DEVICES_MAX];
+	unsigned roster[DEVICES_OF_USER]; /* names of the items as it sees them, one of each device of the user */
+	uint64_t answered[2];	/* questions of this session: by an error, by a result */
+	unsigned asked;
+};
+
+/* How they are. */
+struct people_habits {
+	int64_t pause_min_ms, pause_max_ms; /* between two things that somebody does */
+	unsigned losses, slow, moves;	    /* how often they lose connections, are slow, leave: of 100 things */
+	bool steady;			    /* nobody may lose a session */
 };
 
 struct people {
-	struct sim *sim;
-	struct mio_host *host;
-	struct mio *mio;
-	struct conn_env *conns;
-	struct conn_options options;
-	const char *address;
-	unsigned count;
-	struct person person[PEOPLE_MAX];
+	struct scene *scene;
+	struct deployment *deployment;
+	struct model model;
+	struct people_habits habits;
+	struct mio_host *host[HOSTS_MAX];
+	struct client_env env[HOSTS_MAX];
+	unsigned hosts, users;
+	struct device device[DEVICES_MAX];
+	bool calm; /* nobody does anything but come back */
 };
 
-/* person N is userN@localhost with the password "secret". */
-void people_start(struct people *people, struct sim *sim, const char *address, unsigned count);
-void people_stop(struct people *people);
-void person_come(struct person *person);
-void person_leave(struct person *person);
-/* Says "ME:K" to each of the others, for K from said on, one round at a time, at seeded moments. */
-void person_talk(struct person *person, unsigned messages);
-bool people_all_online(void *people);
-bool people_all_said(void *people);
+void people_start(struct people *people, struct scene *scene, struct deployment *deployment, const struct people_habits *habits,
+		  unsigned hosts);
+void people_stop(struct people *people); /* all connections are cut, their memory is gone */
+/* Nobody starts anything new; all who are slow or away come back. Or they go on. */
+void people_calm(struct people *people, bool calm);
+/* Some leave, with </stream:stream>. */
+void people_leave(struct people *people, unsigned percent);
+
+/* All who want to be are connected, nothing of theirs is unsettled, no connection is left behind. */
+bool people_settled(void *people);
+void people_blame_unsettled(const struct people *people); /* says who is not, and fails */
+bool people_gone(void *people); /* nobody is connected */
+uint64_t people_connected_ms(const struct people *people); /* of those that are connected, together */
+
+/* What devices see is as it is. */
+bool people_agree(void *people);
+void people_blame_views(struct people *people);
+/* Nothing that was promised is missing. */
+bool people_heard_all(void *people);
+void people_blame_unheard(struct people *people);
+/* Each has had one session, and heard all that was said, promised or not; or it is too late for that. */
+bool people_steady(void *people);
+void people_blame_unsteady(const struct people *people);

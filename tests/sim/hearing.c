@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* What devices hear, and whether it may be. */
+#include <stdio.h>
+#include "device.h"
+#include "stanza/ns.h"
+#include "xml/nad.h"
+
+static void check_from(struct device *device, const struct nad *nad, unsigned from)
+{
+	struct slice said = nad_attr_value(nad, 0, "from");
+	char wanted[64];
+
+	snprintf(wanted, sizeof(wanted), "user%u@localhost/d%u", from / DEVICES_OF_USER, from);
+	if (!slice_is(said, wanted))
+		scene_fail(device->people->scene, "d%u heard words of %s from %.*s", device_number(device), wanted, (int)said.len,
+			   said.data);
+}
+
+/* He has one account more than people have. */
+static void check_intruder(struct device *device, const struct nad *nad)
+{
+	struct slice from = nad_attr_value(nad, 0, "from");
+	unsigned user;
+
+	if (text_numbers(from, "user%u@localhost", &user, NULL, NULL, NULL) != 1 || user != device->people->users)
+		scene_fail(device->people->scene, "d%u took an intruder for %.*s", device_number(device), (int)from.len, from.data);
+}
+
+static void hear_message(struct device *device, const struct nad *nad)
+{
+	struct people *people = device->people;
+	int body = nad_find_child(nad, 0, NS_CLIENT, "body");
+	struct words words = {.kept = nad_find_child(nad, 0, NS_DELAY, "delay") >= 0};
+	unsigned number;
+
+	if (slice_is(nad_attr_value(nad, 0, "type"), "error")) {
+		if (text_numbers(nad_attr_value(nad, 0, "id"), "m%u", &number, NULL, NULL, NULL) == 1) {
+			scene_say(people->scene, "d%u: m%u came back with an error", device_number(device), number);
+			model_refused(&people->model, number);
+		}
+		return;
+	}
+	if (body >= 0 && slice_is(nad_cdata(nad, body), "intruder")) {
+		check_intruder(device, nad);
+		return;
+	}
+	if (body < 0 || text_numbers(nad_cdata(nad, body), "%u:%u:%u:%u", &words.message, &words.device, &words.session,
+				     &words.sequence) != 4)
+		scene_fail(people->scene, "d%u heard a message that nobody may send", device_number(device));
+	scene_say(people->scene, "d%u: heard m%u of d%u, number %u of its session %u%s", device_number(device), words.message,
+		  words.device, words.sequence, words.session, words.kept ? ", kept" : "");
+	check_from(device, nad, words.device);
+	model_heard(&people->model, device_number(device), device->client.session, &words);
+}
+
+/* From the account: none of its resources is there. */
+static void forget_user(struct device *device, unsigned user)
+{
+	for (unsigned at = 0; user < USERS_MAX && at < DEVICES_OF_USER; at++)
+		device->seen[user * DEVICES_OF_USER + at].available = false;
+}
+
+static void hear_presence(struct device *device, const struct nad *nad)
+{
+	int status = nad_find_child(nad, 0, NS_CLIENT, "status");
+	struct slice type = nad_attr_value(nad, 0, "type");
+	unsigned user, from;
+	struct seen *seen;
+	int parts = text_numbers(nad_attr_value(nad, 0, "from"), "user%u@localhost/d%u", &user, &from, NULL, NULL);
+
+	if (parts == 1 && slice_is(type, "unavailable"))
+		forget_user(device, user);
+	if (parts != 2 || user == device->people->users || from >= DEVICES_MAX || (type.len && !slice_is(type, "unavailable")))
+		return;
+	seen = &device->seen[from];
+	seen->available = !type.len;
+	scene_say(device->people->scene, "d%u: d%u is %s", device_number(device), from, type.len ? "away" : "there");
+	if (seen->available && (status < 0 || text_numbers(nad_cdata(nad, status), "%u:%u", &seen->session, &seen->version, NULL, NULL) != 2))
+		scene_fail(device->people->scene, "d%u sees d%u without a status", device_number(device), from);
+}
+
+static void hear_roster(struct device *device, const struct nad *nad)
+{
+	int query = nad_find_child(nad, 0, NS_ROSTER, "query"), item = nad_find_child(nad, query, NS_ROSTER, "item");
+	unsigned which, name;
+
+	for (; item >= 0; item = nad_find_next(nad, item, NS_ROSTER, "item")) {
+		if (text_numbers(nad_attr_value(nad, item, "jid"), "item%u@localhost", &which, NULL, NULL, NULL) == 1 &&
+		    text_numbers(nad_attr_value(nad, item, "name"), "n%u", &name, NULL, NULL, NULL) == 1 && which < DEVICES_OF_USER)
+			device->roster[which] = name;
+	}
+}
+
+/* Who answered and went before the server heard that it had the question leaves an error behind too. */
+static void hear_answer(struct device *device, const struct nad *nad, bool good)
+{
+	struct slice id = nad_attr_value(nad, 0, "id");
+	unsigned session, number;
+
+	if (text_numbers(id, "known-%u", &number, NULL, NULL, NULL) == 1 && number == device->version) {
+		if (good)
+			model_present(&device->people->model, device_number(device), device->client.session,
+				      device->negative ? -1 : (int)device->priority);
+		else
+			say_presence(device);
+	}
+	if (text_numbers(id, "roster-%u", &number, NULL, NULL, NULL) == 1) {
+		if (good)
+			device->roster_settled = number;
+		else if (number == device->roster_said)
+			say_roster(device); /* others may have seen what a disk refused then */
+	}
+	if (text_numbers(id, "ask-%u-%u", &session, &number, NULL, NULL) != 2 || session < device->client.session)
+		return;
+	scene_say(device->people->scene, "d%u: answer to question %u: %s", device_number(device), number, good ? "good" : "error");
+	if (number > device->asked || device->answered[good] >> number & 1)
+		scene_fail(device->people->scene, "d%u heard an answer to question %u of session %u that it did not wait for",
+			   device_number(device), number, session);
+	device->answered[good] |= UINT64_C(1) << number;
+}
+
+static void hear_iq(struct device *device, const struct nad *nad)
+{
+	struct slice type = nad_attr_value(nad, 0, "type"), id = nad_attr_value(nad, 0, "id"),
+		     from = nad_attr_value(nad, 0, "from");
+
+	if (nad_find_child(nad, 0, NS_ROSTER, "query") >= 0 && !slice_is(type, "error"))
+		hear_roster(device, nad);
+	if (slice_is(type, "get") || slice_is(type, "set"))
+		client_say(&device->client, SENT_OTHER, 0, "<iq type='result' id='%.*s'%s%.*s%s/>", (int)id.len, id.data,
+			   from.len ? " to='" : "", (int)from.len, from.data, from.len ? "'" : "");
+	else
+		hear_answer(device, nad, slice_is(type, "result"));
+}
+
+void hear(struct device *device, const struct nad *nad)
+{
+	if (nad_is(nad, 0, NS_CLIENT, "message"))
+		hear_message(device, nad);
+	else if (nad_is(nad, 0, NS_CLIENT, "presence"))
+		hear_presence(device, nad);
+	else
+		hear_iq(device, nad);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What each person must see. Every message is known by a number; here stands who said it, when the server took it over, and
+ * who has heard it. A message is promised when the server acknowledged it: then each resource that certainly was there for
+ * it must hear it as long as its session lasts, or else some resource of its user at last.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "deployment.h"
+
+enum { DEVICES_OF_USER = 3, USERS_MAX = 10, DEVICES_MAX = USERS_MAX * DEVICES_OF_USER, RECEIPTS_MAX = 12 };
+
+enum presence_known { KNOWN_ABSENT, KNOWN_PRESENT, KNOWN_UNSURE };
+
+/* What is certain of a resource as the server has it. */
+struct standing {
+	enum presence_known known;
+	int64_t since_ms;
+	int priority;
+	unsigned session; /* its device's */
+	bool lossy;	  /* a connection without acknowledgements is lost: what went there may be */
+};
+
+struct receipt {
+	uint8_t device;
+	uint16_t session, sender_session;
+};
+
+struct message {
+	uint8_t from, to_user;
+	int8_t to_device; /* -1: to the account */
+	uint16_t session; /* the sender's, when it was said last */
+	int64_t said_ms;  /* first */
+	unsigned change;  /* of its user, when it was said last; 0: it was not certain who is there */
+	bool promised, refused, excused, done;
+	uint16_t must[DEVICES_OF_USER]; /* sessions that must hear it; 0: none */
+	uint8_t receipts;
+	struct receipt receipt[RECEIPTS_MAX];
+};
+
+/*
+ * The order in which a device hears another's session. What was kept may have waited in different places: only messages with
+ * the same address, said while nothing changed about who is there, must come in their order then.
+ */
+struct heard_order {
+	uint16_t session;
+	uint32_t live, kept;
+	unsigned kept_change;
+	int kept_to;
+};
+
+struct model {
+	struct scene *scene;
+	unsigned devices;
+	struct standing standing[DEVICES_MAX];
+	unsigned change[USERS_MAX]; /* how often it changed who is there */
+	struct heard_order order[DEVICES_MAX][DEVICES_MAX]; /* [who hears][who said] */
+	struct message *messages;
+	unsigned count, cap, first; /* those before first are done */
+	const struct deployment *deployment; /* knows what it may forget */
+	int64_t disk_failed_ms; /* what was stored while it did may be behind what came later */
+	unsigned heard, promised, twice, kept; /* for the figures */
+};
+
+/* What a message says of itself. */
+struct words {
+	unsigned message, device, session, sequence;
+	bool kept; /* it was stored, or waited */
+};
+
+void model_init(struct model *model, struct scene *scene, const struct deployment *deployment);
+void model_fini(struct model *model);
+
+unsigned model_said(struct model *model, unsigned device, unsigned to_user, int to_device);
+void model_said_again(struct model *model, unsigned message, unsigned session);
+void model_promised(struct model *model, unsigned message);
+void model_refused(struct model *model, unsigned message);
+void model_heard(struct model *model, unsigned device, unsigned session, const struct words *words);
+
+/* -- standings -- */
+void model_unsure(struct model *model, unsigned device);
+void model_present(struct model *model, unsigned device, unsigned session, int priority);
+void model_absent(struct model *model, unsigned device);
+/* A connection without acknowledgements is gone: what was under way to its user may be lost. */
+void model_lossy(struct model *model, unsigned device);
+/* What nobody has heard yet may be lost, and nobody must hear what another of the user's devices has: the server is known to
+ * forget. */
+void model_forgive(struct model *model);
+void model_new_session(struct model *model, unsigned device);
+
+/* A message that should have been heard by now and was not, or -1. online: users with a resource that takes messages. */
+int model_missing(struct model *model, const bool *online);
+void model_blame(const struct model *model, unsigned message); /* fails for it */
