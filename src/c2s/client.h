@@ -108,10 +108,8 @@ struct pending {
 	struct jid *user;     /* of a registration */
 };
 
-/* login.c */
-struct client *client_new(struct c2s *c2s); /* without a connection yet */
-
 /* client.c */
+extern const struct conn_handler client_handler;
 struct client *client_get(struct c2s *c2s, uint64_t id); /* NULL when gone */
 struct domain *client_domain(struct client *client);     /* that its stream is to; NULL: none of ours */
 void client_free(struct client **client);
@@ -120,26 +118,33 @@ void client_forget_pending(struct client *client);
 /* One question at a time: what the client sends meanwhile waits, until the pending state is forgotten or time is up. */
 void client_await(struct client *client);
 void client_go_on(struct client *client); /* there is an answer */
-bool client_is_ours(struct client *client); /* the sm of its session, or its domain, is */
-/* To the sm of its user, with an id to be told from others: the state is STARTING, the answer awaited. The caller sends it. */
-struct packet *client_ask_user(struct client *client, enum session_action action);
 size_t client_write(struct client *client, const struct stanza *stanza); /* into the stream; how many bytes it is */
-void client_ask_again(struct client *client); /* STARTING: who was asked died */
+/* An answer of our own, taken. Where sm numbers what goes out, by way of it. */
+void client_send(struct client *client, struct stanza **stanza);
+void client_send_error(struct client *client, const struct stanza *stanza, enum stanza_error error);
+void client_settled(struct client *client, uint32_t count); /* of its stanzas all up to this are */
+bool client_is_ours(struct client *client);                 /* the sm of its session, or its domain, is */
+struct packet *client_packet_to_sm(struct client *client, enum session_action action); /* of its session */
 /* A client that closed its stream is gone for good; one that can resume may come back. */
 void client_end_session(struct client *client, bool for_good);
+
+/* session.c */
+/* To the sm of its user, with an id to be told from others: the state is STARTING, the answer awaited. The caller sends it. */
+struct packet *client_ask_user(struct client *client, enum session_action action);
+void client_ask_again(struct client *client); /* STARTING: who was asked died */
+/* RFC 6120 section 7: nothing more is parsed until the session manager has answered. */
+void client_start(struct client *client, const struct stanza *stanza, struct slice wanted);
+void client_unanswered(struct mio_timer *timer);             /* of its pending state: there was time enough */
+void client_packet(struct c2s *c2s, struct packet **packet); /* from link, taken */
+void client_end(struct client *client, enum sx_error error); /* closes its stream; its session is over already */
 
 /* taken.c */
 void client_deliver(struct client *client, const struct stanza *stanza); /* of its session */
 void client_written(void *owner, struct conn *conn);
 void client_taken(struct client *client, uint32_t count); /* it has the next of what sm sent: sm is told */
 
-extern const struct conn_handler client_handler;
-/* An answer of our own, taken. Where sm numbers what goes out, by way of it. */
-void client_send(struct client *client, struct stanza **stanza);
-void client_packet(struct c2s *c2s, struct packet **packet);     /* from link, taken */
-struct packet *client_packet_to_sm(struct client *client, enum session_action action); /* of its session */
-void client_end(struct client *client, enum sx_error error);     /* closes its stream; its session is over already */
-
+/* login.c */
+struct client *client_new(struct c2s *c2s); /* without a connection yet */
 extern const struct sx_sasl_server_conf login_conf;
 void login_go_on(struct c2s *c2s, struct domain *domain); /* those that waited for the domain */
 void login_fail_waiting(struct c2s *c2s, struct domain *domain);
