@@ -5,197 +5,21 @@
 #include "component/settings.h"
 #include "jid/jid.h"
 #include "sm/core.h"
+#include "sm/deliveries.h"
 #include "sm/modules/modules.h"
+#include "sm/present.h"
 #include "storage/storage.h"
 
-enum { STORE_AFTER_MS = 1000, ENTRY_BYTES = 200, SLOW_COUNT = 32, SLOW_BYTES = 128 << 10 };
+enum { ENTRY_BYTES = 200, SLOW_COUNT = 32, SLOW_BYTES = 128 << 10 };
 
 struct entry {
 	struct list link;
-	struct stanza *stanza;
+	struct stanza *stanza;     /* NULL: storage has it */
 	struct delivery *delivery; /* NULL: it is of the moment */
+	uint64_t key;		   /* its origin's, with the number; 0: none is known */
+	uint32_t number;
 	uint32_t bytes;
 };
-
-/* -- deliveries ---------------------------------------------------------------------------------- */
-
-static struct delivery *delivery_new(struct user *user, const struct stanza *stanza)
-{
-	struct delivery *delivery = mem_zalloc(MEM_SESSION, sizeof(*delivery));
-
-	delivery->user = user;
-	delivery->stanza = stanza_copy(stanza);
-	list_init(&delivery->due);
-	list_append(&user->deliveries, &delivery->link);
-	return delivery;
-}
-
-static void delivery_free(struct delivery *delivery)
-{
-	list_remove(&delivery->link);
-	list_remove(&delivery->due);
-	stanza_free(&delivery->stanza);
-	mem_free(delivery);
-}
-
-/* The row of a message that somebody has. */
-static void forget_row(struct delivery *delivery)
-{
-	if (!delivery->row)
-		return;
-	offline_forget(delivery->user, delivery->row);
-	delivery->row = 0;
-}
-
-/* Nobody refers to it: what nobody has either finds another way. */
-static void leave(struct delivery *delivery)
-{
-	struct user *user = delivery->user;
-
-	if (delivery->refs || delivery->storing)
-		return;
-	if (delivery->over) {
-		forget_row(delivery);
-	} else if (!delivery->row) {
-		AUTO(jid_free) struct jid *bare = jid_ref(user->jid);
-		struct stanza *stanza = stanza_copy(delivery->stanza);
-
-		stanza_set_to(stanza, bare);
-		if (!stanza->delay_ms)
-			stanza->delay_ms = sm_wall_ms(user->sm);
-		route_home(user->sm, &stanza);
-	}
-	delivery_free(delivery);
-}
-
-static void settle_delivery(struct delivery *delivery)
-{
-	settle(delivery->user->sm, delivery->stanza);
-	delivery->stanza->origin = (struct origin){0};
-}
-
-static void finish(struct delivery *delivery)
-{
-	if (delivery->over)
-		return;
-	delivery->over = true;
-	list_remove(&delivery->due);
-	settle_delivery(delivery);
-}
-
-static void unref(struct delivery *delivery)
-{
-	delivery->refs--;
-	leave(delivery);
-}
-
-/* -- storing what nobody took in time -------------------------------------------------------------- */
-
-static void arm(struct sm *sm)
-{
-	const struct delivery *first;
-	int64_t wait_ms;
-
-	if (list_empty(&sm->due) || mio_timer_is_set(&sm->due_timer))
-		return;
-	first = container_of(sm->due.next, struct delivery, due);
-	wait_ms = first->due_ms - mio_now_ms(sm->mio);
-	mio_timer_set(sm->mio, &sm->due_timer, wait_ms > 0 ? wait_ms : 0);
-}
-
-static void await(struct delivery *delivery)
-{
-	struct sm *sm = delivery->user->sm;
-
-	delivery->due_ms = mio_now_ms(sm->mio) + STORE_AFTER_MS;
-	list_append(&sm->due, &delivery->due);
-	arm(sm);
-}
-
-/* Storage that fails is asked again: until then nobody is told that the message is safe. */
-static void stored(void *state, struct user *user, const struct store_txn *txn, int result)
-{
-	struct delivery *delivery = state;
-	const struct store_row *rows;
-	size_t count;
-
-	delivery->storing = false;
-	offline_appended(user, result == 0);
-	if (result == 0) {
-		rows = store_rows(txn, 0, &count);
-		delivery->row = rows[0].seq;
-		if (!delivery->over)
-			settle_delivery(delivery);
-	} else if (result == STORE_EXISTS) {
-		finish(delivery); /* an earlier life of ours stored it */
-	} else if (!delivery->over && delivery->refs) {
-		await(delivery);
-	}
-	if (!delivery->refs && delivery->row)
-		offline_give(user);
-	leave(delivery);
-}
-
-static void store(struct delivery *delivery)
-{
-	struct user *user = delivery->user;
-	struct store_txn *txn;
-
-	list_remove(&delivery->due);
-	if (!sm_settings(user->sm)->messages.offline_ms) {
-		settle_delivery(delivery); /* the operator keeps none: in memory it waits all the same */
-		return;
-	}
-	txn = store_txn_new();
-	offline_append(txn, user, delivery->stanza);
-	delivery->storing = true;
-	sm_store(user, &txn, stored, delivery);
-}
-
-/* Storage gives them in the order in which they came to it: none is stored before an older one. */
-static void store_all(struct user *user)
-{
-	for (struct list *at = user->deliveries.next; at != &user->deliveries; at = at->next) {
-		struct delivery *delivery = container_of(at, struct delivery, link);
-
-		if (!list_empty(&delivery->due))
-			store(delivery);
-	}
-}
-
-static void look(struct mio_timer *timer)
-{
-	struct sm *sm = container_of(timer, struct sm, due_timer);
-	int64_t now_ms = mio_now_ms(sm->mio);
-
-	while (!list_empty(&sm->due)) {
-		struct delivery *first = container_of(sm->due.next, struct delivery, due);
-
-		if (first->due_ms > now_ms)
-			break;
-		store(first);
-	}
-	arm(sm);
-}
-
-void deliveries_init(struct sm *sm)
-{
-	list_init(&sm->due);
-	mio_timer_init(&sm->due_timer, look);
-}
-
-void deliveries_store(struct sm *sm)
-{
-	while (!list_empty(&sm->due))
-		store(container_of(sm->due.next, struct delivery, due));
-}
-
-void deliveries_drop(struct sm *sm)
-{
-	mio_timer_stop(&sm->due_timer);
-}
-
-/* -- entries --------------------------------------------------------------------------------------- */
 
 void outbox_init(struct outbox *outbox)
 {
@@ -216,18 +40,6 @@ enum outbox_fate outbox_fate(const struct stanza *stanza)
 	if (stanza->type == STANZA_ERROR || stanza->type == STANZA_HEADLINE)
 		return OUTBOX_DROP;
 	return stanza_find(stanza, NS_CLIENT, "body") >= 0 ? OUTBOX_STORE : OUTBOX_DROP;
-}
-
-/* Copies of a message for several sessions are made in one go: they share what is inside. */
-static struct delivery *delivery_for(struct user *user, const struct stanza *stanza)
-{
-	struct delivery *last = container_of(user->deliveries.prev, struct delivery, link);
-
-	if (!list_empty(&user->deliveries) && last->stanza->payload == stanza->payload)
-		return last;
-	last = delivery_new(user, stanza);
-	await(last);
-	return last;
 }
 
 static void entry_free(struct outbox *outbox, struct entry *entry)
@@ -252,7 +64,7 @@ static void merge_presence(struct outbox *outbox, const struct stanza *stanza)
 		struct entry *entry = container_of(at, struct entry, link);
 
 		before = at->prev;
-		if (entry->stanza->kind == STANZA_PRESENCE && entry->stanza->from &&
+		if (entry->stanza && entry->stanza->kind == STANZA_PRESENCE && entry->stanza->from &&
 		    (entry->stanza->type == STANZA_NONE || entry->stanza->type == STANZA_UNAVAILABLE) &&
 		    jid_equal(entry->stanza->from, stanza->from)) {
 			entry_free(outbox, entry);
@@ -261,14 +73,18 @@ static void merge_presence(struct outbox *outbox, const struct stanza *stanza)
 	}
 }
 
-/* Before a place in the list: its head is the end. What it comes of is remembered, but no longer to be settled. */
+/* Before a place in the list: its head is the end. What it comes of is remembered, but no longer to be settled. stanza may be NULL. */
 static void insert(struct outbox *outbox, struct list *place, const struct stanza *stanza, struct delivery *delivery)
 {
 	struct entry *entry = mem_zalloc(MEM_SESSION, sizeof(*entry));
 
-	entry->stanza = stanza_copy(stanza);
-	entry->stanza->origin.session = 0;
-	entry->bytes = (uint32_t)stanza_weight(stanza) + ENTRY_BYTES;
+	if (stanza) {
+		entry->stanza = stanza_copy(stanza);
+		entry->stanza->origin.session = 0;
+		entry->key = stanza->origin.key;
+		entry->number = stanza->origin.count;
+	}
+	entry->bytes = (stanza ? (uint32_t)stanza_weight(stanza) : 0) + ENTRY_BYTES;
 	entry->delivery = delivery;
 	if (delivery)
 		delivery->refs++;
@@ -300,8 +116,8 @@ bool outbox_add(struct session *session, const struct stanza *stanza)
 		settle(session->user->sm, stanza);
 	delivery = stays ? delivery_for(session->user, stanza) : NULL;
 	append(outbox, stanza, delivery);
-	if (delivery && !list_empty(&delivery->due) && is_slow(outbox))
-		store_all(session->user);
+	if (delivery && delivery_is_due(delivery) && is_slow(outbox))
+		deliveries_store_of(session->user);
 	return outbox->count <= most->stanzas && outbox->bytes <= most->bytes;
 }
 
@@ -334,8 +150,8 @@ bool outbox_taken(struct session *session, uint32_t count)
 		entry_free(outbox, entry);
 		if (!delivery)
 			continue;
-		finish(delivery);
-		unref(delivery);
+		delivery_taken(delivery);
+		delivery_unref(delivery);
 	}
 	offline_go_on(session->user);
 	return true;
@@ -366,37 +182,14 @@ void outbox_resend(struct session *session)
 	outbox_send_rest(session);
 }
 
-void delivery_let_go(struct delivery *delivery, bool taken)
-{
-	if (taken)
-		finish(delivery);
-	unref(delivery);
-}
-
 /* -- of an earlier process ------------------------------------------------------------------------------ */
-
-static bool is_of(const struct stanza *stanza, const struct origin *origin)
-{
-	return origin->key && stanza->origin.key == origin->key && stanza->origin.count == origin->count;
-}
-
-static struct delivery *find_delivery(const struct user *user, const struct origin *origin)
-{
-	for (struct list *at = user->deliveries.next; at != &user->deliveries; at = at->next) {
-		struct delivery *delivery = container_of(at, struct delivery, link);
-
-		if (is_of(delivery->stanza, origin))
-			return delivery;
-	}
-	return NULL;
-}
 
 void outbox_hold(struct session *session, const struct stanza *stanza, struct delivery *delivery)
 {
 	struct outbox *outbox = &session->outbox;
 
 	if (!delivery)
-		delivery = find_delivery(session->user, &stanza->origin);
+		delivery = delivery_find(session->user, &stanza->origin);
 	insert(outbox, unsent(outbox), stanza, delivery);
 	outbox->sent++;
 }
@@ -406,7 +199,7 @@ static struct entry *find_entry(const struct outbox *outbox, const struct origin
 	for (struct list *at = outbox->entries.next; at != &outbox->entries; at = at->next) {
 		struct entry *entry = container_of(at, struct entry, link);
 
-		if (is_of(entry->stanza, origin))
+		if (origin->key && entry->key == origin->key && entry->number == origin->count)
 			return entry;
 	}
 	return NULL;
@@ -425,20 +218,22 @@ struct delivery *outbox_again(struct session *session, const struct stanza *stan
 	delivery->refs++;
 	if (entry)
 		entry->delivery = delivery;
-	else if (awaited)
+	if (!entry && awaited)
 		return delivery;
-	else
-		delivery_let_go(delivery, true);
+	if (!entry) {
+		delivery_taken(delivery);
+		delivery_unref(delivery);
+	}
 	return NULL;
 }
 
 static void expire_entry(struct sm *sm, struct entry *entry)
 {
-	enum outbox_fate fate = outbox_fate(entry->stanza);
+	enum outbox_fate fate = entry->delivery ? OUTBOX_STORE : outbox_fate(entry->stanza);
 	struct stanza *answer = NULL;
 
 	if (entry->delivery)
-		unref(entry->delivery);
+		delivery_unref(entry->delivery);
 	else if (fate == OUTBOX_REFUSE)
 		answer = stanza_error_new(entry->stanza, STANZA_SERVICE_UNAVAILABLE, NULL);
 	else if (fate == OUTBOX_UNAVAILABLE)
@@ -468,37 +263,38 @@ void outbox_drop(struct session *session)
 	while (outbox->count) {
 		struct entry *entry = first_of(outbox);
 
-		if (entry->delivery && --entry->delivery->refs == 0)
-			delivery_free(entry->delivery);
+		if (entry->delivery)
+			delivery_drop(entry->delivery);
 		entry_free(outbox, entry);
 	}
 }
 
 /* -- in storage -------------------------------------------------------------------------------------- */
 
-/* "ROW LENGTH\n", the stanza; a row of 0: it is not among the messages for who is away. */
+/* "ROW LENGTH\n", the stanza; what is among the messages for who is away is said by its row alone. */
 void outbox_save(const struct session *session, struct buf *out)
 {
 	const struct outbox *outbox = &session->outbox;
 
 	for (const struct list *at = outbox->entries.next; at != &outbox->entries; at = at->next) {
 		const struct entry *entry = container_of(at, const struct entry, link);
+		uint64_t row = entry->delivery ? entry->delivery->row : 0;
 		AUTO(buf_fini) struct buf text = {0};
 
-		sm_stanza_print(entry->stanza, &text);
-		buf_printf(out, "%llu %zu\n", entry->delivery ? (unsigned long long)entry->delivery->row : 0,
-			   buf_used(&text));
+		if (!row)
+			sm_stanza_print(entry->stanza, &text);
+		buf_printf(out, "%llu %zu\n", (unsigned long long)row, buf_used(&text));
 		buf_append_slice(out, buf_slice(&text));
 	}
 }
 
 static bool load_entry(struct session *session, uint64_t row, struct slice text)
 {
-	AUTO(stanza_free) struct stanza *stanza = sm_stanza_parse(session->user->sm, text);
+	AUTO(stanza_free) struct stanza *stanza = row ? NULL : sm_stanza_parse(session->user->sm, text);
 
-	if (!stanza)
+	if (!row && !stanza)
 		return false;
-	append(&session->outbox, stanza, row ? delivery_of_row(session->user, stanza, row) : NULL);
+	append(&session->outbox, stanza, row ? delivery_of_row(session->user, NULL, row) : NULL);
 	return true;
 }
 
@@ -520,50 +316,85 @@ bool outbox_load(struct session *session, struct slice in)
 	return true;
 }
 
-/* -- stored messages --------------------------------------------------------------------------------- */
+/* -- by reference ------------------------------------------------------------------------------------ */
 
-static struct delivery *find_row(const struct user *user, uint64_t row)
+/* From the end: before one that was shed there is seldom one that can be. */
+void outbox_shed(struct session *session)
 {
-	for (struct list *at = user->deliveries.next; at != &user->deliveries; at = at->next) {
-		struct delivery *delivery = container_of(at, struct delivery, link);
+	struct outbox *outbox = &session->outbox;
 
-		if (delivery->row == row)
-			return delivery;
+	for (struct list *at = outbox->entries.prev; at != &outbox->entries; at = at->prev) {
+		struct entry *entry = container_of(at, struct entry, link);
+
+		if (!entry->stanza)
+			return;
+		if (!entry->delivery || !entry->delivery->row)
+			continue;
+		stanza_free(&entry->stanza);
+		outbox->bytes -= entry->bytes - ENTRY_BYTES;
+		entry->bytes = ENTRY_BYTES;
 	}
-	return NULL;
 }
 
-bool delivery_holds(const struct user *user, uint64_t row)
+void outboxes_shed(struct user *user)
 {
-	return find_row(user, row) != NULL;
-}
+	struct session *session = NULL;
 
-struct delivery *delivery_of_row(struct user *user, const struct stanza *stanza, uint64_t row)
-{
-	struct delivery *delivery = find_row(user, row);
-
-	if (!delivery) {
-		delivery = delivery_new(user, stanza);
-		delivery->row = row;
+	while ((session = user_next_session(user, session))) {
+		if (session->detached && !present_waits(session))
+			outbox_shed(session);
 	}
-	return delivery;
 }
 
-void delivery_given(struct delivery *delivery)
+bool outbox_is_whole(const struct session *session)
 {
-	leave(delivery);
+	const struct outbox *outbox = &session->outbox;
+
+	for (const struct list *at = outbox->entries.next; at != &outbox->entries; at = at->next) {
+		if (!container_of(at, const struct entry, link)->stanza)
+			return false;
+	}
+	return true;
 }
 
-void delivery_sent(struct user *user, const struct stanza *stanza)
+static struct stanza *stanza_of_row(struct session *session, uint64_t seq, const struct store_row *rows, size_t count)
 {
-	struct delivery *last = container_of(user->deliveries.prev, struct delivery, link);
+	size_t low = 0, high = count;
+	struct stanza *stanza;
 
-	if (!list_empty(&user->deliveries) && last->stanza->payload == stanza->payload)
-		finish(last);
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (rows[middle].seq < seq)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == count || rows[low].seq != seq)
+		return NULL;
+	stanza = sm_stanza_parse(session->user->sm, rows[low].value);
+	if (!stanza)
+		return NULL;
+	stanza->delay_ms = rows[low].stamp_ms;
+	stanza->origin = (struct origin){.key = rows[low].session, .count = rows[low].count};
+	return stanza;
 }
 
-void deliveries_forget(struct user *user)
+/* Storage bounds these: they do not count for the bound of what waits in memory, until the client has them. */
+bool outbox_fill(struct session *session, const struct store_row *rows, size_t count)
 {
-	while (!list_empty(&user->deliveries))
-		delivery_free(container_of(user->deliveries.next, struct delivery, link));
+	struct outbox *outbox = &session->outbox;
+
+	for (struct list *at = outbox->entries.next; at != &outbox->entries; at = at->next) {
+		struct entry *entry = container_of(at, struct entry, link);
+
+		if (entry->stanza)
+			continue;
+		entry->stanza = stanza_of_row(session, entry->delivery->row, rows, count);
+		if (!entry->stanza)
+			return false;
+		entry->key = entry->stanza->origin.key;
+		entry->number = entry->stanza->origin.count;
+	}
+	return true;
 }

@@ -16,22 +16,11 @@
 #include "base/buf.h"
 #include "base/list.h"
 
+struct delivery;
 struct session;
-struct sm;
 struct stanza;
+struct store_row;
 struct user;
-
-struct delivery {
-	unsigned refs;	  /* entries */
-	struct user *user;
-	struct list link; /* the user's: of those that are not over, the newest last */
-	struct list due;  /* the worker's: of those that will be stored */
-	int64_t due_ms;
-	struct stanza *stanza;
-	uint64_t row;	  /* in STORE_OFFLINE; 0: it is not stored */
-	bool storing;	  /* it pins its user until storage answers */
-	bool over;	  /* somebody has it */
-};
 
 struct outbox {
 	struct list entries;
@@ -54,10 +43,9 @@ void outbox_send_rest(struct session *session);
 void outbox_hold(struct session *session, const struct stanza *stanza, struct delivery *delivery);
 /*
  * What was sent before comes again from its sender: when the client has it, it is settled. awaited: c2s may yet say that
- * it does not; it is returned then, referred to until delivery_let_go(). Else NULL.
+ * it does not; it is returned then, referred to. Else NULL.
  */
 struct delivery *outbox_again(struct session *session, const struct stanza *stanza, bool awaited);
-void delivery_let_go(struct delivery *delivery, bool taken);
 /*
  * The session is over: messages go to the user's other sessions or wait for the next, questions are
  * answered with an error (XEP-0198 section 4). The table is outbox_fate().
@@ -65,21 +53,15 @@ void delivery_let_go(struct delivery *delivery, bool taken);
 void outbox_expire(struct session *session);
 /* At the end of sm: frees it, nothing more. */
 void outbox_drop(struct session *session);
-/* For storage: what waits, and back; false: it is damaged. */
+/* For storage: what waits, and back, not whole; false: it is damaged. */
 void outbox_save(const struct session *session, struct buf *out);
 bool outbox_load(struct session *session, struct slice in);
 
+/* Of a session without a connection: what is stored leaves memory. Before it is sent again it is read: rows of STORE_OFFLINE. */
+void outbox_shed(struct session *session);
+void outboxes_shed(struct user *user); /* of those sessions of a user that have none */
+bool outbox_is_whole(const struct session *session);
+bool outbox_fill(struct session *session, const struct store_row *rows, size_t count); /* false: a row is missing */
+
 enum outbox_fate { OUTBOX_DROP, OUTBOX_STORE, OUTBOX_REFUSE, OUTBOX_UNAVAILABLE };
 enum outbox_fate outbox_fate(const struct stanza *stanza); /* pure */
-
-/* A stored message is about to be given to sessions of its user: it leaves storage when one has it. */
-struct delivery *delivery_of_row(struct user *user, const struct stanza *stanza, uint64_t row);
-void delivery_given(struct delivery *delivery); /* to whom it could be given: to nobody, it is forgotten */
-bool delivery_holds(const struct user *user, uint64_t row); /* an entry refers to it */
-/* A stanza went to a session without an outbox: who is not ours says nothing of what arrives. */
-void delivery_sent(struct user *user, const struct stanza *stanza);
-void deliveries_forget(struct user *user); /* at the end of sm */
-void deliveries_init(struct sm *sm);
-void deliveries_drop(struct sm *sm); /* at the end */
-/* At once, not in a second: the process ends in good order. */
-void deliveries_store(struct sm *sm);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "jid/jid.h"
 #include "sm/core.h"
+#include "sm/deliveries.h"
 #include "sm/modules/modules.h"
 #include "storage/storage.h"
 
@@ -146,11 +147,7 @@ static struct recent *find(struct session *session, uint64_t key, uint32_t count
 /* Nobody else is given it meanwhile. */
 static void expect(struct session *session, struct recent *recent, const struct store_row *row)
 {
-	AUTO(stanza_free) struct stanza *stanza = sm_stanza_parse(session->user->sm, row->value);
-
-	if (!stanza)
-		return;
-	recent->delivery = delivery_of_row(session->user, stanza, row->seq);
+	recent->delivery = delivery_of_row(session->user, NULL, row->seq);
 	recent->delivery->refs++;
 }
 
@@ -298,8 +295,10 @@ static void let_go(struct recent *recent, bool taken)
 	struct delivery *delivery = recent->delivery;
 
 	recent->delivery = NULL;
+	if (delivery && taken)
+		delivery_taken(delivery);
 	if (delivery)
-		delivery_let_go(delivery, taken);
+		delivery_unref(delivery);
 }
 
 static void let_all_go(struct presented *presented, bool taken)
@@ -388,6 +387,11 @@ void present_resumed(struct session *session)
 	presented->until_ms = mio_now_ms(session->user->sm->mio) + RECENT_MS;
 	forget_held(presented);
 	offline_give(session->user);
+}
+
+bool present_waits(const struct session *session)
+{
+	return session->presented && !session->presented->attached;
 }
 
 void present_free(struct session *session)

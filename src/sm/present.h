@@ -32,4 +32,5 @@ void present_resumed(struct session *session); /* instead, by its client */
 bool present_is_done(struct session *session, uint32_t count);
 /* The client has it, or it is in the outbox: then it is settled when the client has it, and not to be sent. */
 bool present_has(struct session *session, const struct stanza *stanza);
+bool present_waits(const struct session *session); /* for its c2s to attach it */
 void present_free(struct session *session);

@@ -7,6 +7,7 @@
 #include "component/settings.h"
 #include "jid/jid.h"
 #include "sm/core.h"
+#include "sm/deliveries.h"
 #include "sm/modules/modules.h"
 #include "sm/present.h"
 #include "storage/storage.h"
@@ -212,6 +213,8 @@ void resume_wait(struct session *session, int64_t ms)
 	mio_timer_init(&session->timer, over);
 	mio_timer_set(session->user->sm->mio, &session->timer, ms);
 	metric_add(session->user->sm->process, METRIC_DETACHED, 1);
+	if (!present_waits(session))
+		outbox_shed(session);
 }
 
 void resume_attach(struct session *session)
@@ -293,13 +296,27 @@ static void accept_resume(struct session *session, const struct packet *packet)
 	sm_session_changed(session);
 }
 
-static void resume_session(struct session *session, const struct packet *packet)
+static void outbox_read(struct sm *sm, struct packet *packet, const struct store_txn *txn, int result);
+
+static void read_outbox(struct session *session, struct packet **packet)
+{
+	struct store_txn *txn = store_txn_new();
+
+	store_list(txn, STORE_OFFLINE, jid_user(session->user->jid));
+	sm_store_packet(session->user->sm, &txn, packet, outbox_read);
+}
+
+static void resume_session(struct session *session, struct packet **packet)
 {
 	struct sm *sm = session->user->sm;
-	uint32_t handled = packet->session.resume.handled;
+	uint32_t handled = (*packet)->session.resume.handled;
 
 	if (!outbox_taken(session, handled - session->outbox.handled + session->outbox.before)) {
-		refuse(sm, packet, NULL);
+		refuse(sm, *packet, NULL);
+		return;
+	}
+	if (!outbox_is_whole(session)) {
+		read_outbox(session, packet);
 		return;
 	}
 	if (session->detached)
@@ -307,7 +324,28 @@ static void resume_session(struct session *session, const struct packet *packet)
 	else
 		session_tell(session, SESSION_REPLACED);
 	str_free(&session->at);
-	accept_resume(session, packet);
+	accept_resume(session, *packet);
+}
+
+/* When storage fails nothing is answered: c2s closes the stream in time, and the client may try again. */
+static void outbox_read(struct sm *sm, struct packet *packet, const struct store_txn *txn, int result)
+{
+	struct user *user = user_get(sm, packet->session.target);
+	struct session *session = user ? find_session(user, str_slice(packet->session.resume.key)) : NULL;
+	size_t count;
+	const struct store_row *rows = store_rows(txn, 0, &count);
+
+	if (result)
+		return;
+	if (session && !outbox_fill(session, rows, count)) {
+		session_end(session, SESSION_TELL_NOBODY);
+		session = NULL;
+	}
+	packet->session.resume.handled = session ? session->outbox.handled : 0;
+	if (session)
+		resume_session(session, &packet);
+	else
+		refuse(sm, packet, NULL);
 }
 
 uint32_t resume_settled(const struct store_txn *txn, uint32_t settled)
@@ -345,7 +383,7 @@ void resume_user(struct user *user, struct packet **packet)
 	struct store_txn *txn;
 
 	if (session) {
-		resume_session(session, *packet);
+		resume_session(session, packet);
 	} else if (!item || item->ended_ms) {
 		refuse(user->sm, *packet, item);
 	} else {

@@ -8,6 +8,7 @@
 #include "jid/jid.h"
 #include "link/policy.h"
 #include "sm/core.h"
+#include "sm/deliveries.h"
 #include "sm/present.h"
 #include "xml/nad.h"
 

@@ -5,6 +5,7 @@
 #include "component/component.h"
 #include "jid/jid.h"
 #include "sm/core.h"
+#include "sm/deliveries.h"
 #include "sm/sm_component.h"
 #include "xml/parser.h"
 

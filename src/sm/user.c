@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "jid/jid.h"
 #include "sm/core.h"
+#include "sm/deliveries.h"
 
 enum { LOAD_READS_MAX = 16 };
 

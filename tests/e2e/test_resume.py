@@ -162,6 +162,30 @@ def a_closed_stream_is_over_and_tells_what_was_handled(deployment):
     again.bind()
 
 
+@configured('[sessions]\nresume_queue = "2000 stanzas, 1 MB"\n[limits]\nclient_rate = "off"\n')
+def what_is_stored_takes_no_room_while_its_client_is_away(deployment):
+    """More than may wait in memory; and again behind an orderly end."""
+    romeo, juliet = (Counting(deployment.port, name).begin() for name in ('romeo', 'juliet'))
+    for person in (romeo, juliet):
+        person.wait_acknowledged()
+    for round in range(2):
+        romeo.drop()
+        for number in range(100):
+            juliet.message('romeo@localhost', f'{round} {number} ' + 'x' * 20000)
+            if number % 5 == 4:
+                juliet.wait_acknowledged()
+        if round:
+            deployment.restart('run')
+        romeo.come_back(deployment.port)
+        romeo.wait(lambda e: (e.findtext(f'{{{CLIENT}}}body') or '').startswith(f'{round} 99 '))
+        came = [text[:-20000].strip() for text in romeo.bodies()]
+        assert came == [f'{earlier} {number}' for earlier in range(round + 1) for number in range(100)], came
+        romeo.wait_acknowledged()
+        ping = f"<iq type='get' id='p{round}'><ping xmlns='urn:xmpp:ping'/></iq>"
+        romeo.say(ping)
+        romeo.wait(lambda e: e.get('id') == f'p{round}')
+
+
 @configured('[sessions]\nresume = "2 s"\n')
 def who_stays_away_too_long_is_gone(deployment):
     juliet = Counting(deployment.port, 'juliet').begin()
@@ -461,5 +485,6 @@ if __name__ == '__main__':
                            a_silent_resource_lets_the_sender_go_on_in_a_second,
                            who_comes_anew_gets_what_waited_in_its_order,
                            who_comes_anew_while_he_is_written_to_gets_all_in_order, a_queue_has_an_end,
+                           what_is_stored_takes_no_room_while_its_client_is_away,
                            who_does_not_answer_is_detached_not_ended, everybody_resumes_after_an_orderly_end,
                            after_a_crash_the_client_learns_what_was_stored))

@@ -9,6 +9,7 @@
 #include "jid/jid.h"
 #include "sm/kept.h"
 #include "sm/modules/modules.h"
+#include "sm/deliveries.h"
 #include "sm/outbox.h"
 #include "sm/user.h"
 #include "storage/storage.h"

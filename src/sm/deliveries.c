@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+#include "sm/deliveries.h"
+
+#include "base/mem.h"
+#include "component/settings.h"
+#include "jid/jid.h"
+#include "sm/core.h"
+#include "sm/modules/modules.h"
+#include "sm/outbox.h"
+#include "storage/storage.h"
+
+enum { STORE_AFTER_MS = 1000 };
+
+static struct delivery *delivery_new(struct user *user, const struct stanza *stanza)
+{
+	struct delivery *delivery = mem_zalloc(MEM_SESSION, sizeof(*delivery));
+
+	delivery->user = user;
+	delivery->stanza = stanza ? stanza_copy(stanza) : NULL;
+	list_init(&delivery->due);
+	list_append(&user->deliveries, &delivery->link);
+	return delivery;
+}
+
+static void delivery_free(struct delivery *delivery)
+{
+	list_remove(&delivery->link);
+	list_remove(&delivery->due);
+	stanza_free(&delivery->stanza);
+	mem_free(delivery);
+}
+
+/* The row of a message that somebody has. */
+static void forget_row(struct delivery *delivery)
+{
+	if (!delivery->row)
+		return;
+	offline_forget(delivery->user, delivery->row);
+	delivery->row = 0;
+}
+
+/* Nobody refers to it: what nobody has either finds another way. */
+static void leave(struct delivery *delivery)
+{
+	struct user *user = delivery->user;
+
+	if (delivery->refs || delivery->storing)
+		return;
+	if (delivery->over) {
+		forget_row(delivery);
+	} else if (!delivery->row) {
+		AUTO(jid_free) struct jid *bare = jid_ref(user->jid);
+		struct stanza *stanza = stanza_copy(delivery->stanza);
+
+		stanza_set_to(stanza, bare);
+		if (!stanza->delay_ms)
+			stanza->delay_ms = sm_wall_ms(user->sm);
+		route_home(user->sm, &stanza);
+	}
+	delivery_free(delivery);
+}
+
+static void settle_delivery(struct delivery *delivery)
+{
+	if (!delivery->stanza)
+		return; /* it was, when it was stored */
+	settle(delivery->user->sm, delivery->stanza);
+	delivery->stanza->origin = (struct origin){0};
+}
+
+void delivery_taken(struct delivery *delivery)
+{
+	if (delivery->over)
+		return;
+	delivery->over = true;
+	list_remove(&delivery->due);
+	settle_delivery(delivery);
+}
+
+void delivery_unref(struct delivery *delivery)
+{
+	delivery->refs--;
+	leave(delivery);
+}
+
+void delivery_drop(struct delivery *delivery)
+{
+	if (--delivery->refs == 0)
+		delivery_free(delivery);
+}
+
+/* -- storing what nobody took in time -------------------------------------------------------------- */
+
+static void arm(struct sm *sm)
+{
+	const struct delivery *first;
+	int64_t wait_ms;
+
+	if (list_empty(&sm->due) || mio_timer_is_set(&sm->due_timer))
+		return;
+	first = container_of(sm->due.next, struct delivery, due);
+	wait_ms = first->due_ms - mio_now_ms(sm->mio);
+	mio_timer_set(sm->mio, &sm->due_timer, wait_ms > 0 ? wait_ms : 0);
+}
+
+static void await(struct delivery *delivery)
+{
+	struct sm *sm = delivery->user->sm;
+
+	delivery->due_ms = mio_now_ms(sm->mio) + STORE_AFTER_MS;
+	list_append(&sm->due, &delivery->due);
+	arm(sm);
+}
+
+/* Storage that fails is asked again: until then nobody is told that the message is safe. */
+static void stored(void *state, struct user *user, const struct store_txn *txn, int result)
+{
+	struct delivery *delivery = state;
+	const struct store_row *rows;
+	size_t count;
+
+	delivery->storing = false;
+	offline_appended(user, result == 0);
+	if (result == 0) {
+		rows = store_rows(txn, 0, &count);
+		delivery->row = rows[0].seq;
+		if (!delivery->over)
+			settle_delivery(delivery);
+		stanza_free(&delivery->stanza);
+		outboxes_shed(user);
+	} else if (result == STORE_EXISTS) {
+		delivery_taken(delivery); /* an earlier life of ours stored it */
+	} else if (!delivery->over && delivery->refs) {
+		await(delivery);
+	}
+	if (!delivery->refs && delivery->row)
+		offline_give(user);
+	leave(delivery);
+}
+
+static void store(struct delivery *delivery)
+{
+	struct user *user = delivery->user;
+	struct store_txn *txn;
+
+	list_remove(&delivery->due);
+	if (!sm_settings(user->sm)->messages.offline_ms) {
+		settle_delivery(delivery); /* the operator keeps none: in memory it waits all the same */
+		return;
+	}
+	txn = store_txn_new();
+	offline_append(txn, user, delivery->stanza);
+	delivery->storing = true;
+	sm_store(user, &txn, stored, delivery);
+}
+
+/* Storage gives them in the order in which they came to it: none is stored before an older one. */
+void deliveries_store_of(struct user *user)
+{
+	for (struct list *at = user->deliveries.next; at != &user->deliveries; at = at->next) {
+		struct delivery *delivery = container_of(at, struct delivery, link);
+
+		if (!list_empty(&delivery->due))
+			store(delivery);
+	}
+}
+
+static void look(struct mio_timer *timer)
+{
+	struct sm *sm = container_of(timer, struct sm, due_timer);
+	int64_t now_ms = mio_now_ms(sm->mio);
+
+	while (!list_empty(&sm->due)) {
+		struct delivery *first = container_of(sm->due.next, struct delivery, due);
+
+		if (first->due_ms > now_ms)
+			break;
+		store(first);
+	}
+	arm(sm);
+}
+
+void deliveries_init(struct sm *sm)
+{
+	list_init(&sm->due);
+	mio_timer_init(&sm->due_timer, look);
+}
+
+void deliveries_store(struct sm *sm)
+{
+	while (!list_empty(&sm->due))
+		store(container_of(sm->due.next, struct delivery, due));
+}
+
+void deliveries_drop(struct sm *sm)
+{
+	mio_timer_stop(&sm->due_timer);
+}
+
+/* -- finding ------------------------------------------------------------------------------------------ */
+
+static struct delivery *last_of(const struct user *user, const struct stanza *stanza)
+{
+	struct delivery *last = container_of(user->deliveries.prev, struct delivery, link);
+
+	if (list_empty(&user->deliveries) || !last->stanza || last->stanza->payload != stanza->payload)
+		return NULL;
+	return last;
+}
+
+struct delivery *delivery_for(struct user *user, const struct stanza *stanza)
+{
+	struct delivery *delivery = last_of(user, stanza);
+
+	if (delivery)
+		return delivery;
+	delivery = delivery_new(user, stanza);
+	await(delivery);
+	return delivery;
+}
+
+struct delivery *delivery_find(const struct user *user, const struct origin *origin)
+{
+	for (struct list *at = user->deliveries.next; at != &user->deliveries; at = at->next) {
+		struct delivery *delivery = container_of(at, struct delivery, link);
+		const struct stanza *stanza = delivery->stanza;
+
+		if (origin->key && stanza && stanza->origin.key == origin->key && stanza->origin.count == origin->count)
+			return delivery;
+	}
+	return NULL;
+}
+
+bool delivery_is_due(const struct delivery *delivery)
+{
+	return !list_empty(&delivery->due);
+}
+
+static struct delivery *find_row(const struct user *user, uint64_t row)
+{
+	for (struct list *at = user->deliveries.next; at != &user->deliveries; at = at->next) {
+		struct delivery *delivery = container_of(at, struct delivery, link);
+
+		if (delivery->row == row)
+			return delivery;
+	}
+	return NULL;
+}
+
+bool delivery_holds(const struct user *user, uint64_t row)
+{
+	return find_row(user, row) != NULL;
+}
+
+struct delivery *delivery_of_row(struct user *user, const struct stanza *stanza, uint64_t row)
+{
+	struct delivery *delivery = find_row(user, row);
+
+	if (!delivery) {
+		delivery = delivery_new(user, stanza);
+		delivery->row = row;
+	}
+	return delivery;
+}
+
+void delivery_given(struct delivery *delivery)
+{
+	if (delivery->row) {
+		stanza_free(&delivery->stanza);
+		outboxes_shed(delivery->user);
+	}
+	leave(delivery);
+}
+
+void delivery_sent(struct user *user, const struct stanza *stanza)
+{
+	struct delivery *delivery = last_of(user, stanza);
+
+	if (delivery)
+		delivery_taken(delivery);
+}
+
+void deliveries_forget(struct user *user)
+{
+	while (!list_empty(&user->deliveries))
+		delivery_free(container_of(user->deliveries.next, struct delivery, link));
+}

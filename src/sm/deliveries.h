@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Messages that may be kept for who is away, from when they are for sessions of a user until one has them. A message is one
+ * delivery, whatever number of sessions it goes to. Once somebody has it, it is over, and its origin settled. One that nobody
+ * has within a second is stored, and settled by that; it is then also a message for who is away, hidden from others as long as
+ * something refers to it, and no longer in memory here.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/list.h"
+
+struct origin;
+struct sm;
+struct stanza;
+struct user;
+
+struct delivery {
+	unsigned refs; /* of entries in outboxes, and of what may become one */
+	struct user *user;
+	struct list link; /* the user's, the newest last */
+	struct list due;  /* the worker's: of those that will be stored */
+	int64_t due_ms;
+	struct stanza *stanza; /* NULL: its row has it */
+	uint64_t row;	       /* in STORE_OFFLINE; 0: it is not stored */
+	bool storing;	       /* it pins its user until storage answers */
+	bool over;	       /* somebody has it */
+};
+
+/* The one of this message: copies for several sessions are made in one go, and share what is inside. */
+struct delivery *delivery_for(struct user *user, const struct stanza *stanza);
+/* A stored one; stanza: to be given to sessions now, until delivery_given(); or NULL. */
+struct delivery *delivery_of_row(struct user *user, const struct stanza *stanza, uint64_t row);
+void delivery_given(struct delivery *delivery); /* to whom it could be given: to nobody, it is forgotten */
+struct delivery *delivery_find(const struct user *user, const struct origin *origin); /* NULL: none in memory */
+bool delivery_holds(const struct user *user, uint64_t row);			      /* there is one of this row */
+bool delivery_is_due(const struct delivery *delivery);				      /* to be stored */
+void delivery_taken(struct delivery *delivery);					      /* somebody has it */
+/* What nobody refers to, and nobody has, finds another way. */
+void delivery_unref(struct delivery *delivery);
+void delivery_drop(struct delivery *delivery); /* at the end of sm: nothing becomes of it */
+/* A stanza went to a session without an outbox: who is not ours says nothing of what arrives. */
+void delivery_sent(struct user *user, const struct stanza *stanza);
+
+void deliveries_init(struct sm *sm);
+void deliveries_store(struct sm *sm); /* at once, not in a second: the process ends in good order */
+void deliveries_store_of(struct user *user);
+void deliveries_forget(struct user *user); /* at the end of sm */
+void deliveries_drop(struct sm *sm);
