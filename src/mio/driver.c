@@ -10,16 +10,10 @@ struct mio_driver *mio_driver_new(struct mio_host *host, const char *name, unsig
 	return host->backend->driver_new(host, name, threads, batch_max, run, state);
 }
 
-void mio_driver_free(struct mio_driver **driver)
-{
-	if (*driver)
-		(*driver)->host->backend->driver_free(*driver);
-	*driver = NULL;
-}
-
 void mio_submit(struct mio *mio, struct mio_driver *driver, struct mio_job *job)
 {
 	job->home = mio;
+	job->driver = driver;
 	driver->host->backend->submit(driver, job);
 }
 
@@ -98,4 +92,34 @@ void mio_jobs_done(struct mio_job *jobs)
 		}
 		mio_mail_push(home, MIO_CONTROL, newest, oldest);
 	}
+}
+
+/* What is answered and not heard is its owner's memory, and may be gone before the mailbox is looked at again. */
+static void forget_answers(struct mio *mio, const struct mio_driver *driver)
+{
+	struct mio_mail *mail, *others = NULL;
+
+	while ((mail = mio_mail_take(mio, job_home))) {
+		if (container_of(mail, struct mio_job, mail)->driver == driver)
+			continue;
+		mail->next = others;
+		others = mail;
+	}
+	while ((mail = others)) {
+		others = mail->next;
+		mio_mail_push(mio, MIO_CONTROL, mail, mail);
+	}
+}
+
+void mio_driver_free(struct mio_driver **taken)
+{
+	struct mio_driver *driver = *taken;
+	struct mio_host *host = driver ? driver->host : NULL;
+
+	*taken = NULL;
+	if (!driver)
+		return;
+	host->backend->driver_free(driver);
+	for (unsigned at = 0; at < host->workers; at++)
+		forget_answers(host->loops[at], driver);
 }

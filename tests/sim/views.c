@@ -26,6 +26,18 @@ static bool is_settled(const struct people *people, unsigned number)
 	       people->model.standing[number].known == KNOWN_PRESENT;
 }
 
+/* A connection whose session went on at another. */
+static bool has_ghosts(const struct people *people)
+{
+	if (!sessions_outlive_sm && people->deployment->sm_gone_ms)
+		return false;
+	for (unsigned at = 0; at < people->hosts; at++) {
+		if (!list_empty(&people->env[at].ghosts))
+			return true;
+	}
+	return false;
+}
+
 bool people_settled(void *arg)
 {
 	const struct people *people = arg;
@@ -34,11 +46,7 @@ bool people_settled(void *arg)
 		if (!is_settled(people, at))
 			return false;
 	}
-	for (unsigned at = 0; at < people->hosts; at++) {
-		if (!list_empty(&people->env[at].ghosts))
-			return false;
-	}
-	return true;
+	return !has_ghosts(people);
 }
 
 void people_blame_unsettled(const struct people *people)
