@@ -195,7 +195,6 @@ struct mio_job {
 
 struct mio_driver *mio_driver_new(struct mio_host *host, const char *name, unsigned threads, unsigned batch_max,
 				  void (*run)(void *state, struct mio_job *jobs), void *state);
-/* After the loops stopped: runs what is queued first; done() of those, and of what it was not called for yet, is not called. */
-void mio_driver_free(struct mio_driver **driver);
+void mio_driver_free(struct mio_driver **driver); /* after the loops stopped: runs what is queued; done() is not called any more */
 void mio_submit(struct mio *mio, struct mio_driver *driver, struct mio_job *job);
 unsigned mio_driver_queued(const struct mio_driver *driver); /* any thread */
