@@ -11,6 +11,15 @@
 enum { HELLO_AGAIN_MS = 2000 };
 
 static void ask_again(struct mio_timer *timer);
+static void hear(struct mio *mio, struct mio_mail *mail);
+
+/* Of worker 0 to the others. */
+struct news {
+	struct mio_mail mail;
+	struct c2s *c2s;
+	size_t at;
+	enum domain_state state;
+};
 
 void domains_init(struct c2s *c2s)
 {
@@ -31,6 +40,10 @@ void domains_init(struct c2s *c2s)
 
 void domains_fini(struct c2s *c2s)
 {
+	struct mio_mail *mail;
+
+	while ((mail = mio_mail_take(c2s->worker->mio, hear)))
+		mem_free(container_of(mail, struct news, mail));
 	for (size_t at = 0; at < c2s->domain_count; at++) {
 		str_free(&c2s->domains[at].name);
 		str_free(&c2s->domains[at].end);
@@ -147,13 +160,6 @@ static void manager_went(struct c2s *c2s, struct slice name, bool ours)
 			client_end(client, SX_INTERNAL_SERVER_ERROR);
 	}
 }
-
-struct news {
-	struct mio_mail mail;
-	struct c2s *c2s;
-	size_t at;
-	enum domain_state state;
-};
 
 static void hear(struct mio *mio, struct mio_mail *mail)
 {
