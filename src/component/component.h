@@ -86,6 +86,7 @@ struct process {
 	int64_t started_ms;
 	struct buf listening; /* for the ready line: "client 127.0.0.1:5222, "; components append in start() */
 	_Atomic uint64_t metrics[METRICS];
+	_Atomic uint64_t refusals[SX_REFUSALS]; /* of strangers, by cause */
 	_Atomic unsigned draining, ready;
 	void (*on_ready)(struct process *process, void *arg); /* once, on worker 0 */
 	void *on_ready_arg;
@@ -117,6 +118,11 @@ void process_free(struct process **process); /* after the loops stopped */
 static inline void metric_add(struct process *process, enum metric metric, int64_t change)
 {
 	atomic_fetch_add_explicit(&process->metrics[metric], (uint64_t)change, memory_order_relaxed);
+}
+
+static inline void process_refused(struct process *process, enum sx_refusal refusal)
+{
+	atomic_fetch_add_explicit(&process->refusals[refusal], 1, memory_order_relaxed);
 }
 
 /* Tells the process that a part's readiness may have changed. */

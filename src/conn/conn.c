@@ -2,6 +2,8 @@
 /* The life of a connection, and what happens at the end of a turn. */
 #include "conn/conn.h"
 
+#include <errno.h>
+
 #include "base/mem.h"
 #include "conn/state.h"
 
@@ -154,6 +156,22 @@ void conn_fail(struct conn *conn, int fault)
 	conn->fault = fault;
 	sx_kill(conn->sx);
 	conn_end(conn, CONN_END_FAULT);
+}
+
+void conn_cut(struct conn *conn, enum sx_refusal refusal)
+{
+	if (conn->phase == CONN_DRAINING) {
+		conn_end(conn, conn->end); /* it was over: that they did not listen is no news */
+		return;
+	}
+	if (conn->phase == CONN_RUNNING)
+		conn->refusal = (uint8_t)refusal;
+	conn_fail(conn, -ENOBUFS);
+}
+
+enum sx_refusal conn_refusal(const struct conn *conn)
+{
+	return conn->refusal ? conn->refusal : sx_end_refusal(conn->sx);
 }
 
 void conn_close(struct conn *conn, enum sx_error error, const char *text)

@@ -65,6 +65,7 @@ struct conn_env *conn_env_of(const struct conn *conn);
 const char *conn_peer(struct conn *conn); /* "127.0.0.1:41532" */
 bool conn_peer_uid(const struct conn *conn, uid_t *uid); /* who is at the other end of a Unix socket; false for others */
 int conn_fault(const struct conn *conn);
+enum sx_refusal conn_refusal(const struct conn *conn); /* for which of our limits it ended */
 
 size_t conn_unsent(const struct conn *conn);
 bool conn_is_full(const struct conn *conn);

@@ -115,10 +115,12 @@ void conn_flush(struct conn *conn)
 	if (conn_is_full(conn))
 		conn->full = true;
 	rc = write_out(conn);
-	if (!rc && conn->blocked && conn_unsent(conn) > out_max(conn))
-		rc = -ENOBUFS;
+	if (!rc && conn->blocked && conn_unsent(conn) > out_max(conn)) {
+		conn_cut(conn, SX_REFUSED_UNREAD);
+		return;
+	}
 	if (rc && conn->phase == CONN_DRAINING)
-		conn_end(conn, conn->end); /* it was over: that they did not listen is no news */
+		conn_end(conn, conn->end);
 	else if (rc)
 		conn_fail(conn, rc);
 	if (rc)
@@ -145,7 +147,7 @@ static void output(void *owner, struct sx *sx)
 	}
 	sx_sent(sx); /* so that we hear of the next bytes too */
 	if (conn_unsent(conn) > out_max(conn))
-		conn_fail(conn, -ENOBUFS);
+		conn_cut(conn, SX_REFUSED_UNREAD);
 }
 
 static void header(void *owner, struct sx *sx)

@@ -58,6 +58,7 @@ static void arrive(struct mio *mio, struct mio_mail *mail)
 	conn->phase = state->phase;
 	conn->end = state->end;
 	conn->fault = state->fault;
+	conn->refusal = state->refusal;
 	conn->tokens = state->tokens;
 	conn->tokens_ms = mio_now_ms(mio) - move->tokens_age_ms;
 	conn->full = state->full;

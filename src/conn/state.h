@@ -40,7 +40,7 @@ struct conn {
 	int64_t tokens, tokens_ms;
 	int64_t heard_ms;
 	int fault;
-	uint8_t phase, end, pauses;
+	uint8_t phase, end, pauses, refusal;
 	bool resume : 1;    /* let the stream parse on in the task */
 	bool unpause : 1;   /* the same, and the owner no longer holds it */
 	bool blocked : 1;   /* writable() will come */
@@ -58,6 +58,7 @@ struct conn *conn_new(struct conn_env *env, const struct conn_options *options, 
 void conn_free(struct conn **conn);
 void conn_end(struct conn *conn, enum conn_end end); /* closed() comes at the end of the turn */
 void conn_fail(struct conn *conn, int fault);
+void conn_cut(struct conn *conn, enum sx_refusal refusal); /* ends it without a word: nobody reads it */
 
 /* io.c */
 void conn_flush(struct conn *conn);

@@ -40,7 +40,7 @@ static void deadline_passed(struct conn *conn)
 		conn_end(conn, CONN_END_TIMEOUT);
 	} else {
 		conn->timed_out = true;
-		sx_error(conn->sx, SX_CONNECTION_TIMEOUT, "login took too long");
+		sx_refuse(conn->sx, SX_REFUSED_SLOW);
 	}
 }
 

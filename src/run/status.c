@@ -108,6 +108,11 @@ static void status(void *arg, struct ctl_call *call)
 	for (unsigned metric = 0; metric < METRICS; metric++)
 		say_number(&facts, metric_name((enum metric)metric),
 			   process_metric(process, (enum metric)metric), "");
+	for (unsigned refusal = SX_REFUSED_NOT + 1; refusal < SX_REFUSALS; refusal++)
+		say_number(&facts, sx_refusal_name((enum sx_refusal)refusal),
+			   (int64_t)atomic_load_explicit(&process->refusals[refusal],
+							 memory_order_relaxed),
+			   "");
 	say_queues(&facts, process);
 	say_number(&facts, "memory_bytes", memory_of(process), "");
 	end_facts(&facts);

@@ -38,7 +38,7 @@ struct sx {
 	struct jid *identity;
 	const char *how;
 	char *end_text;
-	uint8_t state, error;
+	uint8_t state, error, refusal;
 	bool started : 1; /* sx_start() was called, or bytes came */
 	bool parsing : 1; /* the loop is on the stack */
 	bool waiting : 1; /* a plugin said SX_WAIT */

@@ -21,13 +21,14 @@ static const char *const state_names[] = {
 static const struct {
 	enum sx_error error;
 	const char *text;
+	enum sx_refusal refusal;
 } reader_errors[] = {
-	[XML_NOT_WELL_FORMED] = {SX_NOT_WELL_FORMED, NULL},
-	[XML_RESTRICTED] = {SX_RESTRICTED_XML, NULL},
-	[XML_ENCODING] = {SX_UNSUPPORTED_ENCODING, NULL},
-	[XML_TOO_BIG] = {SX_POLICY_VIOLATION, "stanza too big"},
-	[XML_TOO_DEEP] = {SX_POLICY_VIOLATION, "elements nested too deep"},
-	[XML_TOO_MANY] = {SX_POLICY_VIOLATION, "too many attributes"},
+	[XML_NOT_WELL_FORMED] = {SX_NOT_WELL_FORMED},
+	[XML_RESTRICTED] = {SX_RESTRICTED_XML},
+	[XML_ENCODING] = {SX_UNSUPPORTED_ENCODING},
+	[XML_TOO_BIG] = {.refusal = SX_REFUSED_STANZA},
+	[XML_TOO_DEEP] = {.refusal = SX_REFUSED_DEPTH},
+	[XML_TOO_MANY] = {.refusal = SX_REFUSED_ATTRIBUTES},
 	[XML_TEXT] = {SX_BAD_FORMAT, "text between stanzas"},
 };
 
@@ -344,7 +345,10 @@ static bool read_one(struct sx *sx)
 		handle_end(sx);
 		return true;
 	default:
-		sx_error(sx, reader_errors[rc].error, reader_errors[rc].text);
+		if (reader_errors[rc].refusal)
+			sx_refuse(sx, reader_errors[rc].refusal);
+		else
+			sx_error(sx, reader_errors[rc].error, reader_errors[rc].text);
 		return true;
 	}
 }

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include "base/buf.h"
 #include "sx/error.h"
+#include "sx/refusal.h"
 #include "xml/parser.h"
 
 struct jid;
@@ -124,6 +125,8 @@ void sx_close(struct sx *sx); /* queues </stream:stream>: CLOSING, then closed()
 void sx_error(struct sx *sx, enum sx_error error, const char *text);
 /* The same with an element of the application's own in it (4.9.4), printed. */
 void sx_error_with(struct sx *sx, enum sx_error error, const char *text, const char *element);
+/* The same, and sx_end_refusal() says why. A peer that does not read hears nothing: the owner kills the stream. */
+void sx_refuse(struct sx *sx, enum sx_refusal refusal);
 void sx_kill(struct sx *sx);  /* CLOSED at once: nothing is queued, closed() is not called */
 
 /* For plugins. */
@@ -156,6 +159,7 @@ struct slice sx_peer_ns(const struct sx *sx);      /* the default namespace of t
 void sx_set_from(struct sx *sx, struct slice from); /* server: from of our header */
 void sx_ignore_version(struct sx *sx); /* server, within header(): answer as before XMPP 1.0, without version and features */
 enum sx_error sx_end_error(const struct sx *sx);   /* SX_ERROR_NONE when there was none */
+enum sx_refusal sx_end_refusal(const struct sx *sx);
 const char *sx_end_text(const struct sx *sx);      /* its text or a filter's; "" when there was none */
 size_t sx_unsent(const struct sx *sx);             /* bytes of output, and of what filters did not take yet */
 const struct sx_env *sx_env_of(const struct sx *sx);

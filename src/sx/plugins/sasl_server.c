@@ -81,7 +81,7 @@ static void fail(struct sasl_server *sasl, enum sx_sasl_failure failure, const c
 	sasl->exchange = IDLE;
 	send_failure(sasl->sx, failure, text);
 	if (sasl->conf->attempts && ++sasl->failures >= sasl->conf->attempts)
-		sx_error(sasl->sx, SX_POLICY_VIOLATION, "too many failed logins");
+		sx_refuse(sasl->sx, SX_REFUSED_FAILURES);
 }
 
 static void drop(struct sasl_server *sasl)

@@ -82,6 +82,7 @@ static void on_closed(void *owner, struct conn *conn, enum conn_end end)
 
 	buf_printf(&room->heard, "closed:%s ", ends[end]);
 	room->fault = conn_fault(conn);
+	room->refusal = conn_refusal(conn);
 	room->conn = NULL;
 }
 

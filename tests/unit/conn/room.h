@@ -26,6 +26,7 @@ struct room {
 	struct conn *conn;	    /* the last one accepted */
 	struct buf heard;	    /* "stream open packet:NAME closed:KIND " */
 	int fault, packets, worker; /* of the last closed(); of packet(); where it ran */
+	enum sx_refusal refusal;    /* of the last closed() */
 	int client;		    /* a plain socket */
 	struct buf got;		    /* what it was sent */
 	bool eof;

@@ -148,6 +148,7 @@ static void a_login_that_takes_too_long_is_ended(void **test)
 	room_say(&room, HEADER);
 	room_run(&room, wait_for_eof);
 	assert_string_equal(room_heard(&room), "stream closed:timeout ");
+	assert_int_equal(room.refusal, SX_REFUSED_SLOW);
 	assert_true(room_got(&room, "<connection-timeout"));
 	room_close(&room);
 }
@@ -190,6 +191,7 @@ static void a_peer_that_does_not_read_is_ended(void **test)
 	room_run(&room, push_until_ended);
 	assert_non_null(strstr(room_heard(&room), "closed:fault "));
 	assert_int_equal(room.fault, -ENOBUFS);
+	assert_int_equal(room.refusal, SX_REFUSED_UNREAD);
 	room_close(&room);
 }
 

@@ -148,6 +148,7 @@ static void too_many_failures_end_the_stream(void **test)
 	for (int i = 0; i < 3; i++)
 		peer_feed(peer, SASL("auth") " mechanism='PLAIN'>AGEAd3Jvbmc=</auth>");
 	assert_string_equal(peer_heard(peer), "closed:error:policy-violation ");
+	assert_int_equal(sx_end_refusal(peer->sx), SX_REFUSED_FAILURES);
 	peer_fini(peer);
 }
 

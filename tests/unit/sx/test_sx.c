@@ -355,6 +355,7 @@ static void bounds_what_comes_before_login(void **test)
 		buf_append_char(&big, 'x');
 	peer_feed(peer, buf_text(&big));
 	assert_string_equal(peer_heard(peer), "closed:error:policy-violation ");
+	assert_int_equal(sx_end_refusal(peer->sx), SX_REFUSED_STANZA);
 	buf_fini(&big);
 	peer_fini(peer);
 }
@@ -366,6 +367,7 @@ static void bounds_the_depth(void **test)
 	for (int i = 0; i < 60; i++)
 		peer_feed(peer, "<a>");
 	assert_string_equal(peer_heard(peer), "closed:error:policy-violation ");
+	assert_int_equal(sx_end_refusal(peer->sx), SX_REFUSED_DEPTH);
 	peer_fini(peer);
 }
 
@@ -551,6 +553,11 @@ static void names_its_states_and_errors(void **test)
 	assert_string_equal(sx_state_name(SX_STATE_OPEN), "OPEN");
 	assert_string_equal(sx_error_name(SX_UNSUPPORTED_VERSION), "unsupported-version");
 	assert_string_equal(sx_error_name(SX_ERRORS), "");
+	for (unsigned at = SX_REFUSED_NOT + 1; at < SX_REFUSALS; at++) {
+		assert_memory_equal(sx_refusal_name((enum sx_refusal)at), "refused_", 8);
+		assert_true(sx_refusal_text((enum sx_refusal)at)[0]);
+		assert_int_not_equal(sx_refusal_error((enum sx_refusal)at), SX_ERROR_NONE);
+	}
 }
 
 int main(void)

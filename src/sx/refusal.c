@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#include "sx/refusal.h"
+
+#include "sx/stream.h"
+
+static const struct {
+	const char *name, *text;
+	enum sx_error error;
+} refusals[SX_REFUSALS] = {
+	[SX_REFUSED_NOT] = {"", "", SX_ERROR_NONE},
+	[SX_REFUSED_STANZA] = {"refused_stanza", "stanza too big", SX_POLICY_VIOLATION},
+	[SX_REFUSED_DEPTH] = {"refused_depth", "elements nested too deep", SX_POLICY_VIOLATION},
+	[SX_REFUSED_ATTRIBUTES] = {"refused_attributes", "too many attributes",
+				   SX_POLICY_VIOLATION},
+	[SX_REFUSED_SLOW] = {"refused_slow", "login took too long", SX_CONNECTION_TIMEOUT},
+	[SX_REFUSED_FAILURES] = {"refused_failures", "too many failed logins", SX_POLICY_VIOLATION},
+	[SX_REFUSED_UNREAD] = {"refused_unread", "too much waits to be read",
+			       SX_RESOURCE_CONSTRAINT},
+};
+
+const char *sx_refusal_name(enum sx_refusal refusal)
+{
+	return refusals[refusal].name;
+}
+
+enum sx_error sx_refusal_error(enum sx_refusal refusal)
+{
+	return refusals[refusal].error;
+}
+
+const char *sx_refusal_text(enum sx_refusal refusal)
+{
+	return refusals[refusal].text;
+}
+
+void sx_refuse(struct sx *sx, enum sx_refusal refusal)
+{
+	if (sx->state == SX_STATE_CLOSED)
+		return;
+	sx->refusal = (uint8_t)refusal;
+	sx_error(sx, sx_refusal_error(refusal), sx_refusal_text(refusal));
+}
+
+enum sx_refusal sx_end_refusal(const struct sx *sx)
+{
+	return sx->refusal;
+}

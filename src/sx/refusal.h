@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Why somebody is turned away, for all that limits what strangers may do: each cause with the stream error that says so
+ * (RFC 6120 section 4.9), its text and the name of its counter. Where there is no stream yet, or nobody who reads it,
+ * the connection ends without a word.
+ */
+#pragma once
+
+#include "sx/error.h"
+
+enum sx_refusal {
+	SX_REFUSED_NOT,
+	SX_REFUSED_STANZA,     /* larger than it may be, */
+	SX_REFUSED_DEPTH,      /* nested deeper, */
+	SX_REFUSED_ATTRIBUTES, /* with more attributes */
+	SX_REFUSED_SLOW,       /* the login takes too long */
+	SX_REFUSED_FAILURES,   /* of logins, on one stream */
+	SX_REFUSED_UNREAD,     /* the peer does not read what it is sent */
+	SX_REFUSALS
+};
+
+const char *sx_refusal_name(enum sx_refusal refusal); /* of its counter: "refused_stanza" */
+enum sx_error sx_refusal_error(enum sx_refusal refusal);
+const char *sx_refusal_text(enum sx_refusal refusal);
