@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "c2s/client.h"
+#include "component/quotas.h"
 #include "component/tls.h"
 #include "stanza/ns.h"
 
@@ -14,30 +15,18 @@ enum { SETTLE_MS = 1500 }; /* after this nobody waits for settlements when the s
 static const struct sx_plugin *const plugins[] = {&sx_tls, &sx_sasl_server, &c2s_features, NULL};
 static const struct sx_plugin *const plugins_without_tls[] = {&sx_sasl_server, &c2s_features, NULL};
 
-static void accept_with(struct c2s *c2s, int given, const struct conn_options *options)
-{
-	struct client *client;
-
-	if (c2s->draining) {
-		mio_refuse(c2s->worker->mio, given);
-		return;
-	}
-	client = client_new(c2s);
-	client->conn = conn_accept(c2s->worker->conns, given, options, client);
-}
-
 static void accepted(int given, void *arg)
 {
 	struct c2s *c2s = arg;
 
-	accept_with(c2s, given, &c2s->options);
+	entry_accept(c2s, given, &c2s->options);
 }
 
 static void accepted_direct(int given, void *arg)
 {
 	struct c2s *c2s = arg;
 
-	accept_with(c2s, given, &c2s->direct_options);
+	entry_accept(c2s, given, &c2s->direct_options);
 }
 
 static int listen_on(struct c2s *c2s, const struct conf_list *addresses, bool direct, struct buf *why)
@@ -142,6 +131,16 @@ static void look_for_silent(struct mio_timer *timer)
 	mio_timer_set(c2s->worker->mio, timer, pause_ms / 4 > 250 ? pause_ms / 4 : 250);
 }
 
+static void say_limit(const struct c2s *c2s)
+{
+	const struct process *process = c2s->worker->process;
+	int64_t asked = process->settings->limits.connections;
+
+	if (!mio_worker(c2s->worker->mio) && asked > 0 && (uint64_t)asked > quotas_connections(process->quotas))
+		log_warn(&c2s->log, "limits.connections asks for %lld: the process has descriptors for %llu", (long long)asked,
+			 (unsigned long long)quotas_connections(process->quotas));
+}
+
 static int start(void *state, struct worker *worker, struct buf *why)
 {
 	struct c2s *c2s = state;
@@ -166,9 +165,11 @@ static int start(void *state, struct worker *worker, struct buf *why)
 		look_for_silent(&c2s->look_timer);
 	if (!mio_worker(worker->mio))
 		rc = listen_all(c2s, why);
-	if (!rc)
-		accept_all(c2s);
-	return rc;
+	if (rc)
+		return rc;
+	say_limit(c2s);
+	accept_all(c2s);
+	return 0;
 }
 
 static bool ready(void *state)

@@ -81,6 +81,7 @@ void client_free(struct client **taken)
 	if (!client)
 		return;
 	mio_undefer(client->c2s->worker->mio, &client->move_task);
+	entry_leave(client);
 	slots_del(&client->c2s->clients, client->id);
 	metric_add(client->c2s->worker->process, METRIC_CONNECTIONS, -1);
 	client_forget_pending(client);
@@ -326,6 +327,7 @@ static void on_closed(void *owner, struct conn *conn, enum conn_end end)
 	if (!client->ack && end != CONN_END_FAULT && !conn_unsent(conn))
 		client_written(client, conn);
 	client_end_session(client, end == CONN_END_PEER);
+	entry_leave(client);
 	client->conn = NULL;
 	client_free(&client);
 }

@@ -6,6 +6,7 @@
 #include "c2s/ack.h"
 #include "c2s/c2s.h"
 #include "c2s/keep.h"
+#include "component/hush.h"
 #include "stanza/stanza.h"
 #include "sx/plugins.h"
 
@@ -51,6 +52,7 @@ struct c2s {
 	bool listener_is_direct[C2S_LISTENERS_MAX];
 	unsigned listener_count;
 	struct buf scratch;
+	struct hush hush; /* of who is refused */
 	bool draining;
 };
 
@@ -79,6 +81,7 @@ struct client {
 	bool awaiting, crowded;    /* why nothing more is parsed: an answer is due; too much is not settled */
 	bool held;                 /* nothing more is parsed */
 	bool resuming;             /* STARTING: an earlier session */
+	bool counted;              /* among the connections, and those of its address */
 	bool probed;               /* it was silent for long, and was asked to say something */
 	struct ack *ack;           /* NULL: it counts nothing */
 	struct keep *keep;         /* NULL: its sm is of this process, or not ours */
@@ -107,6 +110,10 @@ struct pending {
 	struct buf mechanism, message;
 	struct jid *user;     /* of a registration */
 };
+
+/* entry.c */
+void entry_accept(struct c2s *c2s, int given, const struct conn_options *options);
+void entry_leave(struct client *client); /* while it has its connection */
 
 /* client.c */
 extern const struct conn_handler client_handler;

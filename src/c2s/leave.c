@@ -13,6 +13,7 @@ bool client_let_go(struct client **taken, bool now)
 	if (!now && client->settled != client->received)
 		return true;
 	client_end_session(client, false);
+	entry_leave(client);
 	conn_drop(&client->conn);
 	client_free(taken);
 	return true;
@@ -38,7 +39,6 @@ static void bury(struct client *client)
 {
 	log_info(&client->c2s->log, "no sign of life [%s]", conn_peer(client->conn));
 	client_end_session(client, false);
-	conn_kill(&client->conn);
 	client_free(&client);
 }
 

@@ -71,6 +71,7 @@ static void arrived(struct conn *conn, void *arg)
 	struct client *client = client_new(arg);
 
 	client->conn = conn;
+	client->counted = true;
 	conn_set_owner(conn, client);
 	if (client->c2s->draining)
 		conn_close(conn, SX_SYSTEM_SHUTDOWN, NULL);
@@ -90,6 +91,7 @@ static void move(struct mio_task *task)
 		return;
 	}
 	client->conn = NULL;
+	client->counted = false; /* it takes its place along */
 	client_free(&client);
 	conn_move(&conn, home->mio, home->conns, arrived, worker_state(home, &c2s_component));
 }

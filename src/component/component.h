@@ -103,6 +103,7 @@ struct process_options {
 	const uint8_t *secret;   /* 32 bytes of the installation; NULL: random */
 	bool uplink;             /* connects to the router of the settings, its parts' names are bound there */
 	unsigned workers;
+	uint64_t descriptors;    /* that the process may have; 0: as many as it likes */
 };
 
 /*

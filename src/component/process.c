@@ -101,7 +101,7 @@ static int make_process(struct starting *starting, struct mio *mio)
 	process->workers = mem_zalloc(MEM_OTHER, options->workers * sizeof(struct worker *));
 	/* Users are spread anew at each start: no state is kept by worker. */
 	process->shard_key = mio_hash_key(mio);
-	process->quotas = quotas_new(options->settings, mio_hash_key(mio));
+	process->quotas = quotas_new(options->settings, mio_hash_key(mio), options->descriptors);
 	while (!process->epoch)
 		mio_host_random(process->host, &process->epoch, sizeof(process->epoch));
 	fill_auth_options(process, options->secret);

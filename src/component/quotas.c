@@ -1,18 +1,51 @@
 /* SPDX-License-Identifier: MIT */
 #include "component/quotas.h"
 
+#include <stdatomic.h>
 #include "base/limiter.h"
 #include "base/mem.h"
 #include "base/network.h"
+#include "base/tally.h"
 #include "component/settings.h"
 
 struct quotas {
 	struct network *unlimited;
 	size_t unlimited_count;
 	struct limiter *registrations, *components;
+	struct tally *places; /* NULL: no limit */
+	uint64_t connections_max; /* 0: no limit */
+	_Atomic uint64_t connections;
 };
 
-struct quotas *quotas_new(const struct settings *settings, struct hash_key seed)
+enum {
+	PLACES_MIN = 1024,
+	PLACES_MAX = 1 << 16,
+	/* Descriptors that clients leave to the rest: one of so many, and some. */
+	RESERVE_PART = 20,
+	RESERVE = 64,
+};
+
+/* What the file asks for, or what there is. */
+static uint64_t most_connections(const struct settings *settings, uint64_t descriptors)
+{
+	uint64_t reserve = descriptors / RESERVE_PART + RESERVE;
+	uint64_t there = descriptors > reserve ? descriptors - reserve : descriptors ? 1 : 0;
+	uint64_t asked = (uint64_t)settings->limits.connections;
+
+	return asked && (!there || asked < there) ? asked : there;
+}
+
+static struct tally *new_places(const struct settings *settings, struct hash_key seed, uint64_t connections)
+{
+	int64_t each = settings->limits.connections_per_address;
+	uint64_t keys = connections && connections < PLACES_MAX ? connections : PLACES_MAX;
+
+	if (!each)
+		return NULL;
+	return tally_new(seed, keys > PLACES_MIN ? keys : PLACES_MIN, each < UINT32_MAX ? (uint32_t)each : UINT32_MAX);
+}
+
+struct quotas *quotas_new(const struct settings *settings, struct hash_key seed, uint64_t descriptors)
 {
 	const struct conf_list *list = &settings->limits.unlimited_from;
 	const struct conf_per_time *registrations = &settings->limits.registrations;
@@ -26,6 +59,8 @@ struct quotas *quotas_new(const struct settings *settings, struct hash_key seed)
 	}
 	quotas->registrations = limiter_new(seed, registrations->count, registrations->per_ms);
 	quotas->components = limiter_new(seed, components->count, components->per_ms);
+	quotas->connections_max = most_connections(settings, descriptors);
+	quotas->places = new_places(settings, seed, quotas->connections_max);
 	return quotas;
 }
 
@@ -38,6 +73,7 @@ void quotas_free(struct quotas **taken)
 		return;
 	limiter_free(&quotas->registrations);
 	limiter_free(&quotas->components);
+	tally_free(&quotas->places);
 	mem_free(quotas->unlimited);
 	mem_free(quotas);
 }
@@ -49,6 +85,47 @@ static bool is_unlimited(const struct quotas *quotas, const struct address *addr
 			return true;
 	}
 	return false;
+}
+
+bool quotas_connect(struct quotas *quotas)
+{
+	uint64_t before = atomic_fetch_add_explicit(&quotas->connections, 1, memory_order_relaxed);
+
+	if (!quotas->connections_max || before < quotas->connections_max)
+		return true;
+	quotas_disconnect(quotas);
+	return false;
+}
+
+void quotas_disconnect(struct quotas *quotas)
+{
+	atomic_fetch_sub_explicit(&quotas->connections, 1, memory_order_relaxed);
+}
+
+uint64_t quotas_connections(const struct quotas *quotas)
+{
+	return quotas->connections_max;
+}
+
+/* False: nobody counts this one. */
+static bool has_places(const struct quotas *quotas, const char *peer, struct address *address)
+{
+	return quotas->places && address_of_peer(peer, address) && !is_unlimited(quotas, address);
+}
+
+bool quotas_place(struct quotas *quotas, const char *peer)
+{
+	struct address address;
+
+	return !has_places(quotas, peer, &address) || tally_add(quotas->places, address_customer(&address));
+}
+
+void quotas_leave_place(struct quotas *quotas, const char *peer)
+{
+	struct address address;
+
+	if (has_places(quotas, peer, &address))
+		tally_del(quotas->places, address_customer(&address));
 }
 
 static bool take(const struct quotas *quotas, struct limiter *limiter, const char *peer,

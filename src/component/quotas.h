@@ -9,8 +9,19 @@
 struct quotas;
 struct settings;
 
-struct quotas *quotas_new(const struct settings *settings, struct hash_key seed);
+/* descriptors: of the process; 0: as many as one likes. */
+struct quotas *quotas_new(const struct settings *settings, struct hash_key seed, uint64_t descriptors);
 void quotas_free(struct quotas **quotas);
+
+/*
+ * A client's connection, limits.connections, and the place that it takes of those of its address,
+ * limits.connections_per_address. True: it is counted, until the call that ends it. Any thread.
+ */
+bool quotas_connect(struct quotas *quotas);
+void quotas_disconnect(struct quotas *quotas);
+bool quotas_place(struct quotas *quotas, const char *peer);
+void quotas_leave_place(struct quotas *quotas, const char *peer);
+uint64_t quotas_connections(const struct quotas *quotas); /* how many there may be; 0: no limit */
 
 /*
  * Somebody wants to make an account: false when limits.registrations is used up for the address, or

@@ -268,6 +268,12 @@ const char *conn_peer(struct conn *conn)
 	return conn->peer;
 }
 
+void conn_set_peer(struct conn *conn, const char *name)
+{
+	mem_free(conn->peer);
+	conn->peer = mem_strdup(MEM_CONN, name);
+}
+
 bool conn_peer_uid(const struct conn *conn, uid_t *uid)
 {
 	return mio_peer_uid(&conn->sock, uid);

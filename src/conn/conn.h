@@ -63,6 +63,7 @@ void *conn_owner(const struct conn *conn);
 void conn_set_owner(struct conn *conn, void *owner);
 struct conn_env *conn_env_of(const struct conn *conn);
 const char *conn_peer(struct conn *conn); /* "127.0.0.1:41532" */
+void conn_set_peer(struct conn *conn, const char *name); /* what conn_peer() says from now on; it moves along */
 bool conn_peer_uid(const struct conn *conn, uid_t *uid); /* who is at the other end of a Unix socket; false for others */
 int conn_fault(const struct conn *conn);
 enum sx_refusal conn_refusal(const struct conn *conn); /* for which of our limits it ended */

@@ -15,7 +15,7 @@ struct conn_move {
 	struct sx_box *box;
 	int given; /* the socket; meaningless when closed */
 	bool closed;
-	struct conn state; /* phases, rates and flags; its pointers are dead */
+	struct conn state; /* phases, rates, flags and the peer's name; its other pointers are dead */
 	int64_t deadline_left_ms, tokens_age_ms;
 };
 
@@ -59,6 +59,7 @@ static void arrive(struct mio *mio, struct mio_mail *mail)
 	conn->end = state->end;
 	conn->fault = state->fault;
 	conn->refusal = state->refusal;
+	conn->peer = state->peer;
 	conn->tokens = state->tokens;
 	conn->tokens_ms = mio_now_ms(mio) - move->tokens_age_ms;
 	conn->full = state->full;
@@ -79,6 +80,7 @@ void conn_depart(struct conn *conn)
 	struct mio *from = conn->env->mio;
 
 	move->state = *conn;
+	conn->peer = NULL;
 	move->deadline_left_ms = left(conn);
 	move->tokens_age_ms = mio_now_ms(from) - conn->tokens_ms;
 	move->closed = conn->sock.fd == 0;

@@ -125,6 +125,7 @@ struct mio_backend {
 		       void (*accepted)(int given, void *arg), void *arg);
 	void (*accept_stop)(struct mio *mio, struct mio_listener *listener);
 	void (*refuse)(struct mio *mio, int given);
+	void (*given_name)(struct mio *mio, int given, char *out, size_t len);
 
 	/* Drivers: new() makes one and calls mio_driver_init(); free() runs what is queued and
 	 * frees it. */

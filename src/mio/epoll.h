@@ -101,6 +101,7 @@ void epoll_accept(struct mio *mio, struct mio_listener *listener,
 		  void (*accepted)(int given, void *arg), void *arg);
 void epoll_accept_stop(struct mio *mio, struct mio_listener *listener);
 void epoll_refuse(struct mio *mio, int given);
+void epoll_given_name(struct mio *mio, int given, char *out, size_t len);
 void epoll_listener_ready(struct epoll_loop *loop, uint32_t index);
 
 /* threads.c */

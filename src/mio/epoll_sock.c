@@ -132,15 +132,20 @@ void epoll_close(struct mio_sock *sock)
 	close(fd); /* leaves the epoll sets too */
 }
 
-void epoll_peer_name(const struct mio_sock *sock, char *out, size_t len)
+void epoll_given_name(struct mio *mio, int given, char *out, size_t len)
 {
 	struct sockaddr_storage peer;
 	socklen_t peer_len = sizeof(peer);
 
-	if (getpeername(slot_of(sock)->fd, (struct sockaddr *)&peer, &peer_len) < 0)
+	if (getpeername(given, (struct sockaddr *)&peer, &peer_len) < 0)
 		snprintf(out, len, "unconnected");
 	else
 		mio_address_print(&peer, out, len);
+}
+
+void epoll_peer_name(const struct mio_sock *sock, char *out, size_t len)
+{
+	epoll_given_name(sock->mio, slot_of(sock)->fd, out, len);
 }
 
 bool epoll_peer_uid(const struct mio_sock *sock, uid_t *uid)

@@ -230,6 +230,7 @@ const struct mio_backend mio_machine = {
 	.accept = epoll_accept,
 	.accept_stop = epoll_accept_stop,
 	.refuse = epoll_refuse,
+	.given_name = epoll_given_name,
 	.driver_new = threads_driver_new,
 	.driver_free = threads_driver_free,
 	.submit = threads_submit,

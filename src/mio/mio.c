@@ -372,6 +372,11 @@ void mio_accept_stop(struct mio *mio, struct mio_listener *listener)
 	mio->backend->accept_stop(mio, listener);
 }
 
+void mio_given_name(struct mio *mio, int given, char *out, size_t len)
+{
+	mio->backend->given_name(mio, given, out, len);
+}
+
 void mio_refuse(struct mio *mio, int given)
 {
 	mio->backend->refuse(mio, given);

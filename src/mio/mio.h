@@ -154,6 +154,7 @@ const char *mio_listener_address(const struct mio_listener *listener); /* with t
 void mio_accept(struct mio *mio, struct mio_listener *listener, void (*accepted)(int given, void *arg), void *arg);
 void mio_accept_stop(struct mio *mio, struct mio_listener *listener);
 void mio_refuse(struct mio *mio, int given);
+void mio_given_name(struct mio *mio, int given, char *out, size_t len); /* as mio_peer_name(), of one not taken yet */
 
 /* -- between workers ------------------------------------------------------------------------------- */
 

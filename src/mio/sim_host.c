@@ -373,6 +373,7 @@ const struct mio_backend sim_backend = {
 	.accept = sim_accept,
 	.accept_stop = sim_accept_stop,
 	.refuse = sim_refuse,
+	.given_name = sim_given_name,
 	.driver_new = sim_driver_new,
 	.driver_free = sim_driver_free,
 	.submit = sim_submit,

@@ -104,6 +104,7 @@ void sim_accept(struct mio *mio, struct mio_listener *listener,
 		void (*accepted)(int given, void *arg), void *arg);
 void sim_accept_stop(struct mio *mio, struct mio_listener *listener);
 void sim_refuse(struct mio *mio, int given);
+void sim_given_name(struct mio *mio, int given, char *out, size_t len);
 
 /* -- sim_sock.c -- */
 

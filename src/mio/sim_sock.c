@@ -124,9 +124,9 @@ void sim_close(struct mio_sock *sock)
 	sim_end_close(end_of(sock), false);
 }
 
-void sim_peer_name(const struct mio_sock *sock, char *out, size_t len)
+void sim_given_name(struct mio *mio, int given, char *out, size_t len)
 {
-	const struct sim_end *end = end_of(sock);
+	const struct sim_end *end = sim_of(mio)->ends[given];
 
 	if (end->wire->local)
 		snprintf(out, len, "unix");
@@ -136,6 +136,11 @@ void sim_peer_name(const struct mio_sock *sock, char *out, size_t len)
 		snprintf(out, len, "%s", end->wire->address);
 	else
 		snprintf(out, len, "127.0.0.1:%u", end->wire->port);
+}
+
+void sim_peer_name(const struct mio_sock *sock, char *out, size_t len)
+{
+	sim_given_name(sock->mio, sock->fd - 1, out, len);
 }
 
 bool sim_peer_uid(const struct mio_sock *sock, uid_t *uid)

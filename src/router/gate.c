@@ -39,15 +39,10 @@ static bool is_allowed(const struct gate *gate, const char *name)
 
 static void say(struct gate *gate, const char *name, const char *why)
 {
-	if (mio_now_ms(gate->mio) < gate->silent_until_ms) {
-		gate->unsaid++;
-		return;
-	}
-	gate->silent_until_ms = mio_now_ms(gate->mio) + GATE_SILENT_MS;
-	log_warn(gate->log,
-		 "a connection from %s was closed: %s; %llu others since the last such line", name,
-		 why, (unsigned long long)gate->unsaid);
-	gate->unsaid = 0;
+	if (hush_lets(&gate->hush, mio_now_ms(gate->mio)))
+		log_warn(gate->log,
+			 "a connection from %s was closed: %s; %llu others since the last such line", name,
+			 why, (unsigned long long)gate->hush.others);
 }
 
 static bool admits(struct gate *gate, const char *name)
@@ -63,22 +58,12 @@ static bool admits(struct gate *gate, const char *name)
 	return !why;
 }
 
-/* Never called: nothing is dispatched while a name is asked for. */
-static void ignore(struct mio_sock *sock)
-{
-}
-
-static const struct mio_sock_handler handler = {.readable = ignore, .writable = ignore};
-
-bool gate_admits(struct gate *gate, int *given)
+bool gate_admits(struct gate *gate, int given)
 {
 	char name[NAME_MAX_BYTES] = "";
-	struct mio_sock sock = {0};
 
 	if (!gate->settings->router.allow.count && !gate->settings->router.connects.count)
 		return true;
-	mio_sock_take(gate->mio, &sock, *given, &handler, 0);
-	mio_peer_name(&sock, name, sizeof(name));
-	*given = mio_sock_give(&sock);
+	mio_given_name(gate->mio, given, name, sizeof(name));
 	return admits(gate, name);
 }

@@ -7,11 +7,10 @@
 #pragma once
 
 #include "base/log.h"
+#include "component/hush.h"
 #include "component/quotas.h"
 #include "component/settings.h"
 #include "mio/mio.h"
-
-enum { GATE_SILENT_MS = 10000 };
 
 struct network;
 
@@ -21,13 +20,12 @@ struct gate {
 	struct quotas *quotas;
 	const struct log *log;
 	struct network *allowed; /* as many as settings has */
-	uint64_t unsaid;
-	int64_t silent_until_ms;
+	struct hush hush;
 };
 
 /* All are borrowed. */
 void gate_init(struct gate *gate, struct mio *mio, const struct settings *settings,
 	       struct quotas *quotas, const struct log *log);
 void gate_fini(struct gate *gate);
-/* What mio_accept() gave; it may have another number afterwards. False: it is to be refused. */
-bool gate_admits(struct gate *gate, int *given);
+/* What mio_accept() gave. False: it is to be refused. */
+bool gate_admits(struct gate *gate, int given);

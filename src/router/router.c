@@ -180,7 +180,7 @@ static void accepted(int given, void *arg)
 	struct router *router = arg;
 	struct stream *stream;
 
-	if (!gate_admits(&router->gate, &given)) {
+	if (!gate_admits(&router->gate, given)) {
 		mio_refuse(router->worker->mio, given);
 		return;
 	}

@@ -140,14 +140,16 @@ static void signalled(int number, void *arg)
  * ---------------------------------------------------------------------------------------- */
 
 /* A client is a descriptor: we take as many as we may. */
-static void raise_descriptors(void)
+static uint64_t raise_descriptors(void)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == limit.rlim_max)
-		return;
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return 0;
 	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		getrlimit(RLIMIT_NOFILE, &limit);
+	return limit.rlim_cur;
 }
 
 static unsigned count_workers(const struct serving *serving)
@@ -185,6 +187,7 @@ static int start_process(struct serving *serving, struct buf *why)
 		.secret = serving->deployment.secret,
 		.uplink = serving->form->uplink,
 		.workers = count_workers(serving),
+		.descriptors = raise_descriptors(),
 	};
 	int rc = process_start(&options, &serving->process, why);
 
@@ -317,7 +320,6 @@ static int serve(const struct cli *cli, const struct form *form)
 	}
 	hold_signals();
 	umask(077);
-	raise_descriptors();
 	rc = start(&serving, cli, &why);
 	if (!rc) {
 		log_notes(&serving);

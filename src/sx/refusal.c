@@ -16,6 +16,10 @@ static const struct {
 	[SX_REFUSED_FAILURES] = {"refused_failures", "too many failed logins", SX_POLICY_VIOLATION},
 	[SX_REFUSED_UNREAD] = {"refused_unread", "too much waits to be read",
 			       SX_RESOURCE_CONSTRAINT},
+	[SX_REFUSED_CONNECTIONS] = {"refused_connections", "there are too many connections",
+				    SX_RESOURCE_CONSTRAINT},
+	[SX_REFUSED_PLACES] = {"refused_places", "there are too many connections of its address",
+			       SX_POLICY_VIOLATION},
 };
 
 const char *sx_refusal_name(enum sx_refusal refusal)

@@ -99,7 +99,6 @@ static void says_what_is_not_in_this_version(void **state)
 		"[accounts]\nmechanisms = [\"EXTERNAL\"]\n",
 		"[storage]\nurl = \"postgresql://db\"\n",
 		"[limits]\nlogin_attempts = \"5 per minute\"\n",
-		"[limits]\nconnections_per_address = 1000\n",
 	};
 
 	for (size_t i = 0; i < countof(keys); i++) {

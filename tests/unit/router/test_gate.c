@@ -37,7 +37,7 @@ static void accepted(int given, void *arg)
 	struct fixture *fixture = arg;
 	struct mio *mio = mio_host_loop(fixture->host, 0);
 
-	if (gate_admits(&fixture->gate, &given)) {
+	if (gate_admits(&fixture->gate, given)) {
 		mio_sock_take(mio, &fixture->taken[fixture->admitted++], given, &handler, 0);
 		return;
 	}
@@ -77,7 +77,7 @@ static struct fixture *open_gate(const char *text, const char *address)
 	assert_int_equal(mio_host_start(fixture->host, 1, start, NULL), 0);
 	assert_int_equal(mio_host_start(fixture->other, 1, start, NULL), 0);
 	fixture->quotas =
-		quotas_new(&fixture->settings, mio_hash_key(mio_host_loop(fixture->host, 0)));
+		quotas_new(&fixture->settings, mio_hash_key(mio_host_loop(fixture->host, 0)), 0);
 	gate_init(&fixture->gate, mio_host_loop(fixture->host, 0), &fixture->settings,
 		  fixture->quotas, &nowhere);
 	assert_int_equal(mio_listen(fixture->host, address, &fixture->listener), 0);
@@ -159,7 +159,7 @@ static void may_come_again_when_the_time_is_over(void **state)
 	come(fixture, 3, 3);
 	assert_int_equal(fixture->admitted, 4);
 	assert_int_equal(fixture->refused, 2);
-	assert_int_equal(fixture->gate.unsaid, 0);
+	assert_int_equal(fixture->gate.hush.unsaid, 0);
 }
 
 static void a_line_is_said_once_in_a_while(void **state)
@@ -168,10 +168,10 @@ static void a_line_is_said_once_in_a_while(void **state)
 	struct fixture *fixture = open_gate("[router]\nallow = [\"::1\"]\n", "127.0.0.1:5347");
 
 	come(fixture, 0, 4);
-	assert_int_equal(fixture->gate.unsaid, 3);
-	settle(fixture, GATE_SILENT_MS);
+	assert_int_equal(fixture->gate.hush.unsaid, 3);
+	settle(fixture, HUSH_MS);
 	come(fixture, 4, 1);
-	assert_int_equal(fixture->gate.unsaid, 0);
+	assert_int_equal(fixture->gate.hush.unsaid, 0);
 }
 
 static void who_comes_by_a_path_may(void **state)

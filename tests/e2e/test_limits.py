@@ -1,0 +1,120 @@
+#!/usr/bin/python3
+"""What strangers may do: how many connections they have. Addresses are those of 127.0.0.0/8."""
+import json
+import os
+import socket
+import struct
+import time
+
+from harness import BINARY, Deployment, Process, Raw, scenarios
+
+PEOPLE = [f'p{number}' for number in range(12)]
+HERE, THERE = '127.0.0.2', '127.0.0.3'
+
+
+def _deployment(limits, **options):
+    """127.0.0.1 stays unlimited, for the test itself."""
+    deployment = Deployment(extra=f'[limits]\nunlimited_from = ["127.0.0.1"]\n{limits}\n', **options)
+    deployment.import_users([(name, 'secret') for name in PEOPLE])
+    return deployment
+
+
+def _is_served(deployment, source=None):
+    """A stream that was opened, or None: the connection was closed without a word."""
+    try:
+        client = Raw(deployment.port, source=source).open()
+        return client if client.receive() is not None else None
+    except OSError:
+        return None
+
+
+def _facts(deployment):
+    return json.loads(deployment.command('status', '--json').stdout)
+
+
+def _until(deployment, name, value, seconds=15):
+    end = time.time() + seconds
+    while _facts(deployment)[name] != value:
+        assert time.time() < end, _facts(deployment)
+        time.sleep(0.02)
+
+
+def _reset(client):
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+    client.socket.close()
+
+
+def _cpu_seconds(process):
+    with open(f'/proc/{process.pid}/stat', encoding='ascii') as file:
+        fields = file.read().rsplit(') ', 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
+def an_address_has_so_many_connections():
+    with _deployment('connections_per_address = 3').start() as deployment:
+        clients = [_is_served(deployment, HERE) for _ in range(5)]
+        assert [client is not None for client in clients] == [True] * 3 + [False] * 2, clients
+        assert _is_served(deployment, THERE) and _is_served(deployment, '127.0.0.1')
+        facts = _facts(deployment)
+        assert facts['refused_places'] == 2 and facts['refused_connections'] == 0, facts
+        assert 'too many connections of its address' in deployment.processes['run'].text()
+        clients[0].close()
+        _until(deployment, 'connections', 2)
+        assert _is_served(deployment, HERE)
+
+
+def places_come_back_however_connections_end():
+    with _deployment('connections_per_address = 4').start() as deployment:
+        for end in ('close', 'reset', 'leave', 'taken over'):
+            clients = [Raw(deployment.port, source=HERE).login(name, 'secret', 'r') for name in PEOPLE[:4]]
+            assert _is_served(deployment, HERE) is None
+            for client in clients:
+                if end == 'close':
+                    client.close()
+                elif end == 'reset':
+                    _reset(client)
+                elif end == 'leave':
+                    client.socket.close()
+            if end == 'taken over':
+                others = [Raw(deployment.port).login(name, 'secret', 'r') for name in PEOPLE[:4]]
+                for client in clients:
+                    while client.receive() is not None:
+                        pass
+                for client in others:
+                    client.close()
+            _until(deployment, 'connections', 0)
+
+
+def there_are_so_many_connections():
+    with _deployment('connections = 6').start() as deployment:
+        clients = [_is_served(deployment) for _ in range(9)]
+        assert [client is not None for client in clients] == [True] * 6 + [False] * 3, clients
+        assert _facts(deployment)['refused_connections'] == 3
+        clients[2].close()
+        _until(deployment, 'connections', 5)
+        assert _is_served(deployment)
+        assert _is_served(deployment) is None
+
+
+def descriptors_are_not_used_up():
+    """160 of them: 88 are for clients."""
+    with _deployment('client_rate = "off"') as deployment:
+        part = Process('run', ['prlimit', '--nofile=160:160', BINARY, 'run', '--config', deployment.config]).start()
+        deployment.processes['run'] = part
+        part.wait_for('jackdaw: ready in')
+        clients = [_is_served(deployment) for _ in range(120)]
+        assert [client is not None for client in clients] == [True] * 88 + [False] * 32
+        before = _cpu_seconds(part.process)
+        waiting = [socket.create_connection(('127.0.0.1', deployment.port)) for _ in range(50)]
+        time.sleep(1)
+        assert _cpu_seconds(part.process) - before < 0.4
+        assert all(peer.recv(1) == b'' for peer in waiting)
+        assert _facts(deployment)['refused_connections'] == 82
+        clients[0].close()
+        _until(deployment, 'connections', 87)
+        Raw(deployment.port).login('p1', 'secret')
+
+
+if __name__ == '__main__':
+    scenarios(an_address_has_so_many_connections, places_come_back_however_connections_end, there_are_so_many_connections,
+              descriptors_are_not_used_up)

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* What is limited per address, and how many connections there may be. */
+#include "component/quotas.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <cmocka.h>
+#include "base/mem.h"
+#include "component/settings.h"
+
+static const struct hash_key seed = {1, 2};
+
+struct fixture {
+	struct settings settings;
+	struct conf *conf;
+	struct quotas *quotas;
+};
+
+static struct fixture *make(const char *limits, uint64_t descriptors)
+{
+	struct fixture *fixture = mem_zalloc(MEM_OTHER, sizeof(*fixture));
+	AUTO(buf_fini) struct buf text = {0};
+	struct conf_error error;
+
+	buf_printf(&text, "domains = [\"b.example\"]\n[limits]\n%s\n", limits);
+	assert_int_equal(settings_parse("test", buf_slice(&text), &fixture->settings,
+					&fixture->conf, &error),
+			 0);
+	fixture->quotas = quotas_new(&fixture->settings, seed, descriptors);
+	return fixture;
+}
+
+static void unmake(struct fixture **taken)
+{
+	quotas_free(&(*taken)->quotas);
+	conf_free(&(*taken)->conf);
+	mem_free(*taken);
+}
+
+static void descriptors_bound_the_connections(void **state)
+{
+	static const struct {
+		const char *limits;
+		uint64_t descriptors, most;
+	} cases[] = {
+		{"", 1024, 1024 - 51 - 64},	{"", 20000, 20000 - 1000 - 64},
+		{"connections = 100", 1024, 100}, {"connections = 5000", 1024, 909},
+		{"connections = 5000", 0, 5000},  {"", 0, 0},
+		{"", 20, 1},
+	};
+
+	for (size_t at = 0; at < countof(cases); at++) {
+		AUTO(unmake)
+		struct fixture *fixture = make(cases[at].limits, cases[at].descriptors);
+
+		assert_int_equal(quotas_connections(fixture->quotas), cases[at].most);
+	}
+}
+
+static void lets_so_many_connect(void **state)
+{
+	AUTO(unmake) struct fixture *fixture = make("connections = 3", 0);
+
+	for (unsigned at = 0; at < 6; at++)
+		assert_int_equal(quotas_connect(fixture->quotas), at < 3);
+	quotas_disconnect(fixture->quotas);
+	assert_true(quotas_connect(fixture->quotas));
+	assert_false(quotas_connect(fixture->quotas));
+}
+
+static unsigned placed(struct fixture *fixture, const char *const *peers, size_t count)
+{
+	unsigned sum = 0;
+
+	for (size_t at = 0; at < count; at++)
+		sum += quotas_place(fixture->quotas, peers[at]);
+	return sum;
+}
+
+static void an_address_or_a_64_has_so_many_places(void **state)
+{
+	static const char *const four[] = {"192.0.2.1:1", "192.0.2.1:2", "192.0.2.1:3", "192.0.2.2:1"};
+	static const char *const six[] = {"[2001:db8::1]:1", "[2001:db8::2]:1", "[2001:db8::ffff:0:0:1]:1",
+					  "[2001:db8:0:1::1]:1"};
+	AUTO(unmake) struct fixture *fixture = make("connections_per_address = 2", 0);
+
+	assert_int_equal(placed(fixture, four, countof(four)), 3);
+	assert_int_equal(placed(fixture, six, countof(six)), 3);
+	quotas_leave_place(fixture->quotas, "[2001:db8::77]:9");
+	assert_true(quotas_place(fixture->quotas, "[2001:db8::78]:9"));
+	assert_false(quotas_place(fixture->quotas, "[2001:db8::79]:9"));
+}
+
+static void who_is_exempt_or_has_no_address_is_not_counted(void **state)
+{
+	AUTO(unmake) struct fixture *fixture = make("connections_per_address = 1", 0);
+
+	for (unsigned at = 0; at < 10; at++) {
+		assert_true(quotas_place(fixture->quotas, "127.0.0.1:7"));
+		assert_true(quotas_place(fixture->quotas, "[::1]:7"));
+		assert_true(quotas_place(fixture->quotas, "unix"));
+	}
+}
+
+static void nobody_is_counted_without_a_limit(void **state)
+{
+	AUTO(unmake)
+	struct fixture *fixture = make("connections_per_address = 0\nunlimited_from = []", 0);
+
+	for (unsigned at = 0; at < 2000; at++)
+		assert_true(quotas_place(fixture->quotas, "192.0.2.1:1"));
+	quotas_leave_place(fixture->quotas, "192.0.2.1:1");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(descriptors_bound_the_connections),
+		cmocka_unit_test(lets_so_many_connect),
+		cmocka_unit_test(an_address_or_a_64_has_so_many_places),
+		cmocka_unit_test(who_is_exempt_or_has_no_address_is_not_counted),
+		cmocka_unit_test(nobody_is_counted_without_a_limit),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
