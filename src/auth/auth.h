@@ -88,7 +88,8 @@ void auth_mechanisms(const struct auth *auth, bool secure, void (*offer)(void *t
 enum auth_outcome { AUTH_CHALLENGE, AUTH_SUCCESS, AUTH_FAILURE };
 enum auth_failure {
 	AUTH_NOT_AUTHORIZED, AUTH_ACCOUNT_DISABLED, AUTH_INVALID_AUTHZID, AUTH_INVALID_MECHANISM, AUTH_MALFORMED_REQUEST,
-	AUTH_MECHANISM_TOO_WEAK, AUTH_ENCRYPTION_REQUIRED, AUTH_TEMPORARY_FAILURE
+	AUTH_MECHANISM_TOO_WEAK, AUTH_ENCRYPTION_REQUIRED, AUTH_TEMPORARY_FAILURE,
+	AUTH_TOO_OFTEN, /* by the asker's may_try() */
 };
 
 struct auth_answer {
@@ -99,15 +100,21 @@ struct auth_answer {
 	struct jid *user;  /* on success, bare; lent for the call */
 };
 
-/* Calls back with what auth_begin() was given; on a later turn or from within auth_step(). */
-typedef void auth_answer_fn(void *arg, uint64_t token, const struct auth_answer *answer);
+/* Who asks; called with the arg and token of auth_begin(). */
+struct auth_asker {
+	/* On a later turn or from within auth_step(). */
+	void (*answer)(void *arg, uint64_t token, const struct auth_answer *answer);
+	/* Before any work is done for the user, a bare JID, lent. False: the attempt is over. NULL: anybody may. */
+	bool (*may_try)(void *arg, uint64_t token, struct jid *user);
+};
 
 /* An attempt at a domain with a source (state is the source's). Returns NULL when the mechanism is not offered. */
 struct auth_login *auth_begin(struct auth *auth, const char *mechanism, bool secure, struct slice domain,
-			      const struct auth_source *source, void *state, auth_answer_fn *answer, void *arg,
-			      uint64_t token);
+			      const struct auth_source *source, void *state, const struct auth_asker *asker, void *arg,
+			      uint64_t token); /* asker: borrowed */
 void auth_step(struct auth_login *login, struct slice message);
 void auth_end(struct auth_login **login); /* at any time, an answer under way is forgotten; NULL is fine */
+struct jid *auth_user(const struct auth_login *login); /* who it says to be; NULL: it did not say yet */
 const char *auth_how(const struct auth_login *login); /* "SASL/SCRAM-SHA-256": constant */
 
 /*

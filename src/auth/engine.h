@@ -41,7 +41,7 @@ struct auth_login {
 	const struct auth_mechanism *mechanism;
 	const struct auth_source *source;
 	void *source_state;
-	auth_answer_fn *answer;
+	const struct auth_asker *asker;
 	void *arg;
 	uint64_t token;
 	struct str *domain;

@@ -27,7 +27,7 @@ static void lookup_dropped(struct auth_request *request)
 
 struct auth_login *auth_begin(struct auth *auth, const char *mechanism_name, bool secure,
 			      struct slice domain, const struct auth_source *source, void *state,
-			      auth_answer_fn *answer, void *arg, uint64_t token)
+			      const struct auth_asker *asker, void *arg, uint64_t token)
 {
 	const struct auth_mechanism *mechanism = auth_usable(auth, mechanism_name, secure);
 	struct auth_login *login;
@@ -39,7 +39,7 @@ struct auth_login *auth_begin(struct auth *auth, const char *mechanism_name, boo
 	login->mechanism = mechanism;
 	login->source = source;
 	login->source_state = state;
-	login->answer = answer;
+	login->asker = asker;
 	login->arg = arg;
 	login->token = token;
 	login->domain = str_new(domain);
@@ -72,6 +72,11 @@ void auth_end(struct auth_login **taken)
 	mem_free(login);
 }
 
+struct jid *auth_user(const struct auth_login *login)
+{
+	return login->user;
+}
+
 const char *auth_how(const struct auth_login *login)
 {
 	return login->mechanism->how;
@@ -99,7 +104,7 @@ static void give(struct auth_login *login, struct auth_answer *answer)
 
 	buf_append_slice(&data, answer->data);
 	answer->data = buf_slice(&data);
-	login->answer(login->arg, login->token, answer);
+	login->asker->answer(login->arg, login->token, answer);
 }
 
 void login_challenge(struct auth_login *login, struct slice data)
@@ -139,6 +144,10 @@ void login_lookup(struct auth_login *login, struct slice user, struct slice auth
 	}
 	if (authzid.len && !jid_equal(wanted, login->user)) {
 		login_fail(login, AUTH_INVALID_AUTHZID);
+		return;
+	}
+	if (login->asker->may_try && !login->asker->may_try(login->arg, login->token, login->user)) {
+		login_fail(login, AUTH_TOO_OFTEN);
 		return;
 	}
 	auth_request_start(login->auth, &login->request);

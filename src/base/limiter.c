@@ -58,6 +58,20 @@ static _Atomic uint64_t *find(_Atomic uint64_t *set, uint64_t tag, uint64_t *see
 	return found;
 }
 
+/* Where the key would be after one more. */
+static uint64_t moment_after(const struct limiter *limiter, uint64_t seen, uint64_t tag, uint64_t now)
+{
+	bool is_ahead = seen >> MOMENT_BITS == tag && moment_of(seen) > now;
+
+	return (is_ahead ? moment_of(seen) : now) + limiter->step;
+}
+
+static bool swap(_Atomic uint64_t *cell, uint64_t *seen, uint64_t next)
+{
+	return atomic_compare_exchange_weak_explicit(cell, seen, next, memory_order_relaxed,
+						     memory_order_relaxed);
+}
+
 bool limiter_take(struct limiter *limiter, struct slice key, int64_t now_ms)
 {
 	uint64_t hash = hash_bytes(limiter->seed, key), tag = hash >> MOMENT_BITS;
@@ -68,11 +82,32 @@ bool limiter_take(struct limiter *limiter, struct slice key, int64_t now_ms)
 		return true;
 	do {
 		cell = find(limiter->cells[hash % SETS], tag, &seen);
-		ahead = seen >> MOMENT_BITS == tag && moment_of(seen) > now ? moment_of(seen) : now;
-		ahead += limiter->step;
+		ahead = moment_after(limiter, seen, tag, now);
 		if (ahead > now + limiter->most)
 			return false;
-	} while (!atomic_compare_exchange_weak_explicit(cell, &seen, tag << MOMENT_BITS | ahead,
-							memory_order_relaxed, memory_order_relaxed));
+	} while (!swap(cell, &seen, tag << MOMENT_BITS | ahead));
 	return true;
+}
+
+bool limiter_has_room(struct limiter *limiter, struct slice key, int64_t now_ms)
+{
+	uint64_t hash = hash_bytes(limiter->seed, key), tag = hash >> MOMENT_BITS;
+	uint64_t now = (uint64_t)now_ms * MOMENTS_PER_MS, seen;
+
+	if (!limiter->step)
+		return true;
+	find(limiter->cells[hash % SETS], tag, &seen);
+	return moment_after(limiter, seen, tag, now) <= now + limiter->most;
+}
+
+void limiter_clear(struct limiter *limiter, struct slice key)
+{
+	uint64_t hash = hash_bytes(limiter->seed, key), tag = hash >> MOMENT_BITS, seen;
+	_Atomic uint64_t *cell;
+
+	do {
+		cell = find(limiter->cells[hash % SETS], tag, &seen);
+		if (seen >> MOMENT_BITS != tag)
+			return;
+	} while (!swap(cell, &seen, 0));
 }

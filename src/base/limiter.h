@@ -18,3 +18,6 @@ void limiter_free(struct limiter **limiter);
 
 /* Counts one more for the key; false, and nothing is counted: too many. now_ms is monotonic. */
 bool limiter_take(struct limiter *limiter, struct slice key, int64_t now_ms);
+/* What limiter_take() would say. */
+bool limiter_has_room(struct limiter *limiter, struct slice key, int64_t now_ms);
+void limiter_clear(struct limiter *limiter, struct slice key); /* the key has done nothing yet */

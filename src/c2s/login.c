@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "c2s/client.h"
+#include "component/quotas.h"
 #include "jid/jid.h"
 
 static struct client *client_of(struct sx *sx)
@@ -37,6 +38,7 @@ static enum sx_sasl_failure failure_of(enum auth_failure failure)
 		[AUTH_MECHANISM_TOO_WEAK] = SX_SASL_MECHANISM_TOO_WEAK,
 		[AUTH_ENCRYPTION_REQUIRED] = SX_SASL_ENCRYPTION_REQUIRED,
 		[AUTH_TEMPORARY_FAILURE] = SX_SASL_TEMPORARY_AUTH_FAILURE,
+		[AUTH_TOO_OFTEN] = SX_SASL_TEMPORARY_AUTH_FAILURE,
 	};
 
 	return failures[failure];
@@ -45,9 +47,15 @@ static enum sx_sasl_failure failure_of(enum auth_failure failure)
 static void refuse(struct client *client, enum auth_failure failure)
 {
 	struct sx_sasl_answer answer = {.outcome = SX_SASL_FAILURE, .failure = failure_of(failure)};
+	bool limited = failure == AUTH_TOO_OFTEN;
 
+	if (limited)
+		answer.text = sx_refusal_text(SX_REFUSED_LOGINS);
 	metric_add(client->c2s->worker->process, METRIC_LOGIN_FAILURES, 1);
-	log_info(&client->c2s->log, "login refused: %s [%s]", sx_sasl_failure_name(answer.failure), conn_peer(client->conn));
+	if (limited)
+		process_refused(client->c2s->worker->process, SX_REFUSED_LOGINS);
+	log_info(&client->c2s->log, "login refused: %s%s%s [%s]", sx_sasl_failure_name(answer.failure), limited ? ", " : "",
+		 limited ? answer.text : "", conn_peer(client->conn));
 	client_forget_pending(client);
 	sx_sasl_answer(conn_sx(client->conn), &answer);
 }
@@ -113,6 +121,39 @@ static void accept_login(struct client *client, const struct auth_answer *given)
 	mio_defer(client->c2s->worker->mio, &client->move_task);
 }
 
+static bool may_log_in(struct client *client, struct jid *user)
+{
+	return quotas_may_log_in(client->c2s->worker->process->quotas, conn_peer(client->conn), jid_user(user),
+				 mio_now_ms(client->c2s->worker->mio));
+}
+
+static bool may_try(void *arg, uint64_t token, struct jid *user)
+{
+	struct client *client = client_get(arg, token);
+
+	return client && may_log_in(client, user);
+}
+
+/* Of many that were tried at once only so many may learn whether they are right. */
+static void judge(struct client *client, const struct auth_answer *given)
+{
+	struct quotas *quotas = client->c2s->worker->process->quotas;
+	struct jid *user = auth_user(client->pending->login);
+	bool guessed = given->outcome == AUTH_SUCCESS || given->failure == AUTH_NOT_AUTHORIZED;
+
+	if (guessed && user && !may_log_in(client, user)) {
+		refuse(client, AUTH_TOO_OFTEN);
+	} else if (given->outcome == AUTH_SUCCESS) {
+		quotas_logged_in(quotas, conn_peer(client->conn), jid_user(given->user));
+		accept_login(client, given);
+	} else {
+		if (guessed)
+			quotas_login_failed(quotas, conn_peer(client->conn), user ? jid_user(user) : (struct slice){NULL, 0},
+					    mio_now_ms(client->c2s->worker->mio));
+		refuse(client, given->failure);
+	}
+}
+
 static void answered(void *arg, uint64_t token, const struct auth_answer *given)
 {
 	struct client *client = client_get(arg, token);
@@ -126,13 +167,13 @@ static void answered(void *arg, uint64_t token, const struct auth_answer *given)
 		sx_sasl_answer(conn_sx(client->conn), &challenge);
 		break;
 	case AUTH_SUCCESS:
-		accept_login(client, given);
-		break;
 	case AUTH_FAILURE:
-		refuse(client, given->failure);
+		judge(client, given);
 		break;
 	}
 }
+
+static const struct auth_asker asker = {.answer = answered, .may_try = may_try};
 
 static void begin(struct client *client, const char *mechanism, bool initial, struct slice message)
 {
@@ -144,7 +185,7 @@ static void begin(struct client *client, const char *mechanism, bool initial, st
 
 	auth_end(&pending->login);
 	pending->login = auth_begin(c2s->worker->auth, mechanism, secure, str_slice(pending->domain->name), source, state,
-				    answered, c2s, client->id);
+				    &asker, c2s, client->id);
 	if (!pending->login) {
 		refuse(client, AUTH_INVALID_MECHANISM);
 	} else if (initial) {

@@ -11,13 +11,14 @@
 struct quotas {
 	struct network *unlimited;
 	size_t unlimited_count;
-	struct limiter *registrations, *components;
+	struct limiter *registrations, *components, *pairs, *logins;
 	struct tally *places; /* NULL: no limit */
 	uint64_t connections_max; /* 0: no limit */
 	_Atomic uint64_t connections;
 };
 
 enum {
+	LOGINS_PER_PAIR = 10, /* failed ones of an address, for each of a user from there */
 	PLACES_MIN = 1024,
 	PLACES_MAX = 1 << 16,
 	/* Descriptors that clients leave to the rest: one of so many, and some. */
@@ -49,6 +50,7 @@ struct quotas *quotas_new(const struct settings *settings, struct hash_key seed,
 {
 	const struct conf_list *list = &settings->limits.unlimited_from;
 	const struct conf_per_time *registrations = &settings->limits.registrations;
+	const struct conf_per_time *logins = &settings->limits.login_attempts;
 	const struct conf_per_time *components = &settings->router.connects;
 	struct quotas *quotas = mem_zalloc(MEM_OTHER, sizeof(*quotas));
 
@@ -59,6 +61,8 @@ struct quotas *quotas_new(const struct settings *settings, struct hash_key seed,
 	}
 	quotas->registrations = limiter_new(seed, registrations->count, registrations->per_ms);
 	quotas->components = limiter_new(seed, components->count, components->per_ms);
+	quotas->pairs = limiter_new(seed, logins->count, logins->per_ms);
+	quotas->logins = limiter_new(seed, logins->count * LOGINS_PER_PAIR, logins->per_ms);
 	quotas->connections_max = most_connections(settings, descriptors);
 	quotas->places = new_places(settings, seed, quotas->connections_max);
 	return quotas;
@@ -73,6 +77,8 @@ void quotas_free(struct quotas **taken)
 		return;
 	limiter_free(&quotas->registrations);
 	limiter_free(&quotas->components);
+	limiter_free(&quotas->pairs);
+	limiter_free(&quotas->logins);
 	tally_free(&quotas->places);
 	mem_free(quotas->unlimited);
 	mem_free(quotas);
@@ -145,4 +151,48 @@ bool quotas_registration(struct quotas *quotas, const char *peer, int64_t now_ms
 bool quotas_component(struct quotas *quotas, const char *peer, int64_t now_ms)
 {
 	return take(quotas, quotas->components, peer, now_ms);
+}
+
+/* A user and an address. */
+static void print_pair(struct buf *out, struct slice user, const struct address *address)
+{
+	buf_append_slice(out, user);
+	buf_append_char(out, '\0');
+	buf_append_slice(out, address_customer(address));
+}
+
+bool quotas_may_log_in(struct quotas *quotas, const char *peer, struct slice user, int64_t now_ms)
+{
+	AUTO(buf_fini) struct buf pair = {0};
+	struct address address;
+
+	if (!address_of_peer(peer, &address) || is_unlimited(quotas, &address))
+		return true;
+	print_pair(&pair, user, &address);
+	return limiter_has_room(quotas->logins, address_customer(&address), now_ms) &&
+	       (!user.len || limiter_has_room(quotas->pairs, buf_slice(&pair), now_ms));
+}
+
+void quotas_login_failed(struct quotas *quotas, const char *peer, struct slice user, int64_t now_ms)
+{
+	AUTO(buf_fini) struct buf pair = {0};
+	struct address address;
+
+	if (!address_of_peer(peer, &address) || is_unlimited(quotas, &address))
+		return;
+	print_pair(&pair, user, &address);
+	limiter_take(quotas->logins, address_customer(&address), now_ms);
+	if (user.len)
+		limiter_take(quotas->pairs, buf_slice(&pair), now_ms);
+}
+
+void quotas_logged_in(struct quotas *quotas, const char *peer, struct slice user)
+{
+	AUTO(buf_fini) struct buf pair = {0};
+	struct address address;
+
+	if (!address_of_peer(peer, &address))
+		return;
+	print_pair(&pair, user, &address);
+	limiter_clear(quotas->pairs, buf_slice(&pair));
 }

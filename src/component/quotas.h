@@ -29,5 +29,13 @@ uint64_t quotas_connections(const struct quotas *quotas); /* how many there may 
  * is who has no address. Any thread.
  */
 bool quotas_registration(struct quotas *quotas, const char *peer, int64_t now_ms);
-/* The same of a component's connection to the router, router.connects. */
+/*
+ * Logins, limits.login_attempts: failed ones of a user from an address, and ten times as many from an address. While
+ * either is used up nobody may try, and what was tried meanwhile does not count, good or bad. So nobody is kept
+ * out by what others do elsewhere. user: a bare address, or empty: unknown.
+ */
+bool quotas_may_log_in(struct quotas *quotas, const char *peer, struct slice user, int64_t now_ms);
+void quotas_login_failed(struct quotas *quotas, const char *peer, struct slice user, int64_t now_ms);
+void quotas_logged_in(struct quotas *quotas, const char *peer, struct slice user);
+/* As quotas_registration(), of a component's connection to the router, router.connects. */
 bool quotas_component(struct quotas *quotas, const char *peer, int64_t now_ms);

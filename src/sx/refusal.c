@@ -14,6 +14,8 @@ static const struct {
 				   SX_POLICY_VIOLATION},
 	[SX_REFUSED_SLOW] = {"refused_slow", "login took too long", SX_CONNECTION_TIMEOUT},
 	[SX_REFUSED_FAILURES] = {"refused_failures", "too many failed logins", SX_POLICY_VIOLATION},
+	[SX_REFUSED_LOGINS] = {"refused_logins", "too many logins failed; try again later",
+			       SX_POLICY_VIOLATION},
 	[SX_REFUSED_UNREAD] = {"refused_unread", "too much waits to be read",
 			       SX_RESOURCE_CONSTRAINT},
 	[SX_REFUSED_CONNECTIONS] = {"refused_connections", "there are too many connections",

@@ -15,6 +15,7 @@ enum sx_refusal {
 	SX_REFUSED_ATTRIBUTES, /* with more attributes */
 	SX_REFUSED_SLOW,       /* the login takes too long */
 	SX_REFUSED_FAILURES,   /* of logins, on one stream */
+	SX_REFUSED_LOGINS,     /* because of others that failed: a SASL failure */
 	SX_REFUSED_UNREAD,     /* the peer does not read what it is sent */
 	SX_REFUSED_CONNECTIONS, /* there are too many, */
 	SX_REFUSED_PLACES,     /* or of one address */

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""What strangers may do: how many connections they have. Addresses are those of 127.0.0.0/8."""
+"""What strangers may do: how many connections they have, how often they log in. Addresses are those of 127.0.0.0/8."""
+import base64
 import json
 import os
 import socket
@@ -9,6 +10,7 @@ import time
 from harness import BINARY, Deployment, Process, Raw, scenarios
 
 PEOPLE = [f'p{number}' for number in range(12)]
+SASL = 'urn:ietf:params:xml:ns:xmpp-sasl'
 HERE, THERE = '127.0.0.2', '127.0.0.3'
 
 
@@ -92,8 +94,8 @@ def there_are_so_many_connections():
         assert _facts(deployment)['refused_connections'] == 3
         clients[2].close()
         _until(deployment, 'connections', 5)
-        assert _is_served(deployment)
-        assert _is_served(deployment) is None
+        again = _is_served(deployment)
+        assert again and _is_served(deployment) is None
 
 
 def descriptors_are_not_used_up():
@@ -115,6 +117,93 @@ def descriptors_are_not_used_up():
         Raw(deployment.port).login('p1', 'secret')
 
 
+def _plain(user, password):
+    token = base64.b64encode(f'\0{user}\0{password}'.encode()).decode()
+    return f"<auth xmlns='{SASL}' mechanism='PLAIN'>{token}</auth>"
+
+
+def _open(deployment, source):
+    client = Raw(deployment.port, source=source).open()
+    client.features()
+    return client
+
+
+def _answer(client):
+    """What came of a login."""
+    element = client.receive()
+    return element[0].tag.split('}')[1] if element.tag.endswith('}failure') else element.tag.split('}')[1]
+
+
+def _tries(deployment, source, logins):
+    """Log in one after another, ten failures a stream; the answers."""
+    answers, client = [], None
+    for user, password in logins:
+        client = client or _open(deployment, source)
+        client.send(_plain(user, password))
+        answers.append(_answer(client))
+        if answers[-1] == 'success' or len(answers) % 10 == 0:
+            client.socket.close()
+            client = None
+    return answers
+
+
+def a_thousand_bad_logins_lock_nobody_out():
+    with _deployment('').start() as deployment:
+        answers = _tries(deployment, HERE, [('p1', 'wrong')] * 1000)
+        assert answers[:5] == ['not-authorized'] * 5, answers[:10]
+        assert answers.count('not-authorized') + answers.count('temporary-auth-failure') == 1000, set(answers)
+        assert answers.count('not-authorized') <= 10, answers
+        assert _tries(deployment, HERE, [('p1', 'secret')]) == ['temporary-auth-failure']
+        assert _tries(deployment, THERE, [('p1', 'secret')]) == ['success']
+        assert _tries(deployment, HERE, [('p2', 'secret')]) == ['success']
+        client = _open(deployment, HERE)
+        first = base64.b64encode(b'n,,n=p1,r=nonce').decode()
+        client.send(f"<auth xmlns='{SASL}' mechanism='SCRAM-SHA-256'>{first}</auth>")
+        assert _answer(client) == 'temporary-auth-failure'
+        assert _facts(deployment)['refused_logins'] >= 990
+        assert 'too many logins failed' in deployment.processes['run'].text()
+
+
+def a_success_clears_what_failed():
+    with _deployment('').start() as deployment:
+        for _ in range(3):
+            answers = _tries(deployment, HERE, [('p1', 'wrong')] * 4 + [('p1', 'secret')])
+            assert answers == ['not-authorized'] * 4 + ['success'], answers
+
+
+def who_tries_many_accounts_is_stopped():
+    with _deployment('login_attempts = "2 per minute"').start() as deployment:
+        answers = _tries(deployment, HERE, [(f'n{number}', 'secret') for number in range(30)])
+        assert answers[:20] == ['not-authorized'] * 20 and answers.count('not-authorized') <= 22, answers
+        assert _tries(deployment, HERE, [('p1', 'secret')]) == ['temporary-auth-failure']
+        assert _tries(deployment, THERE, [('p1', 'secret')]) == ['success']
+        assert _tries(deployment, '127.0.0.1', [('p1', 'wrong')] * 9 + [('p1', 'secret')])[-1] == 'success'
+
+
+def guesses_made_at_once_are_no_more_than_others():
+    """The right one among them is not told from the others."""
+    with _deployment('').start() as deployment:
+        clients = [_open(deployment, HERE) for _ in range(60)]
+        for number, client in enumerate(clients):
+            client.send(_plain('p1', 'secret' if number == 59 else 'wrong'))
+        answers = [_answer(client) for client in clients]
+        assert answers.count('not-authorized') <= 6 and answers[-1] == 'temporary-auth-failure', answers
+
+
+def failures_end_the_stream():
+    with _deployment('login_attempts = "off"').start() as deployment:
+        client = _open(deployment, HERE)
+        for _ in range(10):
+            client.send(_plain('p1', 'wrong'))
+            assert _answer(client) == 'not-authorized'
+        error = client.receive()
+        assert error.find('{urn:ietf:params:xml:ns:xmpp-streams}policy-violation') is not None
+        assert client.receive() is None
+        _until(deployment, 'connections', 0)
+        assert _facts(deployment)['refused_failures'] == 1
+
+
 if __name__ == '__main__':
     scenarios(an_address_has_so_many_connections, places_come_back_however_connections_end, there_are_so_many_connections,
-              descriptors_are_not_used_up)
+              descriptors_are_not_used_up, a_thousand_bad_logins_lock_nobody_out, a_success_clears_what_failed,
+              who_tries_many_accounts_is_stopped, guesses_made_at_once_are_no_more_than_others, failures_end_the_stream)

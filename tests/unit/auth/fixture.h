@@ -25,6 +25,7 @@ struct fixture {
 
 	struct auth_login *login;
 	bool end_when_answered;
+	const char *barred; /* who may not even try */
 	struct auth_answer answer; /* of the last step; its text is below */
 	struct buf data, user;
 
@@ -168,12 +169,21 @@ static inline void fixture_answer(void *arg, uint64_t token, const struct auth_a
 	answered(fixture);
 }
 
+static inline bool fixture_may_try(void *arg, uint64_t token, struct jid *user)
+{
+	struct fixture *fixture = arg;
+
+	return !fixture->barred || !slice_is(jid_full(user), fixture->barred);
+}
+
+static const struct auth_asker fixture_asker = {.answer = fixture_answer, .may_try = fixture_may_try};
+
 static inline void begin_at(struct fixture *fixture, const char *mechanism,
 			    const struct auth_source *source, void *state)
 {
 	auth_end(&fixture->login);
 	fixture->login = auth_begin(fixture->auth, mechanism, true, SLICE("example.org"), source,
-				    state, fixture_answer, fixture, 79);
+				    state, &fixture_asker, fixture, 79);
 	assert_non_null(fixture->login);
 }
 

@@ -209,10 +209,10 @@ static void offers_plain_only_when_it_is_safe_or_allowed(void **state)
 	assert_true(auth_offers(fixture->auth, "PLAIN", true));
 	assert_false(auth_offers(fixture->auth, "SCRAM-SHA-256-PLUS", true));
 	assert_null(auth_begin(fixture->auth, "PLAIN", false, SLICE("example.org"),
-			       &auth_source_storage, fixture->storage, fixture_answer, fixture,
+			       &auth_source_storage, fixture->storage, &fixture_asker, fixture,
 			       79));
 	assert_null(auth_begin(fixture->auth, "plain", true, SLICE("example.org"),
-			       &auth_source_storage, fixture->storage, fixture_answer, fixture,
+			       &auth_source_storage, fixture->storage, &fixture_asker, fixture,
 			       79));
 }
 
@@ -295,6 +295,26 @@ static void may_be_ended_from_its_answer(void **state)
 	assert_failure(fixture, AUTH_MALFORMED_REQUEST);
 }
 
+static void no_work_is_done_for_who_may_not_try(void **state)
+{
+	struct fixture *fixture = *state;
+	struct slow_source slow = {0};
+
+	fixture->barred = "ann@example.org";
+	begin_at(fixture, "PLAIN", &slow_source, &slow);
+	assert_null(auth_user(fixture->login));
+	step(fixture, (struct slice){"\0Ann\0pencil", 11});
+	assert_failure(fixture, AUTH_TOO_OFTEN);
+	assert_int_equal(slow.token, 0);
+	assert_string_equal(jid_text(auth_user(fixture->login)), "ann@example.org");
+	begin_at(fixture, "SCRAM-SHA-256", &slow_source, &slow);
+	step(fixture, SLICE("n,,n=ann,r=x"));
+	assert_failure(fixture, AUTH_TOO_OFTEN);
+	assert_int_equal(slow.token, 0);
+	begin(fixture, "SCRAM-SHA-256");
+	assert_int_equal(step(fixture, SLICE("n,,n=bob,r=x")), AUTH_CHALLENGE);
+}
+
 #define LOGIN_TEST(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -313,6 +333,7 @@ int main(void)
 		LOGIN_TEST(answers_a_broken_source_with_a_temporary_failure),
 		LOGIN_TEST(a_late_answer_is_forgotten),
 		LOGIN_TEST(a_message_while_the_answer_is_under_way_ends_the_attempt),
+		LOGIN_TEST(no_work_is_done_for_who_may_not_try),
 		LOGIN_TEST(may_be_ended_from_its_answer),
 	};
 

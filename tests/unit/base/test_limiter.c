@@ -49,6 +49,34 @@ static void counts_nothing_that_it_refused(void **state)
 	limiter_free(&limiter);
 }
 
+static void forgets_a_key_that_is_cleared(void **state)
+{
+	struct limiter *limiter = limiter_new(seed, 3, 1000);
+
+	assert_int_equal(taken(limiter, "a", 10, 0), 3);
+	assert_int_equal(taken(limiter, "b", 10, 0), 3);
+	limiter_clear(limiter, SLICE("a"));
+	limiter_clear(limiter, SLICE("never"));
+	assert_int_equal(taken(limiter, "a", 10, 0), 3);
+	assert_int_equal(taken(limiter, "b", 10, 0), 0);
+	limiter_free(&limiter);
+}
+
+static void tells_whether_there_is_room_without_taking_it(void **state)
+{
+	struct limiter *limiter = limiter_new(seed, 2, 1000), *none = limiter_new(seed, 0, 1000);
+
+	for (unsigned at = 0; at < 10; at++) {
+		assert_true(limiter_has_room(limiter, SLICE("a"), 0));
+		assert_true(limiter_has_room(none, SLICE("a"), 0));
+	}
+	assert_int_equal(taken(limiter, "a", 10, 0), 2);
+	assert_false(limiter_has_room(limiter, SLICE("a"), 499));
+	assert_true(limiter_has_room(limiter, SLICE("a"), 500));
+	limiter_free(&limiter);
+	limiter_free(&none);
+}
+
 static void has_no_limit_when_none_is_asked_for(void **state)
 {
 	struct limiter *limiter = limiter_new(seed, 0, 1);
@@ -113,6 +141,8 @@ int main(void)
 		cmocka_unit_test(lets_so_many_through_at_once),
 		cmocka_unit_test(lets_the_next_through_when_its_share_of_the_time_is_over),
 		cmocka_unit_test(counts_nothing_that_it_refused),
+		cmocka_unit_test(forgets_a_key_that_is_cleared),
+		cmocka_unit_test(tells_whether_there_is_room_without_taking_it),
 		cmocka_unit_test(has_no_limit_when_none_is_asked_for),
 		cmocka_unit_test(keeps_up_with_many_a_second),
 		cmocka_unit_test(forgets_some_of_too_many_keys_but_refuses_no_new_one),

@@ -114,6 +114,71 @@ static void nobody_is_counted_without_a_limit(void **state)
 	quotas_leave_place(fixture->quotas, "192.0.2.1:1");
 }
 
+#define HERE "192.0.2.1:1"
+#define THERE "192.0.2.9:1"
+
+/* So many failures; how many of them may be tried at all. */
+static unsigned fail_logins(struct fixture *fixture, const char *peer, const char *user, unsigned tries, int64_t now_ms)
+{
+	unsigned sum = 0;
+
+	for (unsigned at = 0; at < tries; at++) {
+		if (!quotas_may_log_in(fixture->quotas, peer, slice_of(user), now_ms))
+			continue;
+		quotas_login_failed(fixture->quotas, peer, slice_of(user), now_ms);
+		sum++;
+	}
+	return sum;
+}
+
+static void nobody_locks_the_account_of_another(void **state)
+{
+	AUTO(unmake) struct fixture *fixture = make("", 0);
+
+	assert_int_equal(fail_logins(fixture, HERE, "alice@b.example", 1000, 0), 5);
+	assert_false(quotas_may_log_in(fixture->quotas, HERE, SLICE("alice@b.example"), 0));
+	assert_true(quotas_may_log_in(fixture->quotas, HERE, SLICE("bob@b.example"), 0));
+	assert_true(quotas_may_log_in(fixture->quotas, THERE, SLICE("alice@b.example"), 0));
+	assert_int_equal(fail_logins(fixture, HERE, "alice@b.example", 1000, 12000), 1);
+}
+
+static void an_address_fails_ten_times_as_often(void **state)
+{
+	AUTO(unmake) struct fixture *fixture = make("login_attempts = \"2 per minute\"", 0);
+	char user[32];
+	unsigned sum = 0;
+
+	for (unsigned at = 0; at < 100; at++) {
+		snprintf(user, sizeof(user), "u%u@b.example", at);
+		sum += fail_logins(fixture, HERE, user, 1, 0);
+	}
+	assert_int_equal(sum, 20);
+	assert_false(quotas_may_log_in(fixture->quotas, HERE, (struct slice){NULL, 0}, 0));
+	assert_true(quotas_may_log_in(fixture->quotas, THERE, (struct slice){NULL, 0}, 0));
+}
+
+static void a_success_clears_the_pair_and_not_the_address(void **state)
+{
+	AUTO(unmake) struct fixture *fixture = make("", 0);
+	unsigned sum = 0;
+
+	for (unsigned at = 0; at < 20; at++) {
+		sum += fail_logins(fixture, HERE, "alice@b.example", 4, 0);
+		quotas_logged_in(fixture->quotas, HERE, SLICE("alice@b.example"));
+	}
+	assert_int_equal(sum, 50);
+}
+
+static void logins_are_not_limited_where_they_need_not_be(void **state)
+{
+	AUTO(unmake) struct fixture *fixture = make("", 0);
+	AUTO(unmake) struct fixture *off = make("login_attempts = \"off\"", 0);
+
+	assert_int_equal(fail_logins(fixture, "127.0.0.1:5", "alice@b.example", 1000, 0), 1000);
+	assert_int_equal(fail_logins(fixture, "unix", "alice@b.example", 1000, 0), 1000);
+	assert_int_equal(fail_logins(off, HERE, "alice@b.example", 1000, 0), 1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -122,6 +187,10 @@ int main(void)
 		cmocka_unit_test(an_address_or_a_64_has_so_many_places),
 		cmocka_unit_test(who_is_exempt_or_has_no_address_is_not_counted),
 		cmocka_unit_test(nobody_is_counted_without_a_limit),
+		cmocka_unit_test(nobody_locks_the_account_of_another),
+		cmocka_unit_test(an_address_fails_ten_times_as_often),
+		cmocka_unit_test(a_success_clears_the_pair_and_not_the_address),
+		cmocka_unit_test(logins_are_not_limited_where_they_need_not_be),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

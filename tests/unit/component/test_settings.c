@@ -60,7 +60,7 @@ static void needs_nothing_but_domains(void **state)
 	assert_int_equal(settings.limits.stanza, 262144);
 	assert_int_equal(settings.limits.client_rate, 20480);
 	assert_int_equal(settings.limits.time_to_login_ms, 30000);
-	assert_int_equal(settings.limits.login_attempts.count, 0);
+	assert_int_equal(settings.limits.login_attempts.count, 5);
 	assert_int_equal(settings.messages.offline_ms, 30LL * 86400000);
 	assert_int_equal(settings.sessions.resume_ms, 600000);
 	assert_int_equal(settings.messages.archive_ms, 0);
@@ -98,7 +98,6 @@ static void says_what_is_not_in_this_version(void **state)
 		"[accounts]\nregistration = \"invite\"\n",
 		"[accounts]\nmechanisms = [\"EXTERNAL\"]\n",
 		"[storage]\nurl = \"postgresql://db\"\n",
-		"[limits]\nlogin_attempts = \"5 per minute\"\n",
 	};
 
 	for (size_t i = 0; i < countof(keys); i++) {
