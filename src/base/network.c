@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <string.h>
+#include "base/mem.h"
 
 enum { V4_AT = 12, V4_BITS = 96, ALL_BITS = 128, TEXT_MAX = 64 };
 
@@ -55,6 +56,31 @@ bool network_has(const struct network *network, const struct address *address)
 		return true;
 	differ = network->address.bytes[whole] ^ address->bytes[whole];
 	return differ >> (8 - rest) == 0;
+}
+
+void networks_init(struct networks *networks, const struct conf_list *texts)
+{
+	networks->all = mem_zalloc(MEM_CONF, texts->count * sizeof(*networks->all));
+	networks->count = 0;
+	for (size_t at = 0; at < texts->count; at++) {
+		if (network_parse(texts->items[at], &networks->all[networks->count]))
+			networks->count++;
+	}
+}
+
+void networks_fini(struct networks *networks)
+{
+	mem_free(networks->all);
+	*networks = (struct networks){0};
+}
+
+bool networks_have(const struct networks *networks, const struct address *address)
+{
+	for (size_t at = 0; at < networks->count; at++) {
+		if (network_has(&networks->all[at], address))
+			return true;
+	}
+	return false;
 }
 
 bool address_of_peer(const char *peer, struct address *address)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/buf.h"
+#include "base/conf.h"
 
 /* An address; IPv4 as IPv6 has it, ::ffff:192.0.2.1. */
 struct address {
@@ -18,6 +19,16 @@ struct network {
 
 bool network_parse(const char *text, struct network *network); /* false: it is none */
 bool network_has(const struct network *network, const struct address *address);
+
+/* Those of a list in the file; what is none is left out. */
+struct networks {
+	struct network *all;
+	size_t count;
+};
+
+void networks_init(struct networks *networks, const struct conf_list *texts);
+void networks_fini(struct networks *networks);
+bool networks_have(const struct networks *networks, const struct address *address);
 
 /* Of a peer's name, "192.0.2.1:41532" or "[::1]:5222"; false for a Unix socket's. */
 bool address_of_peer(const char *peer, struct address *address);

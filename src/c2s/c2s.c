@@ -156,6 +156,7 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	c2s->part = (struct link_part){.name = str_text(c2s->name), .belongs = LINK_BY_C2S, .packet = packet,
 				       .name_changed = name_changed, .end_changed = end_changed, .part = c2s};
 	fill_options(c2s);
+	networks_init(&c2s->proxies, &worker->process->settings->listen.trusted_proxies);
 	link_attach(worker->link, &c2s->part);
 	list_init(&c2s->removals);
 	list_init(&c2s->ends);
@@ -234,6 +235,7 @@ static void stop(void *state)
 	slots_fini(&c2s->clients);
 	for (unsigned at = 0; at < c2s->listener_count; at++)
 		mio_unlisten(&c2s->listeners[at]);
+	networks_fini(&c2s->proxies);
 	buf_fini(&c2s->scratch);
 	str_free(&c2s->name);
 }

@@ -333,4 +333,5 @@ static void on_closed(void *owner, struct conn *conn, enum conn_end end)
 }
 
 const struct conn_handler client_handler = {
-	.header = on_header, .open = on_open, .packet = on_packet, .written = client_written, .closed = on_closed};
+	.header = on_header, .open = on_open, .packet = on_packet, .written = client_written, .closed = on_closed,
+	.proxied = entry_proxied};

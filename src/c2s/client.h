@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/list.h"
+#include "base/network.h"
 #include "c2s/ack.h"
 #include "c2s/c2s.h"
 #include "c2s/keep.h"
@@ -53,6 +54,7 @@ struct c2s {
 	unsigned listener_count;
 	struct buf scratch;
 	struct hush hush; /* of who is refused */
+	struct networks proxies; /* who begins with a PROXY header */
 	bool draining;
 };
 
@@ -81,7 +83,7 @@ struct client {
 	bool awaiting, crowded;    /* why nothing more is parsed: an answer is due; too much is not settled */
 	bool held;                 /* nothing more is parsed */
 	bool resuming;             /* STARTING: an earlier session */
-	bool counted;              /* among the connections, and those of its address */
+	bool counted, placed;      /* among the connections; among those of its address */
 	bool probed;               /* it was silent for long, and was asked to say something */
 	struct ack *ack;           /* NULL: it counts nothing */
 	struct keep *keep;         /* NULL: its sm is of this process, or not ours */
@@ -113,6 +115,7 @@ struct pending {
 
 /* entry.c */
 void entry_accept(struct c2s *c2s, int given, const struct conn_options *options);
+void entry_proxied(void *owner, struct conn *conn);
 void entry_leave(struct client *client); /* while it has its connection */
 
 /* client.c */

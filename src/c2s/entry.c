@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Who may connect: how many there are, and of one address. Nothing is kept of who is refused. */
+/*
+ * Who may connect: how many there are, and of one address. Nothing is kept of who is refused. Of who comes by a proxy the
+ * address is known when its PROXY header is there.
+ */
 #include "c2s/client.h"
 #include "component/quotas.h"
 
@@ -13,12 +16,19 @@ static void refused(struct c2s *c2s, const char *name, enum sx_refusal refusal)
 			 name, sx_refusal_text(refusal), (unsigned long long)c2s->hush.others);
 }
 
+static bool is_proxy(const struct c2s *c2s, const char *name)
+{
+	struct address address;
+
+	return c2s->proxies.count && address_of_peer(name, &address) && networks_have(&c2s->proxies, &address);
+}
+
 /* Counts it, or says why not. */
-static enum sx_refusal admit(struct quotas *quotas, const char *name)
+static enum sx_refusal admit(struct quotas *quotas, const char *name, bool proxy)
 {
 	if (!quotas_connect(quotas))
 		return SX_REFUSED_CONNECTIONS;
-	if (quotas_place(quotas, name))
+	if (proxy || quotas_place(quotas, name))
 		return SX_REFUSED_NOT;
 	quotas_disconnect(quotas);
 	return SX_REFUSED_PLACES;
@@ -29,13 +39,15 @@ void entry_accept(struct c2s *c2s, int given, const struct conn_options *options
 	char name[NAME_MAX_BYTES] = "";
 	enum sx_refusal refusal;
 	struct client *client;
+	bool proxy;
 
 	if (c2s->draining) {
 		mio_refuse(c2s->worker->mio, given);
 		return;
 	}
 	mio_given_name(c2s->worker->mio, given, name, sizeof(name));
-	refusal = admit(c2s->worker->process->quotas, name);
+	proxy = is_proxy(c2s, name);
+	refusal = admit(c2s->worker->process->quotas, name, proxy);
 	if (refusal) {
 		mio_refuse(c2s->worker->mio, given);
 		refused(c2s, name, refusal);
@@ -43,17 +55,31 @@ void entry_accept(struct c2s *c2s, int given, const struct conn_options *options
 	}
 	client = client_new(c2s);
 	client->counted = true;
+	client->placed = !proxy;
 	client->conn = conn_accept(c2s->worker->conns, given, options, client);
 	conn_set_peer(client->conn, name);
+	if (proxy)
+		conn_expect_proxy(client->conn);
+}
+
+void entry_proxied(void *owner, struct conn *conn)
+{
+	struct client *client = owner;
+
+	client->placed = quotas_place(client->c2s->worker->process->quotas, conn_peer(conn));
+	if (client->placed)
+		return;
+	refused(client->c2s, conn_peer(conn), SX_REFUSED_PLACES);
+	client_free(&client);
 }
 
 void entry_leave(struct client *client)
 {
 	struct quotas *quotas = client->c2s->worker->process->quotas;
 
-	if (!client->counted)
-		return;
-	client->counted = false;
-	quotas_leave_place(quotas, conn_peer(client->conn));
-	quotas_disconnect(quotas);
+	if (client->placed)
+		quotas_leave_place(quotas, conn_peer(client->conn));
+	if (client->counted)
+		quotas_disconnect(quotas);
+	client->counted = client->placed = false;
 }

@@ -79,7 +79,7 @@ static void arrived(struct conn *conn, void *arg)
 	struct client *client = client_new(arg);
 
 	client->conn = conn;
-	client->counted = true;
+	client->counted = client->placed = true;
 	conn_set_owner(conn, client);
 	if (client->c2s->draining)
 		conn_close(conn, SX_SYSTEM_SHUTDOWN, NULL);
@@ -99,7 +99,7 @@ static void move(struct mio_task *task)
 		return;
 	}
 	client->conn = NULL;
-	client->counted = false; /* it takes its place along */
+	client->counted = client->placed = false; /* it takes its place along */
 	client_free(&client);
 	conn_move(&conn, home->mio, home->conns, arrived, worker_state(home, &c2s_component));
 }

@@ -9,8 +9,7 @@
 #include "component/settings.h"
 
 struct quotas {
-	struct network *unlimited;
-	size_t unlimited_count;
+	struct networks unlimited;
 	struct limiter *registrations, *components, *pairs, *logins;
 	struct tally *places; /* NULL: no limit */
 	uint64_t connections_max; /* 0: no limit */
@@ -48,17 +47,12 @@ static struct tally *new_places(const struct settings *settings, struct hash_key
 
 struct quotas *quotas_new(const struct settings *settings, struct hash_key seed, uint64_t descriptors)
 {
-	const struct conf_list *list = &settings->limits.unlimited_from;
 	const struct conf_per_time *registrations = &settings->limits.registrations;
 	const struct conf_per_time *logins = &settings->limits.login_attempts;
 	const struct conf_per_time *components = &settings->router.connects;
 	struct quotas *quotas = mem_zalloc(MEM_OTHER, sizeof(*quotas));
 
-	quotas->unlimited = mem_zalloc(MEM_OTHER, list->count * sizeof(*quotas->unlimited));
-	for (size_t at = 0; at < list->count; at++) {
-		if (network_parse(list->items[at], &quotas->unlimited[quotas->unlimited_count]))
-			quotas->unlimited_count++;
-	}
+	networks_init(&quotas->unlimited, &settings->limits.unlimited_from);
 	quotas->registrations = limiter_new(seed, registrations->count, registrations->per_ms);
 	quotas->components = limiter_new(seed, components->count, components->per_ms);
 	quotas->pairs = limiter_new(seed, logins->count, logins->per_ms);
@@ -80,17 +74,8 @@ void quotas_free(struct quotas **taken)
 	limiter_free(&quotas->pairs);
 	limiter_free(&quotas->logins);
 	tally_free(&quotas->places);
-	mem_free(quotas->unlimited);
+	networks_fini(&quotas->unlimited);
 	mem_free(quotas);
-}
-
-static bool is_unlimited(const struct quotas *quotas, const struct address *address)
-{
-	for (size_t at = 0; at < quotas->unlimited_count; at++) {
-		if (network_has(&quotas->unlimited[at], address))
-			return true;
-	}
-	return false;
 }
 
 bool quotas_connect(struct quotas *quotas)
@@ -116,7 +101,7 @@ uint64_t quotas_connections(const struct quotas *quotas)
 /* False: nobody counts this one. */
 static bool has_places(const struct quotas *quotas, const char *peer, struct address *address)
 {
-	return quotas->places && address_of_peer(peer, address) && !is_unlimited(quotas, address);
+	return quotas->places && address_of_peer(peer, address) && !networks_have(&quotas->unlimited, address);
 }
 
 bool quotas_place(struct quotas *quotas, const char *peer)
@@ -139,7 +124,7 @@ static bool take(const struct quotas *quotas, struct limiter *limiter, const cha
 {
 	struct address address;
 
-	return !address_of_peer(peer, &address) || is_unlimited(quotas, &address) ||
+	return !address_of_peer(peer, &address) || networks_have(&quotas->unlimited, &address) ||
 	       limiter_take(limiter, address_customer(&address), now_ms);
 }
 
@@ -166,7 +151,7 @@ bool quotas_may_log_in(struct quotas *quotas, const char *peer, struct slice use
 	AUTO(buf_fini) struct buf pair = {0};
 	struct address address;
 
-	if (!address_of_peer(peer, &address) || is_unlimited(quotas, &address))
+	if (!address_of_peer(peer, &address) || networks_have(&quotas->unlimited, &address))
 		return true;
 	print_pair(&pair, user, &address);
 	return limiter_has_room(quotas->logins, address_customer(&address), now_ms) &&
@@ -178,7 +163,7 @@ void quotas_login_failed(struct quotas *quotas, const char *peer, struct slice u
 	AUTO(buf_fini) struct buf pair = {0};
 	struct address address;
 
-	if (!address_of_peer(peer, &address) || is_unlimited(quotas, &address))
+	if (!address_of_peer(peer, &address) || networks_have(&quotas->unlimited, &address))
 		return;
 	print_pair(&pair, user, &address);
 	limiter_take(quotas->logins, address_customer(&address), now_ms);

@@ -70,8 +70,8 @@ const struct conf_option settings_options[] = {
 		"addresses for WebSocket and BOSH behind a proxy", NULL),
 	SETTING("listen.router", CONF_LIST, listen.router, "[\"127.0.0.1:5347\"]",
 		"addresses for native and XEP-0114 components"),
-	LATER("listen.trusted_proxies", CONF_LIST, listen.trusted_proxies, "[]",
-		"whose PROXY header is believed", NULL),
+	SETTING("listen.trusted_proxies", CONF_LIST, listen.trusted_proxies, "[]",
+		"networks whose connections for clients begin with a PROXY header, which is believed"),
 
 	SETTING("process.workers", CONF_COUNT, process.workers, "0",
 		"threads with a loop each; 0: one per core"),
@@ -317,19 +317,28 @@ static int check_mechanisms(const struct settings *settings, struct finding *fin
 	return 0;
 }
 
-static int check_networks(const struct settings *settings, struct finding *finding)
+int settings_check_networks(const struct conf_list *list, struct finding *finding)
 {
-	const struct conf_list *list = &settings->limits.unlimited_from;
 	struct network network;
 
 	for (size_t i = 0; i < list->count; i++) {
 		if (!network_parse(list->items[i], &network))
 			return wrong(finding,
-				     "limits.unlimited_from: \"%.200s\" is no network, such as "
+				     "%s.%s: \"%.200s\" is no network, such as "
 				     "\"192.0.2.0/24\" or \"2001:db8::/32\"",
-				     list->items[i]);
+				     finding->section, finding->key, list->items[i]);
 	}
 	return 0;
+}
+
+static int check_unlimited(const struct settings *settings, struct finding *finding)
+{
+	return settings_check_networks(&settings->limits.unlimited_from, finding);
+}
+
+static int check_proxies(const struct settings *settings, struct finding *finding)
+{
+	return settings_check_networks(&settings->listen.trusted_proxies, finding);
 }
 
 /* Who names a file here believes that somebody looks into it. */
@@ -377,7 +386,8 @@ static const struct {
 	{"router", "ca", check_router},
 	{"process", "workers", check_workers},
 	{"limits", "stanza", check_burst},
-	{"limits", "unlimited_from", check_networks},
+	{"limits", "unlimited_from", check_unlimited},
+	{"listen", "trusted_proxies", check_proxies},
 	{"router", "login", settings_check_logins},
 	{"router", "alias", settings_check_aliases},
 	{"router", "rule", settings_check_rules},

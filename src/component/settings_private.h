@@ -32,6 +32,7 @@ bool settings_is_component(const struct settings *settings, const char *name);
 extern const struct conf_option settings_login_options[], settings_alias_options[],
 	settings_rule_options[];
 
+int settings_check_networks(const struct conf_list *list, struct finding *finding);
 int settings_check_logins(const struct settings *settings, struct finding *finding);
 int settings_check_aliases(const struct settings *settings, struct finding *finding);
 int settings_check_rules(const struct settings *settings, struct finding *finding);

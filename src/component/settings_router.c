@@ -4,7 +4,6 @@
 
 #include <stddef.h>
 #include <string.h>
-#include "base/network.h"
 #include "base/pattern.h"
 #include "jid/jid.h"
 #include "link/policy.h"
@@ -265,15 +264,5 @@ int settings_check_rules(const struct settings *settings, struct finding *findin
 
 int settings_check_allow(const struct settings *settings, struct finding *finding)
 {
-	const struct conf_list *list = &settings->router.allow;
-	struct network network;
-
-	for (size_t at = 0; at < list->count; at++) {
-		if (!network_parse(list->items[at], &network))
-			return wrong(finding,
-				     "router.allow: \"%.200s\" is no network, such as "
-				     "\"192.0.2.0/24\" or \"2001:db8::/32\"",
-				     list->items[at]);
-	}
-	return 0;
+	return settings_check_networks(&settings->router.allow, finding);
 }

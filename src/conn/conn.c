@@ -9,6 +9,13 @@
 
 enum { PEER_MAX = 128, LAST_READS = 4 };
 
+static void drop_proxy(struct conn *conn)
+{
+	if (conn->proxy)
+		buf_fini(conn->proxy);
+	mem_free(conn->proxy);
+}
+
 void conn_free(struct conn **freed)
 {
 	struct conn *conn = *freed;
@@ -22,6 +29,7 @@ void conn_free(struct conn **freed)
 	if (conn->sock.fd)
 		mio_close(&conn->sock);
 	sx_free(&conn->sx);
+	drop_proxy(conn);
 	mem_free(conn->peer);
 	mem_free(conn);
 }
@@ -119,6 +127,11 @@ struct conn *conn_accept(struct conn_env *env, int given, const struct conn_opti
 	mio_sock_take(env->mio, &conn->sock, given, &conn_sock_handler, options->sock_flags);
 	start(conn);
 	return conn;
+}
+
+void conn_expect_proxy(struct conn *conn)
+{
+	conn->proxy = mem_zalloc(MEM_CONN, sizeof(*conn->proxy));
 }
 
 struct conn *conn_connect(struct conn_env *env, const char *address,

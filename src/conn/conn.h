@@ -39,6 +39,7 @@ struct conn_handler {
 	void (*written)(void *owner, struct conn *conn); /* after conn_tell_written(): the kernel took what it could */
 	/* Nothing follows. The connection is freed at the end of the turn; the owner forgets it now. */
 	void (*closed)(void *owner, struct conn *conn, enum conn_end end);
+	void (*proxied)(void *owner, struct conn *conn); /* after conn_expect_proxy(): conn_peer() is known now */
 };
 
 struct conn_options {
@@ -53,6 +54,8 @@ struct conn_options {
 
 /* options is borrowed for the connection's life. A socket number from mio_accept(). */
 struct conn *conn_accept(struct conn_env *env, int given, const struct conn_options *options, void *owner);
+/* At once: the connection is a proxy's and begins with a PROXY header, or it is closed without a word. */
+void conn_expect_proxy(struct conn *conn);
 /* NULL and *fault when the address is bad or refused at once; later failures come by closed(). */
 struct conn *conn_connect(struct conn_env *env, const char *address, const struct conn_options *options, void *owner,
 			  int *fault);

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "base/mem.h"
+#include "conn/proxy.h"
 #include "conn/state.h"
 
 enum { INPUT_MAX = 65536, OUT_FULL = 16384, OUT_MAX = 4 << 20 };
@@ -52,6 +53,51 @@ void conn_check_input(struct conn *conn)
 	conn_set_pause(conn, PAUSE_INPUT, sx_input_waiting(conn->sx) > INPUT_MAX);
 }
 
+void conn_refuse_proxy(struct conn *conn)
+{
+	conn->refusal = SX_REFUSED_PROXY;
+	conn_fail(conn, -EPROTO);
+}
+
+/* What stands in the worker's buffer goes to the stream, but for a PROXY header. */
+static void feed(struct conn *conn, size_t got)
+{
+	struct buf *head = conn->proxy;
+	struct proxy_header header;
+	int rc;
+
+	if (!head) {
+		sx_feed(conn->sx, conn->env->buffer, got);
+		return;
+	}
+	buf_append(head, conn->env->buffer, got);
+	rc = proxy_read(buf_slice(head), &header);
+	if (rc == PROXY_MORE)
+		return;
+	if (rc) {
+		conn_refuse_proxy(conn);
+		return;
+	}
+	conn->proxy = NULL;
+	if (header.name[0])
+		conn_set_peer(conn, header.name);
+	conn->options->handler->proxied(conn->owner, conn);
+	buf_skip(head, header.len);
+	if (conn->phase == CONN_RUNNING && buf_used(head))
+		sx_feed(conn->sx, buf_slice(head).data, buf_used(head));
+	buf_fini(head);
+	mem_free(head);
+}
+
+static void read_end(struct conn *conn)
+{
+	conn_set_pause(conn, PAUSE_END, true);
+	if (conn->proxy && buf_used(conn->proxy))
+		conn_refuse_proxy(conn);
+	else
+		sx_feed_end(conn->sx);
+}
+
 static void readable(struct mio_sock *sock)
 {
 	struct conn *conn = container_of(sock, struct conn, sock);
@@ -68,13 +114,12 @@ static void readable(struct mio_sock *sock)
 		return;
 	}
 	if (got == 0) {
-		conn_set_pause(conn, PAUSE_END, true);
-		sx_feed_end(conn->sx);
+		read_end(conn);
 		return;
 	}
 	conn_spend(conn, (size_t)got);
 	conn->heard_ms = mio_now_ms(conn->env->mio);
-	sx_feed(conn->sx, conn->env->buffer, (size_t)got);
+	feed(conn, (size_t)got);
 	if (conn->phase == CONN_RUNNING)
 		conn_check_input(conn);
 }

@@ -34,6 +34,7 @@ struct conn {
 	void *owner;
 	struct sx *sx;
 	struct conn_move *move; /* on its way to another worker */
+	struct buf *proxy;      /* the PROXY header so far, as long as one is due */
 	char *peer;		/* its address, once somebody asked */
 	int64_t deadline_ms;	/* of login or close; 0: none */
 	int64_t resume_ms;	/* when the rate allows to read again; 0: now */
@@ -64,6 +65,7 @@ void conn_cut(struct conn *conn, enum sx_refusal refusal); /* ends it without a 
 void conn_flush(struct conn *conn);
 void conn_set_pause(struct conn *conn, uint8_t why, bool paused);
 void conn_check_input(struct conn *conn);
+void conn_refuse_proxy(struct conn *conn); /* its header is wrong or does not come */
 
 /* time.c */
 void conn_set_deadline(struct conn *conn, int64_t ms); /* 0: none */

@@ -38,6 +38,8 @@ static void deadline_passed(struct conn *conn)
 	} else if (conn->closing) {
 		sx_kill(conn->sx);
 		conn_end(conn, CONN_END_TIMEOUT);
+	} else if (conn->proxy) {
+		conn_refuse_proxy(conn);
 	} else {
 		conn->timed_out = true;
 		sx_refuse(conn->sx, SX_REFUSED_SLOW);

@@ -2,39 +2,27 @@
 /* Who may connect to the router at all. */
 #include "router/gate.h"
 
-#include "base/mem.h"
-#include "base/network.h"
 
 enum { NAME_MAX_BYTES = 128 };
 
 void gate_init(struct gate *gate, struct mio *mio, const struct settings *settings,
 	       struct quotas *quotas, const struct log *log)
 {
-	const struct conf_list *allow = &settings->router.allow;
-
 	*gate = (struct gate){.mio = mio, .settings = settings, .quotas = quotas, .log = log};
-	gate->allowed = mem_zalloc(MEM_LINK, allow->count * sizeof(*gate->allowed));
-	for (size_t at = 0; at < allow->count; at++)
-		network_parse(allow->items[at], &gate->allowed[at]);
+	networks_init(&gate->allowed, &settings->router.allow);
 }
 
 void gate_fini(struct gate *gate)
 {
-	mem_free(gate->allowed);
-	gate->allowed = NULL;
+	networks_fini(&gate->allowed);
 }
 
 static bool is_allowed(const struct gate *gate, const char *name)
 {
 	struct address address;
 
-	if (!gate->settings->router.allow.count || !address_of_peer(name, &address))
-		return true;
-	for (size_t at = 0; at < gate->settings->router.allow.count; at++) {
-		if (network_has(&gate->allowed[at], &address))
-			return true;
-	}
-	return false;
+	return !gate->allowed.count || !address_of_peer(name, &address) ||
+	       networks_have(&gate->allowed, &address);
 }
 
 static void say(struct gate *gate, const char *name, const char *why)
@@ -62,7 +50,7 @@ bool gate_admits(struct gate *gate, int given)
 {
 	char name[NAME_MAX_BYTES] = "";
 
-	if (!gate->settings->router.allow.count && !gate->settings->router.connects.count)
+	if (!gate->allowed.count && !gate->settings->router.connects.count)
 		return true;
 	mio_given_name(gate->mio, given, name, sizeof(name));
 	return admits(gate, name);

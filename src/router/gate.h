@@ -7,19 +7,18 @@
 #pragma once
 
 #include "base/log.h"
+#include "base/network.h"
 #include "component/hush.h"
 #include "component/quotas.h"
 #include "component/settings.h"
 #include "mio/mio.h"
-
-struct network;
 
 struct gate {
 	struct mio *mio;
 	const struct settings *settings;
 	struct quotas *quotas;
 	const struct log *log;
-	struct network *allowed; /* as many as settings has */
+	struct networks allowed;
 	struct hush hush;
 };
 

@@ -22,6 +22,7 @@ static const struct {
 				    SX_RESOURCE_CONSTRAINT},
 	[SX_REFUSED_PLACES] = {"refused_places", "there are too many connections of its address",
 			       SX_POLICY_VIOLATION},
+	[SX_REFUSED_PROXY] = {"refused_proxy", "no PROXY header, or a wrong one", SX_POLICY_VIOLATION},
 };
 
 const char *sx_refusal_name(enum sx_refusal refusal)

@@ -19,6 +19,7 @@ enum sx_refusal {
 	SX_REFUSED_UNREAD,     /* the peer does not read what it is sent */
 	SX_REFUSED_CONNECTIONS, /* there are too many, */
 	SX_REFUSED_PLACES,     /* or of one address */
+	SX_REFUSED_PROXY,      /* a proxy does not say whom it speaks for */
 	SX_REFUSALS
 };
 

@@ -3,7 +3,9 @@
 import base64
 import json
 import os
+import re
 import socket
+import ssl
 import struct
 import time
 
@@ -41,6 +43,14 @@ def _until(deployment, name, value, seconds=15):
         time.sleep(0.02)
 
 
+def _log(deployment):
+    return deployment.processes['run'].text()
+
+
+def _logged(deployment, text):
+    deployment.processes['run'].wait_for(re.escape(text))
+
+
 def _reset(client):
     client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
     client.socket.close()
@@ -59,7 +69,7 @@ def an_address_has_so_many_connections():
         assert _is_served(deployment, THERE) and _is_served(deployment, '127.0.0.1')
         facts = _facts(deployment)
         assert facts['refused_places'] == 2 and facts['refused_connections'] == 0, facts
-        assert 'too many connections of its address' in deployment.processes['run'].text()
+        _logged(deployment, 'too many connections of its address')
         clients[0].close()
         _until(deployment, 'connections', 2)
         assert _is_served(deployment, HERE)
@@ -161,7 +171,7 @@ def a_thousand_bad_logins_lock_nobody_out():
         client.send(f"<auth xmlns='{SASL}' mechanism='SCRAM-SHA-256'>{first}</auth>")
         assert _answer(client) == 'temporary-auth-failure'
         assert _facts(deployment)['refused_logins'] >= 990
-        assert 'too many logins failed' in deployment.processes['run'].text()
+        _logged(deployment, 'too many logins failed')
 
 
 def a_success_clears_what_failed():
@@ -203,7 +213,117 @@ def failures_end_the_stream():
         assert _facts(deployment)['refused_failures'] == 1
 
 
+SIGNATURE = b'\r\n\r\n\0\r\nQUIT\n'
+
+
+def _line(address, port=41532):
+    return f'PROXY TCP{6 if ":" in address else 4} {address} {"::1" if ":" in address else "127.0.0.1"} {port} 5222\r\n'.encode()
+
+
+def _bytes(address, command=0x21, more=b''):
+    """Version 2."""
+    family = socket.AF_INET6 if ':' in address else socket.AF_INET
+    packed = socket.inet_pton(family, address)
+    inside = packed + bytes(len(packed)) + struct.pack('>HH', 41532, 5222) + more
+    return SIGNATURE + struct.pack('>BBH', command, 0x21 if ':' in address else 0x11, len(inside)) + inside
+
+
+def _proxied(deployment, header, source=HERE, port=None):
+    client = Raw(port or deployment.port, source=source)
+    client.send(header)
+    return client
+
+
+PROXY = f'[listen]\ntrusted_proxies = ["{HERE}/32"]\n'
+
+
+def _proxy_deployment(limits=''):
+    deployment = _deployment(limits, workers=2)
+    with open(deployment.config, encoding='utf-8') as file:
+        text = file.read()
+    with open(deployment.config, 'w', encoding='utf-8') as file:
+        file.write(text.replace('[listen]\n', PROXY))
+    return deployment.start()
+
+
+def a_proxy_says_whom_it_speaks_for():
+    with _proxy_deployment('connections_per_address = 2') as deployment:
+        for number, header in enumerate((_line('192.0.2.1'), _bytes('192.0.2.2'), _bytes('2001:db8::3', more=b'\x04\0\x01x'),
+                                         _line('2001:db8::4'))):
+            client = _proxied(deployment, header)
+            client.login(f'p{number}', 'secret')
+        for name in ('192.0.2.1:41532', '192.0.2.2:41532', '[2001:db8::3]:41532', '[2001:db8::4]:41532'):
+            _logged(deployment, f'by SASL/PLAIN [{name}]')
+        clients = [_proxied(deployment, _line('192.0.2.9', port)) for port in range(5)]
+        served = [client.open().receive() is not None for client in clients]
+        assert served.count(True) == 2, served
+        _logged(deployment, 'a connection from 192.0.2.9:')
+        for client in clients:
+            client.socket.close()
+        _until(deployment, 'connections', 0)
+        _proxied(deployment, _line('192.0.2.9')).login('p5', 'secret')
+
+
+def logins_are_counted_for_whom_a_proxy_speaks():
+    with _proxy_deployment() as deployment:
+        for _ in range(9):
+            client = _proxied(deployment, _line('192.0.2.1')).open()
+            client.features()
+            client.send(_plain('p1', 'wrong'))
+            answer = _answer(client)
+        assert answer == 'temporary-auth-failure'
+        _proxied(deployment, _line('192.0.2.2')).login('p1', 'secret')
+
+
+def a_header_comes_in_pieces_and_before_tls():
+    with _proxy_deployment() as deployment:
+        for header in (_line('192.0.2.1'), _bytes('2001:db8::1')):
+            client = Raw(deployment.port, source=HERE)
+            for at in range(len(header)):
+                client.send(header[at:at + 1])
+                time.sleep(0.001)
+            client.login('p1', 'secret')
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        client = _proxied(deployment, _line('192.0.2.7'), port=deployment.tls_port)
+        client.socket = context.wrap_socket(client.socket, server_hostname='localhost')
+        client.login('p2', 'secret')
+        _logged(deployment, '[192.0.2.7:41532]')
+
+
+def without_a_right_header_a_proxy_is_not_served():
+    with _proxy_deployment() as deployment:
+        wrong = [b"<stream:stream to='localhost'>", b'PROXY TCP4 192.0.2.1\r\n', SIGNATURE + b'\x11\x11\0\x0c',
+                 b'PROXY ' + b'x' * 200, b'GET / HTTP/1.0\r\n']
+        for bytes_ in wrong:
+            client = _proxied(deployment, bytes_)
+            assert client.receive() is None and client.raw == b'', client.raw
+        half = _proxied(deployment, _line('192.0.2.1')[:20])
+        half.socket.shutdown(socket.SHUT_WR)
+        assert half.receive() is None
+        assert _facts(deployment)['refused_proxy'] == 6
+        _proxied(deployment, b'').socket.close()  # a look whether somebody listens
+        _proxied(deployment, SIGNATURE + b'\x20\0\0\0').login('p1', 'secret')  # the proxy's own
+        _logged(deployment, f'[{HERE}:')
+        _until(deployment, 'connections', 0)
+        assert _facts(deployment)['refused_proxy'] == 6
+        assert _log(deployment).count('no PROXY header, or a wrong one') == 6, _log(deployment)
+
+
+def nobody_else_is_believed():
+    with _proxy_deployment() as deployment:
+        for header in (_line('192.0.2.1'), _bytes('192.0.2.1')):
+            client = _proxied(deployment, header, source=THERE)
+            error = client.receive()
+            assert error is not None and error.tag.endswith('}error'), client.raw
+        assert '192.0.2.1' not in _log(deployment)
+        Raw(deployment.port, source=THERE).login('p1', 'secret')
+
+
 if __name__ == '__main__':
     scenarios(an_address_has_so_many_connections, places_come_back_however_connections_end, there_are_so_many_connections,
               descriptors_are_not_used_up, a_thousand_bad_logins_lock_nobody_out, a_success_clears_what_failed,
-              who_tries_many_accounts_is_stopped, guesses_made_at_once_are_no_more_than_others, failures_end_the_stream)
+              who_tries_many_accounts_is_stopped, guesses_made_at_once_are_no_more_than_others, failures_end_the_stream,
+              a_proxy_says_whom_it_speaks_for, logins_are_counted_for_whom_a_proxy_speaks,
+              a_header_comes_in_pieces_and_before_tls, without_a_right_header_a_proxy_is_not_served,
+              nobody_else_is_believed)

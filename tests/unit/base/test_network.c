@@ -80,6 +80,24 @@ static void a_customer_has_a_64_of_ipv6_and_one_address_of_ipv4(void **state)
 	assert_false(is_same_customer("192.0.2.1:1", "192.0.2.2:1"));
 }
 
+static void a_list_has_whom_one_of_its_networks_has(void **state)
+{
+	const char *texts[] = {"192.0.2.0/24", "nonsense", "2001:db8::/32"};
+	const struct conf_list list = {texts, 3}, none = {NULL, 0};
+	struct networks networks;
+	struct address address;
+
+	networks_init(&networks, &list);
+	assert_int_equal(networks.count, 2);
+	assert_true(address_of_peer("192.0.2.7:1", &address) && networks_have(&networks, &address));
+	assert_true(address_of_peer("[2001:db8::1]:1", &address) && networks_have(&networks, &address));
+	assert_true(address_of_peer("192.0.3.7:1", &address) && !networks_have(&networks, &address));
+	networks_fini(&networks);
+	networks_init(&networks, &none);
+	assert_false(networks_have(&networks, &address));
+	networks_fini(&networks);
+}
+
 int main(void)
 {
 	const struct CMUnitTest network[] = {
@@ -90,6 +108,7 @@ int main(void)
 		cmocka_unit_test(refuses_what_is_no_network),
 		cmocka_unit_test(refuses_peers_without_an_address),
 		cmocka_unit_test(a_customer_has_a_64_of_ipv6_and_one_address_of_ipv4),
+		cmocka_unit_test(a_list_has_whom_one_of_its_networks_has),
 	};
 
 	return RUN(network);
