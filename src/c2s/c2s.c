@@ -90,6 +90,7 @@ static void fill_options(struct c2s *c2s)
 		.rate = settings->limits.client_rate,
 		.burst = settings->limits.client_burst,
 		.sock_flags = MIO_ENTRY,
+		.pooled = true,
 	};
 	c2s->options.stream.before_auth.stanza_bytes = (size_t)settings->limits.stanza_before_auth;
 	c2s->options.stream.after_auth.stanza_bytes = (size_t)settings->limits.stanza;

@@ -305,25 +305,11 @@ static void on_packet(void *owner, struct conn *conn, struct nad **nad)
 	stanza_free(&stanza);
 }
 
-static void note_end(struct client *client, struct conn *conn, enum conn_end end)
-{
-	enum sx_refusal refusal = conn_refusal(conn);
-	enum sx_error error = refusal ? sx_refusal_error(refusal) : sx_end_error(conn_sx(conn));
-
-	if (refusal)
-		process_refused(client->c2s->worker->process, refusal);
-	if (!refusal && end != CONN_END_ERROR)
-		return;
-	metric_add(client->c2s->worker->process, METRIC_STREAM_ERRORS, 1);
-	log_info(&client->c2s->log, "stream ended: %s%s%s [%s]", sx_error_name(error), refusal ? ", " : "",
-		 sx_refusal_text(refusal), conn_peer(conn));
-}
-
 static void on_closed(void *owner, struct conn *conn, enum conn_end end)
 {
 	struct client *client = owner;
 
-	note_end(client, conn, end);
+	entry_note_end(client, conn, end);
 	if (!client->ack && end != CONN_END_FAULT && !conn_unsent(conn))
 		client_written(client, conn);
 	client_end_session(client, end == CONN_END_PEER);

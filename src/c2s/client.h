@@ -116,6 +116,7 @@ struct pending {
 /* entry.c */
 void entry_accept(struct c2s *c2s, int given, const struct conn_options *options);
 void entry_proxied(void *owner, struct conn *conn);
+void entry_note_end(struct client *client, struct conn *conn, enum conn_end end); /* counts and logs why */
 void entry_leave(struct client *client); /* while it has its connection */
 
 /* client.c */

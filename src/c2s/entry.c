@@ -73,6 +73,20 @@ void entry_proxied(void *owner, struct conn *conn)
 	client_free(&client);
 }
 
+void entry_note_end(struct client *client, struct conn *conn, enum conn_end end)
+{
+	enum sx_refusal refusal = conn_refusal(conn);
+	enum sx_error error = refusal ? sx_refusal_error(refusal) : sx_end_error(conn_sx(conn));
+
+	if (refusal)
+		process_refused(client->c2s->worker->process, refusal);
+	if (!refusal && end != CONN_END_ERROR)
+		return;
+	metric_add(client->c2s->worker->process, METRIC_STREAM_ERRORS, 1);
+	log_info(&client->c2s->log, "stream ended: %s%s%s [%s]", sx_error_name(error), refusal ? ", " : "",
+		 sx_refusal_text(refusal), conn_peer(conn));
+}
+
 void entry_leave(struct client *client)
 {
 	struct quotas *quotas = client->c2s->worker->process->quotas;

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "component/settings.h"
 #include "conn/conn.h"
+#include "conn/pool.h"
 #include "link/link.h"
 #include "mio/mio.h"
 #include "storage/storage.h"
@@ -80,6 +81,7 @@ struct process {
 	struct hash_key shard_key;
 	uint32_t epoch; /* of this start: random, never 0 */
 	struct quotas *quotas; /* per address, component/quotas.h */
+	struct conn_pool *queues; /* limits.memory; NULL: no limit */
 	void *tls;      /* the certificates of this process, component/tls.h; NULL: none */
 	void *router_tls; /* the router's own; NULL: none */
 	struct ctl *ctl;
@@ -104,6 +106,7 @@ struct process_options {
 	bool uplink;             /* connects to the router of the settings, its parts' names are bound there */
 	unsigned workers;
 	uint64_t descriptors;    /* that the process may have; 0: as many as it likes */
+	uint64_t memory;         /* of the machine; 0: unknown */
 };
 
 /*

@@ -8,7 +8,7 @@
 #include "component/quotas.h"
 #include "component/tls.h"
 
-enum { DRAIN_MAX_MS = 3000, DRAIN_LOOK_MS = 10 };
+enum { DRAIN_MAX_MS = 3000, DRAIN_LOOK_MS = 10, QUEUES_PART = 4 /* of the machine's memory */ };
 
 /* What start_worker() is given: the process is made on worker 0, so that it lives in its heap. */
 struct starting {
@@ -82,6 +82,14 @@ static void fill_auth_options(struct process *process, const uint8_t *secret)
 		mio_host_random(process->host, process->auth.secret, sizeof(process->auth.secret));
 }
 
+static struct conn_pool *new_queues(const struct process_options *options)
+{
+	uint64_t asked = (uint64_t)options->settings->limits.memory;
+	uint64_t limit = asked ? asked : options->memory / QUEUES_PART;
+
+	return limit ? conn_pool_new(limit) : NULL;
+}
+
 static int make_process(struct starting *starting, struct mio *mio)
 {
 	const struct process_options *options = starting->options;
@@ -102,6 +110,7 @@ static int make_process(struct starting *starting, struct mio *mio)
 	/* Users are spread anew at each start: no state is kept by worker. */
 	process->shard_key = mio_hash_key(mio);
 	process->quotas = quotas_new(options->settings, mio_hash_key(mio), options->descriptors);
+	process->queues = new_queues(options);
 	while (!process->epoch)
 		mio_host_random(process->host, &process->epoch, sizeof(process->epoch));
 	fill_auth_options(process, options->secret);
@@ -127,6 +136,8 @@ static struct worker *make_worker(struct process *process, struct mio *mio, bool
 	worker->ring = log_ring_new(process->logs, mio_wall_clock(mio));
 	worker->log = (struct log){worker->ring, process->name, NULL};
 	worker->conns = conn_env_new(mio);
+	if (process->queues)
+		conn_pool_join(process->queues, worker->conns);
 	worker->link = process->links[mio_worker(mio)] = link_new(mio, &link);
 	if (process->hashing)
 		worker->auth = auth_new(mio, process->hashing, &process->auth);
@@ -325,6 +336,7 @@ void process_free(struct process **taken)
 		stop_worker(process->workers[at]);
 	for (unsigned at = 0; at < process->worker_count && process->workers[at]; at++)
 		free_worker(&process->workers[at]);
+	conn_pool_free(&process->queues);
 	quotas_free(&process->quotas);
 	mem_free((void *)process->auth.mechanisms);
 	mem_wipe(process->auth.secret, sizeof(process->auth.secret));

@@ -148,8 +148,8 @@ const struct conf_option settings_options[] = {
 		"failed ones, per account and address; ten times that per address; a success clears it"),
 	SETTING("limits.registrations", CONF_PER_TIME, limits.registrations, "10 per hour",
 		"per address, when registration is open"),
-	LATER("limits.memory", CONF_SIZE, limits.memory, "0",
-		"all queues together; 0: no limit but those of each stream", NULL),
+	SETTING("limits.memory", CONF_SIZE, limits.memory, "0",
+		"what waits in all clients' streams together; 0: a quarter of the machine; the greediest goes first"),
 
 	LATER("log.to", CONF_TEXT, log.to, "stderr", "where lines go", NULL),
 	CHOICE("log.level", log.level, "info",
@@ -374,6 +374,15 @@ static int check_burst(const struct settings *settings, struct finding *finding)
 	return 0;
 }
 
+static int check_memory(const struct settings *settings, struct finding *finding)
+{
+	int64_t memory = settings->limits.memory;
+
+	if (memory && memory < SETTINGS_MEMORY_MIN)
+		return wrong(finding, "limits.memory: at least 1 MB; or 0, a quarter of the machine");
+	return 0;
+}
+
 static const struct {
 	const char *section, *key;
 	int (*check)(const struct settings *settings, struct finding *finding);
@@ -386,6 +395,7 @@ static const struct {
 	{"router", "ca", check_router},
 	{"process", "workers", check_workers},
 	{"limits", "stanza", check_burst},
+	{"limits", "memory", check_memory},
 	{"limits", "unlimited_from", check_unlimited},
 	{"listen", "trusted_proxies", check_proxies},
 	{"router", "login", settings_check_logins},

@@ -23,6 +23,8 @@ void conn_free(struct conn **freed)
 	if (!conn)
 		return;
 	*freed = NULL;
+	conn->phase = CONN_DEAD;
+	conn_account(conn);
 	list_remove(&conn->link);
 	mio_undefer(conn->env->mio, &conn->task);
 	mio_timer_stop(&conn->timer);
@@ -89,6 +91,7 @@ static void run_task(struct mio_task *task)
 		parse_on(conn);
 	if (conn->phase < CONN_ENDED)
 		conn_flush(conn);
+	conn_account(conn);
 	if (conn->phase == CONN_DRAINING && !conn->blocked)
 		conn_end(conn, conn->end);
 	if (conn->phase == CONN_ENDED && !conn->move)
@@ -156,6 +159,7 @@ void conn_end(struct conn *conn, enum conn_end end)
 		return;
 	conn->phase = CONN_ENDED;
 	conn->end = end;
+	conn_account(conn);
 	conn->deadline_ms = conn->resume_ms = 0;
 	mio_timer_stop(&conn->timer);
 	conn_set_pause(conn, PAUSE_END, true);
@@ -212,6 +216,7 @@ void conn_kill(struct conn **killed)
 	*killed = NULL;
 	sx_kill(conn->sx);
 	conn->phase = CONN_DEAD;
+	conn_account(conn);
 	conn->deadline_ms = conn->resume_ms = 0;
 	mio_timer_stop(&conn->timer);
 	if (conn->sock.fd)

@@ -50,6 +50,7 @@ struct conn_options {
 	size_t out_full;       /* unsent bytes at which conn_is_full() is true; 0: 16 KB */
 	size_t out_max;        /* unsent bytes at which the connection is ended; 0: 4 MB */
 	uint8_t sock_flags;    /* MIO_ENTRY */
+	bool pooled;           /* its queues are bounded with those of others: conn/pool.h */
 };
 
 /* options is borrowed for the connection's life. A socket number from mio_accept(). */

@@ -122,6 +122,7 @@ static void readable(struct mio_sock *sock)
 	feed(conn, (size_t)got);
 	if (conn->phase == CONN_RUNNING)
 		conn_check_input(conn);
+	conn_account(conn);
 }
 
 static void writable(struct mio_sock *sock)
@@ -193,6 +194,7 @@ static void output(void *owner, struct sx *sx)
 	sx_sent(sx); /* so that we hear of the next bytes too */
 	if (conn_unsent(conn) > out_max(conn))
 		conn_cut(conn, SX_REFUSED_UNREAD);
+	conn_account(conn);
 }
 
 static void header(void *owner, struct sx *sx)

@@ -2,8 +2,10 @@
 /* What the files of conn share: the connection and its worker's part. */
 #pragma once
 
+#include <stdatomic.h>
 #include "base/list.h"
 #include "conn/conn.h"
+#include "conn/pool.h"
 
 enum { CONN_READ_BYTES = 65536, CONN_CLOSE_MS = 5000 };
 
@@ -12,6 +14,9 @@ struct conn_env {
 	struct sx_env sx;
 	char *buffer;	   /* CONN_READ_BYTES, for one read at a time */
 	struct list conns; /* killed ones too, until the end of the turn */
+	struct conn_pool *pool; /* NULL: none */
+	struct mio_mail shed_mail; /* the pool is over its bound */
+	_Atomic bool shed_waits; /* it is under way */
 };
 
 /*
@@ -40,6 +45,7 @@ struct conn {
 	int64_t resume_ms;	/* when the rate allows to read again; 0: now */
 	int64_t tokens, tokens_ms;
 	int64_t heard_ms;
+	size_t queued; /* as the pool knows it */
 	int fault;
 	uint8_t phase, end, pauses, refusal;
 	bool resume : 1;    /* let the stream parse on in the task */
@@ -66,6 +72,10 @@ void conn_flush(struct conn *conn);
 void conn_set_pause(struct conn *conn, uint8_t why, bool paused);
 void conn_check_input(struct conn *conn);
 void conn_refuse_proxy(struct conn *conn); /* its header is wrong or does not come */
+
+/* pool.c */
+void conn_account(struct conn *conn); /* its queues may have changed */
+void conn_pool_wake(struct conn_env *env);
 
 /* time.c */
 void conn_set_deadline(struct conn *conn, int64_t ms); /* 0: none */

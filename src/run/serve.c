@@ -152,6 +152,13 @@ static uint64_t raise_descriptors(void)
 	return limit.rlim_cur;
 }
 
+static uint64_t machine_memory(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+
+	return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
+}
+
 static unsigned count_workers(const struct serving *serving)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -188,6 +195,7 @@ static int start_process(struct serving *serving, struct buf *why)
 		.uplink = serving->form->uplink,
 		.workers = count_workers(serving),
 		.descriptors = raise_descriptors(),
+		.memory = machine_memory(),
 	};
 	int rc = process_start(&options, &serving->process, why);
 

@@ -66,6 +66,8 @@ static void say_queues(struct facts *facts, const struct process *process)
 	for (unsigned at = 0; at < process->worker_count; at++)
 		mailbox_bytes += mio_mailbox_bytes(process->workers[at]->mio);
 	say_number(facts, "mailbox_bytes", (int64_t)mailbox_bytes, "");
+	if (process->queues)
+		say_number(facts, "queue_bytes", (int64_t)conn_pool_used(process->queues), "");
 	if (process->storage) {
 		say_text(facts, "storage", storage_name(process->storage));
 		say_number(facts, "storage_queue", storage_waiting(process->storage), "");

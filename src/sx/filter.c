@@ -88,3 +88,24 @@ void sx_filter_out(struct sx *sx)
 	while (count)
 		write_through(sx, &filters[--count]);
 }
+
+/* -- what waits -- */
+
+size_t sx_input_waiting(const struct sx *sx)
+{
+	return buf_used(&sx->input);
+}
+
+size_t sx_unparsed(const struct sx *sx)
+{
+	return sx_input_waiting(sx) + xml_reader_weight(sx->reader);
+}
+
+size_t sx_unsent(const struct sx *sx)
+{
+	size_t unsent = buf_used(&sx->output);
+
+	for (unsigned i = 0; sx->stages && i < sx_plugins(sx); i++)
+		unsent += buf_used(&sx->stages[i].write);
+	return unsent;
+}

@@ -160,6 +160,7 @@ void sx_kill(struct sx *sx)
 		return;
 	sx->state = SX_STATE_CLOSED;
 	buf_fini(&sx->input);
+	xml_reader_reset(sx->reader);
 	tell_plugins_closed(sx);
 }
 
@@ -390,11 +391,6 @@ void sx_feed_end(struct sx *sx)
 	parse(sx);
 }
 
-size_t sx_input_waiting(const struct sx *sx)
-{
-	return buf_used(&sx->input);
-}
-
 void sx_pause(struct sx *sx, bool paused)
 {
 	sx->paused = paused;
@@ -579,15 +575,6 @@ enum sx_error sx_end_error(const struct sx *sx)
 const char *sx_end_text(const struct sx *sx)
 {
 	return sx->end_text ? sx->end_text : "";
-}
-
-size_t sx_unsent(const struct sx *sx)
-{
-	size_t unsent = buf_used(&sx->output);
-
-	for (unsigned i = 0; sx->stages && i < sx_plugins(sx); i++)
-		unsent += buf_used(&sx->stages[i].write);
-	return unsent;
 }
 
 const struct sx_env *sx_env_of(const struct sx *sx)

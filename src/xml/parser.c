@@ -78,6 +78,15 @@ bool xml_reader_at_rest(const struct xml_reader *reader)
 	return !reader->builder;
 }
 
+size_t xml_reader_weight(const struct xml_reader *reader)
+{
+	const struct builder *builder = reader->builder;
+
+	if (!builder)
+		return 0;
+	return buf_used(&builder->held) + (builder->nad ? nad_weight(builder->nad) : 0);
+}
+
 /* Feeds what was held and then bytes. */
 static int feed(struct xml_reader *reader, struct slice bytes)
 {

@@ -62,6 +62,7 @@ int xml_read(struct xml_reader *reader, struct slice bytes, size_t *used, struct
 void xml_reader_reset(struct xml_reader *reader);
 /* True between stanzas: nothing of one has been read. */
 bool xml_reader_at_rest(const struct xml_reader *reader);
+size_t xml_reader_weight(const struct xml_reader *reader); /* memory that what is not complete holds, about */
 
 /* A whole document at once, limits as given, for files and tests. NULL when it is not one. */
 struct nad *xml_parse(struct slice bytes, const struct xml_limits *limits);

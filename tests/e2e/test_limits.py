@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import select
 import socket
 import ssl
 import struct
@@ -320,10 +321,95 @@ def nobody_else_is_believed():
         Raw(deployment.port, source=THERE).login('p1', 'secret')
 
 
+def _with_a_long_roster(deployment, names):
+    """An answer of about 110 KB."""
+    for name in names:
+        client = Raw(deployment.port).login(name, 'secret', presence=False)
+        for number in range(100):
+            client.send(f"<iq type='set' id='s{number}'><query xmlns='jabber:iq:roster'>"
+                        f"<item jid='c{number}@localhost' name='{'n' * 1000}'/></query></iq>")
+        client.expect('iq', id='s99')
+        client.close()
+
+
+def _ask(client, times):
+    """And does not read."""
+    client.send("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>" * times)
+
+
+def _read_to_the_end(client):
+    text = b''
+    try:
+        while data := client.socket.recv(65536):
+            text = (text + data)[-1000:]
+    except ConnectionResetError:
+        pass
+    return text
+
+
+ROOM = 'client_rate = "off"\n[sessions]\nresume_queue = "100000 stanzas, 64 MB"'
+
+
+def who_does_not_read_is_disconnected():
+    with _deployment(ROOM).start() as deployment:
+        _with_a_long_roster(deployment, ['p1'])
+        client = Raw(deployment.port).login('p1', 'secret')
+        _ask(client, 120)
+        _until(deployment, 'refused_unread', 1)
+        assert _facts(deployment)['refused_memory'] == 0
+        _logged(deployment, 'resource-constraint, too much waits to be read')
+        assert b'</stream:stream>' not in _read_to_the_end(client)
+        _until(deployment, 'queue_bytes', 0)
+
+
+def the_greediest_goes_first_when_memory_is_short():
+    with _deployment('memory = "3 MB"\n' + ROOM).start() as deployment:
+        _with_a_long_roster(deployment, ['p1', 'p2', 'p3'])
+        little, much, talker = (Raw(deployment.port).login(name, 'secret') for name in ('p1', 'p2', 'p3'))
+        _ask(little, 30)
+        _ask(much, 60)
+        for _ in range(100):
+            if _facts(deployment)['refused_memory']:
+                break
+            _ask(much, 3)
+            time.sleep(0.05)
+        _logged(deployment, 'resource-constraint, the server is short of memory')
+        _read_to_the_end(much)
+        _ask(talker, 1)
+        assert talker.expect('iq', id='r').get('type') == 'result'
+        for _ in range(30):
+            assert little.expect('iq', id='r').get('type') == 'result'
+        _until(deployment, 'queue_bytes', 0)
+        assert _facts(deployment)['refused_memory'] == 1
+
+
+def _hears(client, name):
+    """Whether such an element comes within a second."""
+    try:
+        while (element := client.receive(1)) is not None:
+            if element.tag.endswith('}' + name):
+                return True
+    except TimeoutError:
+        pass
+    return False
+
+
+def elements_without_an_end_are_counted_too():
+    """Memory counts, which is more than the bytes; those that are left stay."""
+    with _deployment('memory = "12 MB"\nclient_rate = "off"').start() as deployment:
+        clients = [Raw(deployment.port).login(name, 'secret') for name in PEOPLE[:8]]
+        for client in clients:
+            client.send('<message><body/>' + '<a/>' * 40000)
+        ends = [client for client in clients if select.select([client.socket], [], [], 0.5)[0] and _hears(client, 'error')]
+        assert ends and _facts(deployment)['refused_memory'] == len(ends) < 8, _facts(deployment)
+        assert all(b'<resource-constraint' in client.raw for client in ends)
+
+
 if __name__ == '__main__':
     scenarios(an_address_has_so_many_connections, places_come_back_however_connections_end, there_are_so_many_connections,
               descriptors_are_not_used_up, a_thousand_bad_logins_lock_nobody_out, a_success_clears_what_failed,
               who_tries_many_accounts_is_stopped, guesses_made_at_once_are_no_more_than_others, failures_end_the_stream,
               a_proxy_says_whom_it_speaks_for, logins_are_counted_for_whom_a_proxy_speaks,
               a_header_comes_in_pieces_and_before_tls, without_a_right_header_a_proxy_is_not_served,
-              nobody_else_is_believed)
+              nobody_else_is_believed, who_does_not_read_is_disconnected, the_greediest_goes_first_when_memory_is_short,
+              elements_without_an_end_are_counted_too)

@@ -61,6 +61,8 @@ static void needs_nothing_but_domains(void **state)
 	assert_int_equal(settings.limits.client_rate, 20480);
 	assert_int_equal(settings.limits.time_to_login_ms, 30000);
 	assert_int_equal(settings.limits.login_attempts.count, 5);
+	assert_int_equal(settings.limits.connections_per_address, 1000);
+	assert_int_equal(settings.listen.trusted_proxies.count, 0);
 	assert_int_equal(settings.messages.offline_ms, 30LL * 86400000);
 	assert_int_equal(settings.sessions.resume_ms, 600000);
 	assert_int_equal(settings.messages.archive_ms, 0);
@@ -127,6 +129,11 @@ static void names_the_key_that_was_meant(void **state)
 static void refuses_a_storage_it_does_not_know(void **state)
 {
 	refused("domains = [\"b.example\"]\n[storage]\nurl = \"mysql:x\"\n", 3, "storage.url");
+	refused("domains = [\"b.example\"]\n[limits]\nmemory = \"1 KB\"\n", 3, "limits.memory");
+	refused("domains = [\"b.example\"]\n[listen]\ntrusted_proxies = [\"proxy\"]\n", 3,
+		"listen.trusted_proxies");
+	refused("domains = [\"b.example\"]\n[limits]\nunlimited_from = [\"x\"]\n", 3,
+		"limits.unlimited_from");
 }
 
 #define DOMAINS "domains = [\"b.example\"]\n"

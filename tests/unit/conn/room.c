@@ -84,9 +84,19 @@ static void on_closed(void *owner, struct conn *conn, enum conn_end end)
 	room->fault = conn_fault(conn);
 	room->refusal = conn_refusal(conn);
 	room->conn = NULL;
+	for (unsigned at = 0; at < countof(room->conns); at++) {
+		if (room->conns[at] == conn)
+			room->conns[at] = NULL;
+	}
 }
 
-static const struct conn_handler handler = {.stream = on_stream,
+static void on_proxied(void *owner, struct conn *conn)
+{
+	buf_printf(&((struct room *)owner)->heard, "proxied:%s ", conn_peer(conn));
+}
+
+static const struct conn_handler handler = {.proxied = on_proxied,
+					    .stream = on_stream,
 					    .open = on_open,
 					    .packet = on_packet,
 					    .drained = on_drained,
@@ -115,6 +125,10 @@ static void accepted(int given, void *arg)
 	struct room *room = arg;
 
 	room->conn = conn_accept(room->envs[0], given, &room->options, room);
+	if (room->accepted < countof(room->conns))
+		room->conns[room->accepted++] = room->conn;
+	if (room->proxied)
+		conn_expect_proxy(room->conn);
 }
 
 static void tick(struct mio_timer *timer)
@@ -133,6 +147,8 @@ static int start_worker(struct mio *mio, void *arg)
 	struct room *room = arg;
 
 	room->envs[mio_worker(mio)] = conn_env_new(mio);
+	if (room->pool)
+		conn_pool_join(room->pool, room->envs[mio_worker(mio)]);
 	if (mio_worker(mio) == 0)
 		mio_accept(mio, room->listener, accepted, room);
 	return 0;
@@ -155,6 +171,7 @@ void room_close(struct room *room)
 	mio_unlisten(&room->listener);
 	conn_env_free(&room->envs[0]);
 	conn_env_free(&room->envs[1]);
+	conn_pool_free(&room->pool);
 	buf_fini(&room->heard); /* of the workers' heaps */
 	buf_fini(&room->got);
 	mio_host_free(&room->host);

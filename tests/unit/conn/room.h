@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include "conn/conn.h"
+#include "conn/pool.h"
 #include "sx/plugins.h"
 
 struct room {
@@ -21,10 +22,14 @@ struct room {
 	bool (*step)(struct room *room); /* on worker 0; true: done */
 	int steps;
 	bool late;  /* gave up */
+	bool proxied; /* connections begin with a PROXY header */
+	struct conn_pool *pool; /* or NULL */
 	bool moves; /* a connection goes to worker 1 behind its login */
 	void (*on_packet)(struct room *room, struct conn *conn, struct nad *nad);
 	struct conn *conn;	    /* the last one accepted */
+	struct conn *conns[4];	    /* the first ones, until they are closed */
 	struct buf heard;	    /* "stream open packet:NAME closed:KIND " */
+	unsigned accepted;
 	int fault, packets, worker; /* of the last closed(); of packet(); where it ran */
 	enum sx_refusal refusal;    /* of the last closed() */
 	int client;		    /* a plain socket */

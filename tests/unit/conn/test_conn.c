@@ -319,6 +319,44 @@ static void what_must_wait_is_bounded(void **test)
 	room_close(&room);
 }
 
+static void a_proxy_says_whom_it_speaks_for(void **test)
+{
+	struct room room;
+
+	room_open(&room);
+	room.proxied = true;
+	room_say(&room, "PROXY TCP4 192.0.2.1 192.0.2.2 41532 5222\r\n" HEADER AUTH HEADER "<message>hello</message>");
+	room_run(&room, wait_for_echo);
+	assert_string_equal(room_heard(&room), "proxied:192.0.2.1:41532 stream open packet:message ");
+	assert_string_equal(conn_peer(room.conn), "192.0.2.1:41532");
+	room_close(&room);
+}
+
+static void refuses_a_proxy(const char *says, bool ends)
+{
+	struct room room;
+
+	room_open(&room);
+	room.proxied = true;
+	room.options.login_ms = 60;
+	room_say(&room, says);
+	if (ends)
+		shutdown(room.client, SHUT_WR);
+	room_run(&room, wait_for_eof);
+	assert_string_equal(room_heard(&room), "closed:fault ");
+	assert_int_equal(room.refusal, SX_REFUSED_PROXY);
+	assert_int_equal(buf_used(&room.got), 0);
+	room_close(&room);
+}
+
+static void a_proxy_that_does_not_is_closed_without_a_word(void **test)
+{
+	refuses_a_proxy(HEADER, false);
+	refuses_a_proxy("PROXY TCP4 192.0.2.1\r\n", false);
+	refuses_a_proxy("PROXY TCP4 192.0.2.1", false); /* and nothing for long */
+	refuses_a_proxy("PROXY TCP4 192.0.2.1", true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,6 +370,8 @@ int main(void)
 		cmocka_unit_test(a_login_that_takes_too_long_is_ended),
 		cmocka_unit_test(a_login_in_time_has_no_deadline),
 		cmocka_unit_test(a_peer_that_does_not_read_is_ended),
+		cmocka_unit_test(a_proxy_says_whom_it_speaks_for),
+		cmocka_unit_test(a_proxy_that_does_not_is_closed_without_a_word),
 		cmocka_unit_test(tells_when_it_has_drained),
 		cmocka_unit_test(a_paused_connection_delivers_nothing),
 		cmocka_unit_test(the_owner_may_kill_from_within),

@@ -67,6 +67,17 @@ static void gives_the_header_without_children(void **state)
 	assert_true(xml_reader_at_rest(fixture->reader));
 }
 
+static void weighs_what_is_not_complete(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(xml_reader_weight(fixture->reader), 0);
+	assert_int_equal(read_stanza(fixture, "<a><b>0123456789</b>"), XML_MORE);
+	assert_in_range(xml_reader_weight(fixture->reader), 30, 3000);
+	assert_int_equal(read_text(fixture, "</a>"), XML_ELEMENT);
+	assert_int_equal(xml_reader_weight(fixture->reader), 0);
+}
+
 static void stops_behind_each_element(void **state)
 {
 	struct fixture *fixture = *state;
@@ -534,6 +545,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		test_with_fixture(gives_the_header_without_children),
+		test_with_fixture(weighs_what_is_not_complete),
 		test_with_fixture(stops_behind_each_element),
 		test_with_fixture(never_looks_behind_an_element),
 		test_with_fixture(reads_the_end_of_the_stream),
