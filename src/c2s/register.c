@@ -143,6 +143,7 @@ static void create(struct client *client, struct stanza *stanza)
 	}
 	if (!quotas_registration(client->c2s->worker->process->quotas, conn_peer(client->conn),
 				 mio_now_ms(client->c2s->worker->mio))) {
+		process_refused(client->c2s->worker->process, SX_REFUSED_REGISTRATIONS);
 		log_info(&client->c2s->log, "registration refused: too many from there (limits.registrations) [%s]",
 			 conn_peer(client->conn));
 		register_answer(client, false, STANZA_RESOURCE_CONSTRAINT);

@@ -207,6 +207,14 @@ void conn_close(struct conn *conn, enum sx_error error, const char *text)
 	conn_pause(conn, false);
 }
 
+void conn_refuse(struct conn *conn, enum sx_refusal refusal)
+{
+	if (conn->phase != CONN_RUNNING || conn->closing)
+		return;
+	conn->refusal = (uint8_t)refusal;
+	conn_close(conn, sx_refusal_error(refusal), sx_refusal_text(refusal));
+}
+
 void conn_kill(struct conn **killed)
 {
 	struct conn *conn = *killed;

@@ -82,6 +82,8 @@ void conn_hold(struct conn *conn, bool held);
 
 /* Closes with </stream:stream> (and error, unless SX_ERROR_NONE), waits a few seconds for the peer, then ends. */
 void conn_close(struct conn *conn, enum sx_error error, const char *text);
+/* The same for one of our limits. */
+void conn_refuse(struct conn *conn, enum sx_refusal refusal);
 /* Ends at once: what is unsent is lost, closed() is not called. NULL is fine. */
 void conn_kill(struct conn **conn);
 /* Tries to write what is unsent, then closes the socket without stream end or error: sessions that resume. */

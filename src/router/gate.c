@@ -33,25 +33,20 @@ static void say(struct gate *gate, const char *name, const char *why)
 			 why, (unsigned long long)gate->hush.others);
 }
 
-static bool admits(struct gate *gate, const char *name)
-{
-	const char *why = NULL;
-
-	if (!is_allowed(gate, name))
-		why = "it is in no network of router.allow";
-	else if (!quotas_component(gate->quotas, name, mio_now_ms(gate->mio)))
-		why = "its address comes more often than router.connects";
-	if (why)
-		say(gate, name, why);
-	return !why;
-}
-
-bool gate_admits(struct gate *gate, int given)
+enum sx_refusal gate_refuses(struct gate *gate, int given)
 {
 	char name[NAME_MAX_BYTES] = "";
 
 	if (!gate->allowed.count && !gate->settings->router.connects.count)
-		return true;
+		return SX_REFUSED_NOT;
 	mio_given_name(gate->mio, given, name, sizeof(name));
-	return admits(gate, name);
+	if (!is_allowed(gate, name)) {
+		say(gate, name, "it is in no network of router.allow");
+		return SX_REFUSED_NETWORK;
+	}
+	if (!quotas_component(gate->quotas, name, mio_now_ms(gate->mio))) {
+		say(gate, name, "its address comes more often than router.connects");
+		return SX_REFUSED_OFTEN;
+	}
+	return SX_REFUSED_NOT;
 }

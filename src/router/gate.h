@@ -12,6 +12,7 @@
 #include "component/quotas.h"
 #include "component/settings.h"
 #include "mio/mio.h"
+#include "sx/refusal.h"
 
 struct gate {
 	struct mio *mio;
@@ -26,5 +27,5 @@ struct gate {
 void gate_init(struct gate *gate, struct mio *mio, const struct settings *settings,
 	       struct quotas *quotas, const struct log *log);
 void gate_fini(struct gate *gate);
-/* What mio_accept() gave. False: it is to be refused. */
-bool gate_admits(struct gate *gate, int given);
+/* Why what mio_accept() gave is to be refused. */
+enum sx_refusal gate_refuses(struct gate *gate, int given);

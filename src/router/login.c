@@ -137,7 +137,7 @@ static void step(void *owner, struct sx *sx, const char *mechanism, bool initial
 	if (stream->external || (mechanism && strcasecmp(mechanism, mechanism_of(stream)) != 0))
 		refuse(sx, SX_SASL_INVALID_MECHANISM, NULL);
 	else if (mechanism && ++stream->logins > LOGINS_MAX)
-		conn_close(stream->conn, SX_POLICY_VIOLATION, "too many logins");
+		conn_refuse(stream->conn, SX_REFUSED_FAILURES);
 	else if (stream->local)
 		external_step(stream, sx, mechanism && !initial, message);
 	else

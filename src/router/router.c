@@ -45,7 +45,7 @@ static void header(void *owner, struct conn *conn)
 	if (!stream->local && !sx_is_secure(sx) && stream->router->tls.require) {
 		log_warn(&stream->router->log, "component %s from %s was refused: router.tls is \"required\"; it may come to the Unix socket",
 			 log_quote(quoted, sx_to(sx)), conn_peer(conn));
-		conn_close(conn, SX_POLICY_VIOLATION, "TLS is required");
+		conn_refuse(conn, SX_REFUSED_CLEAR);
 		return;
 	}
 	sx_ignore_version(sx);
@@ -146,6 +146,8 @@ static void closed(void *owner, struct conn *conn, enum conn_end end)
 {
 	struct stream *stream = owner;
 
+	if (conn_refusal(conn))
+		process_refused(stream->router->worker->process, conn_refusal(conn));
 	if (stream->peer)
 		log_info(&stream->router->log, "component from %s is gone", conn_peer(conn));
 	forget(stream);
@@ -178,9 +180,11 @@ static struct stream *accept_with(struct router *router, int given, const struct
 static void accepted(int given, void *arg)
 {
 	struct router *router = arg;
+	enum sx_refusal refusal = gate_refuses(&router->gate, given);
 	struct stream *stream;
 
-	if (!gate_admits(&router->gate, given)) {
+	if (refusal) {
+		process_refused(router->worker->process, refusal);
 		mio_refuse(router->worker->mio, given);
 		return;
 	}

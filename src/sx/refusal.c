@@ -24,7 +24,15 @@ static const struct {
 				    SX_RESOURCE_CONSTRAINT},
 	[SX_REFUSED_PLACES] = {"refused_places", "there are too many connections of its address",
 			       SX_POLICY_VIOLATION},
-	[SX_REFUSED_PROXY] = {"refused_proxy", "no PROXY header, or a wrong one", SX_POLICY_VIOLATION},
+	[SX_REFUSED_PROXY] = {"refused_proxy", "no PROXY header, or a wrong one",
+			      SX_POLICY_VIOLATION},
+	[SX_REFUSED_NETWORK] = {"refused_network", "nobody is allowed from its network",
+				SX_POLICY_VIOLATION},
+	[SX_REFUSED_OFTEN] = {"refused_often", "its address comes too often", SX_POLICY_VIOLATION},
+	[SX_REFUSED_CLEAR] = {"refused_clear", "TLS is required", SX_POLICY_VIOLATION},
+	[SX_REFUSED_REGISTRATIONS] = {"refused_registrations",
+				      "its address has made too many accounts",
+				      SX_RESOURCE_CONSTRAINT},
 };
 
 const char *sx_refusal_name(enum sx_refusal refusal)

@@ -21,6 +21,10 @@ enum sx_refusal {
 	SX_REFUSED_CONNECTIONS, /* there are too many, */
 	SX_REFUSED_PLACES,     /* or of one address */
 	SX_REFUSED_PROXY,      /* a proxy does not say whom it speaks for */
+	SX_REFUSED_NETWORK,    /* it comes from where nobody is allowed, */
+	SX_REFUSED_OFTEN,      /* or comes more often than its address may */
+	SX_REFUSED_CLEAR,      /* without TLS, where that is required */
+	SX_REFUSED_REGISTRATIONS, /* too many of one address: a stanza error */
 	SX_REFUSALS
 };
 

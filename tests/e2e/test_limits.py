@@ -10,7 +10,7 @@ import ssl
 import struct
 import time
 
-from harness import BINARY, Deployment, Process, Raw, scenarios
+from harness import BINARY, STREAM, Deployment, Process, Raw, scenarios
 
 PEOPLE = [f'p{number}' for number in range(12)]
 SASL = 'urn:ietf:params:xml:ns:xmpp-sasl'
@@ -405,6 +405,55 @@ def elements_without_an_end_are_counted_too():
         assert all(b'<resource-constraint' in client.raw for client in ends)
 
 
+def _ends_with(client, condition):
+    """Reads up to the stream error."""
+    while (element := client.receive()) is not None:
+        if element.tag.endswith('}error') and element.tag.startswith('{' + STREAM):
+            assert element[0].tag == '{urn:ietf:params:xml:ns:xmpp-streams}' + condition, element[0].tag
+            return
+    raise AssertionError('no stream error')
+
+
+def each_refusal_is_said_and_counted():
+    """Those that stand in no other scenario."""
+    with _deployment('stanza = "10 KB"\nstanza_before_auth = "4 KB"\ndepth = 20\nattributes = 10\n'
+                     'time_to_login = "1 s"\nregistrations = "1 per hour"', registration='open').start() as deployment:
+        many = ''.join(f" a{number}='1'" for number in range(12))
+        for name, inside in (('refused_stanza', "<message a='" + 'x' * 20000 + "'/>"), ('refused_depth', '<message>' + '<a>' * 25),
+                             ('refused_attributes', f'<message{many}/>')):
+            for count, client in enumerate((_open(deployment, HERE), Raw(deployment.port).login('p1', 'secret')), 1):
+                client.send(inside)
+                _ends_with(client, 'policy-violation')
+                _until(deployment, name, count)
+        _ends_with(_open(deployment, HERE), 'connection-timeout')
+        _until(deployment, 'refused_slow', 1)
+        for name, kind in (('one', 'result'), ('two', 'error')):
+            client = _open(deployment, HERE)
+            client.send(f"<iq type='set' id='r'><query xmlns='jabber:iq:register'><username>{name}</username>"
+                        "<password>secret</password></query></iq>")
+            assert client.expect('iq', id='r').get('type') == kind
+        facts = _facts(deployment)
+        assert facts['refused_registrations'] == 1, facts
+        assert facts['stream_errors'] >= 7
+
+
+def _closed_by_router(deployment, source):
+    peer = socket.create_connection(('127.0.0.1', deployment.router_port), timeout=15, source_address=(source, 0))
+    peer.sendall(b"<stream:stream xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>")
+    try:
+        return peer.recv(65536) == b''
+    except ConnectionResetError:
+        return True
+
+
+def who_comes_to_the_router_is_counted_too():
+    with _deployment('', router=f'allow = ["127.0.0.1", "{HERE}"]\nconnects = "2 per hour"').start() as deployment:
+        assert [_closed_by_router(deployment, HERE) for _ in range(4)] == [False, False, True, True]
+        assert _closed_by_router(deployment, THERE)
+        facts = _facts(deployment)
+        assert facts['refused_often'] == 2 and facts['refused_network'] == 1, facts
+
+
 if __name__ == '__main__':
     scenarios(an_address_has_so_many_connections, places_come_back_however_connections_end, there_are_so_many_connections,
               descriptors_are_not_used_up, a_thousand_bad_logins_lock_nobody_out, a_success_clears_what_failed,
@@ -412,4 +461,5 @@ if __name__ == '__main__':
               a_proxy_says_whom_it_speaks_for, logins_are_counted_for_whom_a_proxy_speaks,
               a_header_comes_in_pieces_and_before_tls, without_a_right_header_a_proxy_is_not_served,
               nobody_else_is_believed, who_does_not_read_is_disconnected, the_greediest_goes_first_when_memory_is_short,
-              elements_without_an_end_are_counted_too)
+              elements_without_an_end_are_counted_too, each_refusal_is_said_and_counted,
+              who_comes_to_the_router_is_counted_too)

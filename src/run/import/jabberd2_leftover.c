@@ -59,7 +59,7 @@ static const struct {
 	{IN_C2S, "io/limits/stanzas", "limits.client_rate counts bytes"},
 	{IN_C2S, "io/limits/connects",
 	 "limits.connections_per_address bounds how many, not how fast"},
-	{IN_C2S, "io/max_fds", "as many as the process may have: ulimit -n, LimitNOFILE"},
+	{IN_C2S, "io/max_fds", "limits.connections; or as many as the process may have: ulimit -n, LimitNOFILE"},
 	{IN_C2S, "io/compression", "stream compression is off: it leaks secrets under TLS"},
 	{IN_C2S, "io/websocket", "WebSocket: " NOT_YET},
 	{IN_C2S, "io/access", "access lists by address: " NOT_YET ", use the firewall"},

@@ -37,7 +37,7 @@ static void accepted(int given, void *arg)
 	struct fixture *fixture = arg;
 	struct mio *mio = mio_host_loop(fixture->host, 0);
 
-	if (gate_admits(&fixture->gate, given)) {
+	if (!gate_refuses(&fixture->gate, given)) {
 		mio_sock_take(mio, &fixture->taken[fixture->admitted++], given, &handler, 0);
 		return;
 	}
