@@ -165,8 +165,10 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	mio_timer_init(&c2s->look_timer, look_for_silent);
 	if (worker->process->settings->sessions.ping_ms)
 		look_for_silent(&c2s->look_timer);
-	if (!mio_worker(worker->mio))
+	if (!mio_worker(worker->mio)) {
+		quotas_open_places(worker->process->quotas);
 		rc = listen_all(c2s, why);
+	}
 	if (rc)
 		return rc;
 	say_limit(c2s);

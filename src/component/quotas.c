@@ -11,7 +11,9 @@
 struct quotas {
 	struct networks unlimited;
 	struct limiter *registrations, *components, *pairs, *logins;
-	struct tally *places; /* NULL: no limit */
+	struct tally *places; /* NULL: no limit, or nobody who needs it */
+	int64_t each;
+	struct hash_key seed;
 	uint64_t connections_max; /* 0: no limit */
 	_Atomic uint64_t connections;
 };
@@ -35,16 +37,6 @@ static uint64_t most_connections(const struct settings *settings, uint64_t descr
 	return asked && (!there || asked < there) ? asked : there;
 }
 
-static struct tally *new_places(const struct settings *settings, struct hash_key seed, uint64_t connections)
-{
-	int64_t each = settings->limits.connections_per_address;
-	uint64_t keys = connections && connections < PLACES_MAX ? connections : PLACES_MAX;
-
-	if (!each)
-		return NULL;
-	return tally_new(seed, keys > PLACES_MIN ? keys : PLACES_MIN, each < UINT32_MAX ? (uint32_t)each : UINT32_MAX);
-}
-
 struct quotas *quotas_new(const struct settings *settings, struct hash_key seed, uint64_t descriptors)
 {
 	const struct conf_per_time *registrations = &settings->limits.registrations;
@@ -58,8 +50,20 @@ struct quotas *quotas_new(const struct settings *settings, struct hash_key seed,
 	quotas->pairs = limiter_new(seed, logins->count, logins->per_ms);
 	quotas->logins = limiter_new(seed, logins->count * LOGINS_PER_PAIR, logins->per_ms);
 	quotas->connections_max = most_connections(settings, descriptors);
-	quotas->places = new_places(settings, seed, quotas->connections_max);
+	quotas->each = settings->limits.connections_per_address;
+	quotas->seed = seed;
 	return quotas;
+}
+
+void quotas_open_places(struct quotas *quotas)
+{
+	uint64_t keys = quotas->connections_max && quotas->connections_max < PLACES_MAX
+				? quotas->connections_max
+				: PLACES_MAX;
+	uint32_t each = quotas->each < UINT32_MAX ? (uint32_t)quotas->each : UINT32_MAX;
+
+	if (each)
+		quotas->places = tally_new(quotas->seed, keys > PLACES_MIN ? keys : PLACES_MIN, each);
 }
 
 void quotas_free(struct quotas **taken)

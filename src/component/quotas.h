@@ -17,6 +17,7 @@ void quotas_free(struct quotas **quotas);
  * A client's connection, limits.connections, and the place that it takes of those of its address,
  * limits.connections_per_address. True: it is counted, until the call that ends it. Any thread.
  */
+void quotas_open_places(struct quotas *quotas); /* at the start, of who has clients: the table is large */
 bool quotas_connect(struct quotas *quotas);
 void quotas_disconnect(struct quotas *quotas);
 bool quotas_place(struct quotas *quotas, const char *peer);

@@ -29,6 +29,7 @@ static struct fixture *make(const char *limits, uint64_t descriptors)
 					&fixture->conf, &error),
 			 0);
 	fixture->quotas = quotas_new(&fixture->settings, seed, descriptors);
+	quotas_open_places(fixture->quotas);
 	return fixture;
 }
 
