@@ -139,7 +139,8 @@ static void judge(struct client *client, const struct auth_answer *given)
 {
 	struct quotas *quotas = client->c2s->worker->process->quotas;
 	struct jid *user = auth_user(client->pending->login);
-	bool guessed = given->outcome == AUTH_SUCCESS || given->failure == AUTH_NOT_AUTHORIZED;
+	bool guessed = given->outcome == AUTH_SUCCESS || given->failure == AUTH_NOT_AUTHORIZED ||
+		       given->failure == AUTH_ACCOUNT_DISABLED;
 
 	if (guessed && user && !may_log_in(client, user)) {
 		refuse(client, AUTH_TOO_OFTEN);
