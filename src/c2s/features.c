@@ -4,10 +4,29 @@
 #include "stanza/ns.h"
 #include "xml/nad.h"
 
+static void append_number(struct nad *nad, const char *name, int64_t number)
+{
+	AUTO(buf_fini) struct buf text = {0};
+
+	buf_printf(&text, "%lld", (long long)number);
+	nad_append_text(nad, NS_STREAM_LIMITS, name, 2, buf_slice(&text));
+}
+
+/* XEP-0478 */
+static void offer_limits(const struct settings *settings, bool logged_in, struct nad *features)
+{
+	nad_append(features, NS_STREAM_LIMITS, "limits", 1);
+	append_number(features, "max-bytes", logged_in ? settings->limits.stanza : settings->limits.stanza_before_auth);
+	if (logged_in && settings->sessions.ping_ms)
+		append_number(features, "idle-seconds", settings->sessions.ping_ms / 1000);
+}
+
 static void offer(void *state, struct sx *sx, struct nad *features)
 {
 	struct client *client = conn_owner(conn_of(sx));
 
+	if (client)
+		offer_limits(client->c2s->worker->process->settings, sx_identity(sx) != NULL, features);
 	if (!sx_identity(sx)) {
 		if (client && register_offered(client))
 			nad_append(features, NS_REGISTER_FEATURE, "register", 1);

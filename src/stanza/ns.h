@@ -9,6 +9,7 @@
 #define NS_ROSTER "jabber:iq:roster"
 #define NS_REGISTER "jabber:iq:register"
 #define NS_REGISTER_FEATURE "http://jabber.org/features/iq-register"
+#define NS_STREAM_LIMITS "urn:xmpp:stream-limits:0"
 #define NS_VERSION "jabber:iq:version"
 #define NS_PING "urn:xmpp:ping"
 #define NS_DELAY "urn:xmpp:delay"

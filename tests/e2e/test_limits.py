@@ -454,6 +454,21 @@ def who_comes_to_the_router_is_counted_too():
         assert facts['refused_often'] == 2 and facts['refused_network'] == 1, facts
 
 
+def limits_are_told_in_the_features():
+    """XEP-0478."""
+    with _deployment('stanza = "20 KB"\nstanza_before_auth = "5 KB"\n[sessions]\nping = "2 minutes"').start() as deployment:
+        def told(features):
+            found = features.find('{urn:xmpp:stream-limits:0}limits')
+            return {child.tag.split('}')[1]: child.text for child in found}
+
+        client = Raw(deployment.port).open()
+        assert told(client.features()) == {'max-bytes': '5120'}
+        client.send(_plain('p1', 'secret'))
+        assert _answer(client) == 'success'
+        client.open()
+        assert told(client.features()) == {'max-bytes': '20480', 'idle-seconds': '120'}
+
+
 if __name__ == '__main__':
     scenarios(an_address_has_so_many_connections, places_come_back_however_connections_end, there_are_so_many_connections,
               descriptors_are_not_used_up, a_thousand_bad_logins_lock_nobody_out, a_success_clears_what_failed,
@@ -462,4 +477,4 @@ if __name__ == '__main__':
               a_header_comes_in_pieces_and_before_tls, without_a_right_header_a_proxy_is_not_served,
               nobody_else_is_believed, who_does_not_read_is_disconnected, the_greediest_goes_first_when_memory_is_short,
               elements_without_an_end_are_counted_too, each_refusal_is_said_and_counted,
-              who_comes_to_the_router_is_counted_too)
+              who_comes_to_the_router_is_counted_too, limits_are_told_in_the_features)
