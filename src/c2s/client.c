@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A client: its life, its stream, its stanzas on their way to the session manager. */
 #include "c2s/client.h"
+#include "c2s/entry.h"
 
 #include <string.h>
 #include "base/mem.h"

@@ -113,12 +113,6 @@ struct pending {
 	struct jid *user;     /* of a registration */
 };
 
-/* entry.c */
-void entry_accept(struct c2s *c2s, int given, const struct conn_options *options);
-void entry_proxied(void *owner, struct conn *conn);
-void entry_note_end(struct client *client, struct conn *conn, enum conn_end end); /* counts and logs why */
-void entry_leave(struct client *client); /* while it has its connection */
-
 /* client.c */
 extern const struct conn_handler client_handler;
 struct client *client_get(struct c2s *c2s, uint64_t id); /* NULL when gone */

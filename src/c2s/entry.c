@@ -3,7 +3,8 @@
  * Who may connect: how many there are, and of one address. Nothing is kept of who is refused. Of who comes by a proxy the
  * address is known when its PROXY header is there.
  */
-#include "c2s/client.h"
+#include "c2s/entry.h"
+
 #include "component/quotas.h"
 
 enum { NAME_MAX_BYTES = 128 };

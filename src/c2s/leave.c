@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Connections that end without their clients: the server stops, or nobody is there any more. */
 #include "c2s/client.h"
+#include "c2s/entry.h"
 #include "stanza/ns.h"
 
 bool client_let_go(struct client **taken, bool now)
