@@ -11,15 +11,6 @@
 enum { HELLO_AGAIN_MS = 2000 };
 
 static void ask_again(struct mio_timer *timer);
-static void hear(struct mio *mio, struct mio_mail *mail);
-
-/* Of worker 0 to the others. */
-struct news {
-	struct mio_mail mail;
-	struct c2s *c2s;
-	size_t at;
-	enum domain_state state;
-};
 
 void domains_init(struct c2s *c2s)
 {
@@ -36,23 +27,6 @@ void domains_init(struct c2s *c2s)
 	}
 	c2s->hello_id = slots_add(&c2s->clients, c2s);
 	mio_timer_init(&c2s->hello_timer, ask_again);
-}
-
-void domains_fini(struct c2s *c2s)
-{
-	struct mio_mail *mail;
-
-	while ((mail = mio_mail_take(c2s->worker->mio, hear)))
-		mem_free(container_of(mail, struct news, mail));
-	for (size_t at = 0; at < c2s->domain_count; at++) {
-		str_free(&c2s->domains[at].name);
-		str_free(&c2s->domains[at].end);
-	}
-	mem_free(c2s->domains);
-	c2s->domains = NULL;
-	c2s->domain_count = 0;
-	slots_del(&c2s->clients, c2s->hello_id);
-	mio_timer_stop(&c2s->hello_timer);
 }
 
 struct domain *domain_get(struct c2s *c2s, struct slice name)
@@ -161,12 +135,42 @@ static void manager_went(struct c2s *c2s, struct slice name, bool ours)
 	}
 }
 
+struct news {
+	struct mio_mail mail;
+	struct c2s *c2s;
+	size_t at;
+	enum domain_state state;
+};
+
 static void hear(struct mio *mio, struct mio_mail *mail)
 {
 	struct news *news = container_of(mail, struct news, mail);
 
 	become(news->c2s, &news->c2s->domains[news->at], news->state);
 	mem_free(news);
+}
+
+/* What this worker did not hear in time. */
+static void drop_news(struct c2s *c2s)
+{
+	struct mio_mail *mail;
+
+	while ((mail = mio_mail_take(c2s->worker->mio, hear)))
+		mem_free(container_of(mail, struct news, mail));
+}
+
+void domains_fini(struct c2s *c2s)
+{
+	drop_news(c2s);
+	for (size_t at = 0; at < c2s->domain_count; at++) {
+		str_free(&c2s->domains[at].name);
+		str_free(&c2s->domains[at].end);
+	}
+	mem_free(c2s->domains);
+	c2s->domains = NULL;
+	c2s->domain_count = 0;
+	slots_del(&c2s->clients, c2s->hello_id);
+	mio_timer_stop(&c2s->hello_timer);
 }
 
 static void tell_others(struct c2s *c2s, const struct news *what)

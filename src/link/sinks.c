@@ -30,6 +30,14 @@ struct copy {
 	struct buf text;
 };
 
+static void copy_arrived(struct mio *mio, struct mio_mail *mail);
+
+static void copy_free(struct copy *copy)
+{
+	buf_fini(&copy->text);
+	mem_free(copy);
+}
+
 bool link_is_watched(const struct link *link)
 {
 	return link->sink_count || (link->policy && link->policy->rule_count);
@@ -59,6 +67,8 @@ void sinks_drop_news(struct link *link)
 
 	while ((mail = mio_mail_take(link->mio, news_arrived)))
 		mem_free(container_of(mail, struct news, mail));
+	while ((mail = mio_mail_take(link->mio, copy_arrived)))
+		copy_free(container_of(mail, struct copy, mail));
 }
 
 static void count_changed(struct link *link, unsigned count)
@@ -126,8 +136,7 @@ static void copy_arrived(struct mio *mio, struct mio_mail *mail)
 	struct copy *copy = container_of(mail, struct copy, mail);
 
 	to_all(copy->at, buf_slice(&copy->text));
-	buf_fini(&copy->text);
-	mem_free(copy);
+	copy_free(copy);
 }
 
 void sinks_copy_route(struct link *link, const struct nad *nad)

@@ -223,9 +223,9 @@ static void report(struct sim_host *host)
 		for (unsigned kind = 0; kind < MEM_KINDS; kind++) {
 			host->sim->left_behind += usage.blocks[kind];
 			if (usage.blocks[kind])
-				fprintf(stderr, "# %s left %llu blocks of %s behind\n",
+				fprintf(stderr, "# %s left %llu blocks of %s behind, %llu bytes\n",
 					heap_name(heap), (unsigned long long)usage.blocks[kind],
-					mem_kind_name((enum mem_kind)kind));
+					mem_kind_name((enum mem_kind)kind), (unsigned long long)usage.bytes[kind]);
 		}
 	}
 }
