@@ -288,7 +288,7 @@ static void take_action(struct client *client, const struct packet *packet)
 	case SESSION_RESUME:
 		if (!is_awaited(client, packet, true))
 			break;
-		if (packet->error)
+		if (packet->error || packet->session.resume.later)
 			resume_unanswered(client);
 		else if (packet->failed)
 			resume_failed(client, packet);

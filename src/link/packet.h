@@ -69,6 +69,7 @@ struct packet_resume {
 	uint32_t settled; /* RESUMED, PRESENT: stanzas of the client that are settled, those before it enabled among them */
 	uint32_t handled; /* RESUME, RESUMED, PRESENT: what the client handled since it enabled. A RESUME that failed: what we did */
 	bool known;       /* a RESUME that failed: there was such a session, and handled is true. PRESENT: its client enabled */
+	bool later;       /* a RESUME that failed: nobody could look, the session may be there */
 	bool over;        /* PRESENT: the client has left, all that is wanted is the end of the session */
 };
 

@@ -150,6 +150,7 @@ static void store(struct delivery *delivery)
 	}
 	txn = store_txn_new();
 	offline_append(txn, user, delivery->stanza);
+	resume_clear(user, txn);
 	delivery->storing = true;
 	sm_store(user, &txn, stored, delivery);
 }

@@ -196,8 +196,9 @@ static void leave(struct session *session, const struct packet *packet)
 	session_end(session, SESSION_TELL_NOBODY);
 }
 
-static void looked_up(struct sm *sm, struct packet *packet, const struct store_txn *txn, int result)
+static void looked_up(struct sm *sm, struct packet **lent, const struct store_txn *txn, int result)
 {
+	const struct packet *packet = *lent;
 	struct session *session = slots_get(&sm->sessions, session_id_slot(&packet->sm));
 	struct packet *made;
 	size_t count;

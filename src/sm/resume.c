@@ -92,12 +92,25 @@ static void put(struct user *user, struct store_txn *txn)
 		store_del(txn, STORE_USER, jid_user(user->jid), SLICE("sessions"));
 }
 
+void resume_clear(const struct user *user, struct store_txn *txn)
+{
+	if (user->resumptions.left)
+		store_clear(txn, STORE_SESSION, jid_user(user->jid));
+}
+
+static void cleared(void *state, struct user *user, const struct store_txn *txn, int result)
+{
+	if (result == 0)
+		user->resumptions.left = false;
+}
+
 static void keep(struct user *user)
 {
 	struct store_txn *txn = store_txn_new();
 
+	resume_clear(user, txn);
 	put(user, txn);
-	sm_store(user, &txn, NULL, NULL);
+	sm_store(user, &txn, user->resumptions.left ? cleared : NULL, NULL);
 }
 
 static void read_line(struct user *user, char *line)
@@ -296,7 +309,7 @@ static void accept_resume(struct session *session, const struct packet *packet)
 	sm_session_changed(session);
 }
 
-static void outbox_read(struct sm *sm, struct packet *packet, const struct store_txn *txn, int result);
+static void outbox_read(struct sm *sm, struct packet **packet, const struct store_txn *txn, int result);
 
 static void read_outbox(struct session *session, struct packet **packet)
 {
@@ -327,23 +340,25 @@ static void resume_session(struct session *session, struct packet **packet)
 	accept_resume(session, *packet);
 }
 
-/* When storage fails nothing is answered: c2s closes the stream in time, and the client may try again. */
-static void outbox_read(struct sm *sm, struct packet *packet, const struct store_txn *txn, int result)
+static void outbox_read(struct sm *sm, struct packet **lent, const struct store_txn *txn, int result)
 {
+	struct packet *packet = *lent;
 	struct user *user = user_get(sm, packet->session.target);
 	struct session *session = user ? find_session(user, str_slice(packet->session.resume.key)) : NULL;
 	size_t count;
 	const struct store_row *rows = store_rows(txn, 0, &count);
 
-	if (result)
+	if (result) {
+		session_fail(sm, packet);
 		return;
+	}
 	if (session && !outbox_fill(session, rows, count)) {
 		session_end(session, SESSION_TELL_NOBODY);
 		session = NULL;
 	}
 	packet->session.resume.handled = session ? session->outbox.handled : 0;
 	if (session)
-		resume_session(session, &packet);
+		resume_session(session, lent);
 	else
 		refuse(sm, packet, NULL);
 }
@@ -365,14 +380,41 @@ uint32_t resume_settled(const struct store_txn *txn, uint32_t settled)
 	return settled;
 }
 
-static void crashed(struct sm *sm, struct packet *packet, const struct store_txn *txn, int result)
+static void crashed(struct sm *sm, struct packet **lent, const struct store_txn *txn, int result)
 {
+	const struct packet *packet = *lent;
 	struct user *user = user_get(sm, packet->session.target);
 	struct resumption *item = user ? find(user, str_slice(packet->session.resume.key)) : NULL;
 
-	if (result == 0 && item)
+	if (result) {
+		session_fail(sm, packet);
+		return;
+	}
+	if (item)
 		item->handled = handled_of(resume_settled(txn, item->in + item->handled), item->in);
-	refuse(sm, packet, result ? NULL : item);
+	refuse(sm, packet, item);
+}
+
+static void cleared_for(struct sm *sm, struct packet **packet, const struct store_txn *txn, int result)
+{
+	struct user *user = user_get(sm, (*packet)->session.target);
+
+	if (result) {
+		session_fail(sm, *packet);
+		return;
+	}
+	if (user)
+		user->resumptions.left = false;
+	session_packet(sm, packet);
+}
+
+/* Nobody resumes, or hears that it is over, what the next start might bring back as it was. */
+static void clear_for(struct user *user, struct packet **packet)
+{
+	struct store_txn *txn = store_txn_new();
+
+	resume_clear(user, txn);
+	sm_store_packet(user->sm, &txn, packet, cleared_for);
 }
 
 void resume_user(struct user *user, struct packet **packet)
@@ -382,7 +424,9 @@ void resume_user(struct user *user, struct packet **packet)
 	struct resumption *item = find(user, key);
 	struct store_txn *txn;
 
-	if (session) {
+	if (user->resumptions.left) {
+		clear_for(user, packet);
+	} else if (session) {
 		resume_session(session, packet);
 	} else if (!item || item->ended_ms) {
 		refuse(user->sm, *packet, item);
@@ -432,6 +476,7 @@ static void save_user(struct user *user)
 	struct session *session = NULL;
 	unsigned count = user->resumptions.left;
 
+	user->resumptions.left = false;
 	store_clear(txn, STORE_SESSION, jid_user(user->jid));
 	while ((session = user_next_session(user, session))) {
 		struct resumption *item = session->key ? find(user, str_slice(session->key)) : NULL;
@@ -509,24 +554,18 @@ static void restore(struct user *user, const struct store_row *row)
 	resume_wait(session, left_ms > 0 ? left_ms : 0);
 }
 
-/* What a disk did not clear is cleared with what is saved: an old session must not come back beside the newer one. */
-static void cleared(void *state, struct user *user, const struct store_txn *txn, int result)
-{
-	user->resumptions.left = result != 0;
-}
-
-/* Once: what is in memory again is no longer in storage. */
+/* Once: from then on they are in memory, or over; and what was saved is for the next start. */
 static void read_sessions(void *state, struct user *user, const struct store_row *rows, size_t count)
 {
 	struct store_txn *txn;
 
-	if (!count)
+	if (!count || user->resumptions.left || user->sm->saved)
 		return;
+	user->resumptions.left = true;
 	for (size_t at = 0; at < count; at++)
 		restore(user, &rows[at]);
 	txn = store_txn_new();
-	store_clear(txn, STORE_SESSION, jid_user(user->jid));
-	user->resumptions.left = true;
+	resume_clear(user, txn);
 	sm_store(user, &txn, cleared, NULL);
 }
 

@@ -35,7 +35,7 @@ struct resumption {
 struct resumptions {
 	struct resumption *items; /* the oldest first */
 	unsigned count;
-	bool left; /* storage may have sessions of the user that are in memory, or over */
+	bool left; /* storage may still have what was read from it */
 };
 
 void resume_enable(struct session *session, const struct packet *packet); /* answers */
@@ -49,8 +49,12 @@ uint32_t resume_settled(const struct store_txn *txn, uint32_t settled);
 /* The session ends for good: its client may still ask for it. */
 void resume_ended(struct session *session);
 
-/* Adds what resumption reads with a user. */
+/*
+ * Adds what resumption reads with a user. Sessions that were read are cleared from storage; where a disk did not do that,
+ * nobody resumes them, and whatever is stored for the user clears them with it: so they do not come back beside it.
+ */
 void resume_load(struct user *user, struct sm_load *load);
+void resume_clear(const struct user *user, struct store_txn *txn);
 void resume_user_free(struct user *user);
 
 /* The orderly end: all sessions that can be resumed go to storage. True when it is done. */

@@ -29,6 +29,7 @@ void session_fail(struct sm *sm, const struct packet *packet)
 	struct packet *made = packet_answer(packet, PACKET_SESSION);
 
 	made->failed = true;
+	made->session.resume.later = made->session.action == SESSION_RESUME;
 	if (!made->sm.len &&
 	    (made->session.action == SESSION_START || made->session.action == SESSION_CREATE))
 		session_id_take(&made->sm, SLICE("none"));
@@ -239,8 +240,9 @@ void session_start(struct user *user, struct packet *packet)
 
 /* -- accounts -- */
 
-static void created(struct sm *sm, struct packet *packet, const struct store_txn *txn, int result)
+static void created(struct sm *sm, struct packet **lent, const struct store_txn *txn, int result)
 {
+	const struct packet *packet = *lent;
 	struct user *user = user_get(sm, packet->session.target);
 
 	if (result) {
@@ -268,8 +270,10 @@ void session_create(struct user *user, struct packet **packet)
 	user_rest(user);
 }
 
-static void deleted(struct sm *sm, struct packet *packet, const struct store_txn *txn, int result)
+static void deleted(struct sm *sm, struct packet **lent, const struct store_txn *txn, int result)
 {
+	const struct packet *packet = *lent;
+
 	if (result == 0)
 		answer(sm, packet, SESSION_DELETED);
 	else

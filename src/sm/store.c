@@ -57,7 +57,7 @@ static void answered(void *arg, uint64_t token, const struct store_txn *txn, int
 	if (request->answered)
 		request->answered(request->state, request->user, txn, result);
 	if (request->stored)
-		request->stored(sm, request->packet, txn, result);
+		request->stored(sm, &request->packet, txn, result);
 	if (request->user) {
 		request->user->pins--;
 		user_rest(request->user);

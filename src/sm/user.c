@@ -235,7 +235,7 @@ void user_stale(struct user *user)
 
 static bool is_needed(const struct user *user)
 {
-	return user->session_count || user->hold_count || user->pins || user->state == USER_LOADING;
+	return user->session_count || user->hold_count || user->pins || user->state == USER_LOADING || user->resumptions.left;
 }
 
 /* A user who has to go at once rests before all others. */

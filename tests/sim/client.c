@@ -267,11 +267,6 @@ static void resumed(struct client *client, const struct nad *nad)
 {
 	uint32_t h = client->acked;
 
-	if (client->tries_stale && *client->env->came_back) {
-		client->tries_stale = false;
-		client_drop(client);
-		return;
-	}
 	if (client->tries_stale)
 		scene_fail(client->env->scene, "d%u: resumed a session that was over", client->number);
 	if (!read_h(nad, &h))

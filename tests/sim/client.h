@@ -44,7 +44,6 @@ struct client_env {
 	struct conn_options options;
 	const struct client_handler *handler;
 	int64_t patience_ms; /* for an answer */
-	const bool *came_back; /* sessions that are over may be there again */
 	struct list ghosts; /* connections that their clients have forgotten */
 	const char *(*address)(struct client_env *env); /* where to connect now */
 	void *arg;

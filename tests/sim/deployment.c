@@ -25,14 +25,8 @@ static const struct component *const no_part[] = {NULL};
 
 static void note_start(struct deployment *deployment, const struct part *part)
 {
-	bool failed = deployment->bad_disk || deployment->disk_failed_ms > deployment->storage_opened_ms;
-
-	if (part->role == PART_ROUTER || part->role == PART_C2S)
-		return;
-	deployment->sessions_came_back |= failed && !read_sessions_stay_read;
-	deployment->storage_opened_ms = sim_now_ms(deployment->scene->sim);
 	if (part->role == PART_SM)
-		deployment->sm_back_ms = deployment->storage_opened_ms;
+		deployment->sm_back_ms = sim_now_ms(deployment->scene->sim);
 }
 
 void part_start(struct deployment *deployment, struct part *part)
@@ -122,7 +116,7 @@ bool deployment_was_without_sm(const struct deployment *deployment, int64_t sinc
 
 bool deployment_may_repeat(const struct deployment *deployment)
 {
-	return deployment->sessions_came_back || (!sessions_outlive_sm && deployment->sm_gone_ms);
+	return !sessions_outlive_sm && deployment->sm_gone_ms;
 }
 
 bool deployment_may_forget(const struct deployment *deployment, int64_t began_ms, int64_t gone_ms)

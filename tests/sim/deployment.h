@@ -40,8 +40,6 @@ struct deployment {
 	int64_t disk_failed_ms;	  /* when it did last: what should be stored at an orderly end was not */
 	int64_t sessions_lost_ms; /* when a process died that had sessions */
 	int64_t sm_gone_ms, sm_back_ms; /* a separate sm: what was detached died with it, what was attached it gets soon */
-	int64_t storage_opened_ms; /* when the process with the storage started */
-	bool sessions_came_back;   /* old ones may have, see known.h */
 	bool clock_jumped;	  /* the wall clock is not where it was: sessions in storage may be over */
 };
 
@@ -62,6 +60,6 @@ unsigned deployment_fronts(const struct deployment *deployment);
 bool deployment_may_forget(const struct deployment *deployment, int64_t began_ms, int64_t gone_ms);
 /* Whether a separate sm was not there since then, or had not all sessions again: two c2s present theirs one after the other. */
 bool deployment_was_without_sm(const struct deployment *deployment, int64_t since_ms);
-/* Whether sessions may be as they were before, or hear again what they heard: known.h says why. */
+/* Whether sessions may hear again what they heard: known.h says why. */
 bool deployment_may_repeat(const struct deployment *deployment);
 bool users_are_friends(const struct deployment *deployment, unsigned one, unsigned other);

@@ -12,11 +12,6 @@ static const bool sessions_outlive_sm = false;
 /* What a separate sm has acknowledged and handed to the router, on its way to another user of its own, outlives its death. */
 static const bool handed_on_outlives_sm = true;
 /*
- * Sessions that were read from storage and could not be cleared there, for the disk was full or failed until the next stop,
- * do not come back as they were before.
- */
-static const bool read_sessions_stay_read = false;
-/*
  * After the death or stop of a separate sm devices see the presence and the roster that they would see without it. What comes
  * for a session without a client between its saving and the end of the process is lost; a push of the roster that was stored
  * and not sent is not sent by the next.

@@ -205,7 +205,6 @@ static int start_host(struct mio *mio, void *arg)
 	struct people *people = arg;
 
 	client_env_init(&people->env[people->hosts], people->scene, mio, &handler, address, people);
-	people->env[people->hosts].came_back = &people->deployment->sessions_came_back;
 	people->env[people->hosts].patience_ms = people->habits.steady ? 30000 : 8000;
 	return 0;
 }

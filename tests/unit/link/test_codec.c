@@ -142,7 +142,7 @@ static void stream_management_reads_back(void **state)
 		packet->session.action = action;
 		packet->ours = true;
 		*resume = (struct packet_resume){.key = str_new(SLICE("0a1b")), .seconds = 600, .in = UINT32_MAX, .settled = 3,
-						 .handled = 7, .known = true};
+						 .handled = 7, .known = true, .later = true};
 		codec_print(packet, &text);
 		read = read_route(room, buf_text(&text));
 		assert_non_null(read);
@@ -152,6 +152,7 @@ static void stream_management_reads_back(void **state)
 		assert_int_equal(read->session.resume.settled, 3);
 		assert_int_equal(read->session.resume.handled, 7);
 		assert_true(read->session.resume.known);
+		assert_true(read->session.resume.later);
 		answer = packet_answer(read, PACKET_SESSION);
 		buf_clear(&text);
 		codec_print(answer, &text);

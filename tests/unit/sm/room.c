@@ -121,6 +121,8 @@ static void print_packet(const struct packet *packet, struct buf *out)
 		buf_printf(out, " end=%s", str_text(packet->session.end));
 	if (packet->failed && packet->session.resume.known)
 		buf_printf(out, " handled=%u", packet->session.resume.handled);
+	if (packet->session.resume.later)
+		buf_append_text(out, " later");
 }
 
 static struct packet *taken_new(struct room *room, const struct session_id *c2s, const struct session_id *sm,
@@ -251,6 +253,18 @@ static int open_with(void **state, const char *name, unsigned workers)
 	start_process(room);
 	*state = room;
 	return 0;
+}
+
+static bool has_stopped(void *arg)
+{
+	return sim_stopped(arg);
+}
+
+void room_save(struct room *room)
+{
+	process_drain(room->process);
+	sim_run(room->sim, 20000, has_stopped, room->host);
+	assert_true(sim_stopped(room->host));
 }
 
 void room_restart(struct room *room)

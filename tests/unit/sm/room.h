@@ -43,7 +43,8 @@ void room_keep(struct room *room, bool keeps);
 void room_take(struct room *room, const char *client, uint32_t count);
 void room_action(struct room *room, const char *client, int action, const char *target);
 void room_restart(
-	struct room *room); /* an orderly end and a new start; clients have no sessions then */
+	struct room *room); /* an end and a new start; clients have no sessions then */
+void room_save(struct room *room); /* before: sessions without a client are for the next start */
 /* Every worker hears that the name of a part came or went. */
 void room_hear_of(struct room *room, const char *name, bool available);
 void room_lose(struct room *room, const char *name); /* every worker hears that this end of ours is gone */

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* Sessions that outlive the process, and disks that do not do what they should. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include "jid/jid.h"
+#include "link/packet.h"
+#include "room.h"
+#include "sm/user.h"
+
+#define ROMEO "romeo@localhost/a"
+
+/* Its client has lost its connection. Returns the id by which it can be resumed, owned. */
+static struct str *detach(struct room *room)
+{
+	struct packet *packet;
+
+	room_account(room, "romeo@localhost");
+	room_login(room, ROMEO);
+	packet = room_make_action(room, ROMEO, SESSION_ENABLE);
+	packet->session.resume.seconds = 600;
+	room_packet(room, &packet);
+	packet = room_make_action(room, ROMEO, SESSION_DETACH);
+	room_packet(room, &packet);
+	return str_new(str_slice(room_session(room, ROMEO)->key));
+}
+
+static void resume(struct room *room, struct str *key)
+{
+	struct packet *packet = room_make_action(room, "new", SESSION_RESUME);
+
+	room_forget(room);
+	packet->session.target = jid_parse(SLICE("romeo@localhost"));
+	packet->session.resume.key = str_ref(key);
+	room_packet(room, &packet);
+}
+
+static void it_goes_on_behind_an_orderly_end_and_not_behind_another(void **state)
+{
+	struct room *room = *state;
+	AUTO(str_free) struct str *key = detach(room);
+
+	room_save(room);
+	room_restart(room);
+	resume(room, key);
+	room_expect(room, "new", "resumed");
+	room_restart(room);
+	resume(room, key);
+	room_expect(room, "new", "target=romeo@localhost handled=0");
+}
+
+static void what_a_disk_did_not_clear_is_not_resumed(void **state)
+{
+	struct room *room = *state;
+	AUTO(str_free) struct str *key = detach(room);
+
+	room_save(room);
+	room_disk_full(room, true);
+	for (unsigned start = 0; start < 2; start++) {
+		room_restart(room);
+		room_wait(room, 1000);
+		assert_non_null(room_session(room, ROMEO));
+		resume(room, key);
+		room_expect(room, "new", "target=romeo@localhost later");
+	}
+	room_disk_full(room, false);
+	resume(room, key);
+	room_expect(room, "new", "resumed");
+	room_restart(room);
+	room_wait(room, 1000);
+	assert_null(room_session(room, ROMEO));
+}
+
+/* Or a message would be in both. */
+static void what_is_stored_for_its_user_clears_it(void **state)
+{
+	struct room *room = *state;
+	AUTO(str_free) struct str *key = detach(room);
+
+	room_save(room);
+	room_disk_full(room, true);
+	room_restart(room);
+	room_wait(room, 1000);
+	room_disk_full(room, false);
+	room_from_world(room, "<message from='juliet@far.example' to='romeo@localhost/a'><body>hi</body></message>");
+	room_wait(room, 5000);
+	room_restart(room);
+	room_wait(room, 1000);
+	assert_null(room_session(room, ROMEO));
+	resume(room, key);
+	room_expect(room, "new", "target=romeo@localhost handled=0");
+}
+
+#define alone(test) cmocka_unit_test_setup_teardown(test, room_open, room_close)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		alone(it_goes_on_behind_an_orderly_end_and_not_behind_another),
+		alone(what_a_disk_did_not_clear_is_not_resumed),
+		alone(what_is_stored_for_its_user_clears_it),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
