@@ -334,6 +334,8 @@ static void committed(void *arg, uint64_t token, const struct store_txn *txn, in
 	else
 		rc = sm_reply_error(&run.event, STANZA_RESOURCE_CONSTRAINT);
 	release(&run, rc, &key);
+	if (run.event.user->session_count)
+		user_need(sm, run.event.user->jid); /* one that is stale now: clients may have seen it */
 	sm_work(sm);
 }
 

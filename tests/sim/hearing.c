@@ -107,8 +107,6 @@ static void hear_answer(struct device *device, const struct nad *nad, bool good)
 	if (text_numbers(id, "roster-%u", &number, NULL, NULL, NULL) == 1) {
 		if (good)
 			device->roster_settled = number;
-		else if (number == device->roster_said)
-			say_roster(device); /* others may have seen what a disk refused then */
 	}
 	if (text_numbers(id, "ask-%u-%u", &session, &number, NULL, NULL) != 2 || session < device->client.session)
 		return;

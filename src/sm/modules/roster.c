@@ -32,64 +32,6 @@ unsigned roster_state(const struct user *user, const struct jid *contact)
 	return item ? item->subscription : 0;
 }
 
-/* -- loading -- */
-
-static void add_parsed(struct roster *roster, const struct nad *nad, int elem)
-{
-	struct roster_item *item = NULL;
-
-	if (roster_item_read(nad, elem, &item) == 0)
-		roster_put(roster, &item);
-}
-
-static void add_rows_singly(struct roster *roster, const struct store_row *rows, size_t count)
-{
-	for (size_t at = 0; at < count; at++) {
-		struct roster_item *item = roster_item_parse(rows[at].value);
-
-		if (item)
-			roster_put(roster, &item);
-	}
-}
-
-/*
- * All rows as one document: a parser for each would be most of the work. A bad row is then found
- * one by one.
- */
-static void loaded(void *state, struct user *user, const struct store_row *rows, size_t count)
-{
-	static const struct xml_limits limits = {
-		.stanza_bytes = SIZE_MAX / 2, .depth = 16, .attributes = 16};
-	AUTO(buf_fini) struct buf text = {0};
-	AUTO(nad_free) struct nad *nad = NULL;
-	struct roster *roster = roster_of(user);
-
-	roster_fini(roster);
-	if (count == 0)
-		return;
-	buf_append_text(&text, "<roster>");
-	for (size_t at = 0; at < count; at++)
-		buf_append_slice(&text, rows[at].value);
-	buf_append_text(&text, "</roster>");
-	nad = xml_parse(buf_slice(&text), &limits);
-	if (!nad) {
-		add_rows_singly(roster, rows, count);
-		return;
-	}
-	for (int elem = nad_first_child(nad, 0); elem >= 0; elem = nad_next_sibling(nad, elem))
-		add_parsed(roster, nad, elem);
-}
-
-static void user_load(void *state, struct user *user, struct sm_load *load)
-{
-	sm_load_list(load, STORE_ROSTER, loaded);
-}
-
-static void user_free(void *state, struct user *user)
-{
-	roster_fini(roster_of(user));
-}
-
 /* -- telling -- */
 
 static struct stanza *push_new(struct user *user, struct jid *contact)
@@ -126,6 +68,99 @@ void roster_push(struct user *user, struct jid *contact)
 		stanza_set_to(copy, session->jid);
 		sm_deliver(session, &copy);
 	}
+}
+
+/* -- loading -- */
+
+static void add_parsed(struct roster *roster, const struct nad *nad, int elem)
+{
+	struct roster_item *item = NULL;
+
+	if (roster_item_read(nad, elem, &item) == 0)
+		roster_put(roster, &item);
+}
+
+static void add_rows_singly(struct roster *roster, const struct store_row *rows, size_t count)
+{
+	for (size_t at = 0; at < count; at++) {
+		struct roster_item *item = roster_item_parse(rows[at].value);
+
+		if (item)
+			roster_put(roster, &item);
+	}
+}
+
+/*
+ * All rows as one document: a parser for each would be most of the work. A bad row is then found
+ * one by one.
+ */
+static void read_rows(struct roster *roster, const struct store_row *rows, size_t count)
+{
+	static const struct xml_limits limits = {
+		.stanza_bytes = SIZE_MAX / 2, .depth = 16, .attributes = 16};
+	AUTO(buf_fini) struct buf text = {0};
+	AUTO(nad_free) struct nad *nad = NULL;
+
+	if (count == 0)
+		return;
+	buf_append_text(&text, "<roster>");
+	for (size_t at = 0; at < count; at++)
+		buf_append_slice(&text, rows[at].value);
+	buf_append_text(&text, "</roster>");
+	nad = xml_parse(buf_slice(&text), &limits);
+	if (!nad) {
+		add_rows_singly(roster, rows, count);
+		return;
+	}
+	for (int elem = nad_first_child(nad, 0); elem >= 0; elem = nad_next_sibling(nad, elem))
+		add_parsed(roster, nad, elem);
+}
+
+static bool is_same(const struct roster_item *item, const struct roster_item *other)
+{
+	AUTO(buf_fini) struct buf text = {0}, other_text = {0};
+
+	if (!item || !other)
+		return item == other;
+	roster_item_print(item, &text);
+	roster_item_print(other, &other_text);
+	return slice_equal(buf_slice(&text), buf_slice(&other_text));
+}
+
+/* What a disk refused somebody may have seen. */
+static void push_differences(struct user *user, const struct roster *before)
+{
+	const struct roster *now = roster_of(user);
+
+	for (unsigned at = 0; at < before->count; at++) {
+		if (!is_same(before->items[at], roster_find(now, before->items[at]->jid)))
+			roster_push(user, before->items[at]->jid);
+	}
+	for (unsigned at = 0; at < now->count; at++) {
+		if (!roster_find(before, now->items[at]->jid))
+			roster_push(user, now->items[at]->jid);
+	}
+}
+
+static void loaded(void *state, struct user *user, const struct store_row *rows, size_t count)
+{
+	struct roster before = *roster_of(user);
+
+	*roster_of(user) = (struct roster){0};
+	read_rows(roster_of(user), rows, count);
+	if (user->session_count)
+		push_differences(user, &before);
+	roster_fini(&before);
+}
+
+static void user_load(void *state, struct user *user, struct sm_load *load)
+{
+	sm_load_list(load, STORE_ROSTER, loaded);
+}
+
+static void user_free(void *state, struct user *user)
+{
+	roster_fini(roster_of(user));
 }
 
 /* -- requests -- */

@@ -167,6 +167,7 @@ static void asks_to_try_again_when_storage_fails(void **state)
 		  "<iq type='set' id='s'><query xmlns='jabber:iq:roster'><item "
 		  "jid='a@b'/></query></iq>");
 	room_expect(room, "romeo@localhost/a", "<error type='wait'");
+	room_expect(room, "romeo@localhost/a", "<item jid='a@b' subscription='remove'/>");
 	room_disk_full(room, false);
 	room_send(room, "romeo@localhost/a",
 		  "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>");

@@ -184,6 +184,23 @@ static void keeps_it_in_storage(void **state)
 	room_expect(room, "romeo@localhost/c", "<group>g</group>");
 }
 
+static void who_saw_what_a_disk_refused_hears_what_is(void **state)
+{
+	static const char *const both[] = {
+		"romeo@localhost/b", ROSTER_SET("<item jid='juliet@localhost' name='J'/>"),
+		"romeo@localhost/a", ROSTER_GET, NULL};
+	struct room *room = *state;
+
+	two_resources(room);
+	room_disk_full(room, true);
+	room_send_all(room, both);
+	room_expect(room, "romeo@localhost/a", "<item jid='juliet@localhost' name='J'");
+	room_expect(room, "romeo@localhost/a", "<item jid='juliet@localhost' subscription='remove'/>");
+	room_expect_nothing(room, "romeo@localhost/a");
+	room_expect(room, "romeo@localhost/b", "<resource-constraint");
+	room_disk_full(room, false);
+}
+
 static void refuses_what_is_wrong(void **state)
 {
 	struct room *room = *state;
@@ -214,6 +231,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(pushes_changes_to_those_who_asked, room_open,
 						room_close),
 		cmocka_unit_test_setup_teardown(keeps_it_in_storage, room_open, room_close),
+		cmocka_unit_test_setup_teardown(who_saw_what_a_disk_refused_hears_what_is, room_open, room_close),
 		cmocka_unit_test_setup_teardown(refuses_what_is_wrong, room_open, room_close),
 	};
 
