@@ -147,10 +147,7 @@ int mio_listen(struct mio_host *host, const char *address, struct mio_listener *
 void mio_unlisten(struct mio_listener **listener); /* closes it; after the workers stopped accepting */
 const char *mio_listener_address(const struct mio_listener *listener); /* with the port it got, if 0 was asked */
 
-/*
- * Accepts on this worker: accepted(given, arg) for each connection, to be taken with mio_sock_take() or
- * refused with mio_refuse().
- */
+/* Accepts on this worker: accepted(given, arg) for each, to be taken by mio_sock_take() or refused by mio_refuse(). */
 void mio_accept(struct mio *mio, struct mio_listener *listener, void (*accepted)(int given, void *arg), void *arg);
 void mio_accept_stop(struct mio *mio, struct mio_listener *listener);
 void mio_refuse(struct mio *mio, int given);
