@@ -193,7 +193,7 @@ def who_tries_many_accounts_is_stopped():
 
 def guesses_made_at_once_are_no_more_than_others():
     """The right one among them is not told from the others."""
-    with _deployment('').start() as deployment:
+    with _deployment('login_attempts = "5 per hour"').start() as deployment:
         clients = [_open(deployment, HERE) for _ in range(60)]
         for number, client in enumerate(clients):
             client.send(_plain('p1', 'secret' if number == 59 else 'wrong'))
