@@ -248,8 +248,9 @@ static void listed(void *arg, uint64_t token, const struct store_txn *txn, int r
 	memset(world->found, 0, sizeof(world->found));
 	rows = store_rows(txn, 0, &count);
 	for (size_t i = 0; i < count; i++) {
-		unsigned long number = strtoul(rows[i].value.data, NULL, 10);
+		uint64_t number;
 
+		assert_true(slice_to_u64(rows[i].value, &number)); /* no byte ends it */
 		assert_in_range(number, 1, world->sent);
 		assert_false(world->found[number]);
 		world->found[number] = true;
