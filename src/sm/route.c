@@ -29,10 +29,20 @@ static void count_routed(struct sm *sm, const struct stanza *stanza)
 		metric_add(sm->process, METRIC_MESSAGES_ROUTED, 1);
 }
 
+/* What is answered is settled when its answer ends: one that is lost on the way is given again. */
+static void take_place(struct stanza *answer, struct stanza *stanza)
+{
+	if (!answer)
+		return;
+	answer->origin = stanza->origin;
+	stanza->origin = (struct origin){0};
+}
+
 void route_refuse(struct sm *sm, struct stanza **stanza, enum stanza_error error)
 {
 	struct stanza *answer = stanza_error_new(*stanza, error, NULL);
 
+	take_place(answer, *stanza);
 	drop(sm, stanza);
 	sm_route(sm, &answer);
 }
@@ -41,6 +51,7 @@ void route_refuse(struct sm *sm, struct stanza **stanza, enum stanza_error error
 
 int sm_reply(const struct sm_event *event, struct stanza **answer)
 {
+	take_place(*answer, event->stanza);
 	if (*answer && event->session && (*answer)->type == STANZA_RESULT && !(*answer)->from)
 		jid_free(&(*answer)->to); /* as jabberd2: between a client and its own account nobody is named */
 	if (*answer && event->session)
@@ -456,6 +467,7 @@ static void refuse_returned(struct sm *sm, struct stanza **stanza, enum stanza_e
 {
 	struct stanza *answer = stanza_error_new(*stanza, error, NULL);
 
+	take_place(answer, *stanza);
 	drop(sm, stanza);
 	if (answer && answer->to && domain_of(sm, answer->to) && !sm->stopping)
 		queue(sm, &answer);
