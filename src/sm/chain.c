@@ -339,11 +339,16 @@ static void committed(void *arg, uint64_t token, const struct store_txn *txn, in
 	sm_work(sm);
 }
 
+bool sm_is_done(const struct sm_event *event)
+{
+	return event->session && present_is_done(event->session, event->stanza->origin.count);
+}
+
 int sm_commit(const struct sm_event *event, const struct sm_commit *commit)
 {
 	const struct origin *origin = &event->stanza->origin;
 	struct store_txn *txn = commit->txn;
-	bool done = event->session && present_is_done(event->session, origin->count);
+	bool done = sm_is_done(event);
 	uint64_t token;
 	struct hold *hold;
 

@@ -154,6 +154,8 @@ struct sm_commit {
 	bool loose; /* what follows need not wait: its order is kept otherwise */
 };
 int sm_commit(const struct sm_event *event, const struct sm_commit *commit);
+/* From a session: an earlier process committed it, and may not have come to tell others. */
+bool sm_is_done(const struct sm_event *event);
 
 /*
  * Runs a transaction, taken, for a user who is kept until it is answered; answered may be NULL. txn

@@ -257,6 +257,13 @@ static int drop(const struct sm_event *event, struct jid *contact)
 	return sm_commit(event, &commit);
 }
 
+/* By an earlier process: whether all were told nobody knows. */
+static int is_set(const struct sm_event *event, struct jid *contact)
+{
+	roster_push(event->user, contact);
+	return sm_reply_result(event);
+}
+
 static int set(void *state, const struct sm_event *event)
 {
 	AUTO(roster_item_free) struct roster_item *item = NULL;
@@ -272,6 +279,8 @@ static int set(void *state, const struct sm_event *event)
 		return sm_reply_error(event, STANZA_NOT_ACCEPTABLE);
 	if (jid_equal(item->jid, event->user->jid))
 		return sm_reply_error(event, STANZA_NOT_ALLOWED);
+	if (sm_is_done(event))
+		return is_set(event, item->jid);
 	if (slice_is(nad_attr_value(event->stanza->payload, elem, "subscription"), "remove"))
 		return drop(event, item->jid);
 	return change(event, &item);
