@@ -18,13 +18,41 @@ static void taken(struct sm *sm, const struct packet *packet)
 		outbox_taken(session, packet->count);
 }
 
+/*
+ * When it ends a process of its own takes nothing more that the next will hear again: what c2s keeps until it is settled, and
+ * asks until it is answered. Nor does one whose sessions are saved.
+ */
+static bool is_for_the_next(const struct sm *sm, const struct packet *packet)
+{
+	if (!sm->saved && (!sm->draining || sm->alone))
+		return false;
+	if (packet->kind == PACKET_STANZA)
+		return (packet->ours && packet->c2s.len) || packet->stanza->origin.key;
+	if (packet->kind != PACKET_SESSION || !packet->ours)
+		return false;
+	switch (packet->session.action) {
+	case SESSION_DETACH:
+		return sm->saved;
+	case SESSION_END:
+	case SESSION_START:
+	case SESSION_ENABLE:
+	case SESSION_RESUME:
+	case SESSION_PRESENT:
+	case SESSION_ATTACH:
+	case SESSION_HELLO:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void packet_arrived(void *part, struct packet **packet)
 {
 	struct sm *sm = part;
 
 	if ((*packet)->error) {
 		route_returned(sm, packet);
-	} else {
+	} else if (!is_for_the_next(sm, *packet)) {
 		switch ((*packet)->kind) {
 		case PACKET_STANZA:
 			if ((*packet)->sm.len || (*packet)->c2s.len)
@@ -202,6 +230,7 @@ static void drain(void *state)
 	struct sm *sm = state;
 	struct session *session;
 
+	sm->draining = true;
 	for (uint32_t at = 0; (session = slots_next(&sm->sessions, &at));) {
 		if (!session->detached && !session->ours && !link_serves(sm->link, str_slice(session->at)))
 			session_end(session, SESSION_TELL_ENDED);
