@@ -5,7 +5,7 @@
 #include "c2s/client.h"
 #include "jid/jid.h"
 
-enum { RING = 1 << 14, WRITTEN_MS = 60000, RECENT_BYTES_MAX = 64 << 10 };
+enum { RING = 1 << 14, WRITTEN_MS = 60000, FRESH_MS = 10000, RECENT_BYTES_MAX = 64 << 10 };
 
 struct kept {
 	struct list link;
@@ -136,6 +136,12 @@ void keep_snapshot(struct client *client, const struct packet *packet)
 		return;
 	str_free(&client->keep->snapshot);
 	client->keep->snapshot = str_new(buf_slice(&packet->session.text));
+	client->keep->snapshot_ms = mio_now_ms(client->c2s->worker->mio);
+}
+
+static bool is_fresh(const struct client *client)
+{
+	return mio_now_ms(client->c2s->worker->mio) - client->keep->snapshot_ms <= FRESH_MS;
 }
 
 struct packet *keep_describe(struct client *client)
@@ -146,6 +152,7 @@ struct packet *keep_describe(struct client *client)
 	packet->sm.len = 0;
 	packet->session.target = jid_ref(client->jid);
 	resume->settled = client->settled;
+	resume->fresh = is_fresh(client);
 	if (client->ack) {
 		resume->known = true;
 		resume->key = client->ack->resumable ? str_ref(client->ack->key) : NULL;
@@ -256,6 +263,8 @@ static void attach(struct client *client)
 	struct keep *keep = client->keep;
 	struct packet *packet;
 
+	if (is_fresh(client))
+		keep->snapshot_ms = mio_now_ms(client->c2s->worker->mio);
 	for (struct list *at = keep->out.next; at != &keep->out; at = at->next)
 		send_kept(client, container_of(at, struct kept, link), true);
 	packet = client_packet_to_sm(client, SESSION_ATTACH);

@@ -127,6 +127,8 @@ static void print_resume(const struct packet_resume *resume, struct buf *out)
 		attr(out, "known", SLICE("1"));
 	if (resume->later)
 		attr(out, "later", SLICE("1"));
+	if (resume->fresh)
+		attr(out, "fresh", SLICE("1"));
 	if (resume->over)
 		attr(out, "over", SLICE("1"));
 }
@@ -303,6 +305,7 @@ static bool read_resume(const struct nad *nad, int elem, struct packet_resume *r
 		resume->key = str_new(text);
 	resume->known = nad_attr(nad, elem, NULL, "known", &text);
 	resume->later = nad_attr(nad, elem, NULL, "later", &text);
+	resume->fresh = nad_attr(nad, elem, NULL, "fresh", &text);
 	resume->over = nad_attr(nad, elem, NULL, "over", &text);
 	return read_u32(nad, elem, "seconds", &resume->seconds) && read_u32(nad, elem, "in", &resume->in) &&
 	       read_u32(nad, elem, "settled", &resume->settled) && read_u32(nad, elem, "handled", &resume->handled);

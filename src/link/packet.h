@@ -70,6 +70,7 @@ struct packet_resume {
 	uint32_t handled; /* RESUME, RESUMED, PRESENT: what the client handled since it enabled. A RESUME that failed: what we did */
 	bool known;       /* a RESUME that failed: there was such a session, and handled is true. PRESENT: its client enabled */
 	bool later;       /* a RESUME that failed: nobody could look, the session may be there */
+	bool fresh;       /* PRESENT: its snapshot is of a moment ago, and what it says may not have reached others */
 	bool over;        /* PRESENT: the client has left, all that is wanted is the end of the session */
 };
 

@@ -288,6 +288,21 @@ void outbox_save(const struct session *session, struct buf *out)
 	}
 }
 
+void outbox_origins(const struct session *session, struct buf *out)
+{
+	const struct outbox *outbox = &session->outbox;
+
+	for (const struct list *at = outbox->entries.next; at != &outbox->entries; at = at->next) {
+		const struct entry *entry = container_of(at, const struct entry, link);
+		struct origin origin = {.key = entry->key, .count = entry->number};
+
+		if (!origin.key)
+			continue;
+		buf_append_char(out, ' ');
+		origin_print(&origin, out);
+	}
+}
+
 static bool load_entry(struct session *session, uint64_t row, struct slice text)
 {
 	AUTO(stanza_free) struct stanza *stanza = row ? NULL : sm_stanza_parse(session->user->sm, text);

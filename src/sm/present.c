@@ -25,8 +25,11 @@ struct presented {
 	uint32_t done; /* all up to here were settled by who died */
 	bool knows_done;
 	bool attached;
+	bool saved; /* it was not presented, but read from storage */
 	uint32_t settled; /* what c2s knew of, and storage: its client hears of it if it ends now */
+	bool over; /* its client has left */
 	bool late; /* others were served before it came */
+	bool fresh; /* what it said may not have reached others */
 	int64_t until_ms; /* what the others send again has come by then */
 	unsigned count;
 	struct recent *recent;
@@ -259,6 +262,17 @@ static bool end_presented(struct user *user, const struct packet *packet)
 	return true;
 }
 
+/* What is over, or was left in storage, goes when c2s has the client of that address. */
+static void make_way(struct user *user, struct jid *full)
+{
+	struct session *session = user_find_session(user, full);
+
+	if (!session || !session->detached || (session->presented && !session->presented->over && !session->presented->saved))
+		return;
+	user->told_over = true;
+	session_end(session, SESSION_TELL_NOBODY);
+}
+
 void present_user(struct user *user, struct packet **packet)
 {
 	struct sm *sm = user->sm;
@@ -268,6 +282,8 @@ void present_user(struct user *user, struct packet **packet)
 
 	if (end_presented(user, *packet))
 		return;
+	if (!(*packet)->session.resume.over)
+		make_way(user, (*packet)->session.target);
 	session = user->known ? restore(user, *packet, &in) : NULL;
 	if (!session || !jid_equal(session->jid, (*packet)->session.target)) {
 		if (session)
@@ -279,7 +295,9 @@ void present_user(struct user *user, struct packet **packet)
 	session->ours = session->counting = true;
 	take_counts(session, &(*packet)->session.resume);
 	session->presented = read_recent(recent);
+	session->presented->over = (*packet)->session.resume.over;
 	session->presented->late = sm->served || user->told_over;
+	session->presented->fresh = (*packet)->session.resume.fresh;
 	session->presented->settled = session->settled;
 	resume_wait(session, session->key ? (int64_t)session->seconds * 1000 : ATTACH_MS);
 	session->at = link_name(sm->link, str_slice((*packet)->from));
@@ -350,7 +368,12 @@ void present_attach(struct session *session, const struct packet *packet)
 	session->outbox.handled = packet->session.resume.handled;
 	outbox_send_rest(session);
 	session->presented->until_ms = mio_now_ms(user->sm->mio) + RECENT_MS;
-	presence_stayed(session, session->presented->late);
+	if (session->presented->fresh || session->presented->late) {
+		sm_served(user->sm);
+		presence_stayed(session);
+	}
+	if (session->presented->late)
+		presence_missed(session);
 	offline_give(user);
 }
 
@@ -378,6 +401,33 @@ bool present_has(struct session *session, const struct stanza *stanza)
 	return true;
 }
 
+/* -- what was saved -------------------------------------------------------------------------------- */
+
+void present_save_origins(struct session *session, struct buf *out)
+{
+	const struct presented *presented = presented_of(session);
+
+	outbox_origins(session, out);
+	for (unsigned at = 0; presented && at < presented->count; at++) {
+		const struct recent *recent = &presented->recent[at];
+		struct origin origin = {.key = recent->key, .count = recent->count};
+
+		if (recent->stored)
+			continue;
+		buf_append_char(out, ' ');
+		origin_print(&origin, out);
+	}
+}
+
+void present_saved(struct session *session, struct slice origins)
+{
+	struct presented *presented = read_recent(origins);
+
+	presented->attached = presented->saved = true;
+	presented->until_ms = mio_now_ms(session->user->sm->mio) + RECENT_MS;
+	session->presented = presented;
+}
+
 void present_resumed(struct session *session)
 {
 	struct presented *presented = session->presented;
@@ -387,7 +437,6 @@ void present_resumed(struct session *session)
 	presented->attached = true;
 	presented->until_ms = mio_now_ms(session->user->sm->mio) + RECENT_MS;
 	forget_held(presented);
-	offline_give(session->user);
 }
 
 bool present_waits(const struct session *session)

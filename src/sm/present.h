@@ -28,6 +28,9 @@ void present_user(struct user *user, struct packet **packet); /* PRESENT; of a u
 void present_held(struct session *session, struct stanza **stanza);
 void present_attach(struct session *session, const struct packet *packet);
 void present_resumed(struct session *session); /* instead, by its client */
+/* To storage, and back: what the session was sent. A stanza of it that comes again is not sent twice. */
+void present_save_origins(struct session *session, struct buf *out);
+void present_saved(struct session *session, struct slice origins);
 /* Whether it comes again: the stanza was settled by an earlier process, and must have no effect. */
 bool present_is_done(struct session *session, uint32_t count);
 /* The client has it, or it is in the outbox: then it is settled when the client has it, and not to be sent. */

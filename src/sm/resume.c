@@ -306,6 +306,7 @@ static void accept_resume(struct session *session, const struct packet *packet)
 	link_send(sm->link, &made);
 	outbox_resend(session);
 	present_resumed(session);
+	offline_give(session->user); /* what came when it was saved already */
 	sm_session_changed(session);
 }
 
@@ -445,7 +446,7 @@ static void number(struct buf *out, unsigned long long value)
 	buf_printf(out, "%llx ", value);
 }
 
-static void print_counts(const struct session *session, struct buf *out)
+static void print_counts(struct session *session, struct buf *out)
 {
 	const struct outbox *outbox = &session->outbox;
 
@@ -456,10 +457,11 @@ static void print_counts(const struct session *session, struct buf *out)
 	number(out, outbox->before);
 	number(out, outbox->handled);
 	number(out, outbox->sent);
+	present_save_origins(session, out);
 	buf_append_char(out, '\n');
 }
 
-static void put_session(struct store_txn *txn, const struct session *session)
+static void put_session(struct store_txn *txn, struct session *session)
 {
 	AUTO(buf_fini) struct buf text = {0};
 
@@ -481,7 +483,7 @@ static void save_user(struct user *user)
 	while ((session = user_next_session(user, session))) {
 		struct resumption *item = session->key ? find(user, str_slice(session->key)) : NULL;
 
-		if (!item || !session->detached)
+		if (!item || !session->detached || present_waits(session))
 			continue; /* its c2s has it */
 		item->handled = handled_of(session->counting ? session->settled : session->in, session->in);
 		put_session(txn, session);
@@ -499,24 +501,25 @@ bool resume_save(struct sm *sm)
 {
 	struct user *user;
 
-	if (sm->saved)
-		return true;
 	if (!list_empty(&sm->due) || slots_count(&sm->waits)) {
 		deliveries_store(sm);
 		return false;
 	}
+	if (sm->saved)
+		return true;
 	sm->saved = true;
 	for (uint32_t at = 0; (user = table_next(&sm->users, &at));)
 		save_user(user);
 	return true;
 }
 
-static bool read_numbers(struct slice line, unsigned long long *numbers, unsigned count)
+/* Takes them off the line. */
+static bool read_numbers(struct slice *line, unsigned long long *numbers, unsigned count)
 {
 	AUTO(buf_fini) struct buf text = {0};
 	char *end;
 
-	buf_append_slice(&text, line);
+	buf_append_slice(&text, *line);
 	end = (char *)buf_text(&text);
 	for (unsigned at = 0; at < count; at++) {
 		char *from = end;
@@ -525,14 +528,16 @@ static bool read_numbers(struct slice line, unsigned long long *numbers, unsigne
 		if (end == from)
 			return false;
 	}
+	line->data += end - buf_text(&text);
+	line->len -= (size_t)(end - buf_text(&text));
 	return true;
 }
 
 static void restore(struct user *user, const struct store_row *row)
 {
 	unsigned long long numbers[7];
-	struct slice in = row->value;
-	bool sound = read_numbers(slice_line(&in), numbers, countof(numbers));
+	struct slice in = row->value, line = slice_line(&in);
+	bool sound = read_numbers(&line, numbers, countof(numbers));
 	struct session *session = sound ? present_restore(user, &in) : NULL;
 	int64_t left_ms;
 
@@ -547,6 +552,7 @@ static void restore(struct user *user, const struct store_row *row)
 		session_end(session, SESSION_TELL_NOBODY);
 		return;
 	}
+	present_saved(session, line);
 	session->outbox.before = (uint32_t)numbers[4];
 	session->outbox.handled = (uint32_t)numbers[5];
 	session->outbox.sent = (uint32_t)numbers[6];

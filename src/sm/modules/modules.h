@@ -32,17 +32,15 @@ struct presence {
 	bool fresh; /* last is the first since it was unavailable */
 	uint8_t directed_count;
 	struct jid **directed; /* who else was told that we are here */
-	int64_t changed_ms;    /* wall time of when last was said, or taken back */
 };
 
 const struct presence *presence_of(const struct session *session);
 bool presence_takes_messages(
 	const struct session *session); /* available, and its priority is not negative */
-/*
- * A session whose sm died has another. What was said just before may have been lost, and is said again. late: others were
- * asked, or told, before it was there.
- */
-void presence_stayed(struct session *session, bool late);
+/* A session whose sm died has another: what it said just before may have been lost, and is said again. */
+void presence_stayed(struct session *session);
+/* Others were asked, or told, before it was there. */
+void presence_missed(struct session *session);
 /* Tells a contact of every available session of the user, or that they are gone. */
 void presence_show(struct user *user, struct jid *contact);
 void presence_hide(struct user *user, struct jid *contact);

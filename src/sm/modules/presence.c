@@ -14,7 +14,7 @@
 #include "sm/user.h"
 #include "xml/nad.h"
 
-enum { DIRECTED_MAX = 250, LOST_MS = 10000 };
+enum { DIRECTED_MAX = 250 };
 
 static struct presence *state_of(const struct session *session)
 {
@@ -209,12 +209,6 @@ static void keep(struct presence *presence, const struct stanza *stanza)
 	presence->last = str_new(buf_slice(&text));
 }
 
-static void changed(struct session *session)
-{
-	state_of(session)->changed_ms = sm_wall_ms(session->user->sm);
-	sm_session_changed(session);
-}
-
 static int available(const struct sm_event *event)
 {
 	struct presence *presence = state_of(event->session);
@@ -223,7 +217,7 @@ static int available(const struct sm_event *event)
 		return sm_reply_error(event, STANZA_BAD_REQUEST);
 	presence->fresh = !presence->last;
 	keep(presence, event->stanza);
-	changed(event->session);
+	sm_session_changed(event->session);
 	broadcast(event->user, event->stanza);
 	if (presence->fresh) {
 		give_others(event->session);
@@ -271,7 +265,7 @@ static int sent(void *state, const struct sm_event *event)
 		if (event->stanza->to)
 			return direct(event);
 		leave(event->session, event->stanza);
-		changed(event->session);
+		sm_session_changed(event->session);
 		return SM_PASS;
 	case STANZA_PROBE:
 		return 0; /* the server's to send */
@@ -334,30 +328,29 @@ static void session_end(void *state, struct session *session)
 	leave(session, gone);
 }
 
-void presence_stayed(struct session *session, bool late)
+void presence_stayed(struct session *session)
 {
-	struct presence *presence = state_of(session);
-	AUTO(stanza_free) struct stanza *last = NULL;
-	int64_t since_ms = sm_wall_ms(session->user->sm) - presence->changed_ms;
+	AUTO(stanza_free)
+	struct stanza *last = state_of(session)->last ? last_of(session) : unavailable_new(session->jid);
 
-	if (!late && (since_ms < 0 || since_ms > LOST_MS))
-		return;
-	last = presence->last ? last_of(session) : unavailable_new(session->jid);
-	if (!last)
-		return;
-	broadcast(session->user, last);
-	if (late && presence->last) {
-		give_others(session);
-		probe_contacts(session);
-	}
+	if (last)
+		broadcast(session->user, last);
 }
 
-/* "LENGTH CHANGED\n", the presence, then an address a line: no address has a line's end in it. */
+void presence_missed(struct session *session)
+{
+	if (!state_of(session)->last)
+		return;
+	give_others(session);
+	probe_contacts(session);
+}
+
+/* "LENGTH\n", the presence, then an address a line: no address has a line's end in it. */
 static int session_save(void *state, const struct session *session, struct buf *out)
 {
 	const struct presence *presence = state_of(session);
 
-	buf_printf(out, "%zu %lld\n", str_slice(presence->last).len, (long long)presence->changed_ms);
+	buf_printf(out, "%zu\n", str_slice(presence->last).len);
 	buf_append_slice(out, str_slice(presence->last));
 	for (unsigned at = 0; at < presence->directed_count; at++) {
 		buf_append_slice(out, jid_full(presence->directed[at]));
@@ -382,15 +375,14 @@ static int session_load(void *state, struct session *session, struct slice in)
 {
 	struct presence *presence = state_of(session);
 	struct slice line = slice_line(&in);
-	const char *blank = memchr(line.data, ' ', line.len);
-	size_t first = blank ? (size_t)(blank - line.data) : 0;
-	uint64_t len, changed;
+	const char *blank = memchr(line.data, ' ', line.len); /* behind it stood a time once */
+	uint64_t len;
 	int rc;
 
-	if (!blank || !slice_to_u64((struct slice){line.data, first}, &len) || len > in.len ||
-	    !slice_to_u64((struct slice){blank + 1, line.len - first - 1}, &changed))
+	if (blank)
+		line.len = (size_t)(blank - line.data);
+	if (!slice_to_u64(line, &len) || len > in.len)
 		return -EINVAL;
-	presence->changed_ms = (int64_t)changed;
 	rc = len ? load_last(session, (struct slice){in.data, len}) : 0;
 	if (rc)
 		return rc;

@@ -75,6 +75,7 @@ static void assert_packets(const struct packet *a, const struct packet *b)
 	assert_strs(a->session.end, b->session.end);
 	assert_slices(buf_slice(&a->session.text), buf_slice(&b->session.text));
 	assert_int_equal(a->session.resume.known, b->session.resume.known);
+	assert_int_equal(a->session.resume.fresh, b->session.resume.fresh);
 	assert_int_equal(a->session.resume.over, b->session.resume.over);
 	assert_int_equal(a->account.verb, b->account.verb);
 	assert_int_equal(a->account.answer, b->account.answer);
@@ -173,6 +174,7 @@ static void what_is_kept_of_a_session_reads_back(void **state)
 		packet->session.action = at & 1 ? SESSION_SNAPSHOT : SESSION_PRESENT;
 		packet->ours = true;
 		packet->session.resume.over = at & 2;
+		packet->session.resume.fresh = at & 1;
 		buf_append_text(&packet->session.text, texts[at / 4]);
 		assert_reads_back(*state, &packet);
 	}

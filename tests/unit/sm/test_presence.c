@@ -162,10 +162,11 @@ static void refuses_a_session_that_was_not_saved(void **state)
 	friends(room);
 	session = room_session(room, "romeo@localhost/a");
 	assert_int_not_equal(sm_presence.session_load(NULL, session, SLICE("")), 0);
-	assert_int_not_equal(sm_presence.session_load(NULL, session, SLICE("5 0\nabc")), 0);
-	assert_int_not_equal(sm_presence.session_load(NULL, session, SLICE("3 0\nabc")), 0);
-	assert_int_not_equal(sm_presence.session_load(NULL, session, SLICE("0 0\n@@\n")), 0);
-	assert_int_not_equal(sm_presence.session_load(NULL, session, SLICE("0\n")), 0);
+	assert_int_not_equal(sm_presence.session_load(NULL, session, SLICE("5\nabc")), 0);
+	assert_int_not_equal(sm_presence.session_load(NULL, session, SLICE("3\nabc")), 0);
+	assert_int_not_equal(sm_presence.session_load(NULL, session, SLICE("0\n@@\n")), 0);
+	assert_int_not_equal(sm_presence.session_load(NULL, session, SLICE("x\n")), 0);
+	assert_int_equal(sm_presence.session_load(NULL, session, SLICE("0\n")), 0);
 	assert_int_equal(sm_presence.session_load(NULL, session, SLICE("0 0\n")), 0);
 }
 

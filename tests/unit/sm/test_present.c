@@ -31,6 +31,7 @@ struct kept {
 	char snapshot[4096];
 	uint64_t key; /* of the session, in origins */
 	uint32_t settled;
+	bool fresh; /* the snapshot */
 };
 
 static struct kept kept_of(struct room *room, const char *client)
@@ -50,6 +51,7 @@ static struct packet *present_new(struct room *room, const struct kept *kept, co
 	packet->sm.len = 0;
 	packet->session.target = jid_parse(slice_of(kept->client));
 	packet->session.resume.settled = kept->settled;
+	packet->session.resume.fresh = kept->fresh;
 	buf_printf(&packet->session.text, "%s\n%s", recent, kept->snapshot);
 	return packet;
 }
@@ -244,6 +246,7 @@ static void what_was_said_just_before_is_said_again(void **state)
 	room_wait(room, OLD_MS);
 	room_send(room, ROMEO, "<presence><show>xa</show></presence>");
 	romeo = settled_kept(room, ROMEO);
+	romeo.fresh = true;
 	juliet = settled_kept(room, JULIET);
 	room_restart(room);
 	present(room, &romeo, "");
@@ -268,6 +271,7 @@ static void that_somebody_went_just_before_is_said_again(void **state)
 	room_wait(room, OLD_MS);
 	room_send(room, ROMEO, "<presence type='unavailable'/>");
 	romeo = settled_kept(room, ROMEO);
+	romeo.fresh = true;
 	juliet = settled_kept(room, JULIET);
 	room_restart(room);
 	present(room, &romeo, "");
@@ -875,6 +879,53 @@ static void a_question_that_was_settled_is_answered_without_its_effect(void **st
 	assert_int_equal(room_settled(room, ROMEO), count + 2);
 }
 
+/* They may not have heard of it any more. */
+static void a_change_that_was_settled_is_told_to_others(void **state)
+{
+	struct room *room = *state;
+	struct kept romeo, other;
+
+	two_people(room);
+	room_login(room, "romeo@localhost/other");
+	room_send(room, "romeo@localhost/other", ROSTER_GET);
+	room_send(room, ROMEO, ROSTER_SET("1", "one"));
+	room_wait(room, OLD_MS);
+	romeo = settled_kept(room, ROMEO);
+	romeo.settled--;
+	other = settled_kept(room, "romeo@localhost/other");
+	room_restart(room);
+	present(room, &romeo, "");
+	present(room, &other, "");
+	attach(room, &romeo);
+	attach(room, &other);
+	repeat(room, ROMEO, romeo.settled + 1, ROSTER_SET("1", "one"));
+	room_expect(room, ROMEO, "type='result' id='1'");
+	room_expect(room, "romeo@localhost/other", "name='one'");
+	room_expect_nothing(room, "romeo@localhost/other");
+}
+
+static void an_answer_that_the_client_has_is_not_given_again(void **state)
+{
+	static const char question[] = "<iq type='get' to='localhost' id='p'><ping xmlns='urn:xmpp:ping'/></iq>";
+	struct room *room = *state;
+	struct kept romeo;
+	AUTO(buf_fini) struct buf recent = {0};
+
+	two_people(room);
+	room_send(room, ROMEO, question);
+	room_expect_among(room, ROMEO, "type='result' id='p'");
+	assert_true(room_origin(room, ROMEO)->key == room_session(room, ROMEO)->origin);
+	assert_int_equal(room_origin(room, ROMEO)->count, count_of(room, ROMEO));
+	romeo = settled_kept(room, ROMEO);
+	romeo.settled--;
+	room_restart(room);
+	present(room, &romeo, mention(&recent, romeo.key, romeo.settled + 1, ""));
+	attach(room, &romeo);
+	repeat(room, ROMEO, romeo.settled + 1, question);
+	room_expect_nothing(room, ROMEO);
+	assert_int_equal(room_settled(room, ROMEO), romeo.settled + 1);
+}
+
 static void present_resumable(struct room *room, const struct kept *kept, struct str *key, uint32_t in, bool over)
 {
 	struct packet *packet = present_new(room, kept, "");
@@ -975,6 +1026,8 @@ int main(void)
 		far_away(what_came_meanwhile_is_sent_behind_what_was_held),
 		far_away(a_message_that_was_settled_has_no_effect),
 		far_away(a_question_that_was_settled_is_answered_without_its_effect),
+		far_away(a_change_that_was_settled_is_told_to_others),
+		far_away(an_answer_that_the_client_has_is_not_given_again),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
