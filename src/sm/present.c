@@ -372,8 +372,6 @@ void present_attach(struct session *session, const struct packet *packet)
 		sm_served(user->sm);
 		presence_stayed(session);
 	}
-	if (session->presented->late)
-		presence_missed(session);
 	offline_give(user);
 }
 

@@ -37,10 +37,11 @@ struct presence {
 const struct presence *presence_of(const struct session *session);
 bool presence_takes_messages(
 	const struct session *session); /* available, and its priority is not negative */
-/* A session whose sm died has another: what it said just before may have been lost, and is said again. */
+/*
+ * A session whose sm died has another, and what it and others said to each other just before may have been lost; or others
+ * were asked, or told, before it was there. It is announced, and asks for its contacts, as if it came.
+ */
 void presence_stayed(struct session *session);
-/* Others were asked, or told, before it was there. */
-void presence_missed(struct session *session);
 /* Tells a contact of every available session of the user, or that they are gone. */
 void presence_show(struct user *user, struct jid *contact);
 void presence_hide(struct user *user, struct jid *contact);

@@ -333,16 +333,13 @@ void presence_stayed(struct session *session)
 	AUTO(stanza_free)
 	struct stanza *last = state_of(session)->last ? last_of(session) : unavailable_new(session->jid);
 
-	if (last)
-		broadcast(session->user, last);
-}
-
-void presence_missed(struct session *session)
-{
-	if (!state_of(session)->last)
+	if (!last)
 		return;
-	give_others(session);
-	probe_contacts(session);
+	broadcast(session->user, last);
+	if (state_of(session)->last) {
+		give_others(session);
+		probe_contacts(session);
+	}
 }
 
 /* "LENGTH\n", the presence, then an address a line: no address has a line's end in it. */

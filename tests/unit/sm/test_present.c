@@ -257,6 +257,7 @@ static void what_was_said_just_before_is_said_again(void **state)
 	room_expect(room, JULIET, "<show>xa</show>");
 	room_expect_nothing(room, JULIET);
 	room_expect(room, ROMEO, "<show>xa</show>"); /* his own resources, as ever */
+	room_expect(room, ROMEO, "from='juliet@localhost/b'"); /* what she said to him may be lost too */
 	room_expect_nothing(room, ROMEO);
 }
 
