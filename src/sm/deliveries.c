@@ -140,6 +140,7 @@ static void stored(void *state, struct user *user, const struct store_txn *txn, 
 
 static void store(struct delivery *delivery)
 {
+	const struct origin *origin = &delivery->stanza->origin;
 	struct user *user = delivery->user;
 	struct store_txn *txn;
 
@@ -151,6 +152,8 @@ static void store(struct delivery *delivery)
 	txn = store_txn_new();
 	offline_append(txn, user, delivery->stanza);
 	resume_clear(user, txn);
+	if (origin->session && origin->key)
+		store_origin(txn, origin->key, origin->count, origin->mark);
 	delivery->storing = true;
 	sm_store(user, &txn, stored, delivery);
 }

@@ -24,6 +24,8 @@ struct recent {
 struct presented {
 	uint32_t done; /* all up to here were settled by who died */
 	bool knows_done;
+	uint32_t *stored; /* and these */
+	unsigned stored_count;
 	bool attached;
 	bool saved; /* it was not presented, but read from storage */
 	uint32_t settled; /* what c2s knew of, and storage: its client hears of it if it ends now */
@@ -179,9 +181,11 @@ static void match_origins(struct session *session, const struct store_row *rows,
 	struct presented *presented = session->presented;
 	uint32_t number, mark;
 
+	presented->stored = mem_zalloc(MEM_SESSION, (count + 1) * sizeof(*presented->stored));
 	for (size_t at = 0; at < count; at++) {
 		if (!store_origin_row(&rows[at], &number, &mark))
 			continue;
+		presented->stored[presented->stored_count++] = number;
 		if (!presented->knows_done || (int32_t)(mark - presented->done) > 0)
 			presented->done = mark;
 		presented->knows_done = true;
@@ -381,7 +385,13 @@ bool present_is_done(struct session *session, uint32_t count)
 {
 	const struct presented *presented = presented_of(session);
 
-	return presented && presented->knows_done && (int32_t)(count - presented->done) <= 0;
+	if (!presented || !presented->knows_done)
+		return false;
+	for (unsigned at = 0; at < presented->stored_count; at++) {
+		if (presented->stored[at] == count)
+			return true;
+	}
+	return (int32_t)(count - presented->done) <= 0;
 }
 
 bool present_has(struct session *session, const struct stanza *stanza)
@@ -450,6 +460,7 @@ void present_free(struct session *session)
 	if (!presented)
 		return;
 	let_all_go(presented, false);
+	mem_free(presented->stored);
 	mem_free(presented->recent);
 	mem_free(presented);
 }
