@@ -307,6 +307,7 @@ void present_user(struct user *user, struct packet **packet)
 	session->at = link_name(sm->link, str_slice((*packet)->from));
 	session->c2s = (*packet)->c2s;
 	session_id_set(&(*packet)->sm, session->id);
+	roster_stayed(session, session->presented->fresh);
 	txn = store_txn_new();
 	store_origins(txn, session->origin);
 	store_list(txn, STORE_OFFLINE, jid_user(user->jid));

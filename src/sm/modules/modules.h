@@ -23,6 +23,11 @@ bool roster_is_interested(
 unsigned roster_state(const struct user *user, const struct jid *contact);
 /* Tells the interested sessions how the contact stands now: its item, or that it is gone. */
 void roster_push(struct user *user, struct jid *contact);
+/*
+ * A session whose sm died has another. What was changed just before is told again to all, and to those that come yet: their
+ * c2s may have been out of reach. fresh: this session may have changed something.
+ */
+void roster_stayed(struct session *session, bool fresh);
 
 /* -- presence -- */
 

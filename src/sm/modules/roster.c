@@ -2,6 +2,8 @@
 /* The roster of a user, RFC 6121 section 2. */
 #include "sm/roster.h"
 
+#include <string.h>
+#include "base/mem.h"
 #include "jid/jid.h"
 #include "sm/kept.h"
 #include "sm/modules/modules.h"
@@ -11,18 +13,41 @@
 #include "xml/nad.h"
 #include "xml/parser.h"
 
-struct interest {
-	bool interested;
+enum { CHANGED_MAX = 8, UNSURE_MAX = 32 };
+
+struct contacts {
+	struct jid **jids; /* the last is the newest */
+	unsigned count;
 };
 
-struct roster *roster_of(const struct user *user)
+struct interest {
+	bool interested;
+	struct contacts changed; /* by this session, last */
+};
+
+struct roster_user {
+	struct roster roster;
+	struct contacts unsure; /* changed when the last sm died: not all may have been told */
+};
+
+static struct roster_user *state_of(const struct user *user)
 {
 	return sm_user_state(user, &sm_roster);
 }
 
+static struct interest *interest_of(const struct session *session)
+{
+	return sm_session_state(session, &sm_roster);
+}
+
+struct roster *roster_of(const struct user *user)
+{
+	return &state_of(user)->roster;
+}
+
 bool roster_is_interested(const struct session *session)
 {
-	return ((struct interest *)sm_session_state(session, &sm_roster))->interested;
+	return interest_of(session)->interested;
 }
 
 unsigned roster_state(const struct user *user, const struct jid *contact)
@@ -30,6 +55,35 @@ unsigned roster_state(const struct user *user, const struct jid *contact)
 	const struct roster_item *item = roster_find(roster_of(user), contact);
 
 	return item ? item->subscription : 0;
+}
+
+/* -- what was changed last -- */
+
+static void contacts_remove(struct contacts *contacts, unsigned at)
+{
+	jid_free(&contacts->jids[at]);
+	contacts->count--;
+	memmove(&contacts->jids[at], &contacts->jids[at + 1], (contacts->count - at) * sizeof(*contacts->jids));
+}
+
+static void contacts_add(struct contacts *contacts, struct jid *jid, unsigned most)
+{
+	for (unsigned at = 0; at < contacts->count; at++) {
+		if (jid_equal(contacts->jids[at], jid))
+			contacts_remove(contacts, at);
+	}
+	if (contacts->count == most)
+		contacts_remove(contacts, 0);
+	contacts->jids = mem_realloc(MEM_USER, contacts->jids, (contacts->count + 1) * sizeof(*contacts->jids));
+	contacts->jids[contacts->count++] = jid_ref(jid);
+}
+
+static void contacts_fini(struct contacts *contacts)
+{
+	while (contacts->count)
+		contacts_remove(contacts, contacts->count - 1);
+	mem_free(contacts->jids);
+	contacts->jids = NULL;
 }
 
 /* -- telling -- */
@@ -54,19 +108,39 @@ static struct stanza *push_new(struct user *user, struct jid *contact)
 	return push;
 }
 
+static void push_to(struct session *session, const struct stanza *push)
+{
+	struct stanza *copy;
+
+	if (!roster_is_interested(session))
+		return;
+	copy = stanza_copy(push);
+	stanza_set_to(copy, session->jid);
+	sm_deliver(session, &copy);
+}
+
 void roster_push(struct user *user, struct jid *contact)
 {
 	struct session *session = NULL;
 	AUTO(stanza_free) struct stanza *push = push_new(user, contact);
 
-	while ((session = user_next_session(user, session))) {
-		struct stanza *copy;
+	while ((session = user_next_session(user, session)))
+		push_to(session, push);
+}
 
-		if (!roster_is_interested(session))
-			continue;
-		copy = stanza_copy(push);
-		stanza_set_to(copy, session->jid);
-		sm_deliver(session, &copy);
+void roster_stayed(struct session *session, bool fresh)
+{
+	struct roster_user *own = state_of(session->user);
+	const struct contacts *changed = &interest_of(session)->changed;
+
+	for (unsigned at = 0; at < own->unsure.count; at++) {
+		AUTO(stanza_free) struct stanza *push = push_new(session->user, own->unsure.jids[at]);
+
+		push_to(session, push);
+	}
+	for (unsigned at = 0; fresh && at < changed->count; at++) {
+		contacts_add(&own->unsure, changed->jids[at], UNSURE_MAX);
+		roster_push(session->user, changed->jids[at]);
 	}
 }
 
@@ -161,6 +235,7 @@ static void user_load(void *state, struct user *user, struct sm_load *load)
 static void user_free(void *state, struct user *user)
 {
 	roster_fini(roster_of(user));
+	contacts_fini(&state_of(user)->unsure);
 }
 
 /* -- requests -- */
@@ -176,7 +251,7 @@ static bool is_own(const struct sm_event *event)
 static int get(void *state, const struct sm_event *event)
 {
 	const struct roster *roster = roster_of(event->user);
-	struct interest *interest = sm_session_state(event->session, &sm_roster);
+	struct interest *interest = interest_of(event->session);
 	struct stanza *result;
 
 	if (!is_own(event))
@@ -207,10 +282,19 @@ static struct jid *contact_of(const struct stanza *stanza)
 	return jid ? jid_bare(jid) : NULL;
 }
 
+static void note_change(const struct sm_event *event, struct jid *contact)
+{
+	if (!event->session)
+		return;
+	contacts_add(&interest_of(event->session)->changed, contact, CHANGED_MAX);
+	sm_session_changed(event->session);
+}
+
 static int changed(void *state, const struct sm_event *event, unsigned note)
 {
 	AUTO(jid_free) struct jid *contact = contact_of(event->stanza);
 
+	note_change(event, contact);
 	roster_push(event->user, contact);
 	return sm_reply_result(event);
 }
@@ -233,6 +317,7 @@ static int removed(void *state, const struct sm_event *event, unsigned note)
 {
 	AUTO(jid_free) struct jid *contact = contact_of(event->stanza);
 
+	note_change(event, contact);
 	roster_push(event->user, contact);
 	if (note & (SUBSCRIPTION_TO | SUBSCRIPTION_ASK))
 		subscribe_send(event->user, contact, STANZA_UNSUBSCRIBE);
@@ -288,18 +373,36 @@ static int set(void *state, const struct sm_event *event)
 
 /* -- sessions -- */
 
+/* "1" or "0", and the contacts that it changed, a line each. */
 static int session_save(void *state, const struct session *session, struct buf *out)
 {
+	const struct contacts *changed = &interest_of(session)->changed;
+
 	buf_append_char(out, roster_is_interested(session) ? '1' : '0');
+	for (unsigned at = 0; at < changed->count; at++) {
+		buf_append_char(out, '\n');
+		buf_append_slice(out, jid_full(changed->jids[at]));
+	}
 	return 0;
 }
 
 static int session_load(void *state, struct session *session, struct slice in)
 {
-	struct interest *interest = sm_session_state(session, &sm_roster);
+	struct interest *interest = interest_of(session);
 
-	interest->interested = slice_is(in, "1");
+	interest->interested = slice_is(slice_line(&in), "1");
+	while (in.len) {
+		AUTO(jid_free) struct jid *contact = jid_parse(slice_line(&in));
+
+		if (contact)
+			contacts_add(&interest->changed, contact, CHANGED_MAX);
+	}
 	return 0;
+}
+
+static void session_end(void *state, struct session *session)
+{
+	contacts_fini(&interest_of(session)->changed);
 }
 
 static const struct sm_hook hooks[] = {
@@ -312,10 +415,11 @@ const struct sm_module sm_roster = {
 	.name = "roster",
 	.features = {NS_ROSTER},
 	.hooks = hooks,
-	.user_size = sizeof(struct roster),
+	.user_size = sizeof(struct roster_user),
 	.session_size = sizeof(struct interest),
 	.user_load = user_load,
 	.user_free = user_free,
+	.session_end = session_end,
 	.session_save = session_save,
 	.session_load = session_load,
 };
