@@ -39,22 +39,24 @@ struct presented {
 
 /* -- snapshots ------------------------------------------------------------------------------------- */
 
-/* The address, the name in STORE_ORIGIN, what the modules save. */
+/* The address, the name in STORE_ORIGIN and the turn, what the modules save. */
 void present_snapshot(const struct session *session, struct buf *out)
 {
 	buf_append_slice(out, jid_full(session->jid));
-	buf_printf(out, "\n%llx\n", (unsigned long long)session->origin);
+	buf_printf(out, "\n%llx %x\n", (unsigned long long)session->origin, session->turn);
 	modules_session_save(session, out);
 }
 
-static bool read_hex(struct slice text, uint64_t *number)
+/* The turn may be missing: it is then the first of all. */
+static bool read_origin(struct slice line, uint64_t *origin, uint32_t *turn)
 {
 	AUTO(buf_fini) struct buf copy = {0};
 	char *end;
 
-	buf_append_slice(&copy, text);
-	*number = strtoull(buf_text(&copy), &end, 16);
-	return text.len && !*end;
+	buf_append_slice(&copy, line);
+	*origin = strtoull(buf_text(&copy), &end, 16);
+	*turn = (uint32_t)strtoul(end, &end, 16);
+	return line.len && !*end;
 }
 
 struct session *present_restore(struct user *user, struct slice *in)
@@ -62,13 +64,16 @@ struct session *present_restore(struct user *user, struct slice *in)
 	AUTO(jid_free) struct jid *jid = jid_parse(slice_line(in));
 	struct session *session;
 	uint64_t origin;
+	uint32_t turn;
 
 	if (!jid || !jid_equal_bare(jid, user->jid) || jid_is_bare(jid) || user_find_session(user, jid) ||
-	    !read_hex(slice_line(in), &origin))
+	    !read_origin(slice_line(in), &origin, &turn))
 		return NULL;
 	session = session_new(user, jid);
 	session->ours = session->counting = true;
 	session->origin = origin;
+	session->turn = turn;
+	user->turn = turn > user->turn ? turn : user->turn;
 	if (modules_session_load(session, in))
 		return session;
 	session_end(session, SESSION_TELL_NOBODY);
@@ -266,15 +271,41 @@ static bool end_presented(struct user *user, const struct packet *packet)
 	return true;
 }
 
-/* What is over, or was left in storage, goes when c2s has the client of that address. */
-static void make_way(struct user *user, struct jid *full)
+/* Of the session in a snapshot; 0: it is none. */
+static uint32_t turn_of(struct slice snapshot)
 {
-	struct session *session = user_find_session(user, full);
+	uint64_t origin;
+	uint32_t turn;
 
-	if (!session || !session->detached || (session->presented && !session->presented->over && !session->presented->saved))
+	slice_line(&snapshot);
+	return read_origin(slice_line(&snapshot), &origin, &turn) ? turn : 0;
+}
+
+/* One that was resumed or replaced elsewhere, and whose c2s did not hear of it; what is over, or was left in storage. */
+static bool is_obsolete(const struct session *session, const struct packet *packet, uint32_t turn)
+{
+	const struct presented *presented = session->presented;
+
+	if (!presented)
+		return false;
+	if (session->detached && (presented->over || presented->saved) && !packet->session.resume.over)
+		return true;
+	return session->turn < turn;
+}
+
+static void make_way(struct user *user, const struct packet *packet, uint32_t turn)
+{
+	struct session *session = user_find_session(user, packet->session.target);
+
+	if (!session || !is_obsolete(session, packet, turn))
 		return;
+	if (session->key && packet->session.resume.key &&
+	    slice_equal(str_slice(session->key), str_slice(packet->session.resume.key)))
+		str_free(&session->key); /* the same session: it goes on */
+	if (present_waits(session) && !session->presented->over)
+		session_tell(session, SESSION_REPLACED);
 	user->told_over = true;
-	session_end(session, SESSION_TELL_NOBODY);
+	session_end(session, SESSION_TELL_REPLACED);
 }
 
 void present_user(struct user *user, struct packet **packet)
@@ -286,8 +317,7 @@ void present_user(struct user *user, struct packet **packet)
 
 	if (end_presented(user, *packet))
 		return;
-	if (!(*packet)->session.resume.over)
-		make_way(user, (*packet)->session.target);
+	make_way(user, *packet, turn_of(in));
 	session = user->known ? restore(user, *packet, &in) : NULL;
 	if (!session || !jid_equal(session->jid, (*packet)->session.target)) {
 		if (session)

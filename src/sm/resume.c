@@ -290,6 +290,7 @@ static void accept_resume(struct session *session, const struct packet *packet)
 	struct packet *made = packet_answer(packet, PACKET_SESSION);
 	struct packet_resume *resume = &made->session.resume;
 
+	session->turn = ++session->user->turn;
 	session->at = link_name(sm->link, str_slice(packet->from));
 	session->c2s = packet->c2s;
 	str_free(&made->from);

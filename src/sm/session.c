@@ -189,6 +189,7 @@ struct session *session_new(struct user *user, struct jid *full)
 	mio_timer_init(&session->timer, NULL);
 	list_append(&user->sessions, &session->link);
 	user->session_count++;
+	session->turn = ++user->turn;
 	session->id = slots_add(&sm->sessions, session);
 	metric_add(sm->process, METRIC_SESSIONS, 1);
 	modules_session_start(session);

@@ -33,6 +33,7 @@ struct user {
 	struct sm_load *load; /* while loading */
 	unsigned session_count, hold_count, pins;
 	enum user_state state;
+	uint32_t turn; /* of the last session that started or was resumed */
 	bool known; /* there was such a user in storage */
 	bool told_over; /* contacts heard of the end of a session that was presented: it may have gone on at another c2s */
 	_Alignas(16) unsigned char states[];
@@ -57,6 +58,7 @@ struct session {
 	uint32_t settled, seen;
 	uint64_t window;
 	uint64_t origin; /* its name in STORE_ORIGIN, for all its life */
+	uint32_t turn;	 /* the user's, when it started or was resumed last: of two of one address the later counts */
 	struct list report;
 	struct outbox outbox; /* of a c2s that is ours */
 	bool enabled;	      /* its client counts stanzas, XEP-0198 */

@@ -377,6 +377,31 @@ static void a_resource_that_somebody_has_meanwhile_is_not_taken_from_him(void **
 	assert_refused(room, &romeo, "", ROMEO);
 }
 
+/* It was resumed at another c2s, and the one before did not hear of it: that one's client is replaced, whoever comes first. */
+static void the_later_of_two_c2s_has_the_session(void **state)
+{
+	struct room *room = *state;
+	struct kept older, newer;
+	struct packet *packet;
+	char *turn;
+
+	two_people(room);
+	room_wait(room, OLD_MS);
+	older = newer = settled_kept(room, ROMEO);
+	turn = strstr(newer.snapshot, " 1\n");
+	assert_non_null(turn);
+	turn[1] = '2';
+	room_restart(room);
+	present(room, &older, "");
+	packet = present_new(room, &newer, "");
+	session_id_set(&packet->c2s, 77);
+	room_packet(room, &packet);
+	room_expect(room, ROMEO, "replaced");
+	assert_int_equal(room_session(room, ROMEO)->turn, 2);
+	assert_refused(room, &older, "", ROMEO);
+	assert_int_equal(room_session(room, ROMEO)->turn, 2);
+}
+
 /* Its c2s died too, or forgot it. */
 static void who_is_presented_and_never_attached_leaves(void **state)
 {
@@ -1003,6 +1028,7 @@ int main(void)
 		far_away(who_is_late_is_announced_and_asks_for_his_contacts),
 		far_away(what_cannot_be_restored_fails_and_leaves_nothing),
 		far_away(a_resource_that_somebody_has_meanwhile_is_not_taken_from_him),
+		far_away(the_later_of_two_c2s_has_the_session),
 		far_away(who_is_presented_and_never_attached_leaves),
 		far_away(who_left_meanwhile_is_gone_for_all_who_saw_him),
 		far_away(who_left_and_asks_for_his_session_hears_how_far_it_was),
