@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "c2s/c2s.h"
 #include "jid/jid.h"
-#include "known.h"
 #include "router/router.h"
 #include "sm/sm_component.h"
 
@@ -59,7 +58,7 @@ static void note_loss(struct deployment *deployment, const struct part *part, bo
 
 	if (part->role == PART_SM)
 		deployment->sm_gone_ms = now_ms;
-	if ((part->role == PART_SM && !sessions_outlive_sm) || (part->role == PART_ALL && killed))
+	if (part->role == PART_ALL && killed)
 		deployment->sessions_lost_ms = now_ms;
 }
 
@@ -112,11 +111,6 @@ void part_freeze(struct deployment *deployment, struct part *part, bool frozen)
 bool deployment_was_without_sm(const struct deployment *deployment, int64_t since_ms)
 {
 	return deployment->sm_gone_ms >= since_ms || (deployment->sm_gone_ms && deployment->sm_back_ms + PRESENT_MS >= since_ms);
-}
-
-bool deployment_may_repeat(const struct deployment *deployment)
-{
-	return !sessions_outlive_sm && deployment->sm_gone_ms;
 }
 
 bool deployment_may_forget(const struct deployment *deployment, int64_t began_ms, int64_t gone_ms)

@@ -60,6 +60,4 @@ unsigned deployment_fronts(const struct deployment *deployment);
 bool deployment_may_forget(const struct deployment *deployment, int64_t began_ms, int64_t gone_ms);
 /* Whether a separate sm was not there since then, or had not all sessions again: two c2s present theirs one after the other. */
 bool deployment_was_without_sm(const struct deployment *deployment, int64_t since_ms);
-/* Whether sessions may hear again what they heard: known.h says why. */
-bool deployment_may_repeat(const struct deployment *deployment);
 bool users_are_friends(const struct deployment *deployment, unsigned one, unsigned other);

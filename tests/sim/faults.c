@@ -15,7 +15,7 @@ static struct part *any_part(struct faults *faults)
 	struct deployment *deployment = faults->deployment;
 
 	if (faults->gentle)
-		return deployment_part(deployment, sessions_outlive_sm && scene_chance(faults->scene, 50) ? PART_SM : PART_ROUTER);
+		return deployment_part(deployment, scene_chance(faults->scene, 50) ? PART_SM : PART_ROUTER);
 	return &deployment->part[scene_pick(faults->scene, deployment->plan.parts)];
 }
 

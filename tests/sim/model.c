@@ -230,6 +230,12 @@ static bool has_heard(const struct message *message, unsigned device, unsigned s
 	return false;
 }
 
+/* A row that a disk did not delete before its sm died is given once more (docs/decisions/0011). */
+static bool may_be_left(const struct model *model, const struct message *message, const struct words *words)
+{
+	return words->kept && model->disk_failed_ms >= message->said_ms;
+}
+
 void model_heard(struct model *model, unsigned device, unsigned session, const struct words *words)
 {
 	struct message *message;
@@ -240,11 +246,10 @@ void model_heard(struct model *model, unsigned device, unsigned session, const s
 	if (message->from != words->device || message->to_user != user_of(device))
 		scene_fail(model->scene, "d%u heard m%u of d%u, that is from d%u for user%u", device, words->message, words->device,
 			   message->from, message->to_user);
-	if (has_heard(message, device, session, words->session) && !deployment_may_repeat(model->deployment))
+	if (has_heard(message, device, session, words->session) && !may_be_left(model, message, words))
 		scene_fail(model->scene, "d%u heard m%u of d%u twice in its session %u", device, words->message, words->device,
 			   session);
-	if (!deployment_may_repeat(model->deployment))
-		check_order(model, device, words);
+	check_order(model, device, words);
 	model->heard++;
 	model->kept += words->kept;
 	model->twice += message->receipts > 0;
@@ -273,7 +278,7 @@ static bool is_missing(const struct model *model, const struct message *message,
 {
 	if (!message->promised || message->refused || message->excused)
 		return false;
-	return (has_deaf(model, message) && !deployment_may_repeat(model->deployment)) || (online && !message->receipts);
+	return has_deaf(model, message) || (online && !message->receipts);
 }
 
 int model_missing(struct model *model, const bool *online)

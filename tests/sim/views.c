@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* When nobody does anything any more, what each device sees and has heard must be what is. */
 #include <stdio.h>
-#include "known.h"
 #include "people.h"
 
 static bool is_there(const struct device *device)
@@ -29,8 +28,6 @@ static bool is_settled(const struct people *people, unsigned number)
 /* A connection whose session went on at another. */
 static bool has_ghosts(const struct people *people)
 {
-	if (!sessions_outlive_sm && people->deployment->sm_gone_ms)
-		return false;
 	for (unsigned at = 0; at < people->hosts; at++) {
 		if (!list_empty(&people->env[at].ghosts))
 			return true;
@@ -129,8 +126,6 @@ static bool knows_roster(const struct people *people, unsigned number)
 
 static bool find_wrong_view(const struct people *people, unsigned *one, unsigned *other)
 {
-	if (!views_outlive_sm && people->deployment->sm_gone_ms)
-		return false;
 	for (*one = 0; *one < device_count(people); ++*one) {
 		if (!is_there(&people->device[*one]))
 			continue;
