@@ -27,7 +27,7 @@ struct interest {
 
 struct roster_user {
 	struct roster roster;
-	struct contacts unsure; /* changed when the last sm died: not all may have been told */
+	struct contacts unsure; /* changed last: who is presented later may not have been told */
 };
 
 static struct roster_user *state_of(const struct user *user)
@@ -124,6 +124,7 @@ void roster_push(struct user *user, struct jid *contact)
 	struct session *session = NULL;
 	AUTO(stanza_free) struct stanza *push = push_new(user, contact);
 
+	contacts_add(&state_of(user)->unsure, contact, UNSURE_MAX);
 	while ((session = user_next_session(user, session)))
 		push_to(session, push);
 }
@@ -138,10 +139,8 @@ void roster_stayed(struct session *session, bool fresh)
 
 		push_to(session, push);
 	}
-	for (unsigned at = 0; fresh && at < changed->count; at++) {
-		contacts_add(&own->unsure, changed->jids[at], UNSURE_MAX);
+	for (unsigned at = 0; fresh && at < changed->count; at++)
 		roster_push(session->user, changed->jids[at]);
-	}
 }
 
 /* -- loading -- */
