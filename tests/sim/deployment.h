@@ -39,6 +39,7 @@ struct deployment {
 	bool bad_disk;		  /* the disk is full or fails: a part may not start */
 	int64_t disk_failed_ms;	  /* when it did last: what should be stored at an orderly end was not */
 	int64_t sessions_lost_ms; /* when a process died that had sessions */
+	int64_t apart_ms, joined_ms; /* parts were out of each other's reach for so long that they gave up */
 	int64_t sm_gone_ms, sm_back_ms; /* a separate sm: what was detached died with it, what was attached it gets soon */
 	bool clock_jumped;	  /* the wall clock is not where it was: sessions in storage may be over */
 };

@@ -3,7 +3,7 @@
 
 #include "known.h"
 
-enum { GENTLE_MS = 3000, ALL_PERCENT = 10 };
+enum { GENTLE_MS = 3000, GIVE_UP_MS = 25000, ALL_PERCENT = 10 };
 
 static int64_t now(const struct faults *faults)
 {
@@ -103,6 +103,10 @@ static void cut(struct faults *faults)
 	scene_say(faults->scene, "FAULT %s is cut from %s", one->name, outside ? "people" : other->name);
 	sim_partition(faults->scene->sim, faults->cut[0], faults->cut[1], true);
 	faults->until_ms[FAULT_CUT] = now(faults) + some_time(faults, scene_chance(faults->scene, 10) ? 45000 : 10000);
+	if (outside || faults->until_ms[FAULT_CUT] - now(faults) < GIVE_UP_MS)
+		return;
+	deployment->apart_ms = now(faults);
+	deployment->joined_ms = faults->until_ms[FAULT_CUT];
 }
 
 static bool is_host(const struct faults *faults, const struct mio_host *host)
