@@ -28,6 +28,14 @@ extern const struct sx_plugin sx_tls;
 /* Client: OpenSSL's X509_V_ERR_... for which the server's certificate was refused; 0: it was not. */
 int sx_tls_distrust(const struct sx *sx);
 
+const char *sx_tls_version(const struct sx *sx); /* "TLSv1.3"; NULL: not secured by this plugin */
+
+/* RFC 9266 (TLS 1.2 only with an extended master secret); RFC 5929 (TLS 1.2 only); RFC 5929. */
+enum sx_tls_binding { SX_TLS_EXPORTER, SX_TLS_UNIQUE, SX_TLS_SERVER_END_POINT, SX_TLS_BINDINGS };
+
+/* Appends what a stream can be bound to; false: it has none of this type. */
+bool sx_tls_binding(const struct sx *sx, enum sx_tls_binding type, struct buf *out);
+
 /* -- SASL, server side: the exchange is the plugin's, the mechanisms are the owner's -- */
 
 enum sx_sasl_outcome { SX_SASL_CHALLENGE, SX_SASL_SUCCESS, SX_SASL_FAILURE };

@@ -424,6 +424,13 @@ bool sx_tls_withholds(const struct sx *sx)
 	return tls && tls->conf && tls->conf->require && !sx_is_secure(sx);
 }
 
+SSL *sx_tls_ssl(const struct sx *sx)
+{
+	const struct tls *tls = sx_plugin_state(sx, &sx_tls);
+
+	return tls && tls->done ? tls->ssl : NULL;
+}
+
 int sx_tls_distrust(const struct sx *sx)
 {
 	const struct tls *tls = sx_plugin_state(sx, &sx_tls);

@@ -177,6 +177,40 @@ static void starts_tls_and_logs_in_under_it(size_t chunk)
 	pair_fini(&pair);
 }
 
+/* What both ends know their channel by is the same; empty when there is none of this type. */
+static void assert_bound(struct pair *pair, enum sx_tls_binding type, size_t len)
+{
+	AUTO(buf_fini) struct buf ours = {0}, theirs = {0};
+
+	assert_int_equal(sx_tls_binding(pair->server.sx, type, &ours), len > 0);
+	assert_int_equal(sx_tls_binding(pair->client.sx, type, &theirs), len > 0);
+	assert_int_equal(buf_used(&ours), len);
+	assert_true(slice_equal(buf_slice(&ours), buf_slice(&theirs)));
+}
+
+static void both_ends_know_the_channel_by_the_same(void **test)
+{
+	struct pair pair;
+
+	pair_init(&pair, &offering, &using, "example.org");
+	assert_bound(&pair, SX_TLS_EXPORTER, 0);
+	assert_null(sx_tls_version(pair.server.sx));
+	peers_talk(&pair.client, &pair.server, 1000);
+	assert_string_equal(sx_tls_version(pair.server.sx), "TLSv1.3");
+	assert_bound(&pair, SX_TLS_EXPORTER, 32);
+	assert_bound(&pair, SX_TLS_UNIQUE, 0);
+	assert_bound(&pair, SX_TLS_SERVER_END_POINT, 32);
+	pair_fini(&pair);
+	SSL_CTX_set_max_proto_version(certificates.client, TLS1_2_VERSION);
+	pair_init(&pair, &offering, &using, "example.org");
+	peers_talk(&pair.client, &pair.server, 1000);
+	SSL_CTX_set_max_proto_version(certificates.client, 0);
+	assert_string_equal(sx_tls_version(pair.server.sx), "TLSv1.2");
+	assert_bound(&pair, SX_TLS_EXPORTER, 32);
+	assert_bound(&pair, SX_TLS_UNIQUE, 12);
+	pair_fini(&pair);
+}
+
 static void starttls_restarts_the_stream(void **test)
 {
 	starts_tls_and_logs_in_under_it(100000);
@@ -622,6 +656,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(starttls_restarts_the_stream),
+		cmocka_unit_test(both_ends_know_the_channel_by_the_same),
 		cmocka_unit_test(starttls_works_byte_by_byte),
 		cmocka_unit_test(tells_of_each_tls_object),
 		cmocka_unit_test(the_name_in_the_hello_chooses_the_certificate),

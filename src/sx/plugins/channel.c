@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* What a stream under TLS can be bound to, RFC 9266 and RFC 5929. */
+#include "sx/plugins.h"
+
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include "base/mem.h"
+#include "sx/plugins/internal.h"
+
+enum { EXPORTED_LEN = 32 };
+#define EXPORTER_LABEL "EXPORTER-Channel-Binding"
+
+/* Without it two connections of TLS 1.2 may have the same master secret (RFC 7627). */
+static bool is_extended(SSL *ssl)
+{
+	return SSL_version(ssl) >= TLS1_3_VERSION || SSL_get_extms_support(ssl) == 1;
+}
+
+static bool exporter(SSL *ssl, struct buf *out)
+{
+	unsigned char bytes[EXPORTED_LEN];
+
+	if (!is_extended(ssl) ||
+	    SSL_export_keying_material(ssl, bytes, sizeof(bytes), EXPORTER_LABEL,
+				       sizeof(EXPORTER_LABEL) - 1, (const unsigned char *)"", 0,
+				       1) != 1)
+		return false;
+	buf_append(out, bytes, sizeof(bytes));
+	mem_wipe(bytes, sizeof(bytes));
+	return true;
+}
+
+/* The first Finished of the latest handshake: the client's, but the server's when it resumed. */
+static bool unique(SSL *ssl, struct buf *out)
+{
+	bool resumed = SSL_session_reused(ssl);
+	bool ours = resumed == (SSL_is_server(ssl) != 0);
+	unsigned char bytes[EVP_MAX_MD_SIZE];
+	size_t len;
+
+	if (SSL_version(ssl) != TLS1_2_VERSION || (resumed && !is_extended(ssl)))
+		return false;
+	len = ours ? SSL_get_finished(ssl, bytes, sizeof(bytes))
+		   : SSL_get_peer_finished(ssl, bytes, sizeof(bytes));
+	if (len == 0 || len > sizeof(bytes))
+		return false;
+	buf_append(out, bytes, len);
+	return true;
+}
+
+/* The hash of its signature, but SHA-256 for one that is broken. None: it is not defined. */
+static const EVP_MD *hash_of(const X509 *certificate)
+{
+	int hash = NID_undef;
+
+	if (!X509_get_signature_info((X509 *)certificate, &hash, NULL, NULL, NULL))
+		return NULL;
+	if (hash == NID_md5 || hash == NID_sha1)
+		hash = NID_sha256;
+	return EVP_get_digestbynid(hash);
+}
+
+static bool end_point(SSL *ssl, struct buf *out)
+{
+	X509 *theirs = SSL_is_server(ssl) ? NULL : SSL_get1_peer_certificate(ssl);
+	const X509 *certificate = theirs ? theirs : SSL_get_certificate(ssl);
+	const EVP_MD *hash = certificate ? hash_of(certificate) : NULL;
+	unsigned char bytes[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+	bool done = hash && X509_digest(certificate, hash, bytes, &len) == 1;
+
+	if (done)
+		buf_append(out, bytes, len);
+	X509_free(theirs);
+	return done;
+}
+
+bool sx_tls_binding(const struct sx *sx, enum sx_tls_binding type, struct buf *out)
+{
+	static bool (*const types[SX_TLS_BINDINGS])(SSL *ssl, struct buf *out) = {
+		[SX_TLS_EXPORTER] = exporter,
+		[SX_TLS_UNIQUE] = unique,
+		[SX_TLS_SERVER_END_POINT] = end_point,
+	};
+	SSL *ssl = sx_tls_ssl(sx);
+
+	return ssl && types[type](ssl, out);
+}
+
+const char *sx_tls_version(const struct sx *sx)
+{
+	SSL *ssl = sx_tls_ssl(sx);
+
+	return ssl ? SSL_get_version(ssl) : NULL;
+}
