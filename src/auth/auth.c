@@ -8,11 +8,29 @@
 #include "mio/mio.h"
 
 static const struct auth_mechanism *const mechanisms[] = {
-	&auth_scram_sha512,
-	&auth_scram_sha256,
-	&auth_scram_sha1,
+	&auth_scram_sha512_plus, &auth_scram_sha256_plus, &auth_scram_sha1_plus,
+	&auth_scram_sha512,	 &auth_scram_sha256,	  &auth_scram_sha1,
 	&auth_plain,
 };
+
+static const char *const binding_names[AUTH_BINDINGS] = {
+	[AUTH_TLS_EXPORTER] = "tls-exporter",
+	[AUTH_TLS_UNIQUE] = "tls-unique",
+	[AUTH_TLS_SERVER_END_POINT] = "tls-server-end-point",
+};
+
+const char *auth_binding_name(enum auth_binding_type type)
+{
+	return binding_names[type];
+}
+
+bool auth_channel_binds(const struct auth_channel *channel)
+{
+	for (unsigned type = 0; type < AUTH_BINDINGS; type++)
+		if (channel->bindings[type].len)
+			return true;
+	return false;
+}
 
 static const struct auth_mechanism *find_mechanism(const char *name)
 {
@@ -22,18 +40,46 @@ static const struct auth_mechanism *find_mechanism(const char *name)
 	return NULL;
 }
 
-static bool is_usable(const struct auth *auth, const struct auth_mechanism *mechanism, bool secure)
+static bool is_usable(const struct auth *auth, const struct auth_mechanism *mechanism,
+		      const struct auth_channel *channel)
 {
-	return !mechanism->clear || secure || auth->plain_insecure;
+	if (mechanism->binds && !auth_channel_binds(channel))
+		return false;
+	return !mechanism->clear || channel->secure || auth->plain_insecure;
 }
 
-const struct auth_mechanism *auth_usable(const struct auth *auth, const char *name, bool secure)
+const struct auth_mechanism *auth_usable(const struct auth *auth, const char *name,
+					 const struct auth_channel *channel)
 {
-	for (size_t i = 0; i < AUTH_MECHANISMS_MAX && auth->mechanisms[i]; i++)
+	for (size_t i = 0; i < auth->mechanism_count; i++)
 		if (strcmp(auth->mechanisms[i]->name, name) == 0)
-			return is_usable(auth, auth->mechanisms[i], secure) ? auth->mechanisms[i]
-									    : NULL;
+			return is_usable(auth, auth->mechanisms[i], channel) ? auth->mechanisms[i]
+									     : NULL;
 	return NULL;
+}
+
+static void add_mechanism(struct auth *auth, const char *name)
+{
+	const struct auth_mechanism *mechanism = find_mechanism(name);
+
+	for (size_t i = 0; i < auth->mechanism_count; i++)
+		if (auth->mechanisms[i] == mechanism)
+			return;
+	if (mechanism)
+		auth->mechanisms[auth->mechanism_count++] = mechanism;
+}
+
+/* In the order of the file, what binds to the channel before all that does not. */
+static void add_mechanisms(struct auth *auth, const char *const *names)
+{
+	for (const char *const *name = names; *name; name++) {
+		AUTO(buf_fini) struct buf plus = {0};
+
+		buf_printf(&plus, "%s-PLUS", *name);
+		add_mechanism(auth, buf_text(&plus));
+	}
+	for (const char *const *name = names; *name; name++)
+		add_mechanism(auth, *name);
 }
 
 struct auth *auth_new(struct mio *mio, struct mio_driver *hashing,
@@ -41,7 +87,6 @@ struct auth *auth_new(struct mio *mio, struct mio_driver *hashing,
 {
 	struct auth *auth = mem_zalloc(MEM_SASL, sizeof(*auth));
 	uint32_t generation;
-	size_t count = 0;
 
 	auth->mio = mio;
 	auth->plain_insecure = options->plain_insecure;
@@ -50,13 +95,7 @@ struct auth *auth_new(struct mio *mio, struct mio_driver *hashing,
 	mio_random(mio, &generation, sizeof(generation));
 	slots_init(&auth->requests, (uint8_t)mio_worker(mio), generation);
 	hashing_init(&auth->hashing, mio, hashing);
-	for (const char *const *name = options->mechanisms; *name && count < AUTH_MECHANISMS_MAX;
-	     name++) {
-		const struct auth_mechanism *mechanism = find_mechanism(*name);
-
-		if (mechanism)
-			auth->mechanisms[count++] = mechanism;
-	}
+	add_mechanisms(auth, options->mechanisms);
 	return auth;
 }
 
@@ -76,16 +115,16 @@ void auth_free(struct auth **taken)
 	mem_free(auth);
 }
 
-bool auth_offers(const struct auth *auth, const char *mechanism, bool secure)
+bool auth_offers(const struct auth *auth, const char *mechanism, const struct auth_channel *channel)
 {
-	return auth_usable(auth, mechanism, secure);
+	return auth_usable(auth, mechanism, channel);
 }
 
-void auth_mechanisms(const struct auth *auth, bool secure,
+void auth_mechanisms(const struct auth *auth, const struct auth_channel *channel,
 		     void (*offer)(void *to, const char *name), void *to)
 {
-	for (size_t i = 0; i < AUTH_MECHANISMS_MAX && auth->mechanisms[i]; i++)
-		if (is_usable(auth, auth->mechanisms[i], secure))
+	for (size_t i = 0; i < auth->mechanism_count; i++)
+		if (is_usable(auth, auth->mechanisms[i], channel))
 			offer(to, auth->mechanisms[i]->name);
 }
 

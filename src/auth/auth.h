@@ -70,20 +70,38 @@ bool auth_password_allowed(struct slice password); /* SASLprep, and neither empt
 /* -- the engine ------------------------------------------------------------------------------------ */
 
 struct auth_options {
-	const char *const *mechanisms; /* of the file, best first, NULL-terminated */
+	const char *const *mechanisms; /* of the file, best first, NULL-terminated; with SCRAM comes its -PLUS */
 	bool plain_insecure;           /* PLAIN without TLS: tls.required = false */
 	uint32_t rounds;               /* of new keys; 0: 10,000 */
 	uint8_t secret[32];            /* of the installation: makes unknown users' salts */
 };
+
+/* What a stream can be bound to, best first: RFC 9266, RFC 5929. */
+enum auth_binding_type { AUTH_TLS_EXPORTER, AUTH_TLS_UNIQUE, AUTH_TLS_SERVER_END_POINT, AUTH_BINDINGS };
+
+struct auth_binding {
+	uint8_t len; /* 0: the stream has none of this type */
+	uint8_t data[64];
+};
+
+/* The stream that somebody logs in on. */
+struct auth_channel {
+	bool secure;
+	struct auth_binding bindings[AUTH_BINDINGS];
+};
+
+const char *auth_binding_name(enum auth_binding_type type); /* "tls-exporter" */
+bool auth_channel_binds(const struct auth_channel *channel); /* to anything */
 
 /* The driver for hashing: half the cores, at least one, or all of them; shared by the workers. */
 struct mio_driver *auth_hashing_new(struct mio_host *host, bool all_cores);
 struct auth *auth_new(struct mio *mio, struct mio_driver *hashing, const struct auth_options *options);
 void auth_free(struct auth **auth); /* after its logins were ended, the loops stopped and the driver was freed */
 
-bool auth_offers(const struct auth *auth, const char *mechanism, bool secure);
-/* Calls offer() for each mechanism usable now. */
-void auth_mechanisms(const struct auth *auth, bool secure, void (*offer)(void *to, const char *name), void *to);
+bool auth_offers(const struct auth *auth, const char *mechanism, const struct auth_channel *channel);
+/* Calls offer() for each mechanism usable now, best first. */
+void auth_mechanisms(const struct auth *auth, const struct auth_channel *channel,
+		     void (*offer)(void *to, const char *name), void *to);
 
 enum auth_outcome { AUTH_CHALLENGE, AUTH_SUCCESS, AUTH_FAILURE };
 enum auth_failure {
@@ -95,6 +113,7 @@ enum auth_failure {
 struct auth_answer {
 	enum auth_outcome outcome;
 	enum auth_failure failure;
+	const char *why; /* of a failure, for the log: constant */
 	bool has_data;
 	struct slice data; /* lent for the call */
 	struct jid *user;  /* on success, bare; lent for the call */
@@ -108,14 +127,18 @@ struct auth_asker {
 	bool (*may_try)(void *arg, uint64_t token, struct jid *user);
 };
 
-/* An attempt at a domain with a source (state is the source's). Returns NULL when the mechanism is not offered. */
-struct auth_login *auth_begin(struct auth *auth, const char *mechanism, bool secure, struct slice domain,
-			      const struct auth_source *source, void *state, const struct auth_asker *asker, void *arg,
-			      uint64_t token); /* asker: borrowed */
+/*
+ * An attempt at a domain with a source (state is the source's); the channel is copied. Returns NULL when the mechanism is
+ * not offered.
+ */
+struct auth_login *auth_begin(struct auth *auth, const char *mechanism, const struct auth_channel *channel,
+			      struct slice domain, const struct auth_source *source, void *state, const struct auth_asker *asker,
+			      void *arg, uint64_t token); /* asker: borrowed */
 void auth_step(struct auth_login *login, struct slice message);
 void auth_end(struct auth_login **login); /* at any time, an answer under way is forgotten; NULL is fine */
 struct jid *auth_user(const struct auth_login *login); /* who it says to be; NULL: it did not say yet */
 const char *auth_how(const struct auth_login *login); /* "SASL/SCRAM-SHA-256": constant */
+const char *auth_bound_by(const struct auth_login *login); /* "tls-exporter"; NULL: to nothing */
 
 /*
  * Makes all keys of a password on the hashing driver: made(arg, token, account) on a later turn, account NULL when the

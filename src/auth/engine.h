@@ -8,7 +8,7 @@
 
 enum {
 	AUTH_MESSAGE_MAX = 8192, /* of a client's message, decoded */
-	AUTH_MECHANISMS_MAX = 8,
+	AUTH_MECHANISMS_MAX = 16,
 };
 
 struct auth_mechanism;
@@ -17,8 +17,9 @@ struct auth {
 	struct mio *mio;
 	struct hashing hashing;
 	struct slots requests; /* each a struct auth_request */
-	/* Best first, up to NULL or the end. */
+	/* Best first; room for all that there are. */
 	const struct auth_mechanism *mechanisms[AUTH_MECHANISMS_MAX];
+	size_t mechanism_count;
 	bool plain_insecure;
 	uint32_t rounds;
 	uint8_t secret[32];
@@ -45,11 +46,14 @@ struct auth_login {
 	void *arg;
 	uint64_t token;
 	struct str *domain;
+	struct auth_channel channel;
+	const struct auth_binding *binding; /* of the channel, that the client is bound by */
 	struct jid *user;
 	struct auth_request request; /* the lookup */
 	struct hash_job *job;	     /* the check of a password; the driver's */
 	struct auth_key expected;    /* by that check */
 	enum auth_hash hash;
+	const char *wrong; /* what it is when the proof is wrong */
 	bool begun, over, disabled;
 	_Alignas(16) char state[]; /* the mechanism's, zeroed */
 };
@@ -61,6 +65,7 @@ struct auth_login {
 struct auth_mechanism {
 	const char *name, *how;
 	bool clear; /* the password itself crosses the wire */
+	bool binds; /* to the channel */
 	enum auth_hash hash;
 	size_t size;
 	void (*step)(struct auth_login *login, struct slice message);
@@ -70,10 +75,11 @@ struct auth_mechanism {
 };
 
 /* The mechanism of that name when it may be used now, else NULL. */
-const struct auth_mechanism *auth_usable(const struct auth *auth, const char *name, bool secure);
+const struct auth_mechanism *auth_usable(const struct auth *auth, const char *name,
+					 const struct auth_channel *channel);
 
 extern const struct auth_mechanism auth_scram_sha1, auth_scram_sha256, auth_scram_sha512,
-	auth_plain;
+	auth_scram_sha1_plus, auth_scram_sha256_plus, auth_scram_sha512_plus, auth_plain;
 
 void login_lookup(struct auth_login *login, struct slice user, struct slice authzid);
 /* Succeeds or fails by the password, on the hashing driver. */
@@ -81,7 +87,9 @@ void login_check(struct auth_login *login, enum auth_hash hash, const struct aut
 		 struct slice password);
 void login_challenge(struct auth_login *login, struct slice data);
 void login_succeed(struct auth_login *login, struct slice data); /* without data when it is empty */
-void login_fail(struct auth_login *login, enum auth_failure failure);
+void login_fail(struct auth_login *login, enum auth_failure failure, const char *why);
+
+void login_fail_proof(struct auth_login *login);
 
 /* The key of the account, or one that nobody can have the password of. */
 void login_key(struct auth_login *login, const struct auth_account *account, enum auth_hash hash,

@@ -25,11 +25,12 @@ static void lookup_dropped(struct auth_request *request)
 	request->token = 0;
 }
 
-struct auth_login *auth_begin(struct auth *auth, const char *mechanism_name, bool secure,
-			      struct slice domain, const struct auth_source *source, void *state,
-			      const struct auth_asker *asker, void *arg, uint64_t token)
+struct auth_login *auth_begin(struct auth *auth, const char *mechanism_name,
+			      const struct auth_channel *channel, struct slice domain,
+			      const struct auth_source *source, void *state, const struct auth_asker *asker,
+			      void *arg, uint64_t token)
 {
-	const struct auth_mechanism *mechanism = auth_usable(auth, mechanism_name, secure);
+	const struct auth_mechanism *mechanism = auth_usable(auth, mechanism_name, channel);
 	struct auth_login *login;
 
 	if (!mechanism)
@@ -43,6 +44,7 @@ struct auth_login *auth_begin(struct auth *auth, const char *mechanism_name, boo
 	login->arg = arg;
 	login->token = token;
 	login->domain = str_new(domain);
+	login->channel = *channel;
 	login->request.answered = lookup_answered;
 	login->request.dropped = lookup_dropped;
 	return login;
@@ -82,13 +84,21 @@ const char *auth_how(const struct auth_login *login)
 	return login->mechanism->how;
 }
 
+const char *auth_bound_by(const struct auth_login *login)
+{
+	if (!login->binding)
+		return NULL;
+	return auth_binding_name(
+		(enum auth_binding_type)(login->binding - login->channel.bindings));
+}
+
 void auth_step(struct auth_login *login, struct slice message)
 {
 	bool first = !login->begun;
 
 	login->begun = true;
 	if (login->over || login->request.token || login->job || message.len > AUTH_MESSAGE_MAX)
-		login_fail(login, AUTH_MALFORMED_REQUEST);
+		login_fail(login, AUTH_MALFORMED_REQUEST, "a message out of order, or too long");
 	else if (first && message.len == 0)
 		login_challenge(login,
 				SLICE("")); /* the client speaks first, and waits to be asked */
@@ -113,17 +123,17 @@ void login_challenge(struct auth_login *login, struct slice data)
 	     &(struct auth_answer){.outcome = AUTH_CHALLENGE, .has_data = true, .data = data});
 }
 
-void login_fail(struct auth_login *login, enum auth_failure failure)
+void login_fail(struct auth_login *login, enum auth_failure failure, const char *why)
 {
 	stop_waiting(login);
 	login->over = true;
-	give(login, &(struct auth_answer){.outcome = AUTH_FAILURE, .failure = failure});
+	give(login, &(struct auth_answer){.outcome = AUTH_FAILURE, .failure = failure, .why = why});
 }
 
 void login_succeed(struct auth_login *login, struct slice data)
 {
 	if (login->disabled) {
-		login_fail(login, AUTH_ACCOUNT_DISABLED);
+		login_fail(login, AUTH_ACCOUNT_DISABLED, "the account is disabled");
 		return;
 	}
 	login->over = true;
@@ -139,15 +149,15 @@ void login_lookup(struct auth_login *login, struct slice user, struct slice auth
 
 	login->user = user.len ? jid_make(user, str_slice(login->domain), (struct slice){0}) : NULL;
 	if (!login->user) {
-		login_fail(login, AUTH_NOT_AUTHORIZED);
+		login_fail(login, AUTH_NOT_AUTHORIZED, "this is no user name");
 		return;
 	}
 	if (authzid.len && !jid_equal(wanted, login->user)) {
-		login_fail(login, AUTH_INVALID_AUTHZID);
+		login_fail(login, AUTH_INVALID_AUTHZID, "it would act for somebody else");
 		return;
 	}
 	if (login->asker->may_try && !login->asker->may_try(login->arg, login->token, login->user)) {
-		login_fail(login, AUTH_TOO_OFTEN);
+		login_fail(login, AUTH_TOO_OFTEN, "too many failed logins");
 		return;
 	}
 	auth_request_start(login->auth, &login->request);
@@ -160,7 +170,7 @@ static void lookup_answered(struct auth_request *request, int result,
 	struct auth_login *login = container_of(request, struct auth_login, request);
 
 	if (result < 0) {
-		login_fail(login, AUTH_TEMPORARY_FAILURE);
+		login_fail(login, AUTH_TEMPORARY_FAILURE, "the accounts are out of reach");
 		return;
 	}
 	if (result != AUTH_OK)
@@ -173,8 +183,18 @@ void login_key(struct auth_login *login, const struct auth_account *account, enu
 	       struct auth_key *key)
 {
 	auth_key_fake(hash, login->auth->secret, jid_user(login->user), login->auth->rounds, key);
-	if (account && account->keys[hash].present)
+	login->wrong = "wrong password";
+	if (!account)
+		login->wrong = "there is no such account";
+	else if (account->keys[hash].present)
 		*key = account->keys[hash];
+	else
+		login->wrong = "the account has no key for this mechanism";
+}
+
+void login_fail_proof(struct auth_login *login)
+{
+	login_fail(login, AUTH_NOT_AUTHORIZED, login->wrong);
 }
 
 static void checked(struct hash_job *job)
@@ -186,11 +206,11 @@ static void checked(struct hash_job *job)
 
 	login->job = NULL;
 	if (job->refused)
-		login_fail(login, AUTH_TEMPORARY_FAILURE);
+		login_fail(login, AUTH_TEMPORARY_FAILURE, "too many passwords wait to be checked");
 	else if (job->good && slice_equal_secret(made, expected))
 		login_succeed(login, (struct slice){0});
 	else
-		login_fail(login, AUTH_NOT_AUTHORIZED);
+		login_fail_proof(login);
 }
 
 void login_check(struct auth_login *login, enum auth_hash hash, const struct auth_key *key,

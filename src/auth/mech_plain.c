@@ -17,16 +17,16 @@ static void plain_step(struct auth_login *login, struct slice message)
 	if (plain_parse(buf_slice(&state->message), &parsed))
 		login_lookup(login, parsed.user, parsed.authzid);
 	else
-		login_fail(login, AUTH_MALFORMED_REQUEST);
+		login_fail(login, AUTH_MALFORMED_REQUEST, "this is no message of PLAIN");
 }
 
+/* Of the keys that there are. Without one the work is the same as for most accounts. */
 static enum auth_hash strongest(const struct auth_account *account)
 {
-	unsigned hash = AUTH_HASHES - 1;
-
-	while (account && hash > 0 && !account->keys[hash].present)
-		hash--;
-	return (enum auth_hash)hash;
+	for (unsigned hash = AUTH_HASHES; account && hash-- > 0;)
+		if (account->keys[hash].present)
+			return (enum auth_hash)hash;
+	return (enum auth_hash)(AUTH_HASHES - 1);
 }
 
 static void plain_found(struct auth_login *login, const struct auth_account *account)

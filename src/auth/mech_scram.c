@@ -11,6 +11,20 @@ struct scram_state {
 	bool challenged;
 };
 
+static void fail(struct auth_login *login, int outcome)
+{
+	if (outcome == SCRAM_MALFORMED)
+		login_fail(login, AUTH_MALFORMED_REQUEST, "this is no message of SCRAM");
+	else if (outcome == SCRAM_STRIPPED)
+		login_fail(login, AUTH_NOT_AUTHORIZED,
+			   "channel binding is offered, but the client did not see it");
+	else if (outcome == SCRAM_UNBOUND)
+		login_fail(login, AUTH_NOT_AUTHORIZED,
+			   "bound to another channel, or in a way that is not offered");
+	else
+		login_fail_proof(login);
+}
+
 static void final_step(struct auth_login *login, struct slice message)
 {
 	struct scram_state *state = (void *)login->state;
@@ -20,21 +34,25 @@ static void final_step(struct auth_login *login, struct slice message)
 	if (rc == 0)
 		login_succeed(login, buf_slice(&out));
 	else
-		login_fail(login,
-			   rc == SCRAM_MALFORMED ? AUTH_MALFORMED_REQUEST : AUTH_NOT_AUTHORIZED);
+		fail(login, rc);
 }
 
 static void scram_step(struct auth_login *login, struct slice message)
 {
 	struct scram_state *state = (void *)login->state;
+	int rc;
 
 	if (state->challenged) {
 		final_step(login, message);
 		return;
 	}
 	state->scram.hash = login->mechanism->hash;
-	if (scram_first(&state->scram, message))
-		login_fail(login, AUTH_MALFORMED_REQUEST);
+	state->scram.binds = login->mechanism->binds;
+	state->scram.channel = &login->channel;
+	rc = scram_first(&state->scram, message);
+	login->binding = state->scram.binding;
+	if (rc)
+		fail(login, rc);
 	else
 		login_lookup(login, buf_slice(&state->scram.user),
 			     buf_slice(&state->scram.authzid));
@@ -62,10 +80,11 @@ static void scram_end(struct auth_login *login)
 	scram_fini(&state->scram);
 }
 
-#define SCRAM(variable, mechanism, which)                                                          \
+#define SCRAM(variable, mechanism, which, plus)                                                    \
 	const struct auth_mechanism variable = {                                                   \
 		.name = mechanism,                                                                 \
 		.how = "SASL/" mechanism,                                                          \
+		.binds = plus,                                                                     \
 		.hash = which,                                                                     \
 		.size = sizeof(struct scram_state),                                                \
 		.step = scram_step,                                                                \
@@ -73,6 +92,9 @@ static void scram_end(struct auth_login *login)
 		.fini = scram_end,                                                                 \
 	}
 
-SCRAM(auth_scram_sha1, "SCRAM-SHA-1", AUTH_SHA1);
-SCRAM(auth_scram_sha256, "SCRAM-SHA-256", AUTH_SHA256);
-SCRAM(auth_scram_sha512, "SCRAM-SHA-512", AUTH_SHA512);
+SCRAM(auth_scram_sha1, "SCRAM-SHA-1", AUTH_SHA1, false);
+SCRAM(auth_scram_sha256, "SCRAM-SHA-256", AUTH_SHA256, false);
+SCRAM(auth_scram_sha512, "SCRAM-SHA-512", AUTH_SHA512, false);
+SCRAM(auth_scram_sha1_plus, "SCRAM-SHA-1-PLUS", AUTH_SHA1, true);
+SCRAM(auth_scram_sha256_plus, "SCRAM-SHA-256-PLUS", AUTH_SHA256, true);
+SCRAM(auth_scram_sha512_plus, "SCRAM-SHA-512-PLUS", AUTH_SHA512, true);

@@ -4,10 +4,11 @@
  *
  *   C: n,,n=user,r=NONCE                    gs2 header, then the "bare" message
  *   S: r=NONCEnonce,s=SALT,i=ROUNDS
- *   C: c=HEADER,r=NONCEnonce,p=PROOF
+ *   C: c=HEADER,r=NONCEnonce,p=PROOF        behind the header what the channel is known by
  *   S: v=SIGNATURE
  *
- * We offer no channel binding: "y" is then the truth, "p=" is refused.
+ * The header begins with "n": the client cannot bind to its channel, "y": it could, but believes
+ * that we cannot, or "p=TYPE": it does.
  */
 #include "auth/scram.h"
 
@@ -93,16 +94,43 @@ static bool is_nonce(struct slice text)
 	return text.len > 0;
 }
 
-/* "n,," or "n,a=NAME,": cut off the front of text. */
-static bool take_gs2_header(struct slice *text, struct buf *authzid)
+static const struct auth_binding *find_binding(const struct auth_channel *channel,
+					       struct slice name)
+{
+	for (unsigned type = 0; channel && type < AUTH_BINDINGS; type++)
+		if (channel->bindings[type].len &&
+		    slice_is(name, auth_binding_name((enum auth_binding_type)type)))
+			return &channel->bindings[type];
+	return NULL;
+}
+
+/* "n," or "y," or "p=TYPE,": cut off the front of text. */
+static int take_binding_flag(struct scram *scram, struct slice *text)
+{
+	char flag = text->len ? text->data[0] : 0;
+	struct slice type;
+
+	if (scram->binds) {
+		if (!take_named(text, 'p', &type))
+			return SCRAM_MALFORMED;
+		scram->binding = find_binding(scram->channel, type);
+		return scram->binding ? 0 : SCRAM_UNBOUND;
+	}
+	if (text->len < 2 || (flag != 'n' && flag != 'y') || text->data[1] != ',')
+		return SCRAM_MALFORMED;
+	text->data += 2;
+	text->len -= 2;
+	if (flag == 'y' && scram->channel && auth_channel_binds(scram->channel))
+		return SCRAM_STRIPPED;
+	return 0;
+}
+
+/* "," or "a=NAME,": the rest of the header. */
+static bool take_authzid(struct slice *text, struct buf *authzid)
 {
 	struct slice name;
 
-	if (text->len < 3 || (text->data[0] != 'n' && text->data[0] != 'y') || text->data[1] != ',')
-		return false;
-	text->data += 2;
-	text->len -= 2;
-	if (text->data[0] == ',') {
+	if (text->len && text->data[0] == ',') {
 		text->data++;
 		text->len--;
 		return true;
@@ -114,13 +142,17 @@ int scram_first(struct scram *scram, struct slice message)
 {
 	struct slice text, user, nonce;
 	const char *start;
+	int rc;
 
 	if (message.len == 0 || memchr(message.data, 0, message.len))
 		return SCRAM_MALFORMED;
 	buf_append_slice(&scram->client_first, message);
 	text = buf_slice(&scram->client_first);
 	start = text.data;
-	if (!take_gs2_header(&text, &scram->authzid))
+	rc = take_binding_flag(scram, &text);
+	if (rc)
+		return rc;
+	if (!take_authzid(&text, &scram->authzid))
 		return SCRAM_MALFORMED;
 	scram->gs2_len = (size_t)(text.data - start);
 	if (!take_named(&text, 'n', &user) || !decode_name(user, &scram->user) ||
@@ -195,10 +227,20 @@ static bool split_final(struct slice message, struct slice *binding, struct slic
 	return text.len == 0;
 }
 
+/* The header as it came, and what we know the channel by. */
+static bool is_bound(const struct scram *scram, struct slice claimed)
+{
+	AUTO(buf_fini) struct buf wanted = {0};
+
+	buf_append(&wanted, buf_slice(&scram->client_first).data, scram->gs2_len);
+	if (scram->binding)
+		buf_append(&wanted, scram->binding->data, scram->binding->len);
+	return slice_equal_secret(claimed, buf_slice(&wanted));
+}
+
 int scram_final(struct scram *scram, struct slice message, struct buf *out)
 {
 	struct slice binding, nonce, proof, unproven;
-	struct slice header = {buf_slice(&scram->client_first).data, scram->gs2_len};
 	struct slice whole_nonce = {buf_slice(&scram->server_first).data + 2,
 				    scram->whole_nonce_len};
 	size_t size = auth_hash_size(scram->hash);
@@ -210,8 +252,9 @@ int scram_final(struct scram *scram, struct slice message, struct buf *out)
 	    !buf_append_unbase64(&proof_bytes, proof) || buf_used(&proof_bytes) != size)
 		return SCRAM_MALFORMED;
 	put_auth_message(scram, unproven, &auth_message);
+	if (!is_bound(scram, buf_slice(&binding_bytes)))
+		return SCRAM_UNBOUND;
 	if (!slice_equal_secret(nonce, whole_nonce) ||
-	    !slice_equal_secret(buf_slice(&binding_bytes), header) ||
 	    !proof_is_right(scram, buf_slice(&auth_message), buf_slice(&proof_bytes)))
 		return SCRAM_WRONG;
 	auth_hmac(scram->hash, (struct slice){(const char *)scram->key.server, size},

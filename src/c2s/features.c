@@ -28,6 +28,8 @@ static void offer(void *state, struct sx *sx, struct nad *features)
 	if (client)
 		offer_limits(client->c2s->worker->process->settings, sx_identity(sx) != NULL, features);
 	if (!sx_identity(sx)) {
+		if (client)
+			login_offer_bindings(client, features);
 		if (client && register_offered(client))
 			nad_append(features, NS_REGISTER_FEATURE, "register", 1);
 		return;

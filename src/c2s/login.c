@@ -5,6 +5,10 @@
 #include "c2s/client.h"
 #include "component/quotas.h"
 #include "jid/jid.h"
+#include "stanza/ns.h"
+#include "xml/nad.h"
+
+#define NOBODY_SERVES "nobody serves the domain"
 
 static struct client *client_of(struct sx *sx)
 {
@@ -22,9 +26,56 @@ const struct auth_source *login_source(struct c2s *c2s, const struct domain *dom
 	return &auth_source_link;
 }
 
+static struct auth_channel channel_of(struct sx *sx)
+{
+	static const enum sx_tls_binding types[AUTH_BINDINGS] = {
+		[AUTH_TLS_EXPORTER] = SX_TLS_EXPORTER,
+		[AUTH_TLS_UNIQUE] = SX_TLS_UNIQUE,
+		[AUTH_TLS_SERVER_END_POINT] = SX_TLS_SERVER_END_POINT,
+	};
+	struct auth_channel channel = {.secure = sx_is_secure(sx)};
+
+	for (unsigned type = 0; type < AUTH_BINDINGS; type++) {
+		struct auth_binding *binding = &channel.bindings[type];
+		AUTO(buf_fini) struct buf bytes = {0};
+
+		if (!sx_tls_binding(sx, types[type], &bytes) || buf_used(&bytes) > sizeof(binding->data))
+			continue;
+		binding->len = (uint8_t)buf_used(&bytes);
+		memcpy(binding->data, buf_slice(&bytes).data, binding->len);
+	}
+	return channel;
+}
+
 static void offer_mechanisms(void *owner, struct sx *sx, void (*offer)(void *to, const char *name), void *to)
 {
-	auth_mechanisms(client_of(sx)->c2s->worker->auth, sx_is_secure(sx), offer, to);
+	struct auth_channel channel = channel_of(sx);
+
+	auth_mechanisms(client_of(sx)->c2s->worker->auth, &channel, offer, to);
+}
+
+static void note_binding(void *to, const char *mechanism)
+{
+	bool *binds = to;
+
+	*binds = *binds || strstr(mechanism, "-PLUS");
+}
+
+void login_offer_bindings(struct client *client, struct nad *features)
+{
+	struct auth_channel channel = channel_of(conn_sx(client->conn));
+	bool binds = false;
+
+	auth_mechanisms(client->c2s->worker->auth, &channel, note_binding, &binds);
+	if (!binds)
+		return;
+	nad_append(features, NS_SASL_BINDING, "sasl-channel-binding", 1);
+	for (unsigned type = 0; type < AUTH_BINDINGS; type++) {
+		if (!channel.bindings[type].len)
+			continue;
+		nad_append(features, NS_SASL_BINDING, "channel-binding", 2);
+		nad_append_attr(features, -1, "type", slice_of(auth_binding_name(type)));
+	}
 }
 
 static enum sx_sasl_failure failure_of(enum auth_failure failure)
@@ -44,18 +95,29 @@ static enum sx_sasl_failure failure_of(enum auth_failure failure)
 	return failures[failure];
 }
 
-static void refuse(struct client *client, enum auth_failure failure)
+/* "TLSv1.3" or "in clear" */
+static const char *protection(const struct client *client)
+{
+	const char *version = sx_tls_version(conn_sx(client->conn));
+
+	return version ? version : "in clear";
+}
+
+static void refuse(struct client *client, enum auth_failure failure, const char *why)
 {
 	struct sx_sasl_answer answer = {.outcome = SX_SASL_FAILURE, .failure = failure_of(failure)};
 	bool limited = failure == AUTH_TOO_OFTEN;
+	const struct auth_login *login = client->pending->login;
+	struct jid *user = login ? auth_user(login) : NULL;
 
 	if (limited)
 		answer.text = sx_refusal_text(SX_REFUSED_LOGINS);
 	metric_add(client->c2s->worker->process, METRIC_LOGIN_FAILURES, 1);
 	if (limited)
 		process_refused(client->c2s->worker->process, SX_REFUSED_LOGINS);
-	log_info(&client->c2s->log, "login refused: %s%s%s [%s]", sx_sasl_failure_name(answer.failure), limited ? ", " : "",
-		 limited ? answer.text : "", conn_peer(client->conn));
+	log_info(&client->c2s->log, "login refused%s%s%s%s, %s: %s: %s [%s]", user ? " to " : "", user ? jid_text(user) : "",
+		 login ? " by " : "", login ? auth_how(login) : "", protection(client),
+		 sx_sasl_failure_name(answer.failure), why, conn_peer(client->conn));
 	client_forget_pending(client);
 	sx_sasl_answer(conn_sx(client->conn), &answer);
 }
@@ -112,9 +174,11 @@ static void accept_login(struct client *client, const struct auth_answer *given)
 		.identity = given->user,
 		.how = auth_how(client->pending->login),
 	};
+	const char *binding = auth_bound_by(client->pending->login);
 
 	metric_add(client->c2s->worker->process, METRIC_LOGINS, 1);
-	log_info(&client->c2s->log, "login %s by %s [%s]", jid_text(given->user), answer.how, conn_peer(client->conn));
+	log_info(&client->c2s->log, "login %s by %s, %s, %s [%s]", jid_text(given->user), answer.how, protection(client),
+		 binding ? binding : "not bound to it", conn_peer(client->conn));
 	sx_pause(conn_sx(client->conn), true);
 	sx_sasl_answer(conn_sx(client->conn), &answer);
 	client_forget_pending(client);
@@ -143,7 +207,7 @@ static void judge(struct client *client, const struct auth_answer *given)
 		       given->failure == AUTH_ACCOUNT_DISABLED;
 
 	if (guessed && user && !may_log_in(client, user)) {
-		refuse(client, AUTH_TOO_OFTEN);
+		refuse(client, AUTH_TOO_OFTEN, "too many failed logins");
 	} else if (given->outcome == AUTH_SUCCESS) {
 		quotas_logged_in(quotas, conn_peer(client->conn), jid_user(given->user));
 		accept_login(client, given);
@@ -151,7 +215,7 @@ static void judge(struct client *client, const struct auth_answer *given)
 		if (guessed)
 			quotas_login_failed(quotas, conn_peer(client->conn), user ? jid_user(user) : (struct slice){NULL, 0},
 					    mio_now_ms(client->c2s->worker->mio));
-		refuse(client, given->failure);
+		refuse(client, given->failure, given->why);
 	}
 }
 
@@ -180,15 +244,15 @@ static void begin(struct client *client, const char *mechanism, bool initial, st
 {
 	struct pending *pending = client->pending;
 	struct c2s *c2s = client->c2s;
-	bool secure = sx_is_secure(conn_sx(client->conn));
+	struct auth_channel channel = channel_of(conn_sx(client->conn));
 	void *state;
 	const struct auth_source *source = login_source(c2s, pending->domain, &state);
 
 	auth_end(&pending->login);
-	pending->login = auth_begin(c2s->worker->auth, mechanism, secure, str_slice(pending->domain->name), source, state,
+	pending->login = auth_begin(c2s->worker->auth, mechanism, &channel, str_slice(pending->domain->name), source, state,
 				    &asker, c2s, client->id);
 	if (!pending->login) {
-		refuse(client, AUTH_INVALID_MECHANISM);
+		refuse(client, AUTH_INVALID_MECHANISM, "the mechanism is not offered");
 	} else if (initial) {
 		auth_step(pending->login, message);
 	} else {
@@ -217,7 +281,7 @@ static void step(void *owner, struct sx *sx, const char *mechanism, bool initial
 
 	pending->domain = client_domain(client);
 	if (!pending->domain || pending->domain->state == DOMAIN_AWAY)
-		refuse(client, AUTH_TEMPORARY_FAILURE);
+		refuse(client, AUTH_TEMPORARY_FAILURE, NOBODY_SERVES);
 	else if (mechanism && pending->domain->state == DOMAIN_ASKING)
 		keep_waiting(pending, mechanism, initial, message);
 	else if (mechanism)
@@ -225,7 +289,7 @@ static void step(void *owner, struct sx *sx, const char *mechanism, bool initial
 	else if (pending->login)
 		auth_step(pending->login, message);
 	else
-		refuse(client, AUTH_MALFORMED_REQUEST);
+		refuse(client, AUTH_MALFORMED_REQUEST, "a response to nothing");
 }
 
 static void dropped(void *owner, struct sx *sx)
@@ -263,6 +327,6 @@ void login_fail_waiting(struct c2s *c2s, struct domain *domain)
 
 	for (uint32_t at = 0; (client = slots_next(&c2s->clients, &at));) {
 		if (is_waiting(c2s, client, domain))
-			refuse(client, AUTH_TEMPORARY_FAILURE);
+			refuse(client, AUTH_TEMPORARY_FAILURE, NOBODY_SERVES);
 	}
 }

@@ -4,6 +4,7 @@
 
 #define NS_CLIENT "jabber:client"
 #define NS_STANZA_ERROR "urn:ietf:params:xml:ns:xmpp-stanzas"
+#define NS_SASL_BINDING "urn:xmpp:sasl-cb:0"
 #define NS_BIND "urn:ietf:params:xml:ns:xmpp-bind"
 #define NS_SESSION "urn:ietf:params:xml:ns:xmpp-session"
 #define NS_ROSTER "jabber:iq:roster"

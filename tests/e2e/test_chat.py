@@ -12,13 +12,15 @@ logging.disable(logging.CRITICAL)
 
 class Person(slixmpp.ClientXMPP):
     def __init__(self, deployment, name, password, **options):
-        super().__init__(f'{name}@localhost', password, **options)
+        super().__init__(f'{name}@localhost', password, sasl_mech=options.get('sasl_mech'))
         for plugin in ('xep_0030', 'xep_0092', 'xep_0199'):
             self.register_plugin(plugin)
         self.ca_certs = None
         self.ssl_context = ssl.create_default_context()
         self.ssl_context.check_hostname = False
         self.ssl_context.verify_mode = ssl.CERT_NONE
+        # This library binds by tls-unique alone, which TLS 1.3 has not.
+        self.ssl_context.maximum_version = options.get('version', ssl.TLSVersion.TLSv1_2)
         self.ready, self.failed = asyncio.Event(), asyncio.Event()
         self.messages, self.presences = asyncio.Queue(), asyncio.Queue()
         self.mechanism = None
@@ -66,7 +68,7 @@ def two_people_meet_and_chat_over_tls_with_scram():
     async def play(deployment):
         romeo = await _log_in(deployment, 'romeo')
         juliet = await _log_in(deployment, 'juliet')
-        assert romeo.mechanism == 'SCRAM-SHA-256', romeo.mechanism
+        assert romeo.mechanism == 'SCRAM-SHA-256-PLUS', romeo.mechanism
         romeo.send_presence_subscription('juliet@localhost', ptype='subscribe')
         await juliet.next_presence('subscribe', 'romeo@localhost')
         await juliet.next_presence('subscribed', 'romeo@localhost')
@@ -92,10 +94,13 @@ def two_people_meet_and_chat_over_tls_with_scram():
 
 def every_mechanism_of_the_file_logs_in():
     async def play(deployment):
-        for mechanism in ('SCRAM-SHA-256', 'SCRAM-SHA-1', 'PLAIN'):
+        for mechanism in ('SCRAM-SHA-256-PLUS', 'SCRAM-SHA-1-PLUS', 'PLAIN'):
             person = await _log_in(deployment, 'romeo', sasl_mech=mechanism)
             assert person.mechanism == mechanism
             await person.disconnect()
+        person = await _log_in(deployment, 'romeo', version=ssl.TLSVersion.TLSv1_3)
+        assert person.mechanism == 'PLAIN', 'what is bound in a way that there is not is refused, the stream goes on'
+        await person.disconnect()
 
     with _deployment() as deployment:
         asyncio.get_event_loop().run_until_complete(play(deployment))

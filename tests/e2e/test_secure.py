@@ -9,6 +9,7 @@ import time
 
 from harness import BINARY, Deployment, Raw, body, scenarios
 from jabberd2 import Jabberd2
+from tls import Certificate
 
 SECRET = 'only for your eyes'
 PASSWORD = 'secret'
@@ -82,28 +83,6 @@ class Listener:
     def assert_nobody_logged_in(self):
         for sent, received in self.heard:
             assert b'<auth' not in sent and b'<response' not in sent and b'<success' not in received, (sent, received)
-
-
-# -- certificates
-
-
-def openssl(*words):
-    subprocess.run(['openssl', *words], check=True, capture_output=True)
-
-
-class Certificate:
-    """Of its own, or signed by another; pem: with its key, as jabberd2 wants it."""
-
-    def __init__(self, folder, name, names=None, ca=None):
-        self.crt, self.key, self.pem = (os.path.join(folder, f'{name}.{kind}') for kind in ('crt', 'key', 'pem'))
-        signed = ['-CA', ca.crt, '-CAkey', ca.key, '-addext', 'basicConstraints=critical,CA:FALSE'] if ca else []
-        names = ['-addext', f'subjectAltName={names}'] if names else []
-        openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', f'/CN={name}', '-keyout', self.key,
-                '-out', self.crt, *signed, *names)
-        with open(self.pem, 'w', encoding='ascii') as file:
-            for path in (self.crt, self.key):
-                with open(path, encoding='ascii') as part:
-                    file.write(part.read())
 
 
 # -- people

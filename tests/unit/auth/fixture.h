@@ -23,6 +23,7 @@ struct fixture {
 	bool running;
 	unsigned waiting;
 
+	struct auth_channel channel; /* of the next attempt; secure */
 	struct auth_login *login;
 	bool end_when_answered;
 	const char *barred; /* who may not even try */
@@ -35,7 +36,7 @@ struct fixture {
 };
 
 static const char *const fixture_mechanisms[] = {
-	"SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "SCRAM-SHA-256-PLUS", "PLAIN", NULL};
+	"SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "SCRAM-SHA-3", "PLAIN", NULL};
 
 static inline int fixture_setup(void **state)
 {
@@ -52,6 +53,7 @@ static inline int fixture_setup(void **state)
 	fixture->mio = mio_host_loop(fixture->host, 0);
 	fixture->hashing = auth_hashing_new(fixture->host, false);
 	fixture->auth = auth_new(fixture->mio, fixture->hashing, &options);
+	fixture->channel.secure = true;
 	*state = fixture;
 	return 0;
 }
@@ -182,8 +184,9 @@ static inline void begin_at(struct fixture *fixture, const char *mechanism,
 			    const struct auth_source *source, void *state)
 {
 	auth_end(&fixture->login);
-	fixture->login = auth_begin(fixture->auth, mechanism, true, SLICE("example.org"), source,
-				    state, &fixture_asker, fixture, 79);
+	fixture->login = auth_begin(fixture->auth, mechanism, &fixture->channel,
+				    SLICE("example.org"), source, state, &fixture_asker,
+				    fixture, 79);
 	assert_non_null(fixture->login);
 }
 

@@ -194,26 +194,142 @@ static void count_offer(void *to, const char *name)
 	buf_printf(names, "%s ", name);
 }
 
+static void assert_offers(struct fixture *fixture, const struct auth_channel *channel,
+			  const char *names)
+{
+	AUTO(buf_fini) struct buf offered = {0};
+
+	auth_mechanisms(fixture->auth, channel, count_offer, &offered);
+	assert_string_equal(buf_text(&offered), names);
+}
+
+static void assert_refused(struct fixture *fixture, const struct auth_channel *channel,
+			   const char *mechanism)
+{
+	assert_false(auth_offers(fixture->auth, mechanism, channel));
+	assert_null(auth_begin(fixture->auth, mechanism, channel, SLICE("example.org"),
+			       &auth_source_storage, fixture->storage, &fixture_asker, fixture,
+			       79));
+}
+
 static void offers_plain_only_when_it_is_safe_or_allowed(void **state)
 {
 	struct fixture *fixture = *state;
-	struct buf names = {0};
+	struct auth_channel clear = {0}, secure = {.secure = true};
 
-	auth_mechanisms(fixture->auth, false, count_offer, &names);
-	assert_string_equal(buf_text(&names), "SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 ");
-	buf_clear(&names);
-	auth_mechanisms(fixture->auth, true, count_offer, &names);
-	assert_string_equal(buf_text(&names), "SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 PLAIN ");
-	buf_fini(&names);
-	assert_false(auth_offers(fixture->auth, "PLAIN", false));
-	assert_true(auth_offers(fixture->auth, "PLAIN", true));
-	assert_false(auth_offers(fixture->auth, "SCRAM-SHA-256-PLUS", true));
-	assert_null(auth_begin(fixture->auth, "PLAIN", false, SLICE("example.org"),
-			       &auth_source_storage, fixture->storage, &fixture_asker, fixture,
-			       79));
-	assert_null(auth_begin(fixture->auth, "plain", true, SLICE("example.org"),
-			       &auth_source_storage, fixture->storage, &fixture_asker, fixture,
-			       79));
+	assert_offers(fixture, &clear, "SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 ");
+	assert_offers(fixture, &secure, "SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 PLAIN ");
+	assert_true(auth_offers(fixture->auth, "PLAIN", &secure));
+	assert_refused(fixture, &clear, "PLAIN");
+	assert_refused(fixture, &secure, "plain");
+}
+
+/* -- channel binding ---------------------------------------------------------------------------- */
+
+static void give_binding(struct fixture *fixture, enum auth_binding_type type, const char *data)
+{
+	struct auth_binding *binding = &fixture->channel.bindings[type];
+
+	binding->len = (uint8_t)strlen(data);
+	memcpy(binding->data, data, binding->len);
+}
+
+/* gs2: its header; data: what the client believes that its channel is known by. */
+static void log_in_bound(struct fixture *fixture, enum auth_hash hash, const char *gs2,
+			 const char *data)
+{
+	AUTO(buf_fini) struct buf mechanism = {0}, first = {0}, binding = {0}, final = {0},
+			   challenge = {0}, bytes = {0};
+
+	buf_printf(&mechanism, "%s-PLUS", scram[hash]);
+	begin(fixture, buf_text(&mechanism));
+	buf_printf(&first, "%sn=ann,r=clientnonce", gs2);
+	if (step(fixture, buf_slice(&first)) != AUTH_CHALLENGE)
+		return;
+	buf_append_slice(&challenge, buf_slice(&fixture->data));
+	buf_printf(&bytes, "%s%s", gs2, data);
+	buf_append_base64(&binding, buf_slice(&bytes));
+	buf_skip(&first, strlen(gs2));
+	client_final(hash, SLICE("pencil"), buf_text(&binding), buf_slice(&first),
+		     buf_slice(&challenge), &final);
+	step(fixture, buf_slice(&final));
+}
+
+static void offers_binding_where_the_channel_has_one(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_refused(fixture, &fixture->channel, "SCRAM-SHA-256-PLUS");
+	give_binding(fixture, AUTH_TLS_SERVER_END_POINT, "certificate");
+	assert_offers(fixture, &fixture->channel,
+		      "SCRAM-SHA-512-PLUS SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS "
+		      "SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 PLAIN ");
+}
+
+static void logs_in_bound_to_the_channel(void **state)
+{
+	struct fixture *fixture = *state;
+
+	create(fixture, "ann@example.org", "pencil", false);
+	give_binding(fixture, AUTH_TLS_EXPORTER, "exported");
+	give_binding(fixture, AUTH_TLS_SERVER_END_POINT, "certificate");
+	for (unsigned hash = 0; hash < AUTH_HASHES; hash++) {
+		log_in_bound(fixture, hash, "p=tls-exporter,,", "exported");
+		assert_success(fixture, "ann@example.org");
+		assert_string_equal(auth_bound_by(fixture->login), "tls-exporter");
+		log_in_bound(fixture, hash, "p=tls-server-end-point,a=ann@example.org,",
+			     "certificate");
+		assert_success(fixture, "ann@example.org");
+		assert_string_equal(auth_bound_by(fixture->login), "tls-server-end-point");
+	}
+	assert_string_equal(auth_how(fixture->login), "SASL/SCRAM-SHA-512-PLUS");
+	log_in_by_scram(fixture, AUTH_SHA256, "ann", "pencil"); /* "n": it cannot bind */
+	assert_success(fixture, "ann@example.org");
+	assert_null(auth_bound_by(fixture->login));
+}
+
+static void refuses_what_is_bound_to_another_channel(void **state)
+{
+	struct fixture *fixture = *state;
+
+	create(fixture, "ann@example.org", "pencil", false);
+	give_binding(fixture, AUTH_TLS_EXPORTER, "exported");
+	give_binding(fixture, AUTH_TLS_SERVER_END_POINT, "certificate");
+	log_in_bound(fixture, AUTH_SHA256, "p=tls-exporter,,", "Exported");
+	assert_failure(fixture, AUTH_NOT_AUTHORIZED);
+	log_in_bound(fixture, AUTH_SHA256, "p=tls-exporter,,", "");
+	assert_failure(fixture, AUTH_NOT_AUTHORIZED);
+	log_in_bound(fixture, AUTH_SHA256, "p=tls-exporter,,", "certificate");
+	assert_failure(fixture, AUTH_NOT_AUTHORIZED);
+	log_in_bound(fixture, AUTH_SHA256, "p=tls-unique,,", "finished"); /* not of this stream */
+	assert_failure(fixture, AUTH_NOT_AUTHORIZED);
+	log_in_bound(fixture, AUTH_SHA256, "p=tls-moon,,", "");
+	assert_failure(fixture, AUTH_NOT_AUTHORIZED);
+	log_in_bound(fixture, AUTH_SHA256, "p=,,", "");
+	assert_failure(fixture, AUTH_MALFORMED_REQUEST);
+}
+
+/* RFC 5802 section 6: the flag and the name of the mechanism must fit. */
+static void refuses_a_flag_that_does_not_fit(void **state)
+{
+	struct fixture *fixture = *state;
+
+	create(fixture, "ann@example.org", "pencil", false);
+	give_binding(fixture, AUTH_TLS_EXPORTER, "exported");
+	log_in_bound(fixture, AUTH_SHA1, "n,,", "");
+	assert_failure(fixture, AUTH_MALFORMED_REQUEST);
+	log_in_bound(fixture, AUTH_SHA1, "y,,", "");
+	assert_failure(fixture, AUTH_MALFORMED_REQUEST);
+	begin(fixture, "SCRAM-SHA-1");
+	step(fixture, SLICE("p=tls-exporter,,n=ann,r=x"));
+	assert_failure(fixture, AUTH_MALFORMED_REQUEST);
+	begin(fixture, "SCRAM-SHA-1");
+	step(fixture, SLICE("y,,n=ann,r=x"));
+	assert_failure(fixture, AUTH_NOT_AUTHORIZED);
+	assert_non_null(strstr(fixture->answer.why, "the client did not see it"));
+	fixture->channel = (struct auth_channel){.secure = true};
+	begin(fixture, "SCRAM-SHA-1");
+	assert_int_equal(step(fixture, SLICE("y,,n=ann,r=x")), AUTH_CHALLENGE);
 }
 
 /* -- a source that the test answers
@@ -330,6 +446,10 @@ int main(void)
 		LOGIN_TEST(refuses_a_message_that_is_too_long),
 		LOGIN_TEST(refuses_steps_after_the_end),
 		LOGIN_TEST(offers_plain_only_when_it_is_safe_or_allowed),
+		LOGIN_TEST(offers_binding_where_the_channel_has_one),
+		LOGIN_TEST(logs_in_bound_to_the_channel),
+		LOGIN_TEST(refuses_what_is_bound_to_another_channel),
+		LOGIN_TEST(refuses_a_flag_that_does_not_fit),
 		LOGIN_TEST(answers_a_broken_source_with_a_temporary_failure),
 		LOGIN_TEST(a_late_answer_is_forgotten),
 		LOGIN_TEST(a_message_while_the_answer_is_under_way_ends_the_attempt),

@@ -221,9 +221,9 @@ static void refuses_another_nonce(void **state)
 /* "y" replaced by "n": somebody between us took the offer of channel binding away. */
 static void refuses_another_header(void **state)
 {
-	assert_int_equal(final_result("n,,", "c=eSws,r=abcDEF", "pencil", ""), SCRAM_WRONG);
-	assert_int_equal(final_result("n,,", "c=biwsAAAA,r=abcDEF", "pencil", ""), SCRAM_WRONG);
-	assert_int_equal(final_result("n,a=user,", "c=biws,r=abcDEF", "pencil", ""), SCRAM_WRONG);
+	assert_int_equal(final_result("n,,", "c=eSws,r=abcDEF", "pencil", ""), SCRAM_UNBOUND);
+	assert_int_equal(final_result("n,,", "c=biwsAAAA,r=abcDEF", "pencil", ""), SCRAM_UNBOUND);
+	assert_int_equal(final_result("n,a=user,", "c=biws,r=abcDEF", "pencil", ""), SCRAM_UNBOUND);
 }
 
 static void refuses_final_messages_that_are_not_right(void **state)
