@@ -58,6 +58,43 @@ static void scram_step(struct auth_login *login, struct slice message)
 			     buf_slice(&state->scram.authzid));
 }
 
+struct names {
+	const char *names[AUTH_MECHANISMS_MAX];
+	size_t count;
+};
+
+/* In the order of their bytes. */
+static void note_name(void *to, const char *name)
+{
+	struct names *names = to;
+	size_t at = names->count++;
+
+	for (; at > 0 && strcmp(names->names[at - 1], name) > 0; at--)
+		names->names[at] = names->names[at - 1];
+	names->names[at] = name;
+}
+
+static void put_names(const struct names *names, struct buf *out)
+{
+	for (size_t at = 0; at < names->count; at++)
+		buf_printf(out, "%s%s", at ? "\x1e" : "", names->names[at]);
+}
+
+/* XEP-0474 section 5.1: what the features of the stream said, as the client should have seen it. */
+static void put_offer(const struct auth_login *login, struct buf *out)
+{
+	struct names mechanisms = {.count = 0}, bindings = {.count = 0};
+
+	auth_mechanisms(login->auth, &login->channel, note_name, &mechanisms);
+	for (unsigned type = 0; type < AUTH_BINDINGS; type++)
+		if (login->channel.bindings[type].len)
+			note_name(&bindings, auth_binding_name((enum auth_binding_type)type));
+	put_names(&mechanisms, out);
+	if (bindings.count)
+		buf_append_char(out, '\x1f');
+	put_names(&bindings, out);
+}
+
 static void scram_found(struct auth_login *login, const struct auth_account *account)
 {
 	struct scram_state *state = (void *)login->state;
@@ -69,6 +106,7 @@ static void scram_found(struct auth_login *login, const struct auth_account *acc
 	mio_random(login->auth->mio, bytes, sizeof(bytes));
 	buf_append_base64(&nonce, (struct slice){bytes, sizeof(bytes)});
 	state->challenged = true;
+	put_offer(login, &state->scram.offered);
 	login_challenge(login, scram_challenge(&state->scram, buf_slice(&nonce), &key));
 	mem_wipe(&key, sizeof(key));
 }

@@ -3,7 +3,7 @@
  * SCRAM, server side.
  *
  *   C: n,,n=user,r=NONCE                    gs2 header, then the "bare" message
- *   S: r=NONCEnonce,s=SALT,i=ROUNDS
+ *   S: r=NONCEnonce,s=SALT,i=ROUNDS,h=OFFERED     XEP-0474: the hash of what we offered
  *   C: c=HEADER,r=NONCEnonce,p=PROOF        behind the header what the channel is known by
  *   S: v=SIGNATURE
  *
@@ -17,6 +17,7 @@
 
 void scram_fini(struct scram *scram)
 {
+	buf_fini(&scram->offered);
 	buf_fini(&scram->client_first);
 	buf_fini(&scram->user);
 	buf_fini(&scram->authzid);
@@ -163,6 +164,18 @@ int scram_first(struct scram *scram, struct slice message)
 	return 0;
 }
 
+static void put_offered(struct scram *scram)
+{
+	uint8_t digest[64];
+
+	if (!buf_used(&scram->offered))
+		return;
+	auth_digest_of(scram->hash, buf_slice(&scram->offered), digest);
+	buf_append_text(&scram->server_first, ",h=");
+	buf_append_base64(&scram->server_first,
+			  (struct slice){(const char *)digest, auth_hash_size(scram->hash)});
+}
+
 struct slice scram_challenge(struct scram *scram, struct slice nonce, const struct auth_key *key)
 {
 	struct buf *out = &scram->server_first;
@@ -175,6 +188,7 @@ struct slice scram_challenge(struct scram *scram, struct slice nonce, const stru
 	buf_append_text(out, ",s=");
 	buf_append_base64(out, (struct slice){(const char *)key->salt, key->salt_len});
 	buf_printf(out, ",i=%u", key->rounds);
+	put_offered(scram);
 	return buf_slice(out);
 }
 

@@ -19,6 +19,7 @@ struct scram {
 	bool binds;			    /* the mechanism is a -PLUS */
 	const struct auth_channel *channel; /* NULL: no binding is offered */
 	const struct auth_binding *binding; /* of the channel, that the client chose; NULL: none */
+	struct buf offered; /* the lists that XEP-0474 has the hash of in server_first; empty: none */
 	struct buf client_first;	    /* whole */
 	size_t gs2_len;		    /* of it, the header; the bare message follows */
 	size_t nonce_at, nonce_len; /* of it, the client's nonce */

@@ -84,6 +84,14 @@ class Scram:
         return self.finish(client) if kind == 'challenge' else (kind, said)
 
 
+    def is_downgraded(self, features):
+        """Whether what the server says that it offered differs from what came, XEP-0474."""
+        offered = '\x1e'.join(sorted(mechanisms(features)))
+        if bindings(features):
+            offered += '\x1f' + '\x1e'.join(sorted(bindings(features)))
+        return self.facts()['h'] != encode(hashlib.new(self.hash, offered.encode()).digest())
+
+
 def bound(client, mechanism, kind, name, password, binding=None):
     """Logs in bound to the channel of client, whose socket is a tls.Tls."""
     data = client.socket.binding(kind) if binding is None else binding

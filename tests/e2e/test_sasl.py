@@ -4,7 +4,7 @@ import os
 
 from harness import Deployment, Raw, scenarios
 from scram import Scram, auth, bind, bindings, bound, mechanisms, plain
-from tls import TLS_1_2, TLS_1_3, Certificate, secure
+from tls import TLS_1_2, Certificate, secure
 
 ALL = ['SCRAM-SHA-512', 'SCRAM-SHA-256', 'SCRAM-SHA-1', 'PLAIN']
 SCRAMS = ALL[:3]
@@ -117,7 +117,23 @@ def what_is_between_client_and_server_does_not_get_in():
             stream.close()
 
 
+def what_was_offered_is_proven_to_the_client():
+    with _deployment() as deployment:
+        for client in (Raw(deployment.port).open(), secure(deployment), secure(deployment, version=TLS_1_2)):
+            features = client.features()
+            for mechanism in SCRAMS:
+                scram = Scram(mechanism, 'romeo', 'secret')
+                scram.begin(client)
+                assert not scram.is_downgraded(features)
+                assert scram.finish(client)[0] == 'success' if mechanism == SCRAMS[-1] else True
+            removed = next(m for m in features.iter() if m.text == 'SCRAM-SHA-256')
+            removed.text = 'SCRAM-SHA-3'
+            assert scram.is_downgraded(features)
+            client.close()
+
+
 if __name__ == '__main__':
     scenarios(tls_1_3_binds_by_exporter_and_certificate, tls_1_2_binds_by_its_first_finished_message_too,
               without_an_extended_master_secret_nothing_is_exported, the_certificate_is_known_by_the_hash_of_its_signature,
-              a_stream_in_clear_has_nothing_to_bind_to, what_is_between_client_and_server_does_not_get_in)
+              a_stream_in_clear_has_nothing_to_bind_to, what_is_between_client_and_server_does_not_get_in,
+              what_was_offered_is_proven_to_the_client)

@@ -309,6 +309,31 @@ static void refuses_what_is_bound_to_another_channel(void **state)
 	assert_failure(fixture, AUTH_MALFORMED_REQUEST);
 }
 
+static void assert_offered(struct fixture *fixture, const char *lists)
+{
+	AUTO(buf_fini) struct buf wanted = {0};
+	uint8_t digest[64];
+
+	begin(fixture, "SCRAM-SHA-256");
+	assert_int_equal(step(fixture, SLICE("n,,n=ann,r=x")), AUTH_CHALLENGE);
+	auth_digest_of(AUTH_SHA256, slice_of(lists), digest);
+	buf_append_base64(&wanted, (struct slice){(char *)digest, 32});
+	assert_true(slice_equal(client_attribute(buf_slice(&fixture->data), 'h'),
+				buf_slice(&wanted)));
+}
+
+static void tells_what_was_offered(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_offered(fixture, "PLAIN\x1eSCRAM-SHA-1\x1eSCRAM-SHA-256\x1eSCRAM-SHA-512");
+	give_binding(fixture, AUTH_TLS_SERVER_END_POINT, "certificate");
+	give_binding(fixture, AUTH_TLS_EXPORTER, "exported");
+	assert_offered(fixture, "PLAIN\x1eSCRAM-SHA-1\x1eSCRAM-SHA-1-PLUS\x1eSCRAM-SHA-256"
+				"\x1eSCRAM-SHA-256-PLUS\x1eSCRAM-SHA-512\x1eSCRAM-SHA-512-PLUS"
+				"\x1ftls-exporter\x1etls-server-end-point");
+}
+
 /* RFC 5802 section 6: the flag and the name of the mechanism must fit. */
 static void refuses_a_flag_that_does_not_fit(void **state)
 {
@@ -449,6 +474,7 @@ int main(void)
 		LOGIN_TEST(offers_binding_where_the_channel_has_one),
 		LOGIN_TEST(logs_in_bound_to_the_channel),
 		LOGIN_TEST(refuses_what_is_bound_to_another_channel),
+		LOGIN_TEST(tells_what_was_offered),
 		LOGIN_TEST(refuses_a_flag_that_does_not_fit),
 		LOGIN_TEST(answers_a_broken_source_with_a_temporary_failure),
 		LOGIN_TEST(a_late_answer_is_forgotten),

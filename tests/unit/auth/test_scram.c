@@ -253,6 +253,20 @@ static void refuses_final_messages_that_are_not_right(void **state)
 	assert_int_equal(final_result("n,,", "c=biws,r=abcDEF", "pencil", "AAAA"), SCRAM_MALFORMED);
 }
 
+/* The lists and their hash are those of the example in XEP-0474. */
+static void tells_the_hash_of_what_was_offered(void **state)
+{
+	struct scram scram = {.hash = AUTH_SHA1};
+	struct auth_key key = key_of(AUTH_SHA1, "pencil", "QSXCR+Q6sek8bf92", 4096);
+
+	buf_append_text(&scram.offered,
+			"SCRAM-SHA-1\x1eSCRAM-SHA-1-PLUS\x1ftls-exporter\x1etls-server-end-point");
+	assert_int_equal(scram_first(&scram, SLICE("n,,n=user,r=abc")), 0);
+	assert_true(slice_is(scram_challenge(&scram, SLICE("DEF"), &key),
+			     "r=abcDEF,s=QSXCR+Q6sek8bf92,i=4096,h=G6k/rBLDqgOhRRaCuuatSDFkJ08="));
+	scram_fini(&scram);
+}
+
 static void logs_in_with_sha_512(void **state)
 {
 	struct scram scram = {.hash = AUTH_SHA512};
@@ -275,6 +289,7 @@ int main(void)
 		cmocka_unit_test(follows_the_example_of_rfc_5802),
 		cmocka_unit_test(follows_the_example_of_rfc_7677),
 		cmocka_unit_test(logs_in_with_sha_512),
+		cmocka_unit_test(tells_the_hash_of_what_was_offered),
 		cmocka_unit_test(reads_the_names_in_a_first_message),
 		cmocka_unit_test(refuses_first_messages_that_are_not_right),
 		cmocka_unit_test(refuses_empty_messages_and_nul_bytes),
