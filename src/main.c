@@ -51,6 +51,8 @@ static const struct verb verbs[] = {
 	 ASK | VERB_NAME, verb_control, NULL},
 	{"memory", "", "says who holds what, in bytes", "jackdaw memory", ASK | VERB_NAME,
 	 verb_control, NULL},
+	{"check accounts", "", "says who lacks the key of a mechanism, which is offered to nobody then",
+	 "jackdaw check accounts", ASK, verb_account, NULL},
 	{"check", "[config]", "looks for problems in the file",
 	 "jackdaw check config --config new.toml", ASK, verb_check, NULL},
 	{"config show", "", "prints the settings that count, secrets hidden", "jackdaw config show",

@@ -45,6 +45,8 @@ static bool is_usable(const struct auth *auth, const struct auth_mechanism *mech
 {
 	if (mechanism->binds && !auth_channel_binds(channel))
 		return false;
+	if (mechanism->hashes && !(channel->hashes & 1u << mechanism->hash))
+		return false;
 	return !mechanism->clear || channel->secure || auth->plain_insecure;
 }
 

@@ -42,6 +42,7 @@ void auth_account_wipe(struct auth_account *account);
 
 /* -- sources -------------------------------------------------------------------------------------- */
 
+enum { AUTH_ALL_HASHES = (1 << AUTH_HASHES) - 1 };
 enum { AUTH_OK, AUTH_EXISTS = 1, AUTH_UNKNOWN, AUTH_REFUSED }; /* outcomes; faults are negative */
 
 /* Answers a source's request, on the loop of the request's auth, on a later turn. account is lent; NULL unless a lookup's. */
@@ -49,7 +50,11 @@ void auth_source_answer(struct auth *auth, uint64_t token, int result, const str
 
 struct auth_source {
 	const char *name;
-	/* Each ends in auth_source_answer(auth, token, ...). user is a bare JID, lent. */
+	/*
+	 * Each ends in auth_source_answer(auth, token, ...). user is a bare JID, lent. To look a domain up is to ask what all
+	 * have: a domain has a key, of no password, for each hash that no enabled account with a password lacks. A source that
+	 * does not know says AUTH_UNKNOWN.
+	 */
 	void (*lookup)(void *state, struct auth *auth, struct jid *user, uint64_t token);
 	void (*create)(void *state, struct auth *auth, struct jid *user, const struct auth_account *account, uint64_t token);
 	void (*change)(void *state, struct auth *auth, struct jid *user, const struct auth_account *account, uint64_t token);
@@ -65,6 +70,13 @@ extern const struct auth_source auth_source_storage; /* its state is a struct st
 struct store_txn;
 void auth_account_rows(struct store_txn *txn, struct jid *user, const struct auth_account *account,
 		       const char *created);
+/* The account was written, or (NULL) removed, otherwise: keeps STORE_LACKING in step. */
+void auth_account_lacks(struct store_txn *txn, struct jid *user, const struct auth_account *account);
+/* Appends what owners of STORE_LACKING begin with, those of a hash in a domain; the user follows. */
+void auth_lacking(enum auth_hash hash, struct slice domain, struct buf *out);
+/* Asks for the hashes that a domain offers: they are read with the number of the operation, a bit (1 << hash) each. */
+unsigned auth_census_ask(struct store_txn *txn, struct slice domain);
+unsigned auth_census(const struct store_txn *txn, unsigned op);
 bool auth_password_allowed(struct slice password); /* SASLprep, and neither empty nor too long */
 
 /* -- the engine ------------------------------------------------------------------------------------ */
@@ -87,6 +99,7 @@ struct auth_binding {
 /* The stream that somebody logs in on. */
 struct auth_channel {
 	bool secure;
+	unsigned hashes; /* a bit (1 << hash) for each that its domain offers */
 	struct auth_binding bindings[AUTH_BINDINGS];
 };
 

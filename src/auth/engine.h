@@ -66,6 +66,7 @@ struct auth_mechanism {
 	const char *name, *how;
 	bool clear; /* the password itself crosses the wire */
 	bool binds; /* to the channel */
+	bool hashes; /* needs a key of the hash below */
 	enum auth_hash hash;
 	size_t size;
 	void (*step)(struct auth_login *login, struct slice message);

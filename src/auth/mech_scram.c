@@ -123,6 +123,7 @@ static void scram_end(struct auth_login *login)
 		.name = mechanism,                                                                 \
 		.how = "SASL/" mechanism,                                                          \
 		.binds = plus,                                                                     \
+		.hashes = true,                                                                    \
 		.hash = which,                                                                     \
 		.size = sizeof(struct scram_state),                                                \
 		.step = scram_step,                                                                \

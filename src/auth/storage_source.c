@@ -3,6 +3,7 @@
 #include "auth/auth.h"
 
 #include "auth/engine.h"
+#include "auth/keys.h"
 #include "base/mem.h"
 #include "base/stamp.h"
 #include "jid/jid.h"
@@ -35,6 +36,7 @@ void auth_account_rows(struct store_txn *txn, struct jid *user, const struct aut
 		store_put(txn, STORE_ACCOUNT, owner, DISABLED, SLICE(""));
 	else if (!created)
 		store_del(txn, STORE_ACCOUNT, owner, DISABLED);
+	auth_account_lacks(txn, user, account);
 }
 
 static void read_row(struct auth_account *account, const struct store_row *row)
@@ -66,6 +68,18 @@ static void looked_up(void *arg, uint64_t token, const struct store_txn *txn, in
 	auth_account_wipe(&account);
 }
 
+static void counted(void *arg, uint64_t token, const struct store_txn *txn, int result)
+{
+	struct auth *auth = arg;
+	struct auth_account account = {0};
+
+	for (unsigned hash = 0; !result && hash < AUTH_HASHES; hash++)
+		if (auth_census(txn, 0) & 1u << hash)
+			auth_key_fake((enum auth_hash)hash, auth->secret, SLICE("all"), auth->rounds,
+				      &account.keys[hash]);
+	auth_source_answer(auth, token, result, result ? NULL : &account);
+}
+
 static void written(void *arg, uint64_t token, const struct store_txn *txn, int result)
 {
 	if (result == STORE_EXISTS)
@@ -78,9 +92,13 @@ static void written(void *arg, uint64_t token, const struct store_txn *txn, int 
 static void lookup(void *state, struct auth *auth, struct jid *user, uint64_t token)
 {
 	struct store_txn *txn = store_txn_new();
+	bool domain = !jid_local(user).len;
 
-	store_list(txn, STORE_ACCOUNT, jid_user(user));
-	storage_run(state, auth->mio, &txn, looked_up, auth, token);
+	if (domain)
+		auth_census_ask(txn, jid_domain(user));
+	else
+		store_list(txn, STORE_ACCOUNT, jid_user(user));
+	storage_run(state, auth->mio, &txn, domain ? counted : looked_up, auth, token);
 }
 
 static void create(void *state, struct auth *auth, struct jid *user,
@@ -110,6 +128,7 @@ static void remove_all(void *state, struct auth *auth, struct jid *user, uint64_
 	store_need(txn, STORE_ACCOUNT, jid_user(user), CREATED);
 	for (unsigned store = 0; store < STORES; store++)
 		store_clear(txn, (enum store)store, jid_user(user));
+	auth_account_lacks(txn, user, NULL);
 	storage_run(state, auth->mio, &txn, written, auth, token);
 }
 

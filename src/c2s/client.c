@@ -251,6 +251,8 @@ static void on_header(void *owner, struct conn *conn)
 		return;
 	}
 	sx_set_from(sx, str_slice(domain->name));
+	if (!sx_identity(sx))
+		client->hashes = (uint8_t)domain_hashes(client->c2s, domain);
 	if (domain->state == DOMAIN_AWAY)
 		sx_error(sx, SX_HOST_GONE, NULL);
 	else if (sx_identity(sx) && !slice_equal(jid_domain(sx_identity(sx)), str_slice(domain->name)))

@@ -26,6 +26,9 @@ struct domain {
 	struct str *name;
 	struct str *end; /* who answered our hello last, and in which life: worker 0 */
 	enum domain_state state;
+	uint8_t hashes;   /* that it offers: all accounts have them */
+	bool known;       /* that was answered once, or will not be */
+	int64_t asked_ms; /* when it was asked for last */
 	bool back; /* its sm is ours again, when that has all sessions of before: worker 0 */
 };
 
@@ -82,6 +85,7 @@ struct client {
 	size_t untaken_bytes;      /* of all these */
 	bool awaiting, crowded;    /* why nothing more is parsed: an answer is due; too much is not settled */
 	bool held;                 /* nothing more is parsed */
+	uint8_t hashes;            /* that it was offered when its stream began */
 	bool resuming;             /* STARTING: an earlier session */
 	bool counted, placed;      /* among the connections; among those of its address */
 	bool probed;               /* it was silent for long, and was asked to say something */
@@ -197,4 +201,5 @@ void domain_changed(struct c2s *c2s, struct slice name, bool available); /* a do
 void domain_answered(struct c2s *c2s, const struct packet *packet); /* a hello's answer */
 void domains_end_changed(struct c2s *c2s, struct slice manager, uint32_t epoch);
 void domains_go_on(struct c2s *c2s); /* worker 0: the new sm has all sessions */
+unsigned domain_hashes(struct c2s *c2s, struct domain *domain); /* as far as is known; asks again now and then */
 bool domains_ready(const struct c2s *c2s);

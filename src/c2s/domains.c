@@ -8,9 +8,40 @@
 #include "c2s/client.h"
 #include "jid/jid.h"
 
-enum { HELLO_AGAIN_MS = 2000 };
+enum { HELLO_AGAIN_MS = 2000, HASHES_AGAIN_MS = 1000 };
 
 static void ask_again(struct mio_timer *timer);
+
+static void hashes_answered(void *arg, uint64_t token, int result, const struct auth_account *account)
+{
+	struct c2s *c2s = arg;
+	struct domain *domain = &c2s->domains[token];
+	bool was_known = domain->known;
+
+	domain->known = true;
+	for (unsigned hash = 0; result == AUTH_OK && hash < AUTH_HASHES; hash++)
+		domain->hashes = (uint8_t)((domain->hashes & ~(1u << hash)) | (unsigned)account->keys[hash].present << hash);
+	if (!was_known)
+		worker_ready_changed(c2s->worker);
+}
+
+static void ask_hashes(struct c2s *c2s, struct domain *domain)
+{
+	AUTO(jid_free) struct jid *jid = jid_parse(str_slice(domain->name));
+	void *state;
+	const struct auth_source *source = login_source(c2s, domain, &state);
+
+	domain->asked_ms = mio_now_ms(c2s->worker->mio);
+	auth_ask(c2s->worker->auth, AUTH_LOOKUP, source, state, jid, NULL, hashes_answered, c2s,
+		 (uint64_t)(domain - c2s->domains));
+}
+
+unsigned domain_hashes(struct c2s *c2s, struct domain *domain)
+{
+	if (domain->state > DOMAIN_ASKING && mio_now_ms(c2s->worker->mio) - domain->asked_ms >= HASHES_AGAIN_MS)
+		ask_hashes(c2s, domain);
+	return domain->hashes;
+}
 
 void domains_init(struct c2s *c2s)
 {
@@ -22,8 +53,11 @@ void domains_init(struct c2s *c2s)
 		struct domain *domain = &c2s->domains[at];
 
 		domain->name = str_new(slice_of(names->items[at]));
-		if (link_serves(c2s->worker->link, slice_of(names->items[at])))
+		domain->hashes = AUTH_ALL_HASHES;
+		if (link_serves(c2s->worker->link, slice_of(names->items[at]))) {
 			domain->state = DOMAIN_LOCAL;
+			ask_hashes(c2s, domain);
+		}
 	}
 	c2s->hello_id = slots_add(&c2s->clients, c2s);
 	mio_timer_init(&c2s->hello_timer, ask_again);
@@ -41,7 +75,9 @@ struct domain *domain_get(struct c2s *c2s, struct slice name)
 bool domains_ready(const struct c2s *c2s)
 {
 	for (size_t at = 0; at < c2s->domain_count; at++) {
-		if (c2s->domains[at].state <= DOMAIN_ASKING)
+		const struct domain *domain = &c2s->domains[at];
+
+		if (domain->state <= DOMAIN_ASKING || (domain->state == DOMAIN_LOCAL && !domain->known))
 			return false;
 	}
 	return true;
@@ -112,6 +148,7 @@ static void become(struct c2s *c2s, struct domain *domain, enum domain_state sta
 	} else if (state > DOMAIN_ASKING && before != state) {
 		if (state == DOMAIN_FOREIGN)
 			end_sessions(c2s, domain); /* those that waited for one of ours */
+		ask_hashes(c2s, domain);
 		ask_again_for_clients(c2s, domain);
 		login_go_on(c2s, domain);
 	} else if (state == DOMAIN_ASKING && before == DOMAIN_OURS && !mio_worker(c2s->worker->mio)) {

@@ -33,7 +33,7 @@ static struct auth_channel channel_of(struct sx *sx)
 		[AUTH_TLS_UNIQUE] = SX_TLS_UNIQUE,
 		[AUTH_TLS_SERVER_END_POINT] = SX_TLS_SERVER_END_POINT,
 	};
-	struct auth_channel channel = {.secure = sx_is_secure(sx)};
+	struct auth_channel channel = {.secure = sx_is_secure(sx), .hashes = client_of(sx)->hashes};
 
 	for (unsigned type = 0; type < AUTH_BINDINGS; type++) {
 		struct auth_binding *binding = &channel.bindings[type];

@@ -278,6 +278,7 @@ static void user_del(void *arg, struct ctl_call *call)
 		if (store != STORE_SERVER)
 			store_clear(txn, (enum store)store, jid_user(jid));
 	}
+	auth_account_lacks(txn, jid, NULL);
 	storage_run(accounts->process->storage, loop_of(accounts), &txn,
 		    has_sm ? key_removed : removed, accounts, ctl_id(call));
 }
@@ -300,6 +301,43 @@ static void enabled(void *arg, uint64_t token, const struct store_txn *txn, int 
 		end_with(call, result, "enabled");
 }
 
+/* It counts again among those whose keys decide what is offered. */
+static void known_enabled(void *arg, uint64_t token, int result, const struct auth_account *account)
+{
+	struct accounts *accounts = arg;
+	struct ctl_call *call = ctl_call(accounts->ctl, token);
+	AUTO(jid_free) struct jid *jid = NULL;
+	struct store_txn *txn;
+
+	if (!call)
+		return;
+	if (result) {
+		end_with(call, result, "");
+		return;
+	}
+	jid = known_account(accounts, call);
+	txn = store_txn_new();
+	auth_account_lacks(txn, jid, account);
+	storage_run(accounts->process->storage, loop_of(accounts), &txn, enabled, accounts, token);
+}
+
+static void allowed(void *arg, uint64_t token, const struct store_txn *txn, int result)
+{
+	struct accounts *accounts = arg;
+	struct ctl_call *call = ctl_call(accounts->ctl, token);
+	AUTO(jid_free) struct jid *jid = NULL;
+
+	if (!call)
+		return;
+	if (result) {
+		end_with(call, result, "");
+		return;
+	}
+	jid = known_account(accounts, call);
+	auth_ask(accounts->process->workers[0]->auth, AUTH_LOOKUP, &auth_source_storage,
+		 accounts->process->storage, jid, NULL, known_enabled, accounts, token);
+}
+
 static void set_disabled(struct accounts *accounts, struct ctl_call *call, bool disable)
 {
 	AUTO(jid_free) struct jid *jid = NULL;
@@ -312,12 +350,14 @@ static void set_disabled(struct accounts *accounts, struct ctl_call *call, bool 
 		return;
 	txn = store_txn_new();
 	store_need(txn, STORE_ACCOUNT, jid_user(jid), ACCOUNT_CREATED);
-	if (disable)
+	if (disable) {
 		store_put(txn, STORE_ACCOUNT, jid_user(jid), ACCOUNT_DISABLED, SLICE(""));
-	else
+		auth_account_lacks(txn, jid, NULL);
+	} else {
 		store_del(txn, STORE_ACCOUNT, jid_user(jid), ACCOUNT_DISABLED);
+	}
 	storage_run(accounts->process->storage, loop_of(accounts), &txn,
-		    disable ? disabled : enabled, accounts, ctl_id(call));
+		    disable ? disabled : allowed, accounts, ctl_id(call));
 }
 
 static void user_disable(void *arg, struct ctl_call *call)
@@ -511,6 +551,7 @@ struct accounts *accounts_new(struct ctl *ctl, struct process *process)
 	accounts->ctl = ctl;
 	accounts->intakes = intakes_new(ctl, process);
 	ctl_add(ctl, commands, accounts);
+	accounts_check_commands(accounts);
 	return accounts;
 }
 

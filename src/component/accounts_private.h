@@ -22,4 +22,5 @@ struct accounts {
 /* A bare address of a domain that we serve, or NULL and a text that says why not. */
 struct jid *account_jid(const struct process *process, struct slice text, const char **why);
 
+void accounts_check_commands(struct accounts *accounts); /* "check accounts" */
 void account_import(void *arg, struct ctl_call *call); /* "user import" */

@@ -188,6 +188,15 @@ bool settings_serves(const struct settings *settings, struct slice domain)
 	return false;
 }
 
+bool settings_offers(const struct settings *settings, const char *mechanism)
+{
+	for (size_t i = 0; i < settings->accounts.mechanisms.count; i++) {
+		if (!strcmp(settings->accounts.mechanisms.items[i], mechanism))
+			return true;
+	}
+	return false;
+}
+
 /* A domain is written as it is compared: prepared. */
 static int check_domains(const struct settings *settings, struct finding *finding)
 {

@@ -102,3 +102,4 @@ int settings_load(const char *path, struct settings *settings, struct conf **con
 int settings_condition(const char *name);
 
 bool settings_serves(const struct settings *settings, struct slice domain);
+bool settings_offers(const struct settings *settings, const char *mechanism); /* it is in accounts.mechanisms */

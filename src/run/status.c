@@ -91,9 +91,30 @@ static int64_t memory_of(const struct process *process)
 	return bytes;
 }
 
-static void status(void *arg, struct ctl_call *call)
+/* Of the mechanisms of the file those that a domain cannot offer, for want of keys. */
+static void say_not_offered(struct facts *facts, const struct process *process,
+			    const struct store_txn *txn)
 {
-	const struct process *process = arg;
+	const struct settings *settings = process->settings;
+	AUTO(buf_fini) struct buf text = {0};
+
+	for (size_t domain = 0; domain < settings->domains.count; domain++) {
+		unsigned offered = auth_census(txn, (unsigned)domain * AUTH_HASHES);
+
+		for (unsigned hash = 0; hash < AUTH_HASHES; hash++)
+			if (!(offered & 1u << hash) &&
+			    settings_offers(settings, auth_hash_mechanism((enum auth_hash)hash)))
+				buf_printf(&text, "%s%s at %s", buf_used(&text) ? ", " : "",
+					   auth_hash_mechanism((enum auth_hash)hash),
+					   settings->domains.items[domain]);
+	}
+	say_text(facts, "not_offered", buf_used(&text) ? buf_text(&text) : "");
+}
+
+/* txn: what accounts have; NULL: another part knows. */
+static void say_status(const struct process *process, struct ctl_call *call,
+		       const struct store_txn *txn)
+{
 	struct facts facts = {.call = call};
 	bool ready = atomic_load(&process->ready) == process->worker_count;
 
@@ -117,7 +138,34 @@ static void status(void *arg, struct ctl_call *call)
 			   "");
 	say_queues(&facts, process);
 	say_number(&facts, "memory_bytes", memory_of(process), "");
+	if (txn)
+		say_not_offered(&facts, process, txn);
 	end_facts(&facts);
+}
+
+static void counted(void *arg, uint64_t token, const struct store_txn *txn, int result)
+{
+	const struct process *process = arg;
+	struct ctl_call *call = ctl_call(process->ctl, token);
+
+	if (call)
+		say_status(process, call, result ? NULL : txn);
+}
+
+static void status(void *arg, struct ctl_call *call)
+{
+	struct process *process = arg;
+	struct store_txn *txn;
+
+	if (!process->storage) {
+		say_status(process, call, NULL);
+		return;
+	}
+	txn = store_txn_new();
+	for (size_t domain = 0; domain < process->settings->domains.count; domain++)
+		auth_census_ask(txn, slice_of(process->settings->domains.items[domain]));
+	storage_run(process->storage, process->workers[0]->mio, &txn, counted, process,
+		    ctl_id(call));
 }
 
 static void memory(void *arg, struct ctl_call *call)

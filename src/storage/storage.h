@@ -29,6 +29,7 @@ enum store {
 	STORE_PRIVATE, /* keyed: owner a bare JID, item "{namespace}name" of the element that is the value, XEP-0049 */
 	STORE_SESSION, /* keyed: owner a bare JID, item a resumption id; sessions that wait for the next start of the server */
 	STORE_ORIGIN,  /* keyed: which stanzas of a client's session are settled by what is stored; store_origin() */
+	STORE_LACKING, /* keyed: owner "SCRAM-SHA-256 example.org!ann@example.org", item "": accounts without that key, auth/census.c */
 	STORES
 };
 
@@ -115,6 +116,7 @@ struct store_row {
 
 /* The rows that operation number op read; *count of them. */
 const struct store_row *store_rows(const struct store_txn *txn, unsigned op, size_t *count);
+struct slice store_asked(const struct store_txn *txn, unsigned op); /* the owner, or after, that it was asked with */
 /* The count and the mark of a row of STORE_ORIGIN; false when it is none. */
 bool store_origin_row(const struct store_row *row, uint32_t *count, uint32_t *mark);
 

@@ -284,12 +284,26 @@ void store_forget(struct store_txn *txn)
 	txn->row_count = 0;
 }
 
-const struct store_row *store_rows(const struct store_txn *txn, unsigned number, size_t *count)
+static const struct store_op *numbered(const struct store_txn *txn, unsigned number)
 {
 	const struct store_op *op = txn->ops;
 
 	for (unsigned i = 0; op && i < number; i++)
 		op = op->next;
+	return op;
+}
+
+struct slice store_asked(const struct store_txn *txn, unsigned number)
+{
+	const struct store_op *op = numbered(txn, number);
+
+	return op ? op->owner : (struct slice){"", 0};
+}
+
+const struct store_row *store_rows(const struct store_txn *txn, unsigned number, size_t *count)
+{
+	const struct store_op *op = numbered(txn, number);
+
 	*count = op ? op->rows : 0;
 	return *count ? txn->rows + op->first_row : NULL;
 }

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Logging in over real TLS: every mechanism, every kind of channel binding, and what must not get in."""
+import json
 import os
+import time
 
 from harness import Deployment, Raw, scenarios
 from scram import Scram, auth, bind, bindings, bound, mechanisms, plain
@@ -132,8 +134,103 @@ def what_was_offered_is_proven_to_the_client():
             client.close()
 
 
+# -- keys
+
+
+KEY = 'SCRAM-SHA-1$4096:QSXCR+Q6sek8bf92$6dlGYMOdZcOPutkcNY8U2g7vK9Y=:D+CSWLOshSulAsxiupA+qs2/fTE='  # of "pencil"
+
+
+def _offers(deployment, names, seconds=10):
+    """Within a second or two, on new streams."""
+    end = time.time() + seconds
+    while True:
+        client = secure(deployment)
+        offered = mechanisms(client.features())
+        client.close()
+        if offered == [f'{name}-PLUS' for name in names] + names + ['PLAIN']:
+            return
+        assert time.time() < end, offered
+        time.sleep(0.2)
+
+
+def a_hash_is_offered_when_all_accounts_have_its_key():
+    with _deployment() as deployment:
+        _offers(deployment, SCRAMS)
+        stream = secure(deployment)
+        features = stream.features()
+        path = os.path.join(deployment.dir, 'old.tsv')
+        with open(path, 'w', encoding='ascii') as file:
+            file.write(f'juliet@localhost\t{KEY}\n')
+        deployment.command('user', 'import', path)
+        _offers(deployment, ['SCRAM-SHA-1'])
+        scram = Scram('SCRAM-SHA-512', 'romeo', 'secret')
+        scram.begin(stream)
+        assert not scram.is_downgraded(features) and scram.finish(stream)[0] == 'success', 'a stream keeps its offer'
+        stream.close()
+        client = secure(deployment)
+        client.features()
+        assert auth(client, 'SCRAM-SHA-256', 'n,,n=romeo,r=x') == ('failure', 'invalid-mechanism')
+        assert Scram('SCRAM-SHA-1', 'juliet', 'pencil').run(client)[0] == 'success'
+        client.close()
+        lines = deployment.command('check', 'accounts', code=1).stdout.splitlines()
+        assert lines[:2] == [f'juliet@localhost has no key for SCRAM-SHA-{bits}' for bits in (256, 512)], lines
+        found = json.loads(deployment.command('check', 'accounts', '--json', code=1).stdout)
+        assert found[0] == {'jid': 'juliet@localhost', 'lacks': 'SCRAM-SHA-256'} and len(found) == 2, found
+        status = json.loads(deployment.command('status', '--json').stdout)
+        assert status['not_offered'] == 'SCRAM-SHA-256 at localhost, SCRAM-SHA-512 at localhost', status
+        deployment.command('user', 'disable', 'juliet@localhost')
+        _offers(deployment, SCRAMS)
+        deployment.command('user', 'enable', 'juliet@localhost')
+        _offers(deployment, ['SCRAM-SHA-1'])
+        deployment.restart('run')
+        _offers(deployment, ['SCRAM-SHA-1'], seconds=0)
+        deployment.command('user', 'passwd', 'juliet@localhost', '--password-file', '-', input='secret\n')
+        _offers(deployment, SCRAMS)
+        assert 'all accounts' in deployment.command('check', 'accounts').stdout
+        deployment.command('user', 'import', path)  # it exists: nothing is changed
+        _offers(deployment, SCRAMS, seconds=0)
+
+
+def parts_that_ask_another_for_accounts_offer_the_same():
+    deployment = Deployment(extra='mechanisms = ["SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"]')
+    with deployment:
+        path = os.path.join(deployment.dir, 'old.tsv')
+        with open(path, 'w', encoding='ascii') as file:
+            file.write(f'juliet@localhost\t{KEY}\n')
+        deployment.command('user', 'import', path)
+        deployment.start('router', 'sm', 'c2s')
+        _offers(deployment, ['SCRAM-SHA-1'])
+        client = secure(deployment)
+        client.features()
+        assert bound(client, 'SCRAM-SHA-1-PLUS', 'tls-exporter', 'juliet', 'pencil')[0] == 'success'
+        client.close()
+
+
+def who_is_unknown_looks_like_who_is_not():
+    with _deployment() as deployment:
+        seen = {}
+        for restart in (False, True):
+            if restart:
+                deployment.restart('run')
+            client = secure(deployment)
+            client.features()
+            for mechanism in SCRAMS:
+                for name in ('romeo', 'nobody', 'nemo'):
+                    scram = Scram(mechanism, name, 'wrong')
+                    assert scram.begin(client)[0] == 'challenge'
+                    facts = scram.facts()
+                    assert facts['i'] == '10000' and len(facts['s']) == 24, facts
+                    assert seen.setdefault((mechanism, name), facts['s']) == facts['s'], 'a salt stays as it is'
+                    if mechanism == SCRAMS[0]:
+                        assert scram.finish(client) == ('failure', 'not-authorized')
+            client.close()
+        assert len(set(seen.values())) == len(seen), 'each has a salt of its own'
+
+
 if __name__ == '__main__':
     scenarios(tls_1_3_binds_by_exporter_and_certificate, tls_1_2_binds_by_its_first_finished_message_too,
               without_an_extended_master_secret_nothing_is_exported, the_certificate_is_known_by_the_hash_of_its_signature,
               a_stream_in_clear_has_nothing_to_bind_to, what_is_between_client_and_server_does_not_get_in,
-              what_was_offered_is_proven_to_the_client)
+              what_was_offered_is_proven_to_the_client,
+              a_hash_is_offered_when_all_accounts_have_its_key, parts_that_ask_another_for_accounts_offer_the_same,
+              who_is_unknown_looks_like_who_is_not)

@@ -19,6 +19,14 @@ static const char *const upgrades[] = {
 	"CREATE TABLE sequence (next INTEGER NOT NULL);"
 	"INSERT INTO sequence VALUES (1)",
 	"PRAGMA application_id=0x4a61636b", /* SQLITE_APPLICATION_ID */
+	/* STORE_LACKING of the enabled accounts that have keys; 0 is STORE_ACCOUNT. */
+	"INSERT INTO keyed SELECT 10, CAST(hash || ' ' || substr(name, instr(name, '@') + 1) || '!' ||"
+	" name AS BLOB), x'', x'' FROM (SELECT owner, CAST(owner AS TEXT) AS name FROM keyed WHERE"
+	" store=0 AND item=CAST('created' AS BLOB)) AS account,"
+	" (SELECT 'SCRAM-SHA-1' AS hash UNION SELECT 'SCRAM-SHA-256' UNION SELECT 'SCRAM-SHA-512')"
+	" WHERE NOT EXISTS (SELECT 1 FROM keyed WHERE store=0 AND owner=account.owner AND item IN"
+	" (CAST('disabled' AS BLOB), CAST(hash AS BLOB))) AND EXISTS (SELECT 1 FROM keyed WHERE"
+	" store=0 AND owner=account.owner AND CAST(item AS TEXT) LIKE 'SCRAM-%')",
 };
 
 /*

@@ -53,7 +53,7 @@ static inline int fixture_setup(void **state)
 	fixture->mio = mio_host_loop(fixture->host, 0);
 	fixture->hashing = auth_hashing_new(fixture->host, false);
 	fixture->auth = auth_new(fixture->mio, fixture->hashing, &options);
-	fixture->channel.secure = true;
+	fixture->channel = (struct auth_channel){.secure = true, .hashes = AUTH_ALL_HASHES};
 	*state = fixture;
 	return 0;
 }

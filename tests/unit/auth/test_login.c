@@ -215,12 +215,15 @@ static void assert_refused(struct fixture *fixture, const struct auth_channel *c
 static void offers_plain_only_when_it_is_safe_or_allowed(void **state)
 {
 	struct fixture *fixture = *state;
-	struct auth_channel clear = {0}, secure = {.secure = true};
+	struct auth_channel clear = {.hashes = AUTH_ALL_HASHES}, secure = fixture->channel;
 
 	assert_offers(fixture, &clear, "SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 ");
 	assert_offers(fixture, &secure, "SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 PLAIN ");
 	assert_true(auth_offers(fixture->auth, "PLAIN", &secure));
 	assert_refused(fixture, &clear, "PLAIN");
+	secure.hashes = 1 << AUTH_SHA1;
+	assert_offers(fixture, &secure, "SCRAM-SHA-1 PLAIN ");
+	assert_refused(fixture, &secure, "SCRAM-SHA-256");
 	assert_refused(fixture, &secure, "plain");
 }
 
@@ -352,7 +355,7 @@ static void refuses_a_flag_that_does_not_fit(void **state)
 	step(fixture, SLICE("y,,n=ann,r=x"));
 	assert_failure(fixture, AUTH_NOT_AUTHORIZED);
 	assert_non_null(strstr(fixture->answer.why, "the client did not see it"));
-	fixture->channel = (struct auth_channel){.secure = true};
+	fixture->channel = (struct auth_channel){.secure = true, .hashes = AUTH_ALL_HASHES};
 	begin(fixture, "SCRAM-SHA-1");
 	assert_int_equal(step(fixture, SLICE("y,,n=ann,r=x")), AUTH_CHALLENGE);
 }

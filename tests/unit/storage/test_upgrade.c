@@ -24,6 +24,14 @@ static const char version_1[] =
 	"AS BLOB));"
 	"INSERT INTO log VALUES (4, CAST('ann@example.org' AS BLOB), 7, 5, 0, 0, CAST('<m/>' AS "
 	"BLOB));"
+	"INSERT INTO keyed SELECT 0, CAST(owner AS BLOB), CAST(item AS BLOB), x'31' FROM ("
+	"SELECT 'all@example.org' AS owner, 'created' AS item UNION "
+	"SELECT 'all@example.org', 'SCRAM-SHA-1' UNION SELECT 'all@example.org', 'SCRAM-SHA-256' UNION "
+	"SELECT 'all@example.org', 'SCRAM-SHA-512' UNION "
+	"SELECT 'none@example.org', 'created' UNION "
+	"SELECT 'off@example.org', 'created' UNION SELECT 'off@example.org', 'disabled' UNION "
+	"SELECT 'off@example.org', 'SCRAM-SHA-1' UNION "
+	"SELECT 'old@example.org', 'created' UNION SELECT 'old@example.org', 'SCRAM-SHA-1');"
 	"PRAGMA user_version=1;";
 
 static sqlite3 *open_file(const struct fixture *fixture)
@@ -81,6 +89,18 @@ static void check_rows(struct fixture *fixture)
 	assert_rows(&fixture->answers[0], 2, "8:@6;");
 }
 
+/* Only of the enabled account that has some keys, but not all. */
+static void check_lacking(struct fixture *fixture)
+{
+	struct store_txn *txn = store_txn_new();
+
+	store_owners(txn, STORE_LACKING, SLICE(""), 100);
+	assert_int_equal(run(fixture, txn)->result, 0);
+	assert_rows(&fixture->answers[0], 0,
+		    "SCRAM-SHA-256 example.org!old@example.org;"
+		    "SCRAM-SHA-512 example.org!old@example.org;");
+}
+
 static void version_1_is_upgraded_and_keeps_its_rows(void **state)
 {
 	struct fixture *fixture = *state;
@@ -89,6 +109,7 @@ static void version_1_is_upgraded_and_keeps_its_rows(void **state)
 	make_version_1(fixture);
 	assert_int_equal(fixture_open(fixture, &why), 0);
 	check_rows(fixture);
+	check_lacking(fixture);
 	storage_close(&fixture->storage);
 	assert_true(ask(fixture, "PRAGMA user_version") > 1);
 	assert_int_equal(ask(fixture, "PRAGMA application_id"), SQLITE_APPLICATION_ID);
