@@ -5,7 +5,7 @@ import os
 import time
 
 from harness import Deployment, Raw, scenarios
-from scram import Scram, auth, bind, bindings, bound, mechanisms, plain
+from scram import SASL, Scram, answer, auth, bind, bindings, bound, encode, mechanisms, plain, respond
 from tls import TLS_1_2, Certificate, secure
 
 ALL = ['SCRAM-SHA-512', 'SCRAM-SHA-256', 'SCRAM-SHA-1', 'PLAIN']
@@ -134,6 +134,51 @@ def what_was_offered_is_proven_to_the_client():
             client.close()
 
 
+# -- messages
+
+
+def plain_takes_nothing_but_its_message():
+    with _deployment('romeo', 'juliet') as deployment:
+        wrong = [(f'{message}', 'malformed-request')
+                 for message in ('', 'romeo', '\0romeo', 'romeo\0secret', '\0romeo\0', '\0\0secret', '\0romeo\0secret\0',
+                                 '\0romeo\0secret\0more', '\0romeo\0sec\0ret')]
+        wrong += [(f'{authzid}\0romeo\0secret', 'invalid-authzid')
+                  for authzid in ('juliet@localhost', 'romeo@localhost/home', 'romeo@example.org', 'localhost', 'romeo', '@')]
+        wrong += [('\0romeo\0Secret', 'not-authorized'), ('\0romeo\0' + 'x' * 2000, 'not-authorized'),
+                  ('\0juli\0secret', 'not-authorized'), ('\0romeo@localhost\0secret', 'not-authorized'), ('\0ro meo\0secret', 'not-authorized')]
+        for message, condition in wrong:
+            client = secure(deployment)
+            client.features()
+            kind, said = auth(client, 'PLAIN', message)
+            if message == '':
+                assert (kind, said) == ('challenge', b''), 'what is empty is asked for once'
+                kind, said = respond(client, '')
+            assert (kind, said) == ('failure', condition), message
+            assert plain(client, 'romeo', 'secret', 'romeo@localhost' if len(message) % 2 else '')[0] == 'success', 'the stream is usable'
+            client.close()
+
+
+def what_is_no_base64_is_refused():
+    with _deployment() as deployment:
+        right = encode('\0romeo\0secret')
+        for text in (' ' + right, right + '\n', right[:8] + ' ' + right[8:], right.rstrip('='), right[:-3] + 'B==', '==', '====', 'A=AA',
+                     right[:4] + '*' + right[5:]):
+            client = secure(deployment)
+            client.features()
+            for element in (f"<auth xmlns='{SASL}' mechanism='PLAIN'>{text}</auth>", f"<auth xmlns='{SASL}' mechanism='PLAIN'/>"):
+                client.send(element)
+                if element.endswith('/>'):
+                    assert answer(client) == ('challenge', b'')
+                    client.send(f"<response xmlns='{SASL}'>{text}</response>")
+                assert answer(client) == ('failure', 'incorrect-encoding'), text
+            client.send(f"<auth xmlns='{SASL}' mechanism='PLAIN'/>")
+            assert answer(client) == ('challenge', b'')
+            client.send(f"<abort xmlns='{SASL}'/>")
+            assert answer(client) == ('failure', 'aborted')
+            assert plain(client, 'romeo', 'secret')[0] == 'success'
+            client.close()
+
+
 # -- keys
 
 
@@ -232,5 +277,6 @@ if __name__ == '__main__':
               without_an_extended_master_secret_nothing_is_exported, the_certificate_is_known_by_the_hash_of_its_signature,
               a_stream_in_clear_has_nothing_to_bind_to, what_is_between_client_and_server_does_not_get_in,
               what_was_offered_is_proven_to_the_client,
+              plain_takes_nothing_but_its_message, what_is_no_base64_is_refused,
               a_hash_is_offered_when_all_accounts_have_its_key, parts_that_ask_another_for_accounts_offer_the_same,
               who_is_unknown_looks_like_who_is_not)

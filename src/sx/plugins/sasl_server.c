@@ -95,21 +95,30 @@ static void drop(struct sasl_server *sasl)
 
 /* -- the peer's ---------------------------------------------------------------------------- */
 
-/* Decodes what the element says and asks the owner. mechanism is NULL for a response. */
-static int ask(struct sasl_server *sasl, const struct nad *nad, const char *mechanism)
+/* What the element says, decoded, and gone from the element. "=" is a message that is empty. */
+static bool decode(const struct nad *nad, struct buf *message)
 {
 	struct slice text = nad_cdata(nad, 0);
+	bool good = slice_is(text, "=") || buf_append_unbase64(message, text);
+
+	mem_wipe((void *)text.data, text.len);
+	return good;
+}
+
+/* Asks the owner. mechanism is NULL for a response. */
+static int ask(struct sasl_server *sasl, const struct nad *nad, const char *mechanism)
+{
+	size_t len = nad_cdata(nad, 0).len;
 	AUTO(buf_wipe) struct buf message = {0};
 
-	if (!slice_is(text, "=") && !buf_append_unbase64(&message, text)) {
+	if (!decode(nad, &message)) {
 		drop(sasl);
 		fail(sasl, SX_SASL_INCORRECT_ENCODING, NULL);
 		return 0;
 	}
 	sasl->exchange = ASKED;
 	sasl->stepping = true;
-	sasl->conf->step(sx_owner(sasl->sx), sasl->sx, mechanism, text.len > 0,
-			 buf_slice(&message));
+	sasl->conf->step(sx_owner(sasl->sx), sasl->sx, mechanism, len > 0, buf_slice(&message));
 	sasl->stepping = false;
 	return sasl->exchange == ASKED ? SX_WAIT : 0;
 }
