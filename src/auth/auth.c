@@ -5,9 +5,11 @@
 #include "auth/engine.h"
 #include "auth/keys.h"
 #include "base/mem.h"
+#include "jid/jid.h"
 #include "mio/mio.h"
 
 static const struct auth_mechanism *const mechanisms[] = {
+	&auth_external,
 	&auth_scram_sha512_plus, &auth_scram_sha256_plus, &auth_scram_sha1_plus,
 	&auth_scram_sha512,	 &auth_scram_sha256,	  &auth_scram_sha1,
 	&auth_plain,
@@ -45,6 +47,8 @@ static bool is_usable(const struct auth *auth, const struct auth_mechanism *mech
 {
 	if (mechanism->binds && !auth_channel_binds(channel))
 		return false;
+	if (mechanism->certified && !channel->certified_count)
+		return false;
 	if (mechanism->hashes && !(channel->hashes & 1u << mechanism->hash))
 		return false;
 	return !mechanism->clear || channel->secure || auth->plain_insecure;
@@ -71,9 +75,13 @@ static void add_mechanism(struct auth *auth, const char *name)
 		auth->mechanisms[auth->mechanism_count++] = mechanism;
 }
 
-/* In the order of the file, what binds to the channel before all that does not. */
+/*
+ * In the order of the file, what binds to the channel before all that does not. A certificate is
+ * better still, and is there only if the file asks for certificates.
+ */
 static void add_mechanisms(struct auth *auth, const char *const *names)
 {
+	add_mechanism(auth, auth_external.name);
 	for (const char *const *name = names; *name; name++) {
 		AUTO(buf_fini) struct buf plus = {0};
 
@@ -128,6 +136,21 @@ void auth_mechanisms(const struct auth *auth, const struct auth_channel *channel
 	for (size_t i = 0; i < auth->mechanism_count; i++)
 		if (is_usable(auth, auth->mechanisms[i], channel))
 			offer(to, auth->mechanisms[i]->name);
+}
+
+void auth_channel_certify(struct auth_channel *channel, struct jid *user)
+{
+	for (unsigned at = 0; at < channel->certified_count; at++)
+		if (jid_equal(channel->certified[at], user))
+			return;
+	if (channel->certified_count < AUTH_CERTIFIED_MAX)
+		channel->certified[channel->certified_count++] = jid_ref(user);
+}
+
+void auth_channel_fini(struct auth_channel *channel)
+{
+	while (channel->certified_count)
+		jid_free(&channel->certified[--channel->certified_count]);
 }
 
 /* -- requests to sources --------------------------------------------------------------------------

@@ -96,14 +96,20 @@ struct auth_binding {
 	uint8_t data[64];
 };
 
+enum { AUTH_CERTIFIED_MAX = 8 };
+
 /* The stream that somebody logs in on. */
 struct auth_channel {
 	bool secure;
 	unsigned hashes; /* a bit (1 << hash) for each that its domain offers */
+	unsigned certified_count;
+	struct jid *certified[AUTH_CERTIFIED_MAX]; /* of its domain: whom the client's certificate is for, bare */
 	struct auth_binding bindings[AUTH_BINDINGS];
 };
 
 const char *auth_binding_name(enum auth_binding_type type); /* "tls-exporter" */
+void auth_channel_certify(struct auth_channel *channel, struct jid *user); /* those beyond the bound are not known */
+void auth_channel_fini(struct auth_channel *channel);
 bool auth_channel_binds(const struct auth_channel *channel); /* to anything */
 
 /* The driver for hashing: half the cores, at least one, or all of them; shared by the workers. */

@@ -67,6 +67,7 @@ struct auth_mechanism {
 	bool clear; /* the password itself crosses the wire */
 	bool binds; /* to the channel */
 	bool hashes; /* needs a key of the hash below */
+	bool certified; /* by TLS; its message may be empty */
 	enum auth_hash hash;
 	size_t size;
 	void (*step)(struct auth_login *login, struct slice message);
@@ -80,7 +81,8 @@ const struct auth_mechanism *auth_usable(const struct auth *auth, const char *na
 					 const struct auth_channel *channel);
 
 extern const struct auth_mechanism auth_scram_sha1, auth_scram_sha256, auth_scram_sha512,
-	auth_scram_sha1_plus, auth_scram_sha256_plus, auth_scram_sha512_plus, auth_plain;
+	auth_scram_sha1_plus, auth_scram_sha256_plus, auth_scram_sha512_plus, auth_plain,
+	auth_external;
 
 void login_lookup(struct auth_login *login, struct slice user, struct slice authzid);
 /* Succeeds or fails by the password, on the hashing driver. */

@@ -45,6 +45,8 @@ struct auth_login *auth_begin(struct auth *auth, const char *mechanism_name,
 	login->token = token;
 	login->domain = str_new(domain);
 	login->channel = *channel;
+	for (unsigned at = 0; at < channel->certified_count; at++)
+		jid_ref(channel->certified[at]);
 	login->request.answered = lookup_answered;
 	login->request.dropped = lookup_dropped;
 	return login;
@@ -68,6 +70,7 @@ void auth_end(struct auth_login **taken)
 		return;
 	stop_waiting(login);
 	login->mechanism->fini(login);
+	auth_channel_fini(&login->channel);
 	str_free(&login->domain);
 	jid_free(&login->user);
 	mem_wipe(&login->expected, sizeof(login->expected));
@@ -99,7 +102,7 @@ void auth_step(struct auth_login *login, struct slice message)
 	login->begun = true;
 	if (login->over || login->request.token || login->job || message.len > AUTH_MESSAGE_MAX)
 		login_fail(login, AUTH_MALFORMED_REQUEST, "a message out of order, or too long");
-	else if (first && message.len == 0)
+	else if (first && message.len == 0 && !login->mechanism->certified)
 		login_challenge(login,
 				SLICE("")); /* the client speaks first, and waits to be asked */
 	else

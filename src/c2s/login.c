@@ -26,6 +26,22 @@ const struct auth_source *login_source(struct c2s *c2s, const struct domain *dom
 	return &auth_source_link;
 }
 
+struct certified {
+	struct auth_channel *channel;
+	const struct domain *domain;
+};
+
+static void note_certified(void *to, struct slice name)
+{
+	struct certified *certified = to;
+	AUTO(jid_free) struct jid *jid = jid_parse(name);
+
+	if (jid && jid_local(jid).len && jid_is_bare(jid) &&
+	    slice_equal(jid_domain(jid), str_slice(certified->domain->name)))
+		auth_channel_certify(certified->channel, jid);
+}
+
+/* The caller's, to be ended. */
 static struct auth_channel channel_of(struct sx *sx)
 {
 	static const enum sx_tls_binding types[AUTH_BINDINGS] = {
@@ -34,6 +50,7 @@ static struct auth_channel channel_of(struct sx *sx)
 		[AUTH_TLS_SERVER_END_POINT] = SX_TLS_SERVER_END_POINT,
 	};
 	struct auth_channel channel = {.secure = sx_is_secure(sx), .hashes = client_of(sx)->hashes};
+	struct certified certified = {&channel, client_domain(client_of(sx))};
 
 	for (unsigned type = 0; type < AUTH_BINDINGS; type++) {
 		struct auth_binding *binding = &channel.bindings[type];
@@ -44,12 +61,14 @@ static struct auth_channel channel_of(struct sx *sx)
 		binding->len = (uint8_t)buf_used(&bytes);
 		memcpy(binding->data, buf_slice(&bytes).data, binding->len);
 	}
+	if (certified.domain)
+		sx_tls_client(sx, note_certified, &certified);
 	return channel;
 }
 
 static void offer_mechanisms(void *owner, struct sx *sx, void (*offer)(void *to, const char *name), void *to)
 {
-	struct auth_channel channel = channel_of(sx);
+	AUTO(auth_channel_fini) struct auth_channel channel = channel_of(sx);
 
 	auth_mechanisms(client_of(sx)->c2s->worker->auth, &channel, offer, to);
 }
@@ -63,7 +82,7 @@ static void note_binding(void *to, const char *mechanism)
 
 void login_offer_bindings(struct client *client, struct nad *features)
 {
-	struct auth_channel channel = channel_of(conn_sx(client->conn));
+	AUTO(auth_channel_fini) struct auth_channel channel = channel_of(conn_sx(client->conn));
 	bool binds = false;
 
 	auth_mechanisms(client->c2s->worker->auth, &channel, note_binding, &binds);
@@ -111,7 +130,7 @@ static void refuse(struct client *client, enum auth_failure failure, const char 
 	struct jid *user = login ? auth_user(login) : NULL;
 
 	if (limited)
-		answer.text = sx_refusal_text(SX_REFUSED_LOGINS);
+		why = answer.text = sx_refusal_text(SX_REFUSED_LOGINS);
 	metric_add(client->c2s->worker->process, METRIC_LOGIN_FAILURES, 1);
 	if (limited)
 		process_refused(client->c2s->worker->process, SX_REFUSED_LOGINS);
@@ -240,11 +259,24 @@ static void answered(void *arg, uint64_t token, const struct auth_answer *given)
 
 static const struct auth_asker asker = {.answer = answered, .may_try = may_try};
 
+static void ignore_name(void *to, struct slice name)
+{
+}
+
+static const char *not_offered(const struct client *client, const char *mechanism)
+{
+	const char *why = NULL;
+
+	if (!strcmp(mechanism, "EXTERNAL"))
+		why = sx_tls_client(conn_sx(client->conn), ignore_name, NULL);
+	return why ? why : "the mechanism is not offered";
+}
+
 static void begin(struct client *client, const char *mechanism, bool initial, struct slice message)
 {
 	struct pending *pending = client->pending;
 	struct c2s *c2s = client->c2s;
-	struct auth_channel channel = channel_of(conn_sx(client->conn));
+	AUTO(auth_channel_fini) struct auth_channel channel = channel_of(conn_sx(client->conn));
 	void *state;
 	const struct auth_source *source = login_source(c2s, pending->domain, &state);
 
@@ -252,7 +284,7 @@ static void begin(struct client *client, const char *mechanism, bool initial, st
 	pending->login = auth_begin(c2s->worker->auth, mechanism, &channel, str_slice(pending->domain->name), source, state,
 				    &asker, c2s, client->id);
 	if (!pending->login) {
-		refuse(client, AUTH_INVALID_MECHANISM, "the mechanism is not offered");
+		refuse(client, AUTH_INVALID_MECHANISM, not_offered(client, mechanism));
 	} else if (initial) {
 		auth_step(pending->login, message);
 	} else {

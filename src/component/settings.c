@@ -54,8 +54,8 @@ const struct conf_option settings_options[] = {
 		"no login without TLS; false for loopback and tests"),
 	CHOICE("tls.minimum", tls.minimum, "1.2",
 		"the oldest version of TLS that is spoken", "1.2 1.3"),
-	LATER("tls.client_ca", CONF_TEXT, tls.client_ca, "",
-		"a file: client certificates signed by it may log in", NULL),
+	SETTING("tls.client_ca", CONF_TEXT, tls.client_ca, "",
+		"a file of CAs: client certificates signed by one may log in (EXTERNAL); empty: none is asked for"),
 
 	SETTING("listen.client", CONF_LIST, listen.client, "[\":5222\"]",
 		"addresses for clients, with STARTTLS"),
@@ -312,6 +312,9 @@ static int check_mechanisms(const struct settings *settings, struct finding *fin
 		const char *name = settings->accounts.mechanisms.items[i];
 		size_t at = 0;
 
+		if (!strcmp(name, "EXTERNAL"))
+			return wrong(finding, "accounts.mechanisms: EXTERNAL needs no name here: it is "
+					      "offered to who has a certificate of tls.client_ca");
 		while (at < countof(known) && strcmp(known[at], name) != 0)
 			at++;
 		if (at == countof(known))
@@ -365,6 +368,16 @@ static int check_router(const struct settings *settings, struct finding *finding
 	return 0;
 }
 
+static int check_client_ca(const struct settings *settings, struct finding *finding)
+{
+	const char *ca = settings->tls.client_ca;
+
+	if (*ca && access(ca, R_OK))
+		return wrong(finding, "tls.client_ca: %.200s: cannot be read: %s", ca,
+			     strerror(errno));
+	return 0;
+}
+
 static int check_workers(const struct settings *settings, struct finding *finding)
 {
 	if (settings->process.workers > SETTINGS_WORKERS_MAX)
@@ -402,6 +415,7 @@ static const struct {
 	{"accounts", "registration", check_registration},
 	{"accounts", "mechanisms", check_mechanisms},
 	{"router", "ca", check_router},
+	{"tls", "client_ca", check_client_ca},
 	{"process", "workers", check_workers},
 	{"limits", "stanza", check_burst},
 	{"limits", "memory", check_memory},

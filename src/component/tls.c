@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/mem.h"
+#include "component/client_ca.h"
 #include "component/settings.h"
 #include "component/way.h"
 #include "mio/mio.h"
@@ -40,6 +41,7 @@ struct loading {
 	struct mio_host *host;
 	const struct settings *settings;
 	const char *domain;
+	bool clients; /* it is shown to clients */
 	const struct conf_list *addresses; /* that a made one is for too; NULL: none */
 	struct buf certificate, key;	   /* paths */
 	struct buf *note, *why;
@@ -337,6 +339,8 @@ static int load_domain(struct loading *loading, SSL_CTX **context)
 		return rc;
 	*context = new_context(loading->settings);
 	rc = *context ? use_pair(loading, *context) : -ENOMEM;
+	if (!rc && loading->clients)
+		rc = client_ca_use(loading->settings, *context, loading->why);
 	if (!rc)
 		note_dates(loading, *context);
 	return rc;
@@ -382,6 +386,7 @@ int tls_store_load(struct mio_host *host, const struct settings *settings, struc
 			.host = host,
 			.settings = settings,
 			.domain = settings->domains.items[i],
+			.clients = true,
 			.note = note,
 			.why = why,
 		};

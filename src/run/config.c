@@ -3,6 +3,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include "component/client_ca.h"
 #include "component/tls.h"
 #include "component/trust.h"
 #include "ctl/ctl.h"
@@ -47,7 +48,8 @@ int verb_check(const struct cli *cli)
 		return EXIT_USAGE;
 	}
 	if (loads(cli, &deployment, &why)) {
-		check_router(&deployment.settings, &why);
+		if (!client_ca_check(&deployment.settings, &why))
+			check_router(&deployment.settings, &why);
 		deployment_fini(&deployment);
 	}
 	return report(cli, buf_slice(&why));

@@ -28,6 +28,11 @@ extern const struct sx_plugin sx_tls;
 /* Client: OpenSSL's X509_V_ERR_... for which the server's certificate was refused; 0: it was not. */
 int sx_tls_distrust(const struct sx *sx);
 
+/*
+ * Server: calls name() for each address (id-on-xmppAddr, RFC 6120 section 13.7.1.4) in the client's certificate, if its context
+ * trusts that; else returns why not.
+ */
+const char *sx_tls_client(const struct sx *sx, void (*name)(void *to, struct slice name), void *to);
 const char *sx_tls_version(const struct sx *sx); /* "TLSv1.3"; NULL: not secured by this plugin */
 
 /* RFC 9266 (TLS 1.2 only with an extended master secret); RFC 5929 (TLS 1.2 only); RFC 5929. */

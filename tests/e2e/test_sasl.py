@@ -6,7 +6,7 @@ import time
 
 from harness import Deployment, Raw, scenarios
 from scram import SASL, Scram, answer, auth, bind, bindings, bound, encode, mechanisms, plain, respond
-from tls import TLS_1_2, Certificate, secure
+from tls import TLS_1_2, TLS_1_3, Certificate, address, secure
 
 ALL = ['SCRAM-SHA-512', 'SCRAM-SHA-256', 'SCRAM-SHA-1', 'PLAIN']
 SCRAMS = ALL[:3]
@@ -179,6 +179,116 @@ def what_is_no_base64_is_refused():
             client.close()
 
 
+# -- certificates
+
+
+class Certified(Deployment):
+    """romeo and juliet have accounts; whom the CA signs may log in."""
+
+    def __init__(self):
+        super().__init__()
+        self.made = 0
+        self.ca = Certificate(self.dir, 'people')
+        self.edit('[tls]', f'[tls]\nclient_ca = "{self.ca.crt}"')
+        self.start()
+        for name in ('romeo', 'juliet'):
+            self.add_user(name, 'secret')
+
+    def edit(self, old, new):
+        with open(self.config, encoding='utf-8') as file:
+            text = file.read()
+        with open(self.config, 'w', encoding='utf-8') as file:
+            file.write(text.replace(old, new))
+
+    def certificate(self, *names, **options):
+        self.made += 1
+        return Certificate(self.dir, 'client', address(*names) if names else None, options.pop('ca', self.ca),
+                           file=f'client{self.made}', **options)
+
+
+def who_has_a_certificate_needs_no_password():
+    with Certified() as deployment:
+        certificate = deployment.certificate('romeo@localhost')
+        for version in (TLS_1_2, TLS_1_3):
+            for direct in (False, True):
+                for message in ('', 'romeo@localhost', None):
+                    client = secure(deployment, direct, version=version, certificate=certificate)
+                    assert mechanisms(client.features())[0] == 'EXTERNAL'
+                    kind, said = auth(client, 'EXTERNAL', message)
+                    if message is None:
+                        assert (kind, said) == ('challenge', b'')
+                        kind, said = respond(client, '')
+                    assert kind == 'success' and said == b'', (kind, said)
+                    assert bind(client) == 'romeo@localhost/here'
+                    client.close()
+        _log(deployment).wait_for('login romeo@localhost by SASL/EXTERNAL, TLSv1.3')
+
+
+def a_certificate_lets_in_whom_it_names_and_nobody_else():
+    with Certified() as deployment:
+        both = deployment.certificate('romeo@localhost', 'juliet@localhost', 'romeo@example.org')
+        client = secure(deployment, certificate=both)
+        assert 'EXTERNAL' in mechanisms(client.features())
+        for message in ('', 'mercutio@localhost', 'romeo@example.org', 'romeo@localhost/home', 'localhost'):
+            assert auth(client, 'EXTERNAL', message) == ('failure', 'invalid-authzid'), message
+        assert auth(client, 'EXTERNAL', 'juliet@localhost')[0] == 'success'
+        assert bind(client) == 'juliet@localhost/here'
+        client.close()
+        stranger = secure(deployment, certificate=deployment.certificate('nobody@localhost'))
+        stranger.features()
+        assert auth(stranger, 'EXTERNAL', '') == ('failure', 'not-authorized')
+        assert Scram('SCRAM-SHA-256', 'romeo', 'secret').run(stranger)[0] == 'success'
+        stranger.close()
+        deployment.command('user', 'disable', 'romeo@localhost')
+        client = secure(deployment, certificate=deployment.certificate('romeo@localhost'))
+        client.features()
+        assert auth(client, 'EXTERNAL', '') == ('failure', 'account-disabled')
+        client.close()
+
+
+def a_certificate_that_is_not_believed_costs_nothing():
+    with Certified() as deployment:
+        other = Certificate(deployment.dir, 'other')
+        for certificate, why in (
+                (None, 'no certificate was given'), (deployment.certificate('romeo@localhost', expired=True), 'certificate has expired'),
+                (deployment.certificate('romeo@localhost', ca=other), 'unable to verify the first certificate'),
+                (Certificate(deployment.dir, 'alone', address('romeo@localhost')), 'self-signed certificate'),
+                (deployment.certificate('romeo@example.org'), 'the mechanism is not offered'),
+                (deployment.certificate(), 'the mechanism is not offered')):
+            for version in (TLS_1_2, TLS_1_3):
+                client = secure(deployment, version=version, certificate=certificate)
+                assert 'EXTERNAL' not in mechanisms(client.features())
+                assert auth(client, 'EXTERNAL', 'romeo@localhost') == ('failure', 'invalid-mechanism')
+                _log(deployment).wait_for(f'invalid-mechanism: {why}')
+                assert bound(client, 'SCRAM-SHA-256-PLUS', 'tls-exporter', 'romeo', 'secret')[0] == 'success'
+                assert bind(client) == 'romeo@localhost/here'
+                client.close()
+
+
+def who_resumes_a_session_of_tls_is_still_certified():
+    with Certified() as deployment:
+        certificate = deployment.certificate('romeo@localhost')
+        client = secure(deployment, version=TLS_1_2, certificate=certificate)
+        client.features()
+        session = client.socket.session()
+        client.close()
+        client = secure(deployment, version=TLS_1_2, certificate=certificate, session=session)
+        assert client.socket.resumed() and 'EXTERNAL' in mechanisms(client.features())
+        assert auth(client, 'EXTERNAL', '')[0] == 'success'
+        client.close()
+
+
+def a_ca_that_cannot_be_used_is_said():
+    with Certified() as deployment:
+        assert deployment.command('check', 'config').returncode == 0
+        deployment.edit(deployment.ca.crt, '/dev/null')
+        assert 'tls.client_ca: /dev/null' in deployment.command('check', 'config', code=1).stderr
+    with _deployment() as deployment:
+        client = secure(deployment, certificate=Certificate(deployment.dir, 'alone', address('romeo@localhost')))
+        assert 'EXTERNAL' not in mechanisms(client.features()), 'nobody asked for it'
+        client.close()
+
+
 # -- keys
 
 
@@ -278,5 +388,8 @@ if __name__ == '__main__':
               a_stream_in_clear_has_nothing_to_bind_to, what_is_between_client_and_server_does_not_get_in,
               what_was_offered_is_proven_to_the_client,
               plain_takes_nothing_but_its_message, what_is_no_base64_is_refused,
+              who_has_a_certificate_needs_no_password, a_certificate_lets_in_whom_it_names_and_nobody_else,
+              a_certificate_that_is_not_believed_costs_nothing, who_resumes_a_session_of_tls_is_still_certified,
+              a_ca_that_cannot_be_used_is_said,
               a_hash_is_offered_when_all_accounts_have_its_key, parts_that_ask_another_for_accounts_offer_the_same,
               who_is_unknown_looks_like_who_is_not)

@@ -142,13 +142,32 @@ def openssl(*words):
 class Certificate:
     """Of its own, or signed by another; pem: with its key, as jabberd2 wants it."""
 
-    def __init__(self, folder, name, names=None, ca=None, key=('rsa:2048',), days='2', file=None):
+    def __init__(self, folder, name, names=None, ca=None, key=('rsa:2048',), file=None, expired=False):
         self.crt, self.key, self.pem = (os.path.join(folder, f'{file or name}.{kind}') for kind in ('crt', 'key', 'pem'))
         signed = ['-CA', ca.crt, '-CAkey', ca.key, '-addext', 'basicConstraints=critical,CA:FALSE'] if ca else []
         names = ['-addext', f'subjectAltName={names}'] if names else []
-        openssl('req', '-x509', '-newkey', *key, '-nodes', '-days', days, '-subj', f'/CN={name}', '-keyout', self.key,
+        openssl('req', '-x509', '-newkey', *key, '-nodes', '-days', '2', '-subj', f'/CN={name}', '-keyout', self.key,
                 '-out', self.crt, *signed, *names)
+        if expired:
+            self._expire(folder, ca)
         with open(self.pem, 'w', encoding='ascii') as pem:
             for path in (self.crt, self.key):
                 with open(path, encoding='ascii') as part:
                     pem.write(part.read())
+
+    def _expire(self, folder, ca):
+        """The same, signed again by the CA, for a time that is over."""
+        config = os.path.join(folder, 'expired.cnf')
+        with open(config, 'w', encoding='ascii') as file:
+            file.write(f'[ca]\ndefault_ca=d\n[d]\ndatabase={config}.db\nrand_serial=yes\nnew_certs_dir={folder}\npolicy=p\n'
+                       'default_md=sha256\ncopy_extensions=copy\nunique_subject=no\n[p]\ncommonName=supplied\n')
+        with open(f'{config}.db', 'w', encoding='ascii'):
+            pass
+        openssl('x509', '-x509toreq', '-in', self.crt, '-key', self.key, '-copy_extensions', 'copy', '-out', f'{config}.csr')
+        openssl('ca', '-batch', '-notext', '-config', config, '-in', f'{config}.csr', '-cert', ca.crt, '-keyfile', ca.key,
+                '-startdate', '20200101000000Z', '-enddate', '20200201000000Z', '-out', self.crt)
+
+
+def address(*names):
+    """subjectAltName for addresses of people."""
+    return ','.join(f'otherName:1.3.6.1.5.5.7.8.5;UTF8:{name}' for name in names)

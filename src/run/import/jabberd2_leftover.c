@@ -9,6 +9,7 @@ enum { IN_C2S = 1, IN_SM = 2, IN_ROUTER = 4, IN_S2S = 8, IN_ALL = 15, IN_PARTS =
 
 #define CONVERTED NULL
 #define NOT_YET "not in this version"
+#define CLIENT_CA "tls.client_ca: the CA whose certificates clients may log in with (EXTERNAL)"
 #define NO_TLS "there is no TLS between parts in this version: keep them on one machine"
 #define SQL "jackdaw import jabberd2 brings the data over; here it is in data.dir"
 
@@ -40,8 +41,8 @@ static const struct {
 	{IN_C2S, "local/id@password-change", "clients may always change their password"},
 	{IN_C2S, "local/id@instructions", "the form of a registration has a text of its own"},
 	{IN_C2S, "local/id@register-oob", "registration by a web page: " NOT_YET},
-	{IN_C2S, "local/id@cachain", "client certificates (tls.client_ca): " NOT_YET},
-	{IN_C2S, "local/id@verify-mode", "client certificates (tls.client_ca): " NOT_YET},
+	{IN_C2S, "local/id@cachain", CLIENT_CA},
+	{IN_C2S, "local/id@verify-mode", CLIENT_CA},
 	{IN_C2S, "local/id@ciphers", "OpenSSL's choice; tls.minimum says the oldest version"},
 	{IN_C2S, "local/id@", "one source of accounts for all domains"},
 	{IN_C2S, "local/id", CONVERTED},
@@ -49,8 +50,8 @@ static const struct {
 	{IN_C2S, "local/port", CONVERTED},
 	{IN_C2S, "local/ssl-port", CONVERTED},
 	{IN_C2S, "local/pemfile", CONVERTED},
-	{IN_C2S, "local/verify-mode", "client certificates (tls.client_ca): " NOT_YET},
-	{IN_C2S, "local/cachain", "client certificates (tls.client_ca): " NOT_YET},
+	{IN_C2S, "local/verify-mode", CLIENT_CA},
+	{IN_C2S, "local/cachain", CLIENT_CA},
 	{IN_C2S, "local/ciphers", "OpenSSL's choice; tls.minimum says the oldest version"},
 	{IN_C2S, "local/httpforward", "no HTTP on the port of clients"},
 	{IN_C2S, "io/limits/bytes@throttle", "a client over its rate is read later, not cut off"},

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What a stream under TLS can be bound to, RFC 9266 and RFC 5929. */
+/* What a stream under TLS can be bound to, RFC 9266 and RFC 5929, and whose certificate its client has. */
 #include "sx/plugins.h"
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include "base/mem.h"
 #include "sx/plugins/internal.h"
 
@@ -86,6 +87,48 @@ bool sx_tls_binding(const struct sx *sx, enum sx_tls_binding type, struct buf *o
 	SSL *ssl = sx_tls_ssl(sx);
 
 	return ssl && types[type](ssl, out);
+}
+
+/* -- the client's certificate ---------------------------------------------------------------------- */
+
+static void tell_name(const GENERAL_NAME *name, void (*tell)(void *to, struct slice name), void *to)
+{
+	ASN1_OBJECT *kind = OBJ_txt2obj("1.3.6.1.5.5.7.8.5", 1);
+	const ASN1_UTF8STRING *text;
+
+	if (name->type == GEN_OTHERNAME && OBJ_cmp(name->d.otherName->type_id, kind) == 0 &&
+	    name->d.otherName->value->type == V_ASN1_UTF8STRING) {
+		text = name->d.otherName->value->value.utf8string;
+		tell(to, (struct slice){(const char *)ASN1_STRING_get0_data(text),
+					(size_t)ASN1_STRING_length(text)});
+	}
+	ASN1_OBJECT_free(kind);
+}
+
+static void tell_names(const X509 *certificate, void (*tell)(void *to, struct slice name), void *to)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+
+	for (int at = 0; at < sk_GENERAL_NAME_num(names); at++)
+		tell_name(sk_GENERAL_NAME_value(names, at), tell, to);
+	GENERAL_NAMES_free(names);
+}
+
+/* A session that is resumed was checked when it began: it may be too old by now. */
+const char *sx_tls_client(const struct sx *sx, void (*name)(void *to, struct slice name), void *to)
+{
+	SSL *ssl = sx_tls_ssl(sx);
+	const X509 *certificate = ssl ? SSL_get0_peer_certificate(ssl) : NULL;
+
+	if (!certificate || SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE)
+		return "no certificate was given";
+	if (SSL_get_verify_result(ssl) != X509_V_OK)
+		return X509_verify_cert_error_string(SSL_get_verify_result(ssl));
+	if (X509_cmp_current_time(X509_get0_notAfter(certificate)) <= 0)
+		return X509_verify_cert_error_string(X509_V_ERR_CERT_HAS_EXPIRED);
+	tell_names(certificate, name, to);
+	ERR_clear_error();
+	return NULL;
 }
 
 const char *sx_tls_version(const struct sx *sx)

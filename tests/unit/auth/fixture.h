@@ -63,6 +63,7 @@ static inline int fixture_teardown(void **state)
 	struct fixture *fixture = *state;
 
 	auth_end(&fixture->login);
+	auth_channel_fini(&fixture->channel);
 	mio_driver_free(&fixture->hashing);
 	storage_close(&fixture->storage);
 	auth_free(&fixture->auth);

@@ -360,6 +360,74 @@ static void refuses_a_flag_that_does_not_fit(void **state)
 	assert_int_equal(step(fixture, SLICE("y,,n=ann,r=x")), AUTH_CHALLENGE);
 }
 
+/* -- certificates -------------------------------------------------------------------------------- */
+
+static void certify(struct fixture *fixture, const char *name)
+{
+	AUTO(jid_free) struct jid *jid = jid_parse(slice_of(name));
+
+	auth_channel_certify(&fixture->channel, jid);
+}
+
+static void log_in_by_certificate(struct fixture *fixture, const char *authzid)
+{
+	begin(fixture, "EXTERNAL");
+	step(fixture, slice_of(authzid));
+}
+
+static void logs_in_by_certificate(void **state)
+{
+	struct fixture *fixture = *state;
+
+	create(fixture, "ann@example.org", "pencil", false);
+	assert_refused(fixture, &fixture->channel, "EXTERNAL");
+	certify(fixture, "ann@example.org");
+	certify(fixture, "ann@example.org");
+	assert_int_equal(fixture->channel.certified_count, 1);
+	assert_offers(fixture, &fixture->channel,
+		      "EXTERNAL SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 PLAIN ");
+	log_in_by_certificate(fixture, "");
+	assert_success(fixture, "ann@example.org");
+	assert_false(fixture->answer.has_data);
+	log_in_by_certificate(fixture, "Ann@Example.org");
+	assert_success(fixture, "ann@example.org");
+	for (size_t i = 0; i < 5; i++) {
+		static const char *const others[] = {"bob@example.org", "ann@example.org/home",
+						     "ann", "@", "\xff"};
+
+		log_in_by_certificate(fixture, others[i]);
+		assert_failure(fixture, AUTH_INVALID_AUTHZID);
+	}
+	log_in_by_scram(fixture, AUTH_SHA1, "ann", "pencil"); /* who has one need not use it */
+	assert_success(fixture, "ann@example.org");
+}
+
+static void a_certificate_of_several_addresses_needs_a_choice(void **state)
+{
+	struct fixture *fixture = *state;
+
+	create(fixture, "ann@example.org", "pencil", false);
+	create(fixture, "bob@example.org", "pencil", true);
+	certify(fixture, "ann@example.org");
+	certify(fixture, "bob@example.org");
+	certify(fixture, "nobody@example.org");
+	log_in_by_certificate(fixture, "");
+	assert_failure(fixture, AUTH_INVALID_AUTHZID);
+	log_in_by_certificate(fixture, "ann@example.org");
+	assert_success(fixture, "ann@example.org");
+	log_in_by_certificate(fixture, "bob@example.org");
+	assert_failure(fixture, AUTH_ACCOUNT_DISABLED);
+	log_in_by_certificate(fixture, "nobody@example.org");
+	assert_failure(fixture, AUTH_NOT_AUTHORIZED);
+	for (unsigned at = 0; at < 20; at++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "n%u@example.org", at);
+		certify(fixture, name);
+	}
+	assert_int_equal(fixture->channel.certified_count, AUTH_CERTIFIED_MAX);
+}
+
 /* -- a source that the test answers
  * ----------------------------------------------------------------- */
 
@@ -479,6 +547,8 @@ int main(void)
 		LOGIN_TEST(refuses_what_is_bound_to_another_channel),
 		LOGIN_TEST(tells_what_was_offered),
 		LOGIN_TEST(refuses_a_flag_that_does_not_fit),
+		LOGIN_TEST(logs_in_by_certificate),
+		LOGIN_TEST(a_certificate_of_several_addresses_needs_a_choice),
 		LOGIN_TEST(answers_a_broken_source_with_a_temporary_failure),
 		LOGIN_TEST(a_late_answer_is_forgotten),
 		LOGIN_TEST(a_message_while_the_answer_is_under_way_ends_the_attempt),

@@ -93,12 +93,11 @@ static void says_what_is_not_in_this_version(void **state)
 		"[listen]\nserver = [\":5269\"]\n",
 		"[listen]\nhttps = [\":5281\"]\n",
 		"[process]\nsplit = true\n",
-		"[tls]\nclient_ca = \"/etc/ca.pem\"\n",
 		"[messages]\narchive = \"30 days\"\n",
 		"[metrics]\nlisten = [\"127.0.0.1:9100\"]\n",
 		"[log]\nto = \"journal\"\n",
 		"[accounts]\nregistration = \"invite\"\n",
-		"[accounts]\nmechanisms = [\"EXTERNAL\"]\n",
+		"[accounts]\nmechanisms = [\"GSSAPI\"]\n",
 		"[storage]\nurl = \"postgresql://db\"\n",
 	};
 
@@ -119,6 +118,14 @@ static void accepts_values_that_ask_for_nothing(void **state)
 		"[sessions]\nresume = \"off\"\n[metrics]\nlisten = []\n[log]\nto = \"stderr\"\n"
 		"[router]\ntls = \"off\"\nca = \"\"\n[accounts]\nfrom = \"internal\"\nregistration "
 		"= \"closed\"\n");
+}
+
+static void asks_for_client_certificates_by_their_ca(void **state)
+{
+	refused("domains = [\"b.example\"]\n[tls]\nclient_ca = \"/nowhere/ca.pem\"\n", 3,
+		"/nowhere/ca.pem: cannot be read");
+	refused("domains = [\"b.example\"]\n[accounts]\nmechanisms = [\"EXTERNAL\"]\n", 3,
+		"tls.client_ca");
 }
 
 static void names_the_key_that_was_meant(void **state)
@@ -243,6 +250,7 @@ int main(void)
 		cmocka_unit_test(refuses_what_is_no_domain_in_its_plain_form),
 		cmocka_unit_test(says_what_is_not_in_this_version),
 		cmocka_unit_test(accepts_values_that_ask_for_nothing),
+		cmocka_unit_test(asks_for_client_certificates_by_their_ca),
 		cmocka_unit_test(names_the_key_that_was_meant),
 		cmocka_unit_test(refuses_a_storage_it_does_not_know),
 		cmocka_unit_test(reads_components),

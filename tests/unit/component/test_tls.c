@@ -2,6 +2,7 @@
 /* Certificates: made, found, and refused by the name of their file. */
 #include "component/tls.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -47,6 +48,7 @@ static int setup(void **state)
 	fixture->settings.listen.router.count = 3;
 	fixture->settings.data.dir = fixture->dir;
 	fixture->settings.tls.certificates = fixture->certificates;
+	fixture->settings.tls.client_ca = "";
 	*state = fixture;
 	return 0;
 }
@@ -200,6 +202,24 @@ static void refuses_half_of_a_pair(void **state)
 	assert_non_null(strstr(buf_text(&fixture->why), "etc/a.example.key: cannot be read"));
 }
 
+static void asks_clients_for_certificates_when_there_is_a_ca(void **state)
+{
+	struct fixture *fixture = *state;
+	AUTO(buf_fini) struct buf ca = {0};
+
+	assert_int_equal(load(fixture), 0);
+	assert_int_equal(SSL_CTX_get_verify_mode(tls_store_context(fixture->store, "a.example")),
+			 SSL_VERIFY_NONE);
+	buf_printf(&ca, "%s/certs/a.example.crt", fixture->dir);
+	fixture->settings.tls.client_ca = buf_text(&ca);
+	assert_int_equal(load(fixture), 0);
+	assert_int_equal(SSL_CTX_get_verify_mode(tls_store_context(fixture->store, "b.example")),
+			 SSL_VERIFY_PEER);
+	fixture->settings.tls.client_ca = "/dev/null";
+	assert_int_equal(load(fixture), -EINVAL);
+	assert_non_null(strstr(buf_text(&fixture->why), "tls.client_ca: /dev/null"));
+}
+
 static void refuses_a_file_that_is_no_key(void **state)
 {
 	struct fixture *fixture = *state;
@@ -274,6 +294,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(refuses_a_key_of_another_certificate, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(refuses_half_of_a_pair, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			asks_clients_for_certificates_when_there_is_a_ca, setup, teardown),
 		cmocka_unit_test_setup_teardown(makes_the_router_one_for_its_addresses, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(finds_the_certificate_of_the_router, setup,
