@@ -2,6 +2,7 @@
 /* The engine of a worker: mechanisms offered, requests to sources, keys of new passwords. */
 #include "auth/auth.h"
 
+#include <errno.h>
 #include "auth/engine.h"
 #include "auth/keys.h"
 #include "base/mem.h"
@@ -234,7 +235,9 @@ void auth_ask(struct auth *auth, enum auth_verb verb, const struct auth_source *
 
 static void account_made(struct hash_job *job)
 {
-	job->made(job->arg, job->token, job->good ? &job->account : NULL);
+	int result = job->refused ? -EAGAIN : job->good ? AUTH_OK : AUTH_REFUSED;
+
+	job->made(job->arg, job->token, result, result == AUTH_OK ? &job->account : NULL);
 }
 
 void auth_make_account(struct auth *auth, struct slice password, auth_made_fn *made, void *arg,

@@ -112,7 +112,7 @@ void auth_channel_certify(struct auth_channel *channel, struct jid *user); /* th
 void auth_channel_fini(struct auth_channel *channel);
 bool auth_channel_binds(const struct auth_channel *channel); /* to anything */
 
-/* The driver for hashing: half the cores, at least one, or all of them; shared by the workers. */
+/* The driver for hashing: half the cores, at least one, of low priority; or all of them; shared by the workers. */
 struct mio_driver *auth_hashing_new(struct mio_host *host, bool all_cores);
 struct auth *auth_new(struct mio *mio, struct mio_driver *hashing, const struct auth_options *options);
 void auth_free(struct auth **auth); /* after its logins were ended, the loops stopped and the driver was freed */
@@ -160,10 +160,10 @@ const char *auth_how(const struct auth_login *login); /* "SASL/SCRAM-SHA-256": c
 const char *auth_bound_by(const struct auth_login *login); /* "tls-exporter"; NULL: to nothing */
 
 /*
- * Makes all keys of a password on the hashing driver: made(arg, token, account) on a later turn, account NULL when the
- * queue is full or the password is not allowed (SASLprep, empty). The password is copied and wiped.
+ * Makes all keys of a password on the hashing driver: made(arg, token, AUTH_OK, account) on a later turn. AUTH_REFUSED: the
+ * password is not allowed (SASLprep, empty); -EAGAIN: too much waits. The password is copied and wiped.
  */
-typedef void auth_made_fn(void *arg, uint64_t token, const struct auth_account *account);
+typedef void auth_made_fn(void *arg, uint64_t token, int result, const struct auth_account *account);
 void auth_make_account(struct auth *auth, struct slice password, auth_made_fn *made, void *arg, uint64_t token);
 
 /* A request to a source made for somebody else than a login: done(arg, token, result, account). */

@@ -36,8 +36,12 @@ struct mio_driver *auth_hashing_new(struct mio_host *host, bool all_cores)
 {
 	long threads = sysconf(_SC_NPROCESSORS_ONLN) / (all_cores ? 1 : 2);
 
-	return mio_driver_new(host, "hashing", threads > 1 ? (unsigned)threads : 1, 1, run_jobs,
-			      NULL);
+	struct mio_driver *driver = mio_driver_new(
+		host, "hashing", threads > 1 ? (unsigned)threads : 1, 1, run_jobs, NULL);
+
+	if (!all_cores)
+		mio_driver_give_way(driver);
+	return driver;
 }
 
 void hashing_init(struct hashing *hashing, struct mio *mio, struct mio_driver *driver)

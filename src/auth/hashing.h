@@ -6,8 +6,8 @@
 #include "base/list.h"
 #include "mio/mio.h"
 
-/* Jobs that wait, of all workers; at the bound new ones are refused. */
-enum { HASHING_QUEUE_MAX = 512 };
+/* Jobs that wait, of all workers; at the bound new ones are refused: who waits longer has gone. */
+enum { HASHING_QUEUE_MAX = 64 };
 
 struct hash_job {
 	struct mio_job job;

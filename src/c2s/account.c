@@ -61,7 +61,7 @@ static void changed(void *arg, uint64_t token, int result, const struct auth_acc
 	register_answer(client, result == AUTH_OK, STANZA_RESOURCE_CONSTRAINT);
 }
 
-static void made(void *arg, uint64_t token, const struct auth_account *account)
+static void made(void *arg, uint64_t token, int result, const struct auth_account *account)
 {
 	struct client *client = waiting(arg, token);
 	const struct auth_source *source;
@@ -69,8 +69,8 @@ static void made(void *arg, uint64_t token, const struct auth_account *account)
 
 	if (!client)
 		return;
-	if (!account) {
-		register_answer(client, false, STANZA_NOT_ACCEPTABLE);
+	if (result != AUTH_OK) {
+		register_answer(client, false, result < 0 ? STANZA_RESOURCE_CONSTRAINT : STANZA_NOT_ACCEPTABLE);
 		return;
 	}
 	source = login_source(client->c2s, client->pending->domain, &state);

@@ -101,7 +101,7 @@ void register_created(struct client *client, bool failed)
 	auth_ask(c2s->worker->auth, AUTH_REMOVE, source, state, client->pending->user, NULL, undone, c2s, client->id);
 }
 
-static void made(void *arg, uint64_t token, const struct auth_account *account)
+static void made(void *arg, uint64_t token, int result, const struct auth_account *account)
 {
 	struct c2s *c2s = arg;
 	struct client *client = client_get(c2s, token);
@@ -110,8 +110,8 @@ static void made(void *arg, uint64_t token, const struct auth_account *account)
 
 	if (!client || !client->pending || !client->pending->user)
 		return;
-	if (!account) {
-		register_answer(client, false, STANZA_NOT_ACCEPTABLE);
+	if (result != AUTH_OK) {
+		register_answer(client, false, result < 0 ? STANZA_RESOURCE_CONSTRAINT : STANZA_NOT_ACCEPTABLE);
 		return;
 	}
 	source = login_source(c2s, client->pending->domain, &state);

@@ -118,20 +118,31 @@ static void write_account(struct accounts *accounts, uint64_t token,
 
 	if (!call)
 		return;
-	if (!account) {
-		ctl_error(call, "the password is empty or has characters that are not allowed "
-				"(SASLprep, RFC 4013)");
-		ctl_end(call, CTL_PROBLEM);
-		return;
-	}
 	jid = known_account(accounts, call);
 	auth_ask(accounts->process->workers[0]->auth, verb, &auth_source_storage,
 		 accounts->process->storage, jid, account, done, accounts, token);
 }
 
-static void made_for_add(void *arg, uint64_t token, const struct auth_account *account)
+/* Whether there are keys; if not, the call has ended with the reason. */
+static bool are_made(struct accounts *accounts, uint64_t token, int result)
 {
-	write_account(arg, token, account, AUTH_CREATE, added);
+	struct ctl_call *call = ctl_call(accounts->ctl, token);
+
+	if (!call || result == AUTH_OK)
+		return call;
+	if (result < 0)
+		ctl_error(call, "too many passwords wait to be checked: try again in a second");
+	else
+		ctl_error(call, "the password is empty or has characters that are not allowed "
+				"(SASLprep, RFC 4013)");
+	ctl_end(call, CTL_PROBLEM);
+	return false;
+}
+
+static void made_for_add(void *arg, uint64_t token, int result, const struct auth_account *account)
+{
+	if (are_made(arg, token, result))
+		write_account(arg, token, account, AUTH_CREATE, added);
 }
 
 /* A change keeps what the account is besides its keys. */
@@ -162,7 +173,8 @@ static void free_kept_account(void *state)
 	mem_free(state);
 }
 
-static void made_for_change(void *arg, uint64_t token, const struct auth_account *account)
+static void made_for_change(void *arg, uint64_t token, int result,
+			    const struct auth_account *account)
 {
 	struct accounts *accounts = arg;
 	struct ctl_call *call = ctl_call(accounts->ctl, token);
@@ -170,10 +182,8 @@ static void made_for_change(void *arg, uint64_t token, const struct auth_account
 	struct auth_account *kept;
 	AUTO(jid_free) struct jid *jid = NULL;
 
-	if (!call || !account) {
-		write_account(accounts, token, account, AUTH_CHANGE, changed);
+	if (!are_made(accounts, token, result))
 		return;
-	}
 	kept = mem_alloc(MEM_SASL, sizeof(*kept));
 	*kept = *account;
 	ctl_keep(call, kept, free_kept_account);

@@ -123,7 +123,7 @@ static void write_newcomer(struct newcomer *newcomer)
 
 static void hash_some(struct intake *intake);
 
-static void made(void *arg, uint64_t token, const struct auth_account *account)
+static void made(void *arg, uint64_t token, int result, const struct auth_account *account)
 {
 	struct newcomer *newcomer = slots_get(&((struct intakes *)arg)->newcomers, token);
 	struct intake *intake;
@@ -132,7 +132,7 @@ static void made(void *arg, uint64_t token, const struct auth_account *account)
 		return;
 	intake = newcomer->intake;
 	intake->hashing--;
-	if (account) {
+	if (result == AUTH_OK) {
 		newcomer->account = *account;
 		write_newcomer(newcomer);
 		hash_some(intake);

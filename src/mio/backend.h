@@ -78,6 +78,7 @@ struct mio_driver {
 	void (*run)(void *state, struct mio_job *jobs);
 	void *state;
 	struct mio_job *first, **last;
+	atomic_bool low; /* of priority */
 	unsigned threads, batch_max;
 	_Atomic unsigned queued;
 };

@@ -10,6 +10,11 @@ struct mio_driver *mio_driver_new(struct mio_host *host, const char *name, unsig
 	return host->backend->driver_new(host, name, threads, batch_max, run, state);
 }
 
+void mio_driver_give_way(struct mio_driver *driver)
+{
+	atomic_store(&driver->low, true);
+}
+
 void mio_submit(struct mio *mio, struct mio_driver *driver, struct mio_job *job)
 {
 	job->home = mio;
@@ -34,6 +39,7 @@ void mio_driver_init(struct mio_driver *driver, struct mio_host *host, unsigned 
 	driver->threads = threads ? threads : 1;
 	driver->batch_max = batch_max ? batch_max : 1;
 	atomic_init(&driver->queued, 0);
+	atomic_init(&driver->low, false);
 }
 
 void mio_driver_put(struct mio_driver *driver, struct mio_job *job)

@@ -181,8 +181,6 @@ struct mio_mail *mio_mail_take(struct mio *mio, void (*run)(struct mio *mio, str
  * queued jobs at once, in order, and calls run(state, jobs); then each job's done() is called on the loop that
  * submitted it, by its control lane, always on a later turn.
  */
-struct mio_driver;
-
 struct mio_job {
 	struct mio_mail mail;  /* the driver's */
 	struct mio_job *next;  /* within a batch */
@@ -194,5 +192,6 @@ struct mio_job {
 struct mio_driver *mio_driver_new(struct mio_host *host, const char *name, unsigned threads, unsigned batch_max,
 				  void (*run)(void *state, struct mio_job *jobs), void *state);
 void mio_driver_free(struct mio_driver **driver); /* after the loops stopped: runs what is queued; done() is not called any more */
+void mio_driver_give_way(struct mio_driver *driver); /* its threads have a low priority from now on */
 void mio_submit(struct mio *mio, struct mio_driver *driver, struct mio_job *job);
 unsigned mio_driver_queued(const struct mio_driver *driver); /* any thread */

@@ -4,8 +4,9 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
-enum { NAME_LEN = 64 };
+enum { NAME_LEN = 64, LOW_PRIORITY = 10 };
 
 struct threads_driver {
 	struct mio_driver driver;
@@ -21,12 +22,18 @@ struct driver_thread {
 	pthread_t id;
 };
 
+/* Whether this thread is of low priority now; Linux has one for each. */
+static bool give_way(struct mio_driver *driver)
+{
+	return atomic_load(&driver->low) && setpriority(PRIO_PROCESS, 0, LOW_PRIORITY) == 0;
+}
+
 static void *run_thread(void *arg)
 {
 	struct driver_thread *self = arg;
 	struct threads_driver *driver = self->driver;
 	struct mio_job *jobs;
-	bool answer = true;
+	bool answer = true, low = false;
 
 	heap_enter(self->heap);
 	pthread_mutex_lock(&driver->lock);
@@ -38,6 +45,7 @@ static void *run_thread(void *arg)
 			break;
 		answer = !driver->ending;
 		pthread_mutex_unlock(&driver->lock);
+		low = low || give_way(&driver->driver);
 		driver->driver.run(driver->driver.state, jobs);
 		if (answer)
 			mio_jobs_done(jobs);

@@ -179,6 +179,39 @@ def what_is_no_base64_is_refused():
             client.close()
 
 
+# -- too many at once
+
+
+def _niceness(process):
+    """Of each of its threads."""
+    folder = f'/proc/{process.process.pid}/task'
+    values = []
+    for thread in os.listdir(folder):
+        with open(f'{folder}/{thread}/stat', encoding='ascii') as file:
+            values.append(int(file.read().rsplit(')', 1)[1].split()[16]))
+    return values
+
+
+def more_passwords_than_can_wait_are_told_so():
+    with _deployment() as deployment:
+        clients = [Raw(deployment.port).open() for _ in range(200)]
+        for client in clients:
+            client.features()
+        token = encode('\0romeo\0secret')
+        for client in clients:
+            client.send(f"<auth xmlns='{SASL}' mechanism='PLAIN'>{token}</auth>")
+        results = [answer(client) for client in clients]
+        busy = [client for client, result in zip(clients, results) if result == ('failure', 'temporary-auth-failure')]
+        done = sum(kind == 'success' for kind, _ in results)
+        assert done >= 64 and busy and done + len(busy) == len(clients), results
+        _log(deployment).wait_for('temporary-auth-failure: too many passwords wait')
+        assert plain(busy[0], 'romeo', 'secret')[0] == 'success', 'a little later there is room'
+        niceness = _niceness(_log(deployment))
+        assert sorted(set(niceness)) == [0, 10] and niceness.count(10) == max(1, os.cpu_count() // 2), niceness
+        for client in clients:
+            client.close()
+
+
 # -- certificates
 
 
@@ -388,7 +421,7 @@ if __name__ == '__main__':
               a_stream_in_clear_has_nothing_to_bind_to, what_is_between_client_and_server_does_not_get_in,
               what_was_offered_is_proven_to_the_client,
               plain_takes_nothing_but_its_message, what_is_no_base64_is_refused,
-              who_has_a_certificate_needs_no_password, a_certificate_lets_in_whom_it_names_and_nobody_else,
+              more_passwords_than_can_wait_are_told_so, who_has_a_certificate_needs_no_password, a_certificate_lets_in_whom_it_names_and_nobody_else,
               a_certificate_that_is_not_believed_costs_nothing, who_resumes_a_session_of_tls_is_still_certified,
               a_ca_that_cannot_be_used_is_said,
               a_hash_is_offered_when_all_accounts_have_its_key, parts_that_ask_another_for_accounts_offer_the_same,

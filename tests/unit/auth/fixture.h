@@ -121,11 +121,14 @@ static inline int ask(struct fixture *fixture, enum auth_verb verb, const char *
 	return fixture->result;
 }
 
-static inline void fixture_made(void *arg, uint64_t token, const struct auth_account *account)
+static inline void fixture_made(void *arg, uint64_t token, int result,
+				const struct auth_account *account)
 {
 	struct fixture *fixture = arg;
 
 	assert_int_equal(token, 78);
+	assert_int_equal(account != NULL, result == AUTH_OK);
+	fixture->result = result;
 	if (account) {
 		fixture->account = *account;
 		fixture->made++;
