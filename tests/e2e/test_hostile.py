@@ -173,7 +173,7 @@ def _salted(salt, rounds):
 def _proof(bare, challenge):
     """RFC 5802: the response to a challenge."""
     first = base64.b64decode(re.search(rb'<challenge[^>]*>([^<]*)<', challenge).group(1)).decode()
-    nonce, salt, rounds = re.match('r=(.*),s=(.*),i=(.*)', first).groups()
+    nonce, salt, rounds = re.match('r=(.*),s=(.*),i=([0-9]*)', first).groups()
     key = hmac.digest(_salted(base64.b64decode(salt), int(rounds)), b'Client Key', 'sha256')
     final = f'c=biws,r={nonce}'
     signature = hmac.digest(hashlib.sha256(key).digest(), f'{bare},{first},{final}'.encode(), 'sha256')
