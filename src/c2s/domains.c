@@ -148,7 +148,8 @@ static void become(struct c2s *c2s, struct domain *domain, enum domain_state sta
 	} else if (state > DOMAIN_ASKING && before != state) {
 		if (state == DOMAIN_FOREIGN)
 			end_sessions(c2s, domain); /* those that waited for one of ours */
-		ask_hashes(c2s, domain);
+		if (!domain->known)
+			ask_hashes(c2s, domain); /* later when a stream begins: one that comes back is not asked by all at once */
 		ask_again_for_clients(c2s, domain);
 		login_go_on(c2s, domain);
 	} else if (state == DOMAIN_ASKING && before == DOMAIN_OURS && !mio_worker(c2s->worker->mio)) {
