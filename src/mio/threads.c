@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
-enum { NAME_LEN = 64, LOW_PRIORITY = 10 };
+enum { NAME_LEN = 64, NICER = 10 };
 
 struct threads_driver {
 	struct mio_driver driver;
@@ -25,7 +25,8 @@ struct driver_thread {
 /* Whether this thread is of low priority now; Linux has one for each. */
 static bool give_way(struct mio_driver *driver)
 {
-	return atomic_load(&driver->low) && setpriority(PRIO_PROCESS, 0, LOW_PRIORITY) == 0;
+	return atomic_load(&driver->low) &&
+	       setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICER) == 0;
 }
 
 static void *run_thread(void *arg)
