@@ -2,6 +2,7 @@
 /* A person's own account, XEP-0077 sections 3.2 and 3.3: what it is, another password, its removal. */
 #include "base/mem.h"
 #include "c2s/client.h"
+#include "c2s/login.h"
 #include "jid/jid.h"
 #include "stanza/stanza.h"
 #include "xml/nad.h"

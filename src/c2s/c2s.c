@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "c2s/client.h"
+#include "c2s/login.h"
 #include "c2s/entry.h"
 #include "component/quotas.h"
 #include "component/tls.h"

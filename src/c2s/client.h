@@ -154,11 +154,6 @@ void client_taken(struct client *client, uint32_t count); /* it has the next of 
 
 /* login.c */
 struct client *client_new(struct c2s *c2s); /* without a connection yet */
-extern const struct sx_sasl_server_conf login_conf;
-void login_offer_bindings(struct client *client, struct nad *features); /* XEP-0440 */
-void login_go_on(struct c2s *c2s, struct domain *domain); /* those that waited for the domain */
-void login_fail_waiting(struct c2s *c2s, struct domain *domain);
-const struct auth_source *login_source(struct c2s *c2s, const struct domain *domain, void **state);
 
 /* leave.c */
 /* The server ends: its session waits for the next start, if it can be resumed. False: it cannot. */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "c2s/client.h"
+#include "c2s/login.h"
 #include "jid/jid.h"
 
 enum { HELLO_AGAIN_MS = 2000, HASHES_AGAIN_MS = 1000 };

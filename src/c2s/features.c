@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a client may do next: register before login, bind after it. */
 #include "c2s/client.h"
+#include "c2s/login.h"
 #include "stanza/ns.h"
 #include "xml/nad.h"
 

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "c2s/client.h"
+#include "c2s/login.h"
 #include "component/quotas.h"
 #include "jid/jid.h"
 #include "stanza/stanza.h"

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* Logging in: what streams are offered, and logins that wait for their domain. */
+#pragma once
+
+#include "c2s/client.h"
+
+struct nad;
+
+extern const struct sx_sasl_server_conf login_conf;
+void login_offer_bindings(struct client *client, struct nad *features); /* XEP-0440 */
+void login_go_on(struct c2s *c2s, struct domain *domain); /* those that waited for the domain */
+void login_fail_waiting(struct c2s *c2s, struct domain *domain);
+const struct auth_source *login_source(struct c2s *c2s, const struct domain *domain, void **state);
