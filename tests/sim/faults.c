@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "faults.h"
 
-#include "known.h"
 
 enum { GENTLE_MS = 3000, GIVE_UP_MS = 25000, ALL_PERCENT = 10 };
 
@@ -29,16 +28,9 @@ static int64_t some_time(struct faults *faults, int64_t most_ms)
 
 /* -- each of them --------------------------------------------------------------------------------- */
 
-static void forgive(struct faults *faults, const struct part *part)
-{
-	if (part->role == PART_SM && !handed_on_outlives_sm)
-		model_forgive(&faults->people->model);
-}
-
 static void kill_part(struct faults *faults, struct part *part)
 {
 	part_kill(faults->deployment, part);
-	forgive(faults, part);
 }
 
 /* What a power cut leaves of a log whose syncs failed nobody can know (docs/decisions/0011). */
@@ -69,7 +61,6 @@ static void stop_one(struct faults *faults)
 	struct part *part = any_part(faults);
 
 	part_stop(faults->deployment, part);
-	forgive(faults, part);
 	faults->until_ms[FAULT_KILL] = now(faults) + some_time(faults, 10000);
 }
 
@@ -150,8 +141,6 @@ static void note_disk(struct faults *faults)
 	faults->deployment->bad_disk = faults->until_ms[FAULT_FULL_DISK] || faults->until_ms[FAULT_BAD_DISK];
 	faults->deployment->disk_failed_ms = now(faults);
 	faults->people->model.disk_failed_ms = now(faults);
-	if (!handed_on_outlives_sm && faults->deployment->plan.parts > 1)
-		model_forgive(&faults->people->model);
 }
 
 static void full_disk(struct faults *faults)

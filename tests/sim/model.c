@@ -64,16 +64,9 @@ static void excuse(struct model *model, int user)
 	for (unsigned at = model->first; at < model->count; at++) {
 		struct message *message = &model->messages[at];
 
-		if ((user < 0 || message->to_user == user) && !message->receipts)
+		if (message->to_user == user && !message->receipts)
 			message->excused = true;
 	}
-}
-
-void model_forgive(struct model *model)
-{
-	excuse(model, -1);
-	for (unsigned at = model->first; at < model->count; at++)
-		memset(model->messages[at].must, 0, sizeof(model->messages[at].must));
 }
 
 void model_lossy(struct model *model, unsigned device)

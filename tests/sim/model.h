@@ -85,9 +85,6 @@ void model_present(struct model *model, unsigned device, unsigned session, int p
 void model_absent(struct model *model, unsigned device);
 /* A connection without acknowledgements is gone: what was under way to its user may be lost. */
 void model_lossy(struct model *model, unsigned device);
-/* What nobody has heard yet may be lost, and nobody must hear what another of the user's devices has: the server is known to
- * forget. */
-void model_forgive(struct model *model);
 void model_new_session(struct model *model, unsigned device);
 
 /* A message that should have been heard by now and was not, or -1. online: users with a resource that takes messages. */
