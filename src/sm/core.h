@@ -152,6 +152,7 @@ void session_fail(struct sm *sm, const struct packet *packet); /* answers that i
 /* Ends it: presence goes unavailable, c2s is told or not, the session is freed. */
 enum session_tell { SESSION_TELL_NOBODY, SESSION_TELL_ENDED, SESSION_TELL_REPLACED };
 struct session *session_new(struct user *user, struct jid *full); /* of no c2s yet */
+void session_place(struct session *session, const struct packet *packet); /* its c2s is who sent this */
 void session_tell(struct session *session, enum session_action action); /* its c2s */
 void session_send(struct session *session, const struct stanza *stanza); /* to its c2s */
 void session_end(struct session *session, enum session_tell tell);

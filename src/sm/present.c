@@ -93,9 +93,7 @@ void present_send(struct session *session)
 
 void sm_session_changed(struct session *session)
 {
-	const struct sm *sm = session->user->sm;
-
-	if (!session->ours || session->detached || !session->at || link_serves(sm->link, str_slice(session->at)))
+	if (!session->kept || session->detached)
 		return;
 	session->changed = true;
 	settle_tell(session);
@@ -334,8 +332,8 @@ void present_user(struct user *user, struct packet **packet)
 	session->presented->fresh = (*packet)->session.resume.fresh;
 	session->presented->settled = session->settled;
 	resume_wait(session, session->key ? (int64_t)session->seconds * 1000 : ATTACH_MS);
-	session->at = link_name(sm->link, str_slice((*packet)->from));
-	session->c2s = (*packet)->c2s;
+	session_place(session, *packet);
+	session->wrote = true; /* to an earlier process, perhaps */
 	session_id_set(&(*packet)->sm, session->id);
 	roster_stayed(session, session->presented->fresh);
 	txn = store_txn_new();

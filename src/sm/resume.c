@@ -291,8 +291,7 @@ static void accept_resume(struct session *session, const struct packet *packet)
 	struct packet_resume *resume = &made->session.resume;
 
 	session->turn = ++session->user->turn;
-	session->at = link_name(sm->link, str_slice(packet->from));
-	session->c2s = packet->c2s;
+	session_place(session, packet);
 	str_free(&made->from);
 	made->from = str_ref(sm->name);
 	session_id_set(&made->sm, session->id);
@@ -338,7 +337,6 @@ static void resume_session(struct session *session, struct packet **packet)
 		resume_attach(session);
 	else
 		session_tell(session, SESSION_REPLACED);
-	str_free(&session->at);
 	accept_resume(session, *packet);
 }
 

@@ -72,6 +72,18 @@ struct session *session_of_packet(struct sm *sm, const struct packet *packet, bo
 
 /* -- ending -- */
 
+/* Nobody presents its stanzas again. Of one that could be resumed they go with the last that is known of it. */
+static void forget_origins(struct session *session)
+{
+	struct store_txn *txn;
+
+	if (!session->kept || !session->wrote || session->key || session->user->sm->stopping)
+		return;
+	txn = store_txn_new();
+	store_origins_clear(txn, session->origin);
+	sm_store(session->user, &txn, NULL, NULL);
+}
+
 void session_end(struct session *session, enum session_tell how)
 {
 	struct user *user = session->user;
@@ -91,6 +103,7 @@ void session_end(struct session *session, enum session_tell how)
 		outbox_drop(session);
 	else
 		outbox_expire(session);
+	forget_origins(session);
 	resume_ended(session);
 	str_free(&session->key);
 	str_free(&session->at);
@@ -196,6 +209,16 @@ struct session *session_new(struct user *user, struct jid *full)
 	return session;
 }
 
+void session_place(struct session *session, const struct packet *packet)
+{
+	struct link *link = session->user->sm->link;
+
+	str_free(&session->at);
+	session->at = link_name(link, str_slice(packet->from));
+	session->c2s = packet->c2s;
+	session->kept = session->ours && !link_serves(link, str_slice(session->at));
+}
+
 /* The oldest that is away goes, then the oldest; the newcomer is never the one to go. */
 static void make_room(struct user *user)
 {
@@ -225,9 +248,8 @@ void session_start(struct user *user, struct packet *packet)
 		session_end(session, SESSION_TELL_REPLACED);
 	make_room(user);
 	session = session_new(user, packet->session.target);
-	session->at = link_name(sm->link, str_slice(packet->from));
-	session->c2s = packet->c2s;
 	session->ours = packet->ours;
+	session_place(session, packet);
 	made = packet_answer(packet, PACKET_SESSION);
 	made->session.action = SESSION_STARTED;
 	str_free(&made->from);

@@ -52,7 +52,11 @@ bool settle_arrived(struct session *session, struct stanza *stanza)
 	}
 	if (!settle_seen(session, count))
 		return false;
-	stanza->origin = (struct origin){session->id, count, session->settled, session->origin};
+	stanza->origin = (struct origin){session->id, count, session->settled, 0};
+	if (session->kept || session->key)
+		stanza->origin.key = session->origin; /* it may come again, after our death */
+	session->wrote |= stanza->type != STANZA_GET && stanza->type != STANZA_UNAVAILABLE &&
+			  (stanza->kind != STANZA_PRESENCE || stanza->type != STANZA_NONE);
 	return true;
 }
 

@@ -52,6 +52,8 @@ struct session {
 	struct session_id c2s;
 	int64_t missed_ms; /* since when nobody serves the name of its c2s; 0: somebody does */
 	bool ours;	   /* the c2s is ours: it wants settlements */
+	bool kept;	   /* and another process: it keeps the session for our death */
+	bool wrote;	   /* what its client sent may have left its origin in storage */
 	bool counting;	   /* a counted stanza came: the fields below have meaning */
 	bool reporting;	   /* settled is to be told, with this turn */
 	bool changed;	   /* and so is its snapshot */
