@@ -254,7 +254,7 @@ def a_proxy_says_whom_it_speaks_for():
             client = _proxied(deployment, header)
             client.login(f'p{number}', 'secret')
         for name in ('192.0.2.1:41532', '192.0.2.2:41532', '[2001:db8::3]:41532', '[2001:db8::4]:41532'):
-            _logged(deployment, f'by SASL/PLAIN [{name}]')
+            _logged(deployment, f'by SASL/PLAIN, in clear, not bound to it [{name}]')
         clients = [_proxied(deployment, _line('192.0.2.9', port)) for port in range(5)]
         served = [client.open().receive() is not None for client in clients]
         assert served.count(True) == 2, served
