@@ -103,10 +103,8 @@ struct wait *wait_get(const struct sm *sm, uint64_t token, enum wait_kind kind);
 /* Runs a transaction, taken; done(sm, token, ...) is called with the token of wait. */
 void sm_run(struct sm *sm, struct store_txn **txn, storage_done_fn *done, const struct wait *wait);
 /* Runs a transaction for a packet; both are taken, the packet is lent back, or taken again. */
-typedef void packet_stored_fn(struct sm *sm, struct packet **packet, const struct store_txn *txn,
-			      int result);
-void sm_store_packet(struct sm *sm, struct store_txn **txn, struct packet **packet,
-		     packet_stored_fn *stored);
+typedef void packet_stored_fn(struct sm *sm, struct packet **packet, const struct store_txn *txn, int result);
+void sm_store_packet(struct sm *sm, struct store_txn **txn, struct packet **packet, packet_stored_fn *stored);
 void stores_drop(struct sm *sm); /* at the end */
 
 /* -- states.c: the modules -- */
