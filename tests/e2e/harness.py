@@ -338,6 +338,20 @@ def mount_as_root():
         os.execvp('unshare', ['unshare', '--map-root-user', '--mount', sys.executable, *sys.argv])
 
 
+def with_people(*functions, users, parts=('run',), extra=''):
+    """Each function with a deployment of its own, in which the parts run, one after another, and the users have accounts."""
+    def bound(function):
+        def run():
+            with Deployment(extra=getattr(function, 'extra', extra)) as deployment:
+                deployment.start(*parts)
+                for user in users:
+                    deployment.add_user(user, 'secret')
+                function(deployment)
+        run.__name__ = function.__name__
+        return run
+    return [bound(function) for function in functions]
+
+
 def scenarios(*functions):
     """Runs test functions one by one, TAP to stdout; names are their sentences."""
     chosen = [f for f in functions if len(sys.argv) < 2 or f.__name__ in sys.argv[1:]]

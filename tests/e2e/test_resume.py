@@ -8,7 +8,7 @@ import threading
 import time
 import xml.etree.ElementTree as ElementTree
 
-from harness import CLIENT, STREAM, Deployment, Raw, body, scenarios
+from harness import CLIENT, STREAM, Deployment, Raw, body, scenarios, with_people
 from stream_management import SM, Counting
 
 STANZAS = '{urn:ietf:params:xml:ns:xmpp-stanzas}'
@@ -16,17 +16,8 @@ CONDITIONS = '{urn:ietf:params:xml:ns:xmpp-streams}'
 DELAY = '{urn:xmpp:delay}delay'
 
 
-def with_server(*functions, users=('romeo', 'juliet'), extra=''):
-    def bound(function):
-        def run():
-            with Deployment(extra=getattr(function, 'extra', extra)) as deployment:
-                deployment.start()
-                for user in users:
-                    deployment.add_user(user, 'secret')
-                function(deployment)
-        run.__name__ = function.__name__
-        return run
-    return [bound(function) for function in functions]
+def with_server(*functions):
+    return with_people(*functions, users=('romeo', 'juliet'))
 
 
 def configured(text):

@@ -4,24 +4,14 @@ import random
 import threading
 import time
 
-from harness import CLIENT, Deployment, Raw, body, scenarios
+from harness import CLIENT, Deployment, Raw, body, scenarios, with_people
 from stream_management import SM, Counting
 
 ROSTER = 'jabber:iq:roster'
 
 
-def with_parts(*functions, users=('romeo', 'juliet', 'nurse')):
-    def bound(function):
-        def run():
-            with Deployment() as deployment:
-                deployment.start('router', ready=True)
-                deployment.start('sm', 'c2s')
-                for user in users:
-                    deployment.add_user(user, 'secret')
-                function(deployment)
-        run.__name__ = function.__name__
-        return run
-    return [bound(function) for function in functions]
+def with_parts(*functions):
+    return with_people(*functions, users=('romeo', 'juliet', 'nurse'), parts=('router', 'sm', 'c2s'))
 
 
 def befriend(one, other):
