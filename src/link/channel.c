@@ -161,8 +161,6 @@ void channel_begin_anew(struct channel *channel, uint32_t epoch)
 
 /* -- to them ----------------------------------------------------------------------------------- */
 
-/* -- to them ----------------------------------------------------------------------------------- */
-
 static unsigned transmit(struct channel *channel, struct packet *packet, uint64_t seq)
 {
 	bool again = packet->end.again, skip = packet->end.skip;

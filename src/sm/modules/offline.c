@@ -2,7 +2,7 @@
 /*
  * Messages for who is away, RFC 6121 section 8.5.2.2.1 and XEP-0160: kept in storage before anybody
  * is told that they arrived, given to the first session that takes messages, in order, and deleted
- * when its client has them (sm/outbox.h). What arrives meanwhile waits behind them.
+ * when its client has them (sm/deliveries.h). What arrives meanwhile waits behind them.
  */
 #include "base/mem.h"
 #include "component/settings.h"
