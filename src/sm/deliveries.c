@@ -68,18 +68,27 @@ static void settle_delivery(struct delivery *delivery)
 	delivery->stanza->origin = (struct origin){0};
 }
 
-void delivery_taken(struct delivery *delivery)
+static void end(struct delivery *delivery)
 {
 	if (delivery->over)
 		return;
 	delivery->over = true;
 	list_remove(&delivery->due);
 	settle_delivery(delivery);
+	if (delivery->row && delivery->refs)
+		offline_had(delivery->user, delivery->row);
 }
 
 void delivery_unref(struct delivery *delivery)
 {
 	delivery->refs--;
+	leave(delivery);
+}
+
+void delivery_taken(struct delivery *delivery)
+{
+	delivery->refs--;
+	end(delivery);
 	leave(delivery);
 }
 
@@ -126,10 +135,12 @@ static void stored(void *state, struct user *user, const struct store_txn *txn, 
 		delivery->row = rows[0].seq;
 		if (!delivery->over)
 			settle_delivery(delivery);
+		if (delivery->over && delivery->refs)
+			offline_had(user, delivery->row);
 		stanza_free(&delivery->stanza);
 		outboxes_shed(user);
 	} else if (result == STORE_EXISTS) {
-		delivery_taken(delivery); /* an earlier life of ours stored it */
+		end(delivery); /* an earlier life of ours stored it */
 	} else if (!delivery->over && delivery->refs) {
 		await(delivery);
 	}
@@ -256,6 +267,24 @@ bool delivery_holds(const struct user *user, uint64_t row)
 	return find_row(user, row) != NULL;
 }
 
+bool delivery_was_had(const struct user *user, uint64_t row)
+{
+	struct delivery *delivery = find_row(user, row);
+
+	if (delivery)
+		delivery->over = true;
+	return delivery != NULL;
+}
+
+bool delivery_row_taken(const struct user *user, uint64_t row)
+{
+	struct delivery *delivery = find_row(user, row);
+
+	if (delivery)
+		end(delivery);
+	return delivery != NULL;
+}
+
 struct delivery *delivery_of_row(struct user *user, const struct stanza *stanza, uint64_t row)
 {
 	struct delivery *delivery = find_row(user, row);
@@ -281,7 +310,7 @@ void delivery_sent(struct user *user, const struct stanza *stanza)
 	struct delivery *delivery = last_of(user, stanza);
 
 	if (delivery)
-		delivery_taken(delivery);
+		end(delivery);
 }
 
 void deliveries_forget(struct user *user)

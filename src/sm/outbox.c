@@ -148,10 +148,8 @@ bool outbox_taken(struct session *session, uint32_t count)
 		struct delivery *delivery = entry->delivery;
 
 		entry_free(outbox, entry);
-		if (!delivery)
-			continue;
-		delivery_taken(delivery);
-		delivery_unref(delivery);
+		if (delivery)
+			delivery_taken(delivery);
 	}
 	offline_go_on(session->user);
 	return true;
@@ -220,10 +218,8 @@ struct delivery *outbox_again(struct session *session, const struct stanza *stan
 		entry->delivery = delivery;
 	if (!entry && awaited)
 		return delivery;
-	if (!entry) {
+	if (!entry)
 		delivery_taken(delivery);
-		delivery_unref(delivery);
-	}
 	return NULL;
 }
 
@@ -271,10 +267,7 @@ void outbox_drop(struct session *session)
 
 /* -- in storage -------------------------------------------------------------------------------------- */
 
-/*
- * "ROW LENGTH\n", the stanza; what is among the messages for who is away is said by its row alone, with a star when somebody
- * else has it: it is for this session alone.
- */
+/* "ROW LENGTH\n", the stanza; what is among the messages for who is away is said by its row alone. */
 void outbox_save(const struct session *session, struct buf *out)
 {
 	const struct outbox *outbox = &session->outbox;
@@ -286,7 +279,7 @@ void outbox_save(const struct session *session, struct buf *out)
 
 		if (!row)
 			sm_stanza_print(entry->stanza, &text);
-		buf_printf(out, "%llu %zu%s\n", (unsigned long long)row, buf_used(&text), row && entry->delivery->over ? "*" : "");
+		buf_printf(out, "%llu %zu\n", (unsigned long long)row, buf_used(&text));
 		buf_append_slice(out, buf_slice(&text));
 	}
 }
@@ -306,15 +299,13 @@ void outbox_origins(const struct session *session, struct buf *out)
 	}
 }
 
-static bool load_entry(struct session *session, uint64_t row, bool over, struct slice text)
+static bool load_entry(struct session *session, uint64_t row, struct slice text)
 {
 	AUTO(stanza_free) struct stanza *stanza = row ? NULL : sm_stanza_parse(session->user->sm, text);
 	struct delivery *delivery = row ? delivery_of_row(session->user, NULL, row) : NULL;
 
 	if (!row && !stanza)
 		return false;
-	if (delivery)
-		delivery->over |= over;
 	append(&session->outbox, stanza, delivery);
 	return true;
 }
@@ -325,13 +316,11 @@ bool outbox_load(struct session *session, struct slice in)
 		struct slice line = slice_line(&in);
 		const char *blank = memchr(line.data, ' ', line.len);
 		size_t first = blank ? (size_t)(blank - line.data) : 0;
-		bool over = line.len && line.data[line.len - 1] == '*';
 		uint64_t row, len;
 
-		line.len -= over;
 		if (!blank || !slice_to_u64((struct slice){line.data, first}, &row) ||
 		    !slice_to_u64((struct slice){blank + 1, line.len - first - 1}, &len) || len > in.len ||
-		    !load_entry(session, row, over, (struct slice){in.data, len}))
+		    !load_entry(session, row, (struct slice){in.data, len}))
 			return false;
 		in.data += len;
 		in.len -= len;

@@ -171,9 +171,9 @@ static void match_rows(struct session *session, const struct store_row *rows, si
 
 		if (recent && recent->held)
 			expect(session, recent, &rows[at]);
-		else if (recent)
+		else if (recent && !delivery_row_taken(session->user, rows[at].seq))
 			offline_forget(session->user, rows[at].seq);
-		else if (rows[at].session)
+		else if (!recent && rows[at].session)
 			presented->recent[presented->count++] =
 				(struct recent){.key = rows[at].session, .count = rows[at].count, .stored = true};
 	}
@@ -349,7 +349,7 @@ static void let_go(struct recent *recent, bool taken)
 	recent->delivery = NULL;
 	if (delivery && taken)
 		delivery_taken(delivery);
-	if (delivery)
+	else if (delivery)
 		delivery_unref(delivery);
 }
 

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "jid/jid.h"
 #include "sm/core.h"
+#include "sm/modules/modules.h"
 #include "sm/deliveries.h"
 
 enum { LOAD_READS_MAX = 16 };
@@ -202,6 +203,7 @@ static void load_start(struct user *user)
 			sm_modules[at]->user_load(load->state, user, load);
 	}
 	resume_load(user, load);
+	offline_load(user, load);
 	stop_resting(user); /* one that was about to be dropped may be needed again */
 	user->state = USER_LOADING;
 	user->load = load;

@@ -4,6 +4,7 @@
  * is told that they arrived, given to the first session that takes messages, in order, and deleted
  * when its client has them (sm/deliveries.h). What arrives meanwhile waits behind them.
  */
+#include <stdio.h>
 #include "base/mem.h"
 #include "component/settings.h"
 #include "jid/jid.h"
@@ -15,6 +16,7 @@
 #include "storage/storage.h"
 
 #define NS_OFFLINE_FEATURE "msgoffline"
+#define HAD "had "
 
 enum { OFFLINE_MAX = 1000 }; /* messages of a user */
 
@@ -23,12 +25,18 @@ struct offline {
 	int64_t keep_ms; /* 0: nothing is stored */
 };
 
+/* A row that somebody has, and that is not known to be deleted, or marked. */
+struct gone {
+	uint64_t row;
+	bool marked; /* another session waits for it */
+};
+
 struct offline_user {
 	uint64_t count;	   /* stored, or on their way there */
 	unsigned coming;   /* on their way there from sessions, not in count */
 	bool giving;	   /* they are being read and given */
 	bool more;	   /* not all could be given: their clients are slow */
-	uint64_t *gone;    /* rows that somebody has, and that are not known to be deleted */
+	struct gone *gone;
 	unsigned gone_count, dropping; /* the first so many are being deleted */
 	uint64_t *waiting; /* tokens of what arrived since */
 	unsigned waiting_count;
@@ -116,12 +124,25 @@ static void dropped(void *state, struct user *user, const struct store_txn *txn,
 		drop_rows(user);
 }
 
+static void drop_row(struct store_txn *txn, const struct user *user, const struct gone *gone)
+{
+	char item[32];
+	struct slice mark = {item, (size_t)snprintf(item, sizeof(item), HAD "%llu", (unsigned long long)gone->row)};
+
+	if (gone->marked) {
+		store_put(txn, STORE_USER, jid_user(user->jid), mark, SLICE(""));
+		return;
+	}
+	store_drop(txn, STORE_OFFLINE, jid_user(user->jid), gone->row);
+	store_del(txn, STORE_USER, jid_user(user->jid), mark);
+}
+
 void offline_drop_gone(struct store_txn *txn, const struct user *user)
 {
 	const struct offline_user *own = state_of(user);
 
 	for (unsigned at = 0; at < own->gone_count; at++)
-		store_drop(txn, STORE_OFFLINE, jid_user(user->jid), own->gone[at]);
+		drop_row(txn, user, &own->gone[at]);
 }
 
 /* Those that come while some are on their way go together. */
@@ -139,20 +160,32 @@ static void drop_rows(struct user *user)
 	sm_store(user, &txn, dropped, NULL);
 }
 
-void offline_forget(struct user *user, uint64_t row)
+static void add_gone(struct user *user, uint64_t row, bool marked)
 {
 	struct offline_user *own = state_of(user);
 
 	own->gone = mem_realloc(MEM_USER, own->gone, (own->gone_count + 1) * sizeof(*own->gone));
-	own->gone[own->gone_count++] = row;
+	own->gone[own->gone_count++] = (struct gone){row, marked};
 	drop_rows(user);
+}
+
+void offline_forget(struct user *user, uint64_t row)
+{
+	struct offline_user *own = state_of(user);
+
+	add_gone(user, row, false);
 	own->count -= own->count > 0;
+}
+
+void offline_had(struct user *user, uint64_t row)
+{
+	add_gone(user, row, true);
 }
 
 static bool is_gone(const struct offline_user *own, uint64_t row)
 {
 	for (unsigned at = 0; at < own->gone_count; at++) {
-		if (own->gone[at] == row)
+		if (own->gone[at].row == row)
 			return true;
 	}
 	return false;
@@ -297,6 +330,27 @@ static void counted(void *state, struct user *user, const struct store_row *rows
 static void user_load(void *state, struct user *user, struct sm_load *load)
 {
 	sm_load_count(load, STORE_OFFLINE, counted);
+}
+
+/* After the sessions that wait: what none of them waits for goes. */
+static void read_had(void *state, struct user *user, const struct store_row *rows, size_t count)
+{
+	for (size_t at = 0; at < count; at++) {
+		struct slice item = rows[at].item;
+		uint64_t row;
+
+		if (item.len < strlen(HAD) || memcmp(item.data, HAD, strlen(HAD)) != 0)
+			continue;
+		item.data += strlen(HAD);
+		item.len -= strlen(HAD);
+		if (slice_to_u64(item, &row) && !delivery_was_had(user, row) && !is_gone(state_of(user), row))
+			offline_forget(user, row);
+	}
+}
+
+void offline_load(struct user *user, struct sm_load *load)
+{
+	sm_load_list(load, STORE_USER, read_had);
 }
 
 static void user_free(void *state, struct user *user)
