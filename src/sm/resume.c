@@ -488,11 +488,10 @@ static void save_user(struct user *user)
 		put_session(txn, session);
 		count++;
 	}
-	if (count) {
+	if (count)
 		put(user, txn);
-		offline_drop_gone(txn, user); /* or sessions that go on would get it again */
+	if (offline_drop_gone(txn, user) || count) /* the former, or sessions that go on would get it again */
 		sm_store(user, &txn, NULL, NULL);
-	}
 	store_txn_free(&txn);
 }
 

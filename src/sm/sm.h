@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "stanza/stanza.h"
 
+struct mio;
 struct conf_option;
 struct session;
 struct settings;
@@ -96,6 +97,7 @@ void *sm_session_state(const struct session *session, const struct sm_module *mo
 void sm_session_changed(struct session *session);
 const struct settings *sm_settings(const struct sm *sm);
 int64_t sm_wall_ms(const struct sm *sm);
+struct mio *sm_mio(const struct sm *sm);
 const char *const *sm_features(const struct sm *sm, size_t *count); /* of all modules, sorted */
 void sm_fresh_id(struct sm *sm, struct buf *out);		    /* for a stanza that we make */
 bool sm_is_domain(const struct sm *sm, struct slice domain);	    /* one that we serve */

@@ -196,6 +196,11 @@ int64_t sm_wall_ms(const struct sm *sm)
 	return mio_wall_ms(sm->mio);
 }
 
+struct mio *sm_mio(const struct sm *sm)
+{
+	return sm->mio;
+}
+
 const char *const *sm_features(const struct sm *sm, size_t *count)
 {
 	*count = sm->feature_count;

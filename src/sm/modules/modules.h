@@ -92,8 +92,8 @@ void offline_appended(struct user *user, bool committed); /* what became of it *
 void offline_forget(struct user *user, uint64_t row); /* somebody has it: it is deleted, soon */
 void offline_had(struct user *user, uint64_t row);    /* somebody has it, and another session waits for it */
 void offline_load(struct user *user, struct sm_load *load); /* what is so since an earlier process, after the sessions */
-/* Adds the deletion of what somebody has and a disk did not delete yet. */
-void offline_drop_gone(struct store_txn *txn, const struct user *user);
+/* Adds the deletion of what somebody has and a disk did not delete yet; false: there is nothing. */
+bool offline_drop_gone(struct store_txn *txn, const struct user *user);
 /* Gives what waits to the sessions that take messages, if there are any. */
 void offline_give(struct user *user);
 void offline_go_on(struct user *user); /* somebody has more room now */

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "component/settings.h"
 #include "jid/jid.h"
+#include "mio/mio.h"
 #include "sm/kept.h"
 #include "sm/modules/modules.h"
 #include "sm/deliveries.h"
@@ -18,11 +19,13 @@
 #define NS_OFFLINE_FEATURE "msgoffline"
 #define HAD "had "
 
-enum { OFFLINE_MAX = 1000 }; /* messages of a user */
+enum { OFFLINE_MAX = 1000 /* messages of a user */, AGAIN_MS = 5000 };
 
 struct offline {
 	struct sm *sm;
 	int64_t keep_ms; /* 0: nothing is stored */
+	struct list undeleted; /* users whose gone rows a disk did not delete */
+	struct mio_timer again;
 };
 
 /* A row that somebody has, and that is not known to be deleted, or marked. */
@@ -36,6 +39,8 @@ struct offline_user {
 	unsigned coming;   /* on their way there from sessions, not in count */
 	bool giving;	   /* they are being read and given */
 	bool more;	   /* not all could be given: their clients are slow */
+	struct user *user; /* once there are gone rows: they pin it */
+	struct list undeleted;
 	struct gone *gone;
 	unsigned gone_count, dropping; /* the first so many are being deleted */
 	uint64_t *waiting; /* tokens of what arrived since */
@@ -108,7 +113,24 @@ static void forget_gone(struct offline_user *own)
 
 static void drop_rows(struct user *user);
 
-/* What a disk did not delete is not given again, and deleted with what comes next. */
+static void drop_later(struct user *user)
+{
+	struct offline *offline = module_of(user);
+
+	list_append(&offline->undeleted, &state_of(user)->undeleted);
+	if (!mio_timer_is_set(&offline->again))
+		mio_timer_set(sm_mio(user->sm), &offline->again, AGAIN_MS);
+}
+
+static void drop_again(struct mio_timer *timer)
+{
+	struct offline *offline = container_of(timer, struct offline, again);
+
+	while (!list_empty(&offline->undeleted))
+		drop_rows(container_of(offline->undeleted.next, struct offline_user, undeleted)->user);
+}
+
+/* What a disk did not delete is not given again, and deleted later. */
 static void dropped(void *state, struct user *user, const struct store_txn *txn, int result)
 {
 	struct offline_user *own = state_of(user);
@@ -118,10 +140,14 @@ static void dropped(void *state, struct user *user, const struct store_txn *txn,
 		memmove(own->gone, own->gone + own->dropping, own->gone_count * sizeof(*own->gone));
 	}
 	own->dropping = 0;
-	if (!own->gone_count)
+	if (!own->gone_count) {
 		forget_gone(own);
-	else if (result == 0)
+		user->pins--;
+	} else if (result == 0) {
 		drop_rows(user);
+	} else {
+		drop_later(user);
+	}
 }
 
 static void drop_row(struct store_txn *txn, const struct user *user, const struct gone *gone)
@@ -137,12 +163,13 @@ static void drop_row(struct store_txn *txn, const struct user *user, const struc
 	store_del(txn, STORE_USER, jid_user(user->jid), mark);
 }
 
-void offline_drop_gone(struct store_txn *txn, const struct user *user)
+bool offline_drop_gone(struct store_txn *txn, const struct user *user)
 {
 	const struct offline_user *own = state_of(user);
 
 	for (unsigned at = 0; at < own->gone_count; at++)
 		drop_row(txn, user, &own->gone[at]);
+	return own->gone_count;
 }
 
 /* Those that come while some are on their way go together. */
@@ -153,6 +180,7 @@ static void drop_rows(struct user *user)
 
 	if (own->dropping || !own->gone_count)
 		return;
+	list_remove(&own->undeleted);
 	txn = store_txn_new();
 	offline_drop_gone(txn, user);
 	resume_clear(user, txn);
@@ -164,6 +192,11 @@ static void add_gone(struct user *user, uint64_t row, bool marked)
 {
 	struct offline_user *own = state_of(user);
 
+	if (!own->gone_count)
+		user->pins++;
+	if (!own->user)
+		list_init(&own->undeleted);
+	own->user = user;
 	own->gone = mem_realloc(MEM_USER, own->gone, (own->gone_count + 1) * sizeof(*own->gone));
 	own->gone[own->gone_count++] = (struct gone){row, marked};
 	drop_rows(user);
@@ -318,8 +351,15 @@ static int start(void *state, struct sm *sm, const void *conf)
 	struct offline *offline = state;
 
 	offline->sm = sm;
+	list_init(&offline->undeleted);
+	mio_timer_init(&offline->again, drop_again);
 	offline->keep_ms = ((const struct settings *)conf)->messages.offline_ms;
 	return 0;
+}
+
+static void stop(void *state)
+{
+	mio_timer_stop(&((struct offline *)state)->again);
 }
 
 static void counted(void *state, struct user *user, const struct store_row *rows, size_t count)
@@ -355,8 +395,12 @@ void offline_load(struct user *user, struct sm_load *load)
 
 static void user_free(void *state, struct user *user)
 {
-	mem_free(state_of(user)->waiting);
-	forget_gone(state_of(user));
+	struct offline_user *own = state_of(user);
+
+	mem_free(own->waiting);
+	forget_gone(own);
+	if (own->user)
+		list_remove(&own->undeleted);
 }
 
 static const struct sm_hook hooks[] = {
@@ -373,6 +417,7 @@ const struct sm_module sm_offline = {
 	.size = sizeof(struct offline),
 	.user_size = sizeof(struct offline_user),
 	.start = start,
+	.stop = stop,
 	.user_load = user_load,
 	.user_free = user_free,
 };
