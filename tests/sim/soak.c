@@ -50,7 +50,7 @@ static void make_plan(struct plan *plan, const struct scene *scene)
 	};
 	plan->habits = (struct people_habits){
 		.pause_min_ms = 100,
-		.pause_max_ms = scene_between(scene, 2000, 80000),
+		.pause_max_ms = scene_between(scene, 2000, 120000),
 		.losses = plan->gentle ? 0 : scene_pick(scene, 15),
 		.slow = plan->gentle ? 0 : scene_pick(scene, 10),
 		.moves = plan->gentle ? 0 : scene_pick(scene, 8),
