@@ -93,6 +93,49 @@ static void what_is_stored_for_its_user_clears_it(void **state)
 	room_expect(room, "new", "target=romeo@localhost handled=0");
 }
 
+#define FROM_JULIET "<message from='juliet@far.example/x' to='romeo@localhost' type='chat'><body>once</body></message>"
+
+/* Stored, because nobody had it in time; then one of two has it, and the other never. */
+static void what_one_of_two_had_is_not_for_the_next(void **state)
+{
+	struct room *room = *state;
+
+	room_account(room, "romeo@localhost");
+	room_login(room, ROMEO);
+	room_login(room, "romeo@localhost/b");
+	room_send(room, ROMEO, "<presence/>");
+	room_send(room, "romeo@localhost/b", "<presence/>");
+	room_keep(room, true);
+	room_from_world(room, FROM_JULIET);
+	room_wait(room, 2000);
+	room_expect_among(room, ROMEO, "once");
+	room_take(room, ROMEO, 1);
+	room_restart(room);
+	room_login(room, ROMEO);
+	room_send(room, ROMEO, "<presence/>");
+	room_wait(room, 2000);
+	room_expect_none_with(room, ROMEO, "once");
+}
+
+static void what_a_disk_did_not_delete_goes_when_it_can(void **state)
+{
+	struct room *room = *state;
+
+	room_account(room, "romeo@localhost");
+	room_from_world(room, FROM_JULIET);
+	room_login(room, ROMEO);
+	room_disk_full(room, true);
+	room_send(room, ROMEO, "<presence/>");
+	room_expect_among(room, ROMEO, "once");
+	room_end(room, ROMEO);
+	room_disk_full(room, false);
+	room_wait(room, 6000);
+	room_restart(room);
+	room_login(room, ROMEO);
+	room_send(room, ROMEO, "<presence/>");
+	room_expect_none_with(room, ROMEO, "once");
+}
+
 #define alone(test) cmocka_unit_test_setup_teardown(test, room_open, room_close)
 
 int main(void)
@@ -101,6 +144,8 @@ int main(void)
 		alone(it_goes_on_behind_an_orderly_end_and_not_behind_another),
 		alone(what_a_disk_did_not_clear_is_not_resumed),
 		alone(what_is_stored_for_its_user_clears_it),
+		alone(what_one_of_two_had_is_not_for_the_next),
+		alone(what_a_disk_did_not_delete_goes_when_it_can),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
