@@ -85,9 +85,13 @@ static void hear_roster(struct device *device, const struct nad *nad)
 	unsigned which, name;
 
 	for (; item >= 0; item = nad_find_next(nad, item, NS_ROSTER, "item")) {
-		if (text_numbers(nad_attr_value(nad, item, "jid"), "item%u@localhost", &which, NULL, NULL, NULL) == 1 &&
-		    text_numbers(nad_attr_value(nad, item, "name"), "n%u", &name, NULL, NULL, NULL) == 1 && which < DEVICES_OF_USER)
-			device->roster[which] = name;
+		bool gone = slice_is(nad_attr_value(nad, item, "subscription"), "remove"); /* what was shown was not stored */
+
+		if (text_numbers(nad_attr_value(nad, item, "jid"), "item%u@localhost", &which, NULL, NULL, NULL) != 1 ||
+		    which >= DEVICES_OF_USER)
+			continue;
+		if (gone || text_numbers(nad_attr_value(nad, item, "name"), "n%u", &name, NULL, NULL, NULL) == 1)
+			device->roster[which] = gone ? 0 : name;
 	}
 }
 
