@@ -218,10 +218,19 @@ void offline_had(struct user *user, uint64_t row)
 static bool is_gone(const struct offline_user *own, uint64_t row)
 {
 	for (unsigned at = 0; at < own->gone_count; at++) {
-		if (own->gone[at].row == row)
+		if (own->gone[at].row == row && !own->gone[at].marked)
 			return true;
 	}
 	return false;
+}
+
+static size_t deleted_count(const struct offline_user *own)
+{
+	size_t count = 0;
+
+	for (unsigned at = 0; at < own->gone_count; at++)
+		count += !own->gone[at].marked;
+	return count;
 }
 
 static void release_waiting(struct sm *sm, struct offline_user *user)
@@ -279,7 +288,7 @@ static void read(void *state, struct user *user, const struct store_txn *txn, in
 	const struct store_row *rows = result == 0 ? store_rows(txn, 0, &count) : NULL;
 
 	if (result == 0)
-		own->count = count > own->gone_count ? count - own->gone_count : 0;
+		own->count = count > deleted_count(own) ? count - deleted_count(own) : 0;
 	own->more = false;
 	for (size_t at = 0; at < count && !own->more; at++) {
 		own->more = !have_room(user);
