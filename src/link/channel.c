@@ -3,8 +3,11 @@
  * What is sent through a channel is numbered and kept until it is acknowledged. Routers keep order,
  * so a gap is a loss: nothing is kept out of order, the sender goes back.
  *
- *   flowing - 404, no answer, a new router: probing with one packet - acknowledged: flowing
+ *   flowing - 404, a new router: probing with one packet - acknowledged: flowing
  *                '- 404 for GRACE_MS: gone, until it is heard again
+ *
+ * Who does not answer is most often slow: what is under way will come, and more goes after it; they are asked with the first
+ * again. By their answer the rest goes again too, in case that it did not.
  */
 #include "link/channel.h"
 
@@ -217,6 +220,7 @@ static void go_back(struct channel *channel, bool probing)
 	channel->next = channel->first;
 	channel->flying = 0;
 	channel->probing = probing;
+	channel->slow = false;
 }
 
 static void watch(struct channel *channel)
@@ -237,20 +241,25 @@ void channel_away(struct channel *channel)
 	watch(channel);
 }
 
+/* False: there is no way. */
+static bool offer(struct channel *channel, struct packet *packet, uint64_t seq)
+{
+	unsigned error = transmit(channel, packet, seq);
+
+	if (error == LINK_NO_ROUTER) {
+		channel->away_ms = 0;
+		mio_timer_stop(&channel->timer);
+	} else if (error) {
+		channel_away(channel);
+	}
+	return !error;
+}
+
 void channel_pump(struct channel *channel)
 {
 	while (channel->next && channel->flying < (channel->probing ? 1 : WINDOW)) {
-		unsigned error = transmit(channel, channel->next, channel->sent + 1);
-
-		if (error == LINK_NO_ROUTER) {
-			channel->away_ms = 0;
-			mio_timer_stop(&channel->timer);
+		if (!offer(channel, channel->next, channel->sent + 1))
 			return;
-		}
-		if (error) {
-			channel_away(channel);
-			return;
-		}
 		channel->sent++;
 		channel->most = channel->sent > channel->most ? channel->sent : channel->most;
 		channel->flying += channel->next->mail.bytes;
@@ -280,7 +289,11 @@ static void look_again(struct mio_timer *timer)
 		go_back(channel, true);
 	} else {
 		channel->overdue += channel->overdue < OVERDUE_DOUBLINGS;
-		go_back(channel, true);
+		if (channel->probing || channel->next == channel->first)
+			go_back(channel, true);
+		else if (!offer(channel, channel->first, channel->acked + 1))
+			return;
+		channel->slow = !channel->probing;
 	}
 	channel_pump(channel);
 }
@@ -352,8 +365,10 @@ void channel_take_ack(struct channel *channel, uint64_t ack)
 		channel->sent = channel->acked;
 		channel->next = channel->first;
 	}
-	channel->probing = false;
 	channel->overdue = 0;
+	if (channel->slow)
+		go_back(channel, false);
+	channel->probing = false;
 	channel_pump(channel);
 }
 
