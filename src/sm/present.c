@@ -300,7 +300,7 @@ static void make_way(struct user *user, const struct packet *packet, uint32_t tu
 	if (session->key && packet->session.resume.key &&
 	    slice_equal(str_slice(session->key), str_slice(packet->session.resume.key)))
 		str_free(&session->key); /* the same session: it goes on */
-	if (present_waits(session) && !session->presented->over)
+	if (present_is_open(session))
 		session_tell(session, SESSION_REPLACED);
 	user->told_over = true;
 	session_end(session, SESSION_TELL_REPLACED);
@@ -479,6 +479,11 @@ void present_resumed(struct session *session)
 bool present_waits(const struct session *session)
 {
 	return session->presented && !session->presented->attached;
+}
+
+bool present_is_open(const struct session *session)
+{
+	return present_waits(session) && !session->presented->over;
 }
 
 void present_free(struct session *session)

@@ -333,10 +333,10 @@ static void resume_session(struct session *session, struct packet **packet)
 		read_outbox(session, packet);
 		return;
 	}
+	if (!session->detached || present_is_open(session))
+		session_tell(session, SESSION_REPLACED);
 	if (session->detached)
 		resume_attach(session);
-	else
-		session_tell(session, SESSION_REPLACED);
 	accept_resume(session, *packet);
 }
 

@@ -533,6 +533,7 @@ static void resume_presented(struct room *room, bool stored)
 	packet->session.resume.key = str_new(SLICE("k"));
 	room_packet(room, &packet);
 	room_expect(room, "new", "resumed");
+	room_expect_among(room, JULIET, "replaced"); /* her connection there is open still */
 	attach(room, &message.romeo);
 	repeat(room, ROMEO, message.count, TO_JULIET("once"));
 	room_expect(room, "new", "once");
