@@ -218,22 +218,22 @@ static bool may_try(void *arg, uint64_t token, struct jid *user)
 	return client && may_log_in(client, user);
 }
 
-/* Of many that were tried at once only so many may learn whether they are right. */
+/* Of many that were tried at once only so many may learn whether they are right; one that named nobody was no guess. */
 static void judge(struct client *client, const struct auth_answer *given)
 {
 	struct quotas *quotas = client->c2s->worker->process->quotas;
 	struct jid *user = auth_user(client->pending->login);
-	bool guessed = given->outcome == AUTH_SUCCESS || given->failure == AUTH_NOT_AUTHORIZED ||
-		       given->failure == AUTH_ACCOUNT_DISABLED;
+	bool guessed = user && (given->outcome == AUTH_SUCCESS || given->failure == AUTH_NOT_AUTHORIZED ||
+				given->failure == AUTH_ACCOUNT_DISABLED);
 
-	if (guessed && user && !may_log_in(client, user)) {
+	if (guessed && !may_log_in(client, user)) {
 		refuse(client, AUTH_TOO_OFTEN, "too many failed logins");
 	} else if (given->outcome == AUTH_SUCCESS) {
 		quotas_logged_in(quotas, conn_peer(client->conn), jid_user(given->user));
 		accept_login(client, given);
 	} else {
 		if (guessed)
-			quotas_login_failed(quotas, conn_peer(client->conn), user ? jid_user(user) : (struct slice){NULL, 0},
+			quotas_login_failed(quotas, conn_peer(client->conn), jid_user(user),
 					    mio_now_ms(client->c2s->worker->mio));
 		refuse(client, given->failure, given->why);
 	}

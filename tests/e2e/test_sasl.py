@@ -13,8 +13,9 @@ SCRAMS = ALL[:3]
 PLUS = [f'{name}-PLUS' for name in SCRAMS]
 
 
-def _deployment(*users, certificate=None, **options):
-    deployment = Deployment(extra='mechanisms = ["SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"]', **options)
+def _deployment(*users, certificate=None, limits='', **options):
+    deployment = Deployment(extra=f'mechanisms = ["SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"]\n[limits]\n{limits}\n',
+                            **options)
     if certificate:
         os.makedirs(f'{deployment.dir}/certs')
         Certificate(f'{deployment.dir}/certs', 'localhost', **certificate)
@@ -117,6 +118,19 @@ def what_is_between_client_and_server_does_not_get_in():
         assert Scram('SCRAM-SHA-256', 'romeo', 'secret').run(client)[0] == 'success', 'who cannot bind says n'
         for stream in (client, other):
             stream.close()
+
+
+def what_is_refused_before_a_guess_is_not_counted_as_one():
+    """Some clients try every way to be bound before they log in by one that they can."""
+    with _deployment(limits='unlimited_from = []\nlogin_attempts = "1 per hour"') as deployment:
+        for _ in range(4):
+            client = secure(deployment)
+            client.features()
+            for mechanism in SCRAMS:
+                assert Scram(f'{mechanism}-PLUS', 'romeo', 'secret', 'p=tls-unique,,').run(client) == ('failure', 'not-authorized')
+                assert Scram(mechanism, 'romeo', 'secret', 'y,,').run(client) == ('failure', 'not-authorized')
+            assert plain(client, 'romeo', 'secret')[0] == 'success'
+            client.close()
 
 
 def what_was_offered_is_proven_to_the_client():
@@ -420,7 +434,7 @@ if __name__ == '__main__':
     scenarios(tls_1_3_binds_by_exporter_and_certificate, tls_1_2_binds_by_its_first_finished_message_too,
               without_an_extended_master_secret_nothing_is_exported, the_certificate_is_known_by_the_hash_of_its_signature,
               a_stream_in_clear_has_nothing_to_bind_to, what_is_between_client_and_server_does_not_get_in,
-              what_was_offered_is_proven_to_the_client,
+              what_is_refused_before_a_guess_is_not_counted_as_one, what_was_offered_is_proven_to_the_client,
               plain_takes_nothing_but_its_message, what_is_no_base64_is_refused,
               more_passwords_than_can_wait_are_told_so, who_has_a_certificate_needs_no_password, a_certificate_lets_in_whom_it_names_and_nobody_else,
               a_certificate_that_is_not_believed_costs_nothing, who_resumes_a_session_of_tls_is_still_certified,
