@@ -4,7 +4,7 @@ PYTHON = /usr/bin/python3
 SEEDS ?= 1000
 JOBS ?= 2
 
-.PHONY: all run test test-tsan bench bench-quick kills soak planted fuzz format lint install clean deps deps-test
+.PHONY: all run test test-tsan bench bench-quick kills soak planted fuzz format lint install clean deps deps-test deps-clients
 
 all: deps build/build.ninja
 	@ninja -C build
@@ -27,10 +27,13 @@ deps:
 deps-test: deps
 	@tools/deps test
 
+deps-clients: deps-test
+	@tools/deps clients
+
 run: all
 	@build/jackdaw run --demo
 
-test: deps-test all build-test/build.ninja build-tsan/build.ninja
+test: deps-clients all build-test/build.ninja build-tsan/build.ninja
 	@ninja -C build-test
 	@ninja -C build-tsan
 	@$(PYTHON) tests/run.py build-test 'build-tsan:base,mio,link,e2e chat'
@@ -67,4 +70,4 @@ install: all
 	@ninja -C build install
 
 clean:
-	@rm -rf build build-test build-tsan build-soak build-fuzz
+	@rm -rf build build-test build-tsan build-soak build-fuzz build-clients
