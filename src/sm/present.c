@@ -206,6 +206,12 @@ static void leave(struct session *session, const struct packet *packet)
 	session_end(session, SESSION_TELL_NOBODY);
 }
 
+/* Meanwhile its client resumed it elsewhere. */
+static bool went_on(const struct session *session)
+{
+	return !session->presented || session->presented->attached;
+}
+
 static void looked_up(struct sm *sm, struct packet **lent, const struct store_txn *txn, int result)
 {
 	const struct packet *packet = *lent;
@@ -214,14 +220,18 @@ static void looked_up(struct sm *sm, struct packet **lent, const struct store_tx
 	size_t count;
 	const struct store_row *rows;
 
-	if (session && session->presented && !result)
+	if (session && went_on(session)) {
+		session_fail(sm, packet);
+		return;
+	}
+	if (session && !result)
 		session->presented->settled = resume_settled(txn, session->settled);
 	if (packet->session.resume.over) {
 		if (session)
 			leave(session, packet);
 		return;
 	}
-	if (!session || !session->presented || result) {
+	if (!session || result) {
 		if (session)
 			session_end(session, SESSION_TELL_NOBODY);
 		session_fail(sm, packet);
