@@ -293,6 +293,8 @@ struct delivery *delivery_of_row(struct user *user, const struct stanza *stanza,
 		delivery = delivery_new(user, stanza);
 		delivery->row = row;
 	}
+	if (stanza)
+		delivery->refs++; /* until it was given */
 	return delivery;
 }
 
@@ -302,7 +304,7 @@ void delivery_given(struct delivery *delivery)
 		stanza_free(&delivery->stanza);
 		outboxes_shed(delivery->user);
 	}
-	leave(delivery);
+	delivery_unref(delivery);
 }
 
 void delivery_sent(struct user *user, const struct stanza *stanza)

@@ -350,6 +350,7 @@ void present_user(struct user *user, struct packet **packet)
 	store_origins(txn, session->origin);
 	store_list(txn, STORE_OFFLINE, jid_user(user->jid));
 	sm_store_packet(sm, &txn, packet, looked_up);
+	offline_give(user); /* behind that, and before what is said from now on */
 }
 
 static void let_go(struct recent *recent, bool taken)
