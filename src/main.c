@@ -53,6 +53,8 @@ static const struct verb verbs[] = {
 	 verb_control, NULL},
 	{"check accounts", "", "says who lacks the key of a mechanism, which is offered to nobody then",
 	 "jackdaw check accounts", ASK, verb_account, NULL},
+	{"check certs", "", "looks at the certificates: files, names, days left, chain, who can read the key",
+	 "jackdaw check certs --json", ASK, verb_check_certs, NULL},
 	{"check", "[config]", "looks for problems in the file",
 	 "jackdaw check config --config new.toml", ASK, verb_check, NULL},
 	{"config show", "", "prints the settings that count, secrets hidden", "jackdaw config show",

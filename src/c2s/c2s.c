@@ -72,20 +72,20 @@ static void accept_all(struct c2s *c2s)
 static void fill_options(struct c2s *c2s)
 {
 	const struct settings *settings = c2s->worker->process->settings;
-	void *store = c2s->worker->process->tls;
+	struct tls_view *view = c2s->worker->tls;
 	struct xml_limits limits = {
 		.depth = (unsigned)settings->limits.depth, .attributes = (unsigned)settings->limits.attributes};
 
 	c2s->tls = (struct sx_tls_conf){
-		.context = tls_store_context, .arg = store, .offer = true, .require = settings->tls.required};
+		.context = tls_view_context, .arg = view, .offer = true, .require = settings->tls.required};
 	c2s->direct_tls = c2s->tls;
 	c2s->direct_tls.direct = true;
-	c2s->plugin_conf[0] = store ? (const void *)&c2s->tls : (const void *)&login_conf;
+	c2s->plugin_conf[0] = view ? (const void *)&c2s->tls : (const void *)&login_conf;
 	c2s->plugin_conf[1] = &login_conf;
 	c2s->direct_plugin_conf[0] = &c2s->direct_tls;
 	c2s->direct_plugin_conf[1] = &login_conf;
 	c2s->options = (struct conn_options){
-		.stream = {.type = SX_SERVER, .ns = NS_CLIENT, .plugins = store ? plugins : plugins_without_tls,
+		.stream = {.type = SX_SERVER, .ns = NS_CLIENT, .plugins = view ? plugins : plugins_without_tls,
 			   .plugin_conf = c2s->plugin_conf, .before_auth = limits, .after_auth = limits},
 		.handler = &client_handler,
 		.login_ms = settings->limits.time_to_login_ms,

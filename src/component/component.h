@@ -21,6 +21,8 @@
 struct ctl;
 struct quotas;
 struct process;
+struct tls_store;
+struct tls_view;
 struct uplink;
 struct worker;
 
@@ -28,7 +30,8 @@ struct worker;
 enum metric {
 	METRIC_CONNECTIONS, METRIC_BOUND, METRIC_SESSIONS, METRIC_DETACHED, METRIC_STANZAS_IN, METRIC_STANZAS_OUT, METRIC_MESSAGES_ROUTED,
 	METRIC_OFFLINE_STORED, METRIC_LOGINS, METRIC_LOGIN_FAILURES, METRIC_STREAM_ERRORS, METRIC_USERS_LOADED,
-	METRIC_PEERS, METRIC_REGISTRATIONS, METRICS
+	METRIC_PEERS, METRIC_REGISTRATIONS,
+	METRIC_CERTIFICATES_READ, METRIC_CERTIFICATES_REFUSED, METRIC_CERTIFICATE_PROBLEMS, METRICS
 };
 const char *metric_name(enum metric metric);
 
@@ -59,6 +62,7 @@ struct worker {
 	struct log log; /* the process's own lines */
 	void **states;  /* of the components, in their order */
 	struct slots asked; /* account requests that we serve for another process */
+	struct tls_view *tls, *router_tls; /* NULL: none */
 	struct uplink *uplink; /* worker 0 of a process that has one */
 	struct mio_mail drain_mail, ready_mail;
 	struct mio_timer drain_timer;
@@ -82,8 +86,8 @@ struct process {
 	uint32_t epoch; /* of this start: random, never 0 */
 	struct quotas *quotas; /* per address, component/quotas.h */
 	struct conn_pool *queues; /* limits.memory; NULL: no limit */
-	void *tls;      /* the certificates of this process, component/tls.h; NULL: none */
-	void *router_tls; /* the router's own; NULL: none */
+	struct tls_store *tls; /* the certificates of this process, component/tls.h; NULL: none */
+	struct tls_store *router_tls; /* the router's own; NULL: none */
 	struct ctl *ctl;
 	int64_t started_ms;
 	struct buf listening; /* for the ready line: "client 127.0.0.1:5222, "; components append in start() */
@@ -101,7 +105,7 @@ struct process_options {
 	const struct component *const *components;
 	struct log_writer *logs; /* borrowed */
 	bool open_storage;       /* even when no component uses it (account verbs on a stopped server) */
-	void *tls, *router_tls;  /* borrowed, component/tls.h; NULL: no TLS */
+	struct tls_store *tls, *router_tls; /* borrowed, component/tls.h; NULL: no TLS */
 	const uint8_t *secret;   /* 32 bytes of the installation; NULL: random */
 	bool uplink;             /* connects to the router of the settings, its parts' names are bound there */
 	unsigned workers;

@@ -19,6 +19,9 @@ const char *metric_name(enum metric metric)
 		[METRIC_USERS_LOADED] = "users_loaded",
 		[METRIC_PEERS] = "peers",
 		[METRIC_REGISTRATIONS] = "registrations",
+		[METRIC_CERTIFICATES_READ] = "certificates_read", /* again, after they changed */
+		[METRIC_CERTIFICATES_REFUSED] = "certificates_refused",
+		[METRIC_CERTIFICATE_PROBLEMS] = "certificate_problems", /* of those that are shown now */
 	};
 
 	return names[metric];

@@ -141,6 +141,8 @@ static struct worker *make_worker(struct process *process, struct mio *mio, bool
 	worker->link = process->links[mio_worker(mio)] = link_new(mio, &link);
 	if (process->hashing)
 		worker->auth = auth_new(mio, process->hashing, &process->auth);
+	worker->tls = tls_view_new(process->tls, mio);
+	worker->router_tls = tls_view_new(process->router_tls, mio);
 	mio_random(mio, &generation, sizeof(generation));
 	slots_init(&worker->asked, (uint8_t)mio_worker(mio), generation);
 	worker->states = mem_zalloc(MEM_OTHER, count_components(process) * sizeof(void *));
@@ -186,6 +188,8 @@ int process_start(const struct process_options *options, struct process **proces
 		return rc;
 	}
 	*process = starting.process;
+	tls_store_watch((*process)->tls, *process);
+	tls_store_watch((*process)->router_tls, *process);
 	for (unsigned at = 0; at < options->workers; at++)
 		worker_ready_changed((*process)->workers[at]);
 	return 0;
@@ -314,6 +318,8 @@ static void free_worker(struct worker **taken)
 	auth_free(&worker->auth);
 	link_free(&worker->link);
 	conn_env_free(&worker->conns);
+	tls_view_free(&worker->tls);
+	tls_view_free(&worker->router_tls);
 	log_ring_free(&worker->ring);
 	mem_free(worker->states);
 	mem_free(worker);
@@ -330,6 +336,8 @@ void process_free(struct process **taken)
 		link_stop(process->workers[at]->link);
 	/* Threads that answer to the loops end before what they would answer to. */
 	mio_driver_free(&process->hashing);
+	tls_store_stop(process->tls);
+	tls_store_stop(process->router_tls);
 	storage_close(&process->storage);
 	/* Connections borrow options from the component that accepted them, on the worker that did: all go first. */
 	for (unsigned at = 0; at < process->worker_count && process->workers[at]; at++)

@@ -1,316 +1,38 @@
 /* SPDX-License-Identifier: MIT */
-/* Certificates: found, or made, when a process starts. */
+/* Certificates as they are shown: sets that are frozen, and the views of the workers. */
 #include "component/tls.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/mem.h"
 #include "component/client_ca.h"
+#include "component/self_signed.h"
 #include "component/settings.h"
-#include "component/way.h"
-#include "mio/mio.h"
+#include "component/tls_private.h"
+#include "sx/plugins.h"
 
-enum { VALID_DAYS = 3650, SERIAL_BYTES = 16, COMMON_NAME_MAX = 64 };
-enum { NOT_GIVEN = 1 };			  /* of find_given() */
-#define OID_XMPP_ADDR "1.3.6.1.5.5.7.8.5" /* RFC 6120 section 13.7.1.4 */
 #define ROUTER "router"
+#define PROTOCOL "\x0bxmpp-client" /* for ALPN, XEP-0368 */
 
-struct tls_entry {
-	char *name;
-	SSL_CTX *context;
-};
+/* -- a context ---------------------------------------------------------------------------- */
 
-struct tls_store {
-	struct mio_host *host;
-	struct tls_entry *entries;
-	size_t count;
-};
-
-/* What one certificate's loading reads and says. */
-struct loading {
-	struct mio_host *host;
-	const struct settings *settings;
-	const char *domain;
-	bool clients; /* it is shown to clients */
-	const struct conf_list *addresses; /* that a made one is for too; NULL: none */
-	struct buf certificate, key;	   /* paths */
-	struct buf *note, *why;
-};
-
-/* -- making one
- * -------------------------------------------------------------------------------------- */
-
-static void add_addresses(const struct conf_list *addresses, GENERAL_NAMES *names)
+/* Who names protocols must name ours; who names none is one of ours anyway. */
+static int choose_protocol(SSL *ssl, const unsigned char **chosen, unsigned char *len,
+			   const unsigned char *offered, unsigned offered_len, void *arg)
 {
-	for (size_t at = 0; addresses && at < addresses->count; at++) {
-		AUTO(buf_fini) struct buf host = {0};
-		ASN1_OCTET_STRING *bytes = NULL;
-		GENERAL_NAME *name;
+	static const unsigned char ours[] = PROTOCOL;
+	unsigned char *match;
 
-		if (way_host(addresses->items[at], &host))
-			bytes = a2i_IPADDRESS(buf_text(&host));
-		if (!bytes)
-			continue;
-		name = GENERAL_NAME_new();
-		GENERAL_NAME_set0_value(name, GEN_IPADD, bytes);
-		sk_GENERAL_NAME_push(names, name);
-	}
-}
-
-/* Names as RFC 6120 has them: dNSName where the domain is ASCII, id-on-xmppAddr always. */
-static GENERAL_NAMES *alternative_names(const struct loading *loading)
-{
-	const char *domain = loading->domain;
-	GENERAL_NAMES *names = sk_GENERAL_NAME_new_null();
-	GENERAL_NAME *dns = GENERAL_NAME_new();
-	GENERAL_NAME *xmpp = GENERAL_NAME_new();
-	ASN1_IA5STRING *ascii = ASN1_IA5STRING_new();
-	ASN1_UTF8STRING *utf8 = ASN1_UTF8STRING_new();
-	ASN1_TYPE *value = ASN1_TYPE_new();
-	bool is_ascii = true;
-
-	for (const char *at = domain; *at; at++)
-		is_ascii = is_ascii && (unsigned char)*at < 0x80;
-	ASN1_STRING_set(ascii, domain, -1);
-	GENERAL_NAME_set0_value(dns, GEN_DNS, ascii);
-	ASN1_STRING_set(utf8, domain, -1);
-	ASN1_TYPE_set(value, V_ASN1_UTF8STRING, utf8);
-	GENERAL_NAME_set0_othername(xmpp, OBJ_txt2obj(OID_XMPP_ADDR, 1), value);
-	if (is_ascii)
-		sk_GENERAL_NAME_push(names, dns);
-	else
-		GENERAL_NAME_free(dns);
-	sk_GENERAL_NAME_push(names, xmpp);
-	add_addresses(loading->addresses, names);
-	return names;
-}
-
-static X509 *make_certificate(const struct loading *loading, EVP_PKEY *key)
-{
-	struct mio_host *host = loading->host;
-	const char *domain = loading->domain;
-	X509 *certificate = X509_new();
-	GENERAL_NAMES *names = alternative_names(loading);
-	time_t now = (time_t)(mio_host_wall_ms(host) / 1000);
-	unsigned char serial[SERIAL_BYTES];
-	BIGNUM *number;
-
-	mio_host_random(host, serial, sizeof(serial));
-	serial[0] &= 0x7f;
-	number = BN_bin2bn(serial, sizeof(serial), NULL);
-	BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate));
-	BN_free(number);
-	X509_set_version(certificate, X509_VERSION_3);
-	ASN1_TIME_set(X509_getm_notBefore(certificate), now - 86400);
-	ASN1_TIME_set(X509_getm_notAfter(certificate), now + (time_t)VALID_DAYS * 86400);
-	if (strlen(domain) <= COMMON_NAME_MAX)
-		X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_UTF8,
-					   (const unsigned char *)domain, -1, -1, 0);
-	X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
-	X509_set_pubkey(certificate, key);
-	X509_add1_ext_i2d(certificate, NID_subject_alt_name, names, 0, 0);
-	GENERAL_NAMES_free(names);
-	if (!X509_sign(certificate, key, EVP_sha256())) {
-		X509_free(certificate);
-		return NULL;
-	}
-	return certificate;
-}
-
-/* Replaces the file, never half written: 0600 from its first byte. */
-static int write_file(const char *path, struct slice bytes)
-{
-	AUTO(buf_fini) struct buf fresh = {0};
-	int fd, rc = 0;
-
-	buf_printf(&fresh, "%s.new", path);
-	fd = open(buf_text(&fresh), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	if (write(fd, bytes.data, bytes.len) != (ssize_t)bytes.len || fsync(fd))
-		rc = errno ? -errno : -EIO;
-	close(fd);
-	if (!rc && rename(buf_text(&fresh), path))
-		rc = -errno;
-	return rc;
-}
-
-static int write_bio(const char *path, BIO *bio)
-{
-	char *data;
-	long len = BIO_get_mem_data(bio, &data);
-
-	return write_file(path, (struct slice){data, (size_t)len});
-}
-
-static int write_pair(struct loading *loading, EVP_PKEY *key, X509 *certificate)
-{
-	BIO *key_text = BIO_new(BIO_s_mem());
-	BIO *text = BIO_new(BIO_s_mem());
-	int rc = -EIO;
-
-	if (PEM_write_bio_PKCS8PrivateKey(key_text, key, NULL, NULL, 0, NULL, NULL) &&
-	    PEM_write_bio_X509(text, certificate))
-		rc = write_bio(buf_text(&loading->key), key_text);
-	if (!rc)
-		rc = write_bio(buf_text(&loading->certificate), text);
-	BIO_free(key_text);
-	BIO_free(text);
-	return rc;
-}
-
-static int make_pair(struct loading *loading)
-{
-	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509 *certificate = key ? make_certificate(loading, key) : NULL;
-	int rc = certificate ? write_pair(loading, key, certificate) : -EIO;
-
-	X509_free(certificate);
-	EVP_PKEY_free(key);
-	if (rc)
-		buf_printf(loading->why, "%s: cannot be written: %s", buf_text(&loading->key),
-			   strerror(-rc));
-	return rc;
-}
-
-/* -- finding one
- * ------------------------------------------------------------------------------------- */
-
-static void set_paths(struct loading *loading, const char *dir, const char *certificate,
-		      const char *key)
-{
-	buf_clear(&loading->certificate);
-	buf_clear(&loading->key);
-	buf_printf(&loading->certificate, "%s/%s%s", dir, loading->domain, certificate);
-	buf_printf(&loading->key, "%s/%s%s", dir, loading->domain, key);
-}
-
-/* There is one when either file is: half of a pair is a mistake to be told, not passed over. */
-static bool has_pair(struct loading *loading)
-{
-	return !access(buf_text(&loading->certificate), F_OK) ||
-	       !access(buf_text(&loading->key), F_OK);
-}
-
-/* An error of the directory itself (no permission) must not end in a self-signed certificate. */
-static int check_directory(struct loading *loading)
-{
-	const char *dir = loading->settings->tls.certificates;
-	int fault;
-
-	if (!access(dir, R_OK | X_OK) || errno == ENOENT)
-		return 0;
-	fault = errno;
-	buf_printf(loading->why, "tls.certificates: %s: cannot be read: %s", dir, strerror(fault));
-	return -fault;
-}
-
-/* In the directory of the file. Returns 0, NOT_GIVEN, or a fault. */
-static int find_given(struct loading *loading)
-{
-	int rc = check_directory(loading);
-
-	if (rc)
-		return rc;
-	set_paths(loading, loading->settings->tls.certificates, ".crt", ".key");
-	if (has_pair(loading))
-		return 0;
-	set_paths(loading, loading->settings->tls.certificates, "/fullchain.pem", "/privkey.pem");
-	return has_pair(loading) ? 0 : NOT_GIVEN;
-}
-
-static int find_pair(struct loading *loading)
-{
-	AUTO(buf_fini) struct buf dir = {0};
-	int rc = find_given(loading);
-
-	if (rc != NOT_GIVEN)
-		return rc;
-	buf_printf(&dir, "%s/certs", loading->settings->data.dir);
-	if (mkdir(buf_text(&dir), 0700) && errno != EEXIST) {
-		rc = -errno;
-		buf_printf(loading->why, "%s: cannot be made: %s", buf_text(&dir), strerror(-rc));
-		return rc;
-	}
-	set_paths(loading, buf_text(&dir), ".crt", ".key");
-	buf_printf(loading->note, "%s: self-signed certificate %s, for want of one in %s\n",
-		   loading->domain, buf_text(&loading->certificate),
-		   loading->settings->tls.certificates);
-	if (!access(buf_text(&loading->certificate), F_OK) &&
-	    !access(buf_text(&loading->key), F_OK))
-		return 0;
-	return make_pair(loading);
-}
-
-/* -- loading it
- * -------------------------------------------------------------------------------------- */
-
-/* A key under a passphrase would ask for it on the terminal. */
-static int no_passphrase(char *text, int size, int writing, void *arg)
-{
-	return -1;
-}
-
-static int check_readable(struct loading *loading, struct buf *path)
-{
-	struct stat status;
-	int fault;
-
-	if (!access(buf_text(path), R_OK)) {
-		if (path == &loading->key && !stat(buf_text(path), &status) &&
-		    (status.st_mode & S_IROTH))
-			buf_printf(loading->note, "%s: everybody can read this key: chmod o-r\n",
-				   buf_text(path));
-		return 0;
-	}
-	fault = errno;
-	buf_printf(loading->why, "%s: cannot be read: %s", buf_text(path), strerror(fault));
-	return -fault;
-}
-
-static void note_dates(struct loading *loading, SSL_CTX *context)
-{
-	time_t now = (time_t)(mio_host_wall_ms(loading->host) / 1000);
-	const X509 *certificate = SSL_CTX_get0_certificate(context);
-
-	if (X509_cmp_time(X509_get0_notAfter(certificate), &now) < 0)
-		buf_printf(loading->note, "%s: this certificate has expired\n",
-			   buf_text(&loading->certificate));
-	else if (X509_cmp_time(X509_get0_notBefore(certificate), &now) > 0)
-		buf_printf(loading->note, "%s: this certificate is not valid yet\n",
-			   buf_text(&loading->certificate));
-}
-
-static int use_pair(struct loading *loading, SSL_CTX *context)
-{
-	const char *certificate = buf_text(&loading->certificate);
-	const char *key = buf_text(&loading->key);
-	int rc = check_readable(loading, &loading->certificate);
-
-	rc = rc ? rc : check_readable(loading, &loading->key);
-	if (rc)
-		return rc;
-	SSL_CTX_set_default_passwd_cb(context, no_passphrase);
-	if (SSL_CTX_use_certificate_chain_file(context, certificate) != 1)
-		buf_printf(loading->why, "%s: is no certificate in PEM form", certificate);
-	else if (SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1)
-		buf_printf(loading->why, "%s: is no private key (PEM, without a passphrase) for %s",
-			   key, certificate);
-	else if (SSL_CTX_check_private_key(context) != 1)
-		buf_printf(loading->why, "%s: does not fit %s", key, certificate);
-	else
-		return 0;
-	return -EINVAL;
+	if (SSL_select_next_proto(&match, len, ours, sizeof(ours) - 1, offered, offered_len) !=
+	    OPENSSL_NPN_NEGOTIATED)
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	*chosen = match;
+	return SSL_TLSEXT_ERR_OK;
 }
 
 static SSL_CTX *new_context(const struct settings *settings)
@@ -321,8 +43,11 @@ static SSL_CTX *new_context(const struct settings *settings)
 		return NULL;
 	SSL_CTX_set_min_proto_version(context,
 				      settings->tls.minimum ? TLS1_3_VERSION : TLS1_2_VERSION);
-	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-	SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20");
+	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+					     SSL_OP_CIPHER_SERVER_PREFERENCE |
+					     SSL_OP_PRIORITIZE_CHACHA);
+	SSL_CTX_set_cipher_list(context, "ECDHE+aECDSA+AESGCM:ECDHE+aECDSA+CHACHA20:"
+					 "ECDHE+aRSA+AESGCM:ECDHE+aRSA+CHACHA20");
 	/* Tickets carry the state: a cache would hold memory for sessions that never come back. */
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_max_early_data(context, 0);
@@ -331,107 +56,466 @@ static SSL_CTX *new_context(const struct settings *settings)
 	return context;
 }
 
-static int load_domain(struct loading *loading, SSL_CTX **context)
+static int serve_clients(const struct settings *settings, SSL_CTX *context, struct buf *why)
 {
-	int rc = find_pair(loading);
-
-	if (rc)
-		return rc;
-	*context = new_context(loading->settings);
-	rc = *context ? use_pair(loading, *context) : -ENOMEM;
-	if (!rc && loading->clients)
-		rc = client_ca_use(loading->settings, *context, loading->why);
-	if (!rc)
-		note_dates(loading, *context);
-	return rc;
+	SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
+	tickets_use(context);
+	sx_tls_remembers(context);
+	return client_ca_use(settings, context, why);
 }
+
+/* -- a name's certificate ----------------------------------------------------------------- */
 
 static void free_context(void *context)
 {
 	SSL_CTX_free(context);
 }
 
-static int add_entry(struct tls_store *store, struct loading *loading)
+static struct tls_shown *shown_new(struct mio_host *host, const char *name, SSL_CTX *context)
 {
-	struct tls_entry *entry = &store->entries[store->count++];
+	struct tls_shown *shown = mem_zalloc(MEM_TLS, sizeof(*shown));
+
+	atomic_init(&shown->refs, 1);
+	shown->host = host;
+	shown->name = mem_strdup(MEM_TLS, name);
+	shown->context = context;
+	mio_foreign_add(host, context, free_context);
+	return shown;
+}
+
+static struct tls_shown *shown_ref(struct tls_shown *shown)
+{
+	atomic_fetch_add_explicit(&shown->refs, 1, memory_order_relaxed);
+	return shown;
+}
+
+void tls_shown_free(struct tls_shown **freed)
+{
+	struct tls_shown *shown = *freed;
+
+	*freed = NULL;
+	if (!shown || atomic_fetch_sub_explicit(&shown->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	mio_foreign_del(shown->host, shown->context);
+	SSL_CTX_free(shown->context);
+	mem_free(shown->name);
+	mem_free(shown);
+}
+
+static int make_one(const struct tls_loading *loading, struct certificate *certificate)
+{
+	const struct settings *settings = loading->settings;
+	struct certificate_pair *pair = &certificate->pairs[0];
+	AUTO(buf_fini) struct buf dir = {0};
 	int rc;
 
-	entry->name = mem_strdup(MEM_TLS, loading->domain);
-	rc = load_domain(loading, &entry->context);
-	if (entry->context)
-		mio_foreign_add(store->host, entry->context, free_context);
-	buf_fini(&loading->certificate);
-	buf_fini(&loading->key);
-	ERR_clear_error(); /* or the first connection would find it */
+	buf_printf(&dir, "%s/certs", settings->data.dir);
+	if (mkdir(buf_text(&dir), 0700) && errno != EEXIST) {
+		rc = -errno;
+		buf_printf(loading->why, "%s: cannot be made: %s", buf_text(&dir), strerror(-rc));
+		return rc;
+	}
+	certificate_place_made(settings, certificate);
+	buf_printf(loading->note, "%s: self-signed certificate %s, for want of one in %s\n",
+		   loading->name, buf_text(&pair->certificate), settings->tls.certificates);
+	if (!access(buf_text(&pair->certificate), F_OK) && !access(buf_text(&pair->key), F_OK))
+		return 0;
+	return self_signed_make(loading->host, loading->name,
+				loading->is_router ? &settings->listen.router : NULL,
+				buf_text(&pair->certificate), buf_text(&pair->key), loading->why);
+}
+
+static int find_or_make(const struct tls_loading *loading, struct certificate *certificate)
+{
+	int rc = certificate_find(loading->settings, certificate, loading->why);
+
+	if (rc != CERTIFICATE_NONE)
+		return rc;
+	if (loading->makes)
+		return make_one(loading, certificate);
+	buf_printf(loading->why, "%s: its certificate is gone from %s: put it back", loading->name,
+		   loading->settings->tls.certificates);
+	return -ENOENT;
+}
+
+static int load_into(const struct tls_loading *loading, struct certificate *certificate,
+		     SSL_CTX *context)
+{
+	int64_t now_s = mio_host_wall_ms(loading->host) / 1000;
+	int rc = certificate_load(certificate, now_s, context, loading->note, loading->why);
+
+	if (!rc && loading->is_router)
+		tickets_refuse(context);
+	else if (!rc)
+		rc = serve_clients(loading->settings, context, loading->why);
 	return rc;
 }
 
-static struct tls_store *new_store(struct mio_host *host, size_t count)
+static int64_t days_until(struct mio_host *host, int64_t until_s)
 {
-	struct tls_store *store = mem_zalloc(MEM_TLS, sizeof(*store));
+	int64_t left_s = until_s - mio_host_wall_ms(host) / 1000;
 
-	store->host = host;
-	store->entries = mem_zalloc(MEM_TLS, count * sizeof(*store->entries));
-	return store;
+	return left_s >= 0 ? left_s / 86400 : -1 + left_s / 86400;
+}
+
+static int load_name(const struct tls_loading *loading, struct tls_shown **shown,
+		     struct tls_entry *entry)
+{
+	struct certificate certificate = {.name = loading->name, .is_domain = !loading->is_router};
+	SSL_CTX *context = NULL;
+	int rc = find_or_make(loading, &certificate);
+
+	if (!rc) {
+		context = new_context(loading->settings);
+		rc = context ? load_into(loading, &certificate, context) : -ENOMEM;
+	}
+	certificate_fini(&certificate);
+	if (rc) {
+		SSL_CTX_free(context);
+		return rc;
+	}
+	*shown = shown_new(loading->host, loading->name, context);
+	entry->made = certificate.made;
+	entry->problem = certificate.problem;
+	entry->until_s = certificate.until_s;
+	/* That it has expired stands among the notes already. */
+	entry->said_days = certificate.problem == CERTIFICATE_EXPIRED ? days_until(loading->host, certificate.until_s)
+								      : INT64_MAX;
+	return 0;
+}
+
+/* -- sets --------------------------------------------------------------------------------- */
+
+static struct tls_set *set_new(size_t count)
+{
+	struct tls_set *set = mem_zalloc(MEM_TLS, sizeof(*set) + count * sizeof(set->shown[0]));
+
+	atomic_init(&set->refs, 1);
+	set->count = count;
+	return set;
+}
+
+static struct tls_set *set_ref(struct tls_set *set)
+{
+	atomic_fetch_add_explicit(&set->refs, 1, memory_order_relaxed);
+	return set;
+}
+
+static void set_free(struct tls_set **freed)
+{
+	struct tls_set *set = *freed;
+
+	*freed = NULL;
+	if (!set || atomic_fetch_sub_explicit(&set->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	for (size_t at = 0; at < set->count; at++)
+		tls_shown_free(&set->shown[at]);
+	tickets_wipe(&set->tickets);
+	mem_free(set);
+}
+
+struct tls_set *tls_set_with(const struct tls_set *set, size_t at, struct tls_shown **shown)
+{
+	struct tls_set *made = set_new(set->count);
+
+	for (size_t other = 0; other < set->count; other++)
+		made->shown[other] = other == at ? *shown : shown_ref(set->shown[other]);
+	if (shown)
+		*shown = NULL;
+	made->tickets = set->tickets;
+	return made;
+}
+
+static SSL_CTX *set_context(const struct tls_set *set, const char *name)
+{
+	if (!*name)
+		return set->count ? set->shown[0]->context : NULL;
+	for (size_t at = 0; at < set->count; at++) {
+		if (!strcasecmp(set->shown[at]->name, name))
+			return set->shown[at]->context;
+	}
+	return NULL;
+}
+
+/* -- loading all -------------------------------------------------------------------------- */
+
+static const char *name_at(const struct settings *settings, bool is_router, size_t at)
+{
+	return is_router ? ROUTER : settings->domains.items[at];
+}
+
+/* Of the entry of that name; NULL: there is none. */
+static const struct tls_entry *entry_of(const struct tls_store *store, const char *name)
+{
+	for (size_t at = 0; store->set && at < store->set->count; at++) {
+		if (!strcasecmp(store->set->shown[at]->name, name))
+			return &store->entries[at];
+	}
+	return NULL;
+}
+
+/* A problem that was not there before is a reason to keep what was. */
+static int refuse_worse(const struct tls_entry *old, const struct tls_entry *fresh,
+			const struct tls_loading *loading)
+{
+	struct slice notes = buf_slice(loading->note);
+
+	if (!old || !fresh->problem || fresh->problem == old->problem)
+		return 0;
+	buf_append_slice(loading->why, slice_line(&notes));
+	return -EINVAL;
+}
+
+/* One name, which must not be worse than what it had. */
+int tls_shown_load(const struct tls_loading *loading, const struct tls_entry *old,
+		   struct tls_shown **shown, struct tls_entry *entry)
+{
+	AUTO(buf_fini) struct buf said = {0};
+	struct tls_loading aside = *loading;
+	int rc;
+
+	aside.note = &said;
+	aside.makes = !old || old->made;
+	rc = load_name(&aside, shown, entry);
+	if (!rc)
+		rc = refuse_worse(old, entry, &aside);
+	if (rc)
+		tls_shown_free(shown);
+	else
+		buf_append_slice(loading->note, buf_slice(&said));
+	return rc;
+}
+
+static uint64_t stamp_ca(const struct settings *settings)
+{
+	return *settings->tls.client_ca ? certificate_stamp(0, settings->tls.client_ca) : 0;
+}
+
+static int load_all(struct tls_store *store, const struct settings *settings, struct tls_set *set,
+		    struct tls_entry *entries, struct tls_loading *loading)
+{
+	int rc = 0;
+
+	for (size_t at = 0; !rc && at < set->count; at++) {
+		loading->name = name_at(settings, store->is_router, at);
+		rc = tls_shown_load(loading, entry_of(store, loading->name), &set->shown[at], &entries[at]);
+	}
+	return rc;
+}
+
+/* The stamps are of before the files were read: what changes meanwhile is seen. */
+static void keep_stamps(struct tls_entry *entries, const struct tls_look *look)
+{
+	for (size_t at = 0; at < look->count; at++)
+		entries[at].stamp = entries[at].seen = look->names[at].stamp;
+}
+
+int tls_store_reload(struct tls_store *store, const struct settings *settings, struct buf *note,
+		     struct buf *why)
+{
+	size_t count = store->is_router ? 1 : settings->domains.count;
+	struct tls_loading loading = {.host = store->host, .settings = settings,
+				      .is_router = store->is_router, .note = note, .why = why};
+	struct tls_set *set = set_new(count);
+	struct tls_entry *entries = mem_zalloc(MEM_TLS, count * sizeof(*entries));
+	struct tls_look *look = tls_look_new(store, settings);
+	uint64_t ca_stamp = stamp_ca(settings);
+	int rc;
+
+	tls_look_run(look);
+	rc = load_all(store, settings, set, entries, &loading);
+	if (rc) {
+		tls_look_free(&look);
+		mem_free(entries);
+		set_free(&set);
+		return rc;
+	}
+	keep_stamps(entries, look);
+	/* What was sealed under other settings is not believed under these. */
+	tickets_turn(NULL, store->host, &set->tickets);
+	mem_free(store->entries);
+	store->entries = entries;
+	store->settings = settings;
+	store->ca_stamp = ca_stamp;
+	if (store->look != store->looking)
+		tls_look_free(&store->look);
+	store->look = look;
+	tls_store_show(store, &set);
+	return 0;
+}
+
+static int store_load(struct mio_host *host, const struct settings *settings, bool is_router,
+		      struct tls_store **store, struct buf *note, struct buf *why)
+{
+	struct tls_store *made = mem_zalloc(MEM_TLS, sizeof(*made));
+	int rc;
+
+	made->host = host;
+	made->is_router = is_router;
+	rc = tls_store_reload(made, settings, note, why);
+	if (rc)
+		tls_store_free(&made);
+	else
+		*store = made;
+	return rc;
 }
 
 int tls_store_load(struct mio_host *host, const struct settings *settings, struct tls_store **store,
 		   struct buf *note, struct buf *why)
 {
-	struct tls_store *made = new_store(host, settings->domains.count);
-	int rc = 0;
-
-	for (size_t i = 0; !rc && i < settings->domains.count; i++) {
-		struct loading loading = {
-			.host = host,
-			.settings = settings,
-			.domain = settings->domains.items[i],
-			.clients = true,
-			.note = note,
-			.why = why,
-		};
-
-		rc = add_entry(made, &loading);
-	}
-	if (rc)
-		tls_store_free(&made);
-	else
-		*store = made;
-	return rc;
+	return store_load(host, settings, false, store, note, why);
 }
 
 int tls_store_load_router(struct mio_host *host, const struct settings *settings,
 			  struct tls_store **store, struct buf *note, struct buf *why)
 {
-	struct tls_store *made = new_store(host, 1);
-	struct loading loading = {
-		.host = host,
-		.settings = settings,
-		.domain = ROUTER,
-		.addresses = &settings->listen.router,
-		.note = note,
-		.why = why,
-	};
-	int rc = add_entry(made, &loading);
-
-	if (rc)
-		tls_store_free(&made);
-	else
-		*store = made;
-	return rc;
+	return store_load(host, settings, true, store, note, why);
 }
+
+void tls_store_free(struct tls_store **freed)
+{
+	struct tls_store *store = *freed;
+
+	*freed = NULL;
+	if (!store)
+		return;
+	set_free(&store->set);
+	tls_look_free(&store->look);
+	mem_free(store->entries);
+	mem_free(store);
+}
+
+SSL_CTX *tls_store_context(const struct tls_store *store, const char *name)
+{
+	return set_context(store->set, name);
+}
+
+size_t tls_store_count(const struct tls_store *store)
+{
+	return store->set->count;
+}
+
+const char *tls_store_name(const struct tls_store *store, size_t at)
+{
+	return store->set->shown[at]->name;
+}
+
+int64_t tls_store_days(const struct tls_store *store, size_t at)
+{
+	return days_until(store->host, store->entries[at].until_s);
+}
+
+/* -- views -------------------------------------------------------------------------------- */
+
+/* A set on its way to a worker. */
+struct news {
+	struct mio_mail mail;
+	struct tls_view *view;
+	struct tls_set *set;
+};
+
+static void view_take(struct tls_view *view, struct tls_set **set)
+{
+	set_free(&view->set);
+	view->set = *set;
+	*set = NULL;
+}
+
+static void news_arrived(struct mio *mio, struct mio_mail *mail)
+{
+	struct news *news = container_of(mail, struct news, mail);
+
+	view_take(news->view, &news->set);
+	mem_free(news);
+}
+
+static void tell(struct tls_view *view, struct tls_set *set)
+{
+	struct mio *first = mio_host_loop(view->store->host, 0);
+	struct news *news;
+
+	set_ref(set);
+	if (view->mio == first) {
+		view_take(view, &set);
+		return;
+	}
+	news = mem_zalloc(MEM_TLS, sizeof(*news));
+	news->mail.run = news_arrived;
+	news->view = view;
+	news->set = set;
+	mio_post(first, view->mio, MIO_CONTROL, &news->mail);
+}
+
+void tls_store_show(struct tls_store *store, struct tls_set **set)
+{
+	set_free(&store->set);
+	store->set = *set;
+	*set = NULL;
+	for (unsigned at = 0; at < MIO_WORKERS_MAX && store->views[at]; at++)
+		tell(store->views[at], store->set);
+}
+
+struct tls_view *tls_view_new(struct tls_store *store, struct mio *mio)
+{
+	struct tls_view *view;
+
+	if (!store)
+		return NULL;
+	view = mem_zalloc(MEM_TLS, sizeof(*view));
+	view->mio = mio;
+	view->store = store;
+	view->set = set_ref(store->set);
+	store->views[mio_worker(mio)] = view;
+	return view;
+}
+
+void tls_view_free(struct tls_view **freed)
+{
+	struct tls_view *view = *freed;
+	struct mio_mail *mail;
+
+	*freed = NULL;
+	if (!view)
+		return;
+	/* News that came too late, of whichever store. */
+	while ((mail = mio_mail_take(view->mio, news_arrived))) {
+		struct news *news = container_of(mail, struct news, mail);
+
+		set_free(&news->set);
+		mem_free(news);
+	}
+	view->store->views[mio_worker(view->mio)] = NULL;
+	set_free(&view->set);
+	mem_free(view);
+}
+
+SSL_CTX *tls_view_context(void *view, const char *name)
+{
+	return set_context(((const struct tls_view *)view)->set, name);
+}
+
+SSL_CTX *tls_view_only(void *view, const char *name)
+{
+	return view ? tls_view_context(view, "") : NULL;
+}
+
+const struct tickets *tls_view_tickets(const struct tls_view *view)
+{
+	return &view->set->tickets;
+}
+
+/* -- the router's, looked at -------------------------------------------------------------- */
 
 int tls_check_router(const struct settings *settings, struct buf *why)
 {
 	AUTO(buf_fini) struct buf note = {0};
-	struct loading loading = {
-		.settings = settings, .domain = ROUTER, .note = &note, .why = why};
+	AUTO(certificate_fini) struct certificate certificate = {.name = ROUTER};
 	SSL_CTX *context = new_context(settings);
-	int rc = find_given(&loading);
+	int rc = certificate_find(settings, &certificate, why);
 
 	if (!rc) {
-		rc = context ? use_pair(&loading, context) : -ENOMEM;
-	} else if (rc == NOT_GIVEN) {
+		rc = context ? certificate_load(&certificate, 0, context, &note, why) : -ENOMEM;
+	} else if (rc == CERTIFICATE_NONE) {
 		rc = access(settings->data.dir, W_OK) && errno != ENOENT ? -errno : 0;
 		if (rc)
 			buf_printf(why,
@@ -440,62 +524,20 @@ int tls_check_router(const struct settings *settings, struct buf *why)
 				   settings->tls.certificates, settings->data.dir, strerror(-rc));
 	}
 	SSL_CTX_free(context);
-	buf_fini(&loading.certificate);
-	buf_fini(&loading.key);
-	ERR_clear_error();
 	return rc;
 }
 
 bool tls_router_certificate(const struct settings *settings, struct buf *path)
 {
 	AUTO(buf_fini) struct buf ignored = {0};
-	AUTO(buf_fini) struct buf dir = {0};
-	struct loading loading = {.settings = settings, .domain = ROUTER, .why = &ignored};
+	AUTO(certificate_fini) struct certificate certificate = {.name = ROUTER};
+	struct buf *file = &certificate.pairs[0].certificate;
 	bool found;
 
-	buf_printf(&dir, "%s/certs", settings->data.dir);
-	if (find_given(&loading))
-		set_paths(&loading, buf_text(&dir), ".crt", ".key");
-	found = !access(buf_text(&loading.certificate), R_OK);
+	if (certificate_find(settings, &certificate, &ignored))
+		certificate_place_made(settings, &certificate);
+	found = !access(buf_text(file), R_OK);
 	if (found)
-		buf_append_slice(path, buf_slice(&loading.certificate));
-	buf_fini(&loading.certificate);
-	buf_fini(&loading.key);
+		buf_append_slice(path, buf_slice(file));
 	return found;
-}
-
-void tls_store_free(struct tls_store **store)
-{
-	if (!*store)
-		return;
-	for (size_t i = 0; i < (*store)->count; i++) {
-		struct tls_entry *entry = &(*store)->entries[i];
-
-		if (entry->context) {
-			mio_foreign_del((*store)->host, entry->context);
-			SSL_CTX_free(entry->context);
-		}
-		mem_free(entry->name);
-	}
-	mem_free((*store)->entries);
-	mem_free(*store);
-	*store = NULL;
-}
-
-SSL_CTX *tls_store_context(void *store, const char *name)
-{
-	const struct tls_store *certificates = store;
-
-	if (!*name)
-		return certificates->count ? certificates->entries[0].context : NULL;
-	for (size_t i = 0; i < certificates->count; i++) {
-		if (!strcasecmp(certificates->entries[i].name, name))
-			return certificates->entries[i].context;
-	}
-	return NULL;
-}
-
-SSL_CTX *tls_store_only(void *store, const char *name)
-{
-	return store ? tls_store_context(store, "") : NULL;
 }

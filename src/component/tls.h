@@ -1,18 +1,31 @@
 /* SPDX-License-Identifier: MIT */
-/* The certificates of a process: an SSL_CTX a domain, or the router's, from the directory of the file or made (self-signed). */
+/*
+ * The certificates of a process: an SSL_CTX a domain, or the router's, from the directory of the file (layouts:
+ * component/certificate.h) or made (component/self_signed.h).
+ *
+ * What a handshake needs is frozen and counted: contexts, and keys of tickets. Each worker has a view of it, which worker 0
+ * replaces by mail when files changed, on tls_store_reload(), and when keys of tickets turn. So a handshake takes no lock,
+ * and who is connected keeps what they have. Files are looked at by a thread of their own, twice before they count, so that
+ * a certificate and its key may be replaced one after the other.
+ */
 #pragma once
 
+#include <stdint.h>
 #include "base/buf.h"
 
-struct settings;
-struct tls_store;
-struct ssl_ctx_st;
+struct mio;
 struct mio_host;
+struct process;
+struct settings;
+struct ssl_ctx_st;
+struct tickets;
+struct tls_store;
+struct tls_view;
 
 /*
- * Loads NAME.crt + NAME.key, or NAME/fullchain.pem + NAME/privkey.pem, for each domain of the file; for a domain without one
- * a self-signed certificate is made in data.dir/certs (P-256, ten years) and said in *note. A key that cannot be read or does
- * not fit is a fault, *why names the file.
+ * For each domain of the file. For one without a certificate a self-signed one is made in data.dir/certs (P-256, ten years)
+ * and said in *note, a line each; so are a certificate's problems. One that cannot be used is a fault, *why names the file.
+ * settings are borrowed.
  */
 int tls_store_load(struct mio_host *host, const struct settings *settings, struct tls_store **store, struct buf *note,
 		   struct buf *why);
@@ -26,8 +39,33 @@ int tls_store_load_router(struct mio_host *host, const struct settings *settings
 int tls_check_router(const struct settings *settings, struct buf *why);
 /* Where the router of this installation has its certificate; false: there is none yet, or we may not read it. */
 bool tls_router_certificate(const struct settings *settings, struct buf *path);
-void tls_store_free(struct tls_store **store);
-/* For plugin_conf of sx_tls: arg is the store; the context for a name, NULL when it is none of ours. "" gives the first. */
-struct ssl_ctx_st *tls_store_context(void *store, const char *name);
-/* The first, whatever the name; NULL when there is no store. */
-struct ssl_ctx_st *tls_store_only(void *store, const char *name);
+void tls_store_free(struct tls_store **store); /* after its views */
+
+/* From now on files are looked at each second, keys of tickets turn, and both are told to the log and the counters of the
+ * process. Before the loops run. NULL is fine, as for tls_store_stop(). */
+void tls_store_watch(struct tls_store *store, struct process *process);
+void tls_store_stop(struct tls_store *store); /* after the loops stopped */
+
+/*
+ * Reads all anew for these settings, borrowed from now on, all or nothing. A certificate is refused that cannot be used, that
+ * has a problem which the one in use has not, or that is gone; then nothing changes, and *why has a line. Worker 0.
+ */
+int tls_store_reload(struct tls_store *store, const struct settings *settings, struct buf *note, struct buf *why);
+
+size_t tls_store_count(const struct tls_store *store);
+const char *tls_store_name(const struct tls_store *store, size_t at);
+int64_t tls_store_days(const struct tls_store *store, size_t at); /* whole days left; negative: expired. Worker 0 */
+
+/* -- on each worker -- */
+
+struct tls_view *tls_view_new(struct tls_store *store, struct mio *mio); /* before the loops run; store NULL: NULL */
+void tls_view_free(struct tls_view **view);				  /* after they stopped */
+/* For plugin_conf of sx_tls: arg is the view; the context for a name, borrowed until the end of the turn, NULL when it is
+ * none of ours. "" gives the first. */
+struct ssl_ctx_st *tls_view_context(void *view, const char *name);
+/* The first, whatever the name; NULL when there is no view. */
+struct ssl_ctx_st *tls_view_only(void *view, const char *name);
+const struct tickets *tls_view_tickets(const struct tls_view *view); /* likewise */
+
+/* The same without a view: worker 0, or before the loops run. */
+struct ssl_ctx_st *tls_store_context(const struct tls_store *store, const char *name);

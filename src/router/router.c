@@ -239,13 +239,12 @@ static int listen_all(struct router *router, struct buf *why)
 
 static void fill_options(struct router *router)
 {
-	const struct process *process = router->worker->process;
 	struct xml_limits limits = {.stanza_bytes = 4 << 20, .depth = 200, .attributes = 1000};
 	/* A component of jabberd2 that reconnects writes what is queued before it logs in: it is read past. */
 	struct xml_limits stranger = {.stanza_bytes = 4 << 20, .depth = 50, .attributes = 50, .kept_bytes = 8 << 10};
-	const struct settings *settings = process->settings;
+	const struct settings *settings = router->worker->process->settings;
 
-	router->tls = (struct sx_tls_conf){.context = tls_store_only, .arg = process->router_tls, .offer = true,
+	router->tls = (struct sx_tls_conf){.context = tls_view_only, .arg = router->worker->router_tls, .offer = true,
 					   .require = settings->router.tls == ROUTER_TLS_REQUIRED};
 	router->plugin_conf[0] = settings->router.tls == ROUTER_TLS_OFF ? NULL : &router->tls;
 	router->plugin_conf[1] = router->local_plugin_conf[1] = &router_login_conf;

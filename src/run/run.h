@@ -54,6 +54,7 @@ int verb_convert_jabberd2(const struct cli *cli); /* its files as one of ours */
 int verb_register(const struct cli *cli);   /* verb_password, the address in two words */
 int verb_unregister(const struct cli *cli); /* verb_account likewise */
 int verb_check(const struct cli *cli);
+int verb_check_certs(const struct cli *cli);
 int verb_config_show(const struct cli *cli);
 int verb_config_explain(const struct cli *cli);
 int verb_version(const struct cli *cli);

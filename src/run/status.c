@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "component/component.h"
+#include "component/tls.h"
 #include "ctl/ctl.h"
 
 /* A fact in both forms: `name value` a line, or members of one JSON object. */
@@ -78,6 +79,28 @@ static void say_queues(struct facts *facts, const struct process *process)
 		say_number(facts, "log_lines_dropped", (int64_t)log_dropped(process->logs), "");
 }
 
+/* Whole days that each certificate is valid for. */
+static void say_certificates(struct facts *facts, const struct tls_store *store)
+{
+	AUTO(buf_fini) struct buf days = {0};
+	bool json = ctl_wants_json(facts->call);
+
+	if (!store)
+		return;
+	for (size_t at = 0; at < tls_store_count(store); at++) {
+		buf_append_text(&days, at ? ", " : "");
+		if (json)
+			ctl_json_text(&days, slice_of(tls_store_name(store, at)));
+		else
+			buf_append_text(&days, tls_store_name(store, at));
+		buf_printf(&days, "%s%lld", json ? ": " : " ", (long long)tls_store_days(store, at));
+	}
+	if (json)
+		buf_printf(&facts->json, ", \"certificate_days\": {%s}", buf_text(&days));
+	else
+		say_text(facts, "certificate_days", buf_text(&days));
+}
+
 static int64_t memory_of(const struct process *process)
 {
 	int64_t bytes = 0;
@@ -136,6 +159,7 @@ static void say_status(const struct process *process, struct ctl_call *call,
 			   (int64_t)atomic_load_explicit(&process->refusals[refusal],
 							 memory_order_relaxed),
 			   "");
+	say_certificates(&facts, process->tls);
 	say_queues(&facts, process);
 	say_number(&facts, "memory_bytes", memory_of(process), "");
 	if (txn)

@@ -9,7 +9,8 @@
 struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
 
 struct sx_tls_conf {
-	/* The server's context for a name (SNI, else the header's to; "" when neither), borrowed; NULL: none for it. Client
+	/* The server's context for a name (SNI, else the header's to; "" when neither), borrowed until the end of the turn;
+	 * NULL: none for it. Only before the stream has moved to another worker. Client
 	 * side: called with the name we connect to. */
 	struct ssl_ctx_st *(*context)(void *arg, const char *name);
 	void *arg;
@@ -23,7 +24,11 @@ struct sx_tls_conf {
 	void (*gone)(void *arg, void *ssl);
 };
 
-extern const struct sx_plugin sx_tls;
+extern const struct sx_plugin sx_tls; /* SSL_get_app_data() of a connection is conf's arg */
+
+/* A server's context: its tickets say which certificate the client saw, so that SX_TLS_SERVER_END_POINT stays right when
+ * it resumes after another was put in its place. */
+void sx_tls_remembers(struct ssl_ctx_st *context);
 
 /* Client: OpenSSL's X509_V_ERR_... for which the server's certificate was refused; 0: it was not. */
 int sx_tls_distrust(const struct sx *sx);

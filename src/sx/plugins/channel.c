@@ -62,19 +62,50 @@ static const EVP_MD *hash_of(const X509 *certificate)
 	return EVP_get_digestbynid(hash);
 }
 
+static unsigned hash_certificate(const X509 *certificate, unsigned char bytes[EVP_MAX_MD_SIZE])
+{
+	const EVP_MD *hash = certificate ? hash_of(certificate) : NULL;
+	unsigned len = 0;
+
+	return hash && X509_digest(certificate, hash, bytes, &len) == 1 ? len : 0;
+}
+
+/* A session that is resumed has seen its certificate already. */
+static int remember(SSL *ssl, void *arg)
+{
+	unsigned char bytes[EVP_MAX_MD_SIZE];
+	unsigned len = SSL_session_reused(ssl) ? 0 : hash_certificate(SSL_get_certificate(ssl), bytes);
+
+	return !len || SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), bytes, len);
+}
+
+void sx_tls_remembers(SSL_CTX *context)
+{
+	SSL_CTX_set_session_ticket_cb(context, remember, NULL, NULL);
+}
+
+static bool remembered(SSL *ssl, struct buf *out)
+{
+	void *bytes = NULL;
+	size_t len = 0;
+
+	if (!SSL_is_server(ssl) || !SSL_session_reused(ssl) ||
+	    !SSL_SESSION_get0_ticket_appdata(SSL_get_session(ssl), &bytes, &len) || !len)
+		return false;
+	buf_append(out, bytes, len);
+	return true;
+}
+
 static bool end_point(SSL *ssl, struct buf *out)
 {
 	X509 *theirs = SSL_is_server(ssl) ? NULL : SSL_get1_peer_certificate(ssl);
 	const X509 *certificate = theirs ? theirs : SSL_get_certificate(ssl);
-	const EVP_MD *hash = certificate ? hash_of(certificate) : NULL;
 	unsigned char bytes[EVP_MAX_MD_SIZE];
-	unsigned len = 0;
-	bool done = hash && X509_digest(certificate, hash, bytes, &len) == 1;
+	unsigned len = hash_certificate(certificate, bytes);
 
-	if (done)
-		buf_append(out, bytes, len);
+	buf_append(out, bytes, len);
 	X509_free(theirs);
-	return done;
+	return len > 0;
 }
 
 bool sx_tls_binding(const struct sx *sx, enum sx_tls_binding type, struct buf *out)
@@ -86,7 +117,7 @@ bool sx_tls_binding(const struct sx *sx, enum sx_tls_binding type, struct buf *o
 	};
 	SSL *ssl = sx_tls_ssl(sx);
 
-	return ssl && types[type](ssl, out);
+	return ssl && ((type == SX_TLS_SERVER_END_POINT && remembered(ssl, out)) || types[type](ssl, out));
 }
 
 /* -- the client's certificate ---------------------------------------------------------------------- */

@@ -182,6 +182,7 @@ static int start(struct tls *tls, SSL_CTX *context)
 	SSL_set_bio(tls->ssl, bio, bio);
 	SSL_set_mode(tls->ssl, SSL_MODE_RELEASE_BUFFERS);
 	SSL_set_options(tls->ssl, SSL_OP_NO_RENEGOTIATION);
+	SSL_set_app_data(tls->ssl, tls->conf->arg);
 	if (tls->conf->made)
 		tls->conf->made(tls->conf->arg, tls->ssl);
 	if (!prepare(tls))

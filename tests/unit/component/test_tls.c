@@ -247,12 +247,12 @@ static void makes_the_router_one_for_its_addresses(void **state)
 
 	assert_int_equal(load_router(fixture), 0);
 	assert_non_null(strstr(buf_text(&fixture->note), "certs/router.crt"));
-	certificate = SSL_CTX_get0_certificate(tls_store_only(fixture->store, "whatever"));
+	certificate = SSL_CTX_get0_certificate(tls_store_context(fixture->store, ""));
 	assert_int_equal(X509_check_ip_asc(certificate, "192.0.2.7", 0), 1);
 	assert_int_equal(X509_check_ip_asc(certificate, "2001:db8::7", 0), 1);
 	assert_int_equal(X509_check_ip_asc(certificate, "192.0.2.8", 0), 0);
 	assert_null(tls_store_context(fixture->store, "a.example"));
-	assert_null(tls_store_only(NULL, "router"));
+	assert_null(tls_view_only(NULL, "router"));
 }
 
 static void finds_the_certificate_of_the_router(void **state)

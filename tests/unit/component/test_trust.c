@@ -167,15 +167,15 @@ static void the_router_of_the_same_data_dir_is_believed(void **state)
 	assert_int_equal(tls_store_load_router(fixture->host, &fixture->settings, &store, &note,
 					       &fixture->why),
 			 0);
-	assert_int_equal(meet(fixture, tls_store_only(store, ""), HERE), 0);
-	assert_int_equal(meet(fixture, tls_store_only(store, ""), "192.0.2.99"), 0);
+	assert_int_equal(meet(fixture, tls_store_context(store, ""), HERE), 0);
+	assert_int_equal(meet(fixture, tls_store_context(store, ""), "192.0.2.99"), 0);
 	/* Another one of the same name, made where the first one was. */
 	remove_in(fixture, "certs/router.crt");
 	assert_int_equal(tls_store_load_router(fixture->host, &fixture->settings, &other, &note,
 					       &fixture->why),
 			 0);
-	assert_int_equal(meet(fixture, tls_store_only(other, ""), HERE), 0);
-	assert_int_not_equal(meet(fixture, tls_store_only(store, ""), HERE), 0);
+	assert_int_equal(meet(fixture, tls_store_context(other, ""), HERE), 0);
+	assert_int_not_equal(meet(fixture, tls_store_context(store, ""), HERE), 0);
 	buf_fini(&note);
 	tls_store_free(&store);
 	tls_store_free(&other);

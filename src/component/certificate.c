@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+#include "component/certificate.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/table.h"
+#include "component/certificate_name.h"
+#include "component/settings.h"
+
+struct layout {
+	const char *certificate, *key; /* behind the name */
+};
+
+enum { LAYOUTS = 2 };
+static const struct layout layouts[LAYOUTS] = {{".crt", ".key"}, {"/fullchain.pem", "/privkey.pem"}};
+static const struct layout ecdsa_layouts[LAYOUTS] = {
+	{".ecdsa.crt", ".ecdsa.key"}, {"-ecdsa/fullchain.pem", "-ecdsa/privkey.pem"}};
+
+void certificate_fini(struct certificate *certificate)
+{
+	for (unsigned at = 0; at < CERTIFICATE_PAIRS_MAX; at++) {
+		buf_fini(&certificate->pairs[at].certificate);
+		buf_fini(&certificate->pairs[at].key);
+	}
+}
+
+/* -- finding it ------------------------------------------------------------------------------- */
+
+static void set_pair(struct certificate_pair *pair, const char *dir, const char *name,
+		     const struct layout *layout)
+{
+	buf_clear(&pair->certificate);
+	buf_clear(&pair->key);
+	buf_printf(&pair->certificate, "%s/%s%s", dir, name, layout->certificate);
+	buf_printf(&pair->key, "%s/%s%s", dir, name, layout->key);
+}
+
+bool certificate_is_there(struct certificate_pair *pair)
+{
+	return !access(buf_text(&pair->certificate), F_OK) ||
+	       !access(buf_text(&pair->key), F_OK);
+}
+
+static bool find_pair(struct certificate_pair *pair, const char *dir, const char *name,
+		      const struct layout *of)
+{
+	for (unsigned at = 0; at < LAYOUTS; at++) {
+		set_pair(pair, dir, name, &of[at]);
+		if (certificate_is_there(pair))
+			return true;
+	}
+	return false;
+}
+
+/* The domain above a name that may have a certificate for both; NULL: none, "com" has no certificates. */
+static const char *above(const char *name)
+{
+	const char *dot = strchr(name, '.');
+
+	return dot && strchr(dot + 1, '.') ? dot + 1 : NULL;
+}
+
+static bool is_for(struct certificate_pair *pair, const char *name)
+{
+	FILE *file = fopen(buf_text(&pair->certificate), "re");
+	X509 *certificate = file ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
+	bool covers = certificate && certificate_covers(certificate, name);
+
+	X509_free(certificate);
+	if (file)
+		fclose(file);
+	ERR_clear_error();
+	return covers;
+}
+
+static bool find_shared(struct certificate *certificate, const char *dir)
+{
+	struct certificate_pair *pair = &certificate->pairs[0];
+
+	for (const char *name = above(certificate->name); name; name = above(name)) {
+		if (find_pair(pair, dir, name, layouts) && is_for(pair, certificate->name))
+			return true;
+	}
+	return false;
+}
+
+/* An error of the directory itself (no permission) must not end in a self-signed certificate. */
+static int check_directory(const char *dir, struct buf *why)
+{
+	int fault;
+
+	if (!access(dir, R_OK | X_OK) || errno == ENOENT)
+		return 0;
+	fault = errno;
+	buf_printf(why, "tls.certificates: %s: cannot be read: %s", dir, strerror(fault));
+	return -fault;
+}
+
+int certificate_find(const struct settings *settings, struct certificate *certificate,
+		     struct buf *why)
+{
+	const char *dir = settings->tls.certificates;
+	int rc = check_directory(dir, why);
+
+	if (rc)
+		return rc;
+	certificate->made = false;
+	certificate->count = find_pair(&certificate->pairs[0], dir, certificate->name, layouts);
+	certificate->count += find_pair(&certificate->pairs[certificate->count], dir,
+					certificate->name, ecdsa_layouts);
+	if (!certificate->count && certificate->is_domain)
+		certificate->count = find_shared(certificate, dir);
+	return certificate->count ? 0 : CERTIFICATE_NONE;
+}
+
+void certificate_place_made(const struct settings *settings, struct certificate *certificate)
+{
+	AUTO(buf_fini) struct buf dir = {0};
+
+	buf_printf(&dir, "%s/certs", settings->data.dir);
+	set_pair(&certificate->pairs[0], buf_text(&dir), certificate->name, &layouts[0]);
+	certificate->count = 1;
+	certificate->made = true;
+}
+
+/* -- loading it ------------------------------------------------------------------------------- */
+
+struct loading {
+	struct certificate *certificate;
+	const char *file, *key; /* of the pair under way */
+	int64_t now_s;
+	SSL_CTX *context;
+	struct buf *note, *why;
+};
+
+/* A key under a passphrase would ask for it on the terminal. */
+static int no_passphrase(char *text, int size, int writing, void *arg)
+{
+	return -1;
+}
+
+static int check_readable(const struct loading *loading, const char *path)
+{
+	int fault;
+
+	if (!access(path, R_OK))
+		return 0;
+	fault = errno;
+	buf_printf(loading->why, "%s: cannot be read: %s", path, strerror(fault));
+	return -fault;
+}
+
+/* What OpenSSL complained of last: a key, but another's; of another kind it is none for this certificate. */
+static bool is_misfit(void)
+{
+	int reason = ERR_GET_REASON(ERR_peek_last_error());
+
+	return reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH ||
+	       reason == SSL_R_NO_PRIVATE_KEY_ASSIGNED;
+}
+
+static int read_pair(const struct loading *loading)
+{
+	SSL_CTX *context = loading->context;
+	int rc = check_readable(loading, loading->file);
+
+	rc = rc ? rc : check_readable(loading, loading->key);
+	if (rc)
+		return rc;
+	SSL_CTX_set_default_passwd_cb(context, no_passphrase);
+	if (SSL_CTX_use_certificate_chain_file(context, loading->file) != 1)
+		buf_printf(loading->why, "%s: is no certificate in PEM form", loading->file);
+	else if (SSL_CTX_use_PrivateKey_file(context, loading->key, SSL_FILETYPE_PEM) == 1 &&
+		 SSL_CTX_check_private_key(context) == 1)
+		return 0;
+	else if (is_misfit())
+		buf_printf(loading->why, "%s: does not fit %s: put the key there that it was made for",
+			   loading->key, loading->file);
+	else
+		buf_printf(loading->why, "%s: is no private key (PEM, without a passphrase) for %s",
+			   loading->key, loading->file);
+	return -EINVAL;
+}
+
+static int64_t seconds_until(const ASN1_TIME *time, int64_t now_s)
+{
+	ASN1_TIME *now = ASN1_TIME_set(NULL, (time_t)now_s);
+	int days = 0, seconds = 0;
+
+	ASN1_TIME_diff(&days, &seconds, now, time);
+	ASN1_TIME_free(now);
+	return (int64_t)days * 86400 + seconds;
+}
+
+static bool is_in_order(SSL_CTX *context, X509 *certificate)
+{
+	STACK_OF(X509) *chain = NULL;
+	X509 *subject = certificate;
+
+	SSL_CTX_get0_chain_certs(context, &chain);
+	for (int at = 0; at < sk_X509_num(chain); at++) {
+		X509 *issuer = sk_X509_value(chain, at);
+
+		if (X509_check_issued(issuer, subject) != X509_V_OK)
+			return false;
+		subject = issuer;
+	}
+	return true;
+}
+
+static enum certificate_problem find_problem(const struct loading *loading, X509 *certificate)
+{
+	if (seconds_until(X509_get0_notAfter(certificate), loading->now_s) <= 0)
+		return CERTIFICATE_EXPIRED;
+	if (seconds_until(X509_get0_notBefore(certificate), loading->now_s) > 0)
+		return CERTIFICATE_EARLY;
+	if (loading->certificate->is_domain &&
+	    !certificate_covers(certificate, loading->certificate->name))
+		return CERTIFICATE_OTHER_NAME;
+	return is_in_order(loading->context, certificate) ? CERTIFICATE_FINE : CERTIFICATE_CHAIN;
+}
+
+static void explain(const struct loading *loading, enum certificate_problem problem)
+{
+	static const char *const texts[] = {
+		[CERTIFICATE_EXPIRED] = "this certificate has expired: put a new one there",
+		[CERTIFICATE_EARLY] = "this certificate is not valid yet: look at the clock of this machine",
+		[CERTIFICATE_CHAIN] = "its certificates are not in order: the server's own, then the "
+				      "one that signed it, and so on",
+	};
+
+	if (problem == CERTIFICATE_OTHER_NAME)
+		buf_printf(loading->note,
+			   "%s: this certificate is not for %s: get one that has the domain among "
+			   "its names\n",
+			   loading->file, loading->certificate->name);
+	else if (problem != CERTIFICATE_FINE)
+		buf_printf(loading->note, "%s: %s\n", loading->file, texts[problem]);
+}
+
+static void judge(const struct loading *loading, bool first)
+{
+	struct certificate *certificate = loading->certificate;
+	X509 *shown = SSL_CTX_get0_certificate(loading->context);
+	int64_t until_s = loading->now_s + seconds_until(X509_get0_notAfter(shown), loading->now_s);
+	enum certificate_problem problem = find_problem(loading, shown);
+
+	explain(loading, problem);
+	if (first || until_s < certificate->until_s)
+		certificate->until_s = until_s;
+	if (first || !certificate->problem)
+		certificate->problem = problem;
+	if (certificate_key_is_open(loading->key, loading->note))
+		buf_append_char(loading->note, '\n');
+}
+
+bool certificate_key_is_open(const char *key_file, struct buf *why)
+{
+	struct stat status;
+
+	if (stat(key_file, &status) || !(status.st_mode & (S_IROTH | S_IWOTH | S_IWGRP)))
+		return false;
+	buf_printf(why, "%s: %s: chmod g-w,o-rw %s", key_file,
+		   status.st_mode & S_IROTH ? "everybody can read this key" : "others can replace this key",
+		   key_file);
+	return true;
+}
+
+/* The second of a name is there for its key. */
+static int check_kind(const struct loading *loading)
+{
+	if (EVP_PKEY_get_base_id(SSL_CTX_get0_privatekey(loading->context)) == EVP_PKEY_EC)
+		return 0;
+	buf_printf(loading->why, "%s: is no ECDSA key; name others %s%s", loading->key,
+		   loading->certificate->name, layouts[0].key);
+	return -EINVAL;
+}
+
+static bool is_ecdsa_place(const char *file)
+{
+	return strstr(file, ecdsa_layouts[0].certificate) || strstr(file, ecdsa_layouts[1].certificate);
+}
+
+int certificate_load(struct certificate *certificate, int64_t now_s, SSL_CTX *context,
+		     struct buf *note, struct buf *why)
+{
+	struct loading loading = {.certificate = certificate, .now_s = now_s, .context = context,
+				  .note = note, .why = why};
+	int rc = 0;
+
+	for (unsigned at = 0; !rc && at < certificate->count; at++) {
+		loading.file = buf_text(&certificate->pairs[at].certificate);
+		loading.key = buf_text(&certificate->pairs[at].key);
+		rc = read_pair(&loading);
+		if (!rc && is_ecdsa_place(loading.file))
+			rc = check_kind(&loading);
+		if (!rc)
+			judge(&loading, at == 0);
+	}
+	ERR_clear_error(); /* or the first connection would find it */
+	return rc;
+}
+
+/* -- watching it ------------------------------------------------------------------------------ */
+
+static void watch_layouts(const char *dir, const char *name, const struct layout *of,
+			  void (*path)(void *arg, const char *path), void *arg)
+{
+	struct certificate_pair pair = {0};
+
+	for (unsigned at = 0; at < LAYOUTS; at++) {
+		set_pair(&pair, dir, name, &of[at]);
+		path(arg, buf_text(&pair.certificate));
+		path(arg, buf_text(&pair.key));
+	}
+	buf_fini(&pair.certificate);
+	buf_fini(&pair.key);
+}
+
+void certificate_watch(const struct settings *settings, const char *name,
+		       void (*path)(void *arg, const char *path), void *arg)
+{
+	const char *dir = settings->tls.certificates;
+
+	watch_layouts(dir, name, layouts, path, arg);
+	watch_layouts(dir, name, ecdsa_layouts, path, arg);
+	for (name = above(name); name; name = above(name))
+		watch_layouts(dir, name, layouts, path, arg);
+}
+
+uint64_t certificate_stamp(uint64_t stamp, const char *path)
+{
+	struct stat status = {0};
+	int fault = stat(path, &status) ? errno : 0;
+	const uint64_t facts[] = {
+		(uint64_t)fault,
+		status.st_dev,
+		status.st_ino,
+		(uint64_t)status.st_size,
+		status.st_mode,
+		(uint64_t)status.st_mtim.tv_sec,
+		(uint64_t)status.st_mtim.tv_nsec,
+		(uint64_t)status.st_ctim.tv_sec,
+		(uint64_t)status.st_ctim.tv_nsec,
+	};
+
+	return hash_bytes((struct hash_key){stamp, 0}, (struct slice){(const char *)facts, sizeof(facts)});
+}
