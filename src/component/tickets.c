@@ -50,7 +50,8 @@ static int encrypt(const struct tickets *tickets, unsigned char *name, unsigned 
 	return TICKET_FINE;
 }
 
-static int decrypt(const struct tickets *tickets, const unsigned char *name, const unsigned char *iv,
+/* fresh: the client is to get another for it. */
+static int decrypt(const struct tickets *tickets, bool fresh, const unsigned char *name, const unsigned char *iv,
 		   EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
 {
 	for (unsigned at = 0; at < tickets->count; at++) {
@@ -61,7 +62,7 @@ static int decrypt(const struct tickets *tickets, const unsigned char *name, con
 		if (!EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher, iv) ||
 		    !prepare_mac(mac, key))
 			return TICKET_FAULT;
-		return at ? TICKET_RENEW : TICKET_FINE;
+		return at || fresh ? TICKET_RENEW : TICKET_FINE;
 	}
 	return TICKET_NONE;
 }
@@ -75,7 +76,10 @@ static int key_of_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_C
 
 	if (!tickets)
 		return makes ? TICKET_FAULT : TICKET_NONE;
-	return makes ? encrypt(tickets, name, iv, cipher, mac) : decrypt(tickets, name, iv, cipher, mac);
+	if (makes)
+		return encrypt(tickets, name, iv, cipher, mac);
+	/* Who uses one twice can be followed (RFC 8446 appendix C.4). */
+	return decrypt(tickets, SSL_version(ssl) >= TLS1_3_VERSION, name, iv, cipher, mac);
 }
 
 void tickets_use(SSL_CTX *context)

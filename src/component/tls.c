@@ -286,11 +286,6 @@ int tls_shown_load(const struct tls_loading *loading, const struct tls_entry *ol
 	return rc;
 }
 
-static uint64_t stamp_ca(const struct settings *settings)
-{
-	return *settings->tls.client_ca ? certificate_stamp(0, settings->tls.client_ca) : 0;
-}
-
 static int load_all(struct tls_store *store, const struct settings *settings, struct tls_set *set,
 		    struct tls_entry *entries, struct tls_loading *loading)
 {
@@ -319,7 +314,7 @@ int tls_store_reload(struct tls_store *store, const struct settings *settings, s
 	struct tls_set *set = set_new(count);
 	struct tls_entry *entries = mem_zalloc(MEM_TLS, count * sizeof(*entries));
 	struct tls_look *look = tls_look_new(store, settings);
-	uint64_t ca_stamp = stamp_ca(settings);
+	uint64_t ca_stamp = tls_ca_stamp(store, settings);
 	int rc;
 
 	tls_look_run(look);

@@ -93,3 +93,4 @@ void tls_store_show(struct tls_store *store, struct tls_set **set); /* on all wo
 struct tls_look *tls_look_new(struct tls_store *store, const struct settings *settings);
 void tls_look_run(struct tls_look *look); /* any thread; may block */
 void tls_look_free(struct tls_look **look);
+uint64_t tls_ca_stamp(const struct tls_store *store, const struct settings *settings); /* of tls.client_ca */

@@ -64,6 +64,11 @@ static void run_look(void *state, struct mio_job *jobs)
 	tls_look_run(container_of(jobs, struct tls_look, job));
 }
 
+uint64_t tls_ca_stamp(const struct tls_store *store, const struct settings *settings)
+{
+	return store->is_router || !*settings->tls.client_ca ? 0 : certificate_stamp(0, settings->tls.client_ca);
+}
+
 /* -- reading again ------------------------------------------------------------------------ */
 
 static const struct log *log_of(const struct tls_store *store)
@@ -74,10 +79,9 @@ static const struct log *log_of(const struct tls_store *store)
 /* Who came in by a certificate of the CAs of before shall not come back by a ticket. */
 static void check_ca(struct tls_store *store, struct tls_set *set)
 {
-	const char *ca = store->settings->tls.client_ca;
-	uint64_t stamp = *ca ? certificate_stamp(0, ca) : 0;
+	uint64_t stamp = tls_ca_stamp(store, store->settings);
 
-	if (store->is_router || stamp == store->ca_stamp)
+	if (stamp == store->ca_stamp)
 		return;
 	store->ca_stamp = stamp;
 	tickets_turn(NULL, store->host, &set->tickets);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "base/mem.h"
+#include "component/self_signed.h"
 #include "component/settings.h"
 #include "mio/mio.h"
 
@@ -73,6 +74,10 @@ static int teardown(void **state)
 		"etc/router.crt",
 		"etc/a.example.crt",
 		"etc/a.example.key",
+		"etc/b.example.crt",
+		"etc/b.example.key",
+		"certs/chat.b.example.crt",
+		"certs/chat.b.example.key",
 		"etc/b.example/fullchain.pem",
 		"etc/b.example/privkey.pem",
 		"etc/b.example",
@@ -284,6 +289,102 @@ static void looks_without_making(void **state)
 	assert_non_null(strstr(buf_text(&fixture->why), "etc/router.key"));
 }
 
+static int reload(struct fixture *fixture)
+{
+	buf_clear(&fixture->note);
+	buf_clear(&fixture->why);
+	return tls_store_reload(fixture->store, &fixture->settings, &fixture->note, &fixture->why);
+}
+
+static void a_bad_file_changes_nothing_when_all_is_read_again(void **state)
+{
+	struct fixture *fixture = *state;
+	SSL_CTX *one, *other;
+
+	assert_int_equal(load(fixture), 0);
+	place(fixture, "a.example.crt", "a.example.crt");
+	place(fixture, "a.example.key", "a.example.key");
+	place(fixture, "b.example.crt", "b.example/fullchain.pem");
+	place(fixture, "b.example.key", "b.example/privkey.pem");
+	assert_int_equal(reload(fixture), 0);
+	one = tls_store_context(fixture->store, "a.example");
+	other = tls_store_context(fixture->store, "b.example");
+	place(fixture, "a.example.key", "b.example/privkey.pem");
+	assert_int_not_equal(reload(fixture), 0);
+	assert_non_null(strstr(buf_text(&fixture->why), "b.example/privkey.pem: does not fit"));
+	assert_null(strchr(buf_text(&fixture->why), '\n'));
+	assert_ptr_equal(tls_store_context(fixture->store, "a.example"), one);
+	assert_ptr_equal(tls_store_context(fixture->store, "b.example"), other);
+	place(fixture, "a.example.crt", "b.example/fullchain.pem");
+	assert_int_not_equal(reload(fixture), 0);
+	assert_non_null(strstr(buf_text(&fixture->why), "is not for b.example"));
+	remove_in(fixture, "etc/b.example/fullchain.pem");
+	remove_in(fixture, "etc/b.example/privkey.pem");
+	assert_int_not_equal(reload(fixture), 0);
+	assert_non_null(strstr(buf_text(&fixture->why), "b.example: its certificate is gone"));
+	assert_ptr_equal(tls_store_context(fixture->store, "b.example"), other);
+	place(fixture, "b.example.crt", "b.example/fullchain.pem");
+	place(fixture, "b.example.key", "b.example/privkey.pem");
+	assert_int_equal(reload(fixture), 0);
+	assert_ptr_not_equal(tls_store_context(fixture->store, "b.example"), other);
+}
+
+static void a_domain_that_is_new_is_served_after_reading_again(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->settings.domains.count = 1;
+	assert_int_equal(load(fixture), 0);
+	assert_null(tls_store_context(fixture->store, "b.example"));
+	fixture->settings.domains.count = 2;
+	assert_int_equal(reload(fixture), 0);
+	assert_int_equal(tls_store_count(fixture->store), 2);
+	assert_string_equal(tls_store_name(fixture->store, 1), "b.example");
+	assert_non_null(tls_store_context(fixture->store, "b.example"));
+	assert_in_range(tls_store_days(fixture->store, 1), 3649, 3650);
+}
+
+/* By what is said in self_signed_make(), a certificate of any name. */
+static void make(struct fixture *fixture, const char *name, const char *file)
+{
+	char certificate[160], key[160];
+
+	mkdir(fixture->certificates, 0700);
+	snprintf(certificate, sizeof(certificate), "%s/%s.crt", fixture->certificates, file);
+	snprintf(key, sizeof(key), "%s/%s.key", fixture->certificates, file);
+	assert_int_equal(self_signed_make(fixture->host, name, NULL, certificate, key, &fixture->why), 0);
+}
+
+static void takes_one_of_the_domain_above_that_is_for_both(void **state)
+{
+	struct fixture *fixture = *state;
+	X509 *certificate;
+
+	fixture->domains[1] = "chat.b.example";
+	make(fixture, "*.b.example", "b.example");
+	make(fixture, "a.example", "a.example");
+	assert_int_equal(load(fixture), 0);
+	assert_int_equal(buf_used(&fixture->note), 0);
+	certificate = SSL_CTX_get0_certificate(tls_store_context(fixture->store, "chat.b.example"));
+	assert_int_equal(X509_check_host(certificate, "chat.b.example", 0, 0, NULL), 1);
+	/* One that is not for it is passed over. */
+	make(fixture, "b.example", "b.example");
+	assert_int_equal(load(fixture), 0);
+	assert_non_null(strstr(buf_text(&fixture->note), "chat.b.example: self-signed"));
+}
+
+static void says_when_a_key_is_open_to_others(void **state)
+{
+	struct fixture *fixture = *state;
+	char path[160];
+
+	make(fixture, "a.example", "a.example");
+	snprintf(path, sizeof(path), "%s/a.example.key", fixture->certificates);
+	chmod(path, 0644);
+	assert_int_equal(load(fixture), 0);
+	assert_non_null(strstr(buf_text(&fixture->note), "everybody can read this key"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +403,13 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(looks_without_making, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_a_file_that_is_no_key, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_bad_file_changes_nothing_when_all_is_read_again, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_domain_that_is_new_is_served_after_reading_again, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(takes_one_of_the_domain_above_that_is_for_both, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(says_when_a_key_is_open_to_others, setup, teardown),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
