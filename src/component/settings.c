@@ -49,7 +49,7 @@ const struct conf_option settings_options[] = {
 		"database, keys, control sockets; made when missing"),
 
 	SETTING("tls.certificates", CONF_TEXT, tls.certificates, "/etc/jackdaw/certs",
-		"a directory: NAME.crt and NAME.key, or NAME/fullchain.pem and NAME/privkey.pem"),
+		"a directory: NAME.crt and NAME.key, or NAME/fullchain.pem and NAME/privkey.pem; read again when they change"),
 	SETTING("tls.required", CONF_BOOL, tls.required, "true",
 		"no login without TLS; false for loopback and tests"),
 	CHOICE("tls.minimum", tls.minimum, "1.2",
