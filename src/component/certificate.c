@@ -19,7 +19,8 @@ struct layout {
 };
 
 enum { LAYOUTS = 2 };
-static const struct layout layouts[LAYOUTS] = {{".crt", ".key"}, {"/fullchain.pem", "/privkey.pem"}};
+static const struct layout layouts[LAYOUTS] = {{".crt", ".key"},
+					       {"/fullchain.pem", "/privkey.pem"}};
 static const struct layout ecdsa_layouts[LAYOUTS] = {
 	{".ecdsa.crt", ".ecdsa.key"}, {"-ecdsa/fullchain.pem", "-ecdsa/privkey.pem"}};
 
@@ -44,8 +45,7 @@ static void set_pair(struct certificate_pair *pair, const char *dir, const char 
 
 bool certificate_is_there(struct certificate_pair *pair)
 {
-	return !access(buf_text(&pair->certificate), F_OK) ||
-	       !access(buf_text(&pair->key), F_OK);
+	return !access(buf_text(&pair->certificate), F_OK) || !access(buf_text(&pair->key), F_OK);
 }
 
 static bool find_pair(struct certificate_pair *pair, const char *dir, const char *name,
@@ -59,7 +59,8 @@ static bool find_pair(struct certificate_pair *pair, const char *dir, const char
 	return false;
 }
 
-/* The domain above a name that may have a certificate for both; NULL: none, "com" has no certificates. */
+/* The domain above a name that may have a certificate for both; NULL: none, "com" has no
+ * certificates. */
 static const char *above(const char *name)
 {
 	const char *dot = strchr(name, '.');
@@ -157,7 +158,8 @@ static int check_readable(const struct loading *loading, const char *path)
 	return -fault;
 }
 
-/* What OpenSSL complained of last: a key, but another's; of another kind it is none for this certificate. */
+/* What OpenSSL complained of last: a key, but another's; of another kind it is none for this
+ * certificate. */
 static bool is_misfit(void)
 {
 	int reason = ERR_GET_REASON(ERR_peek_last_error());
@@ -181,7 +183,8 @@ static int read_pair(const struct loading *loading)
 		 SSL_CTX_check_private_key(context) == 1)
 		return 0;
 	else if (is_misfit())
-		buf_printf(loading->why, "%s: does not fit %s: put the key there that it was made for",
+		buf_printf(loading->why,
+			   "%s: does not fit %s: put the key there that it was made for",
 			   loading->key, loading->file);
 	else
 		buf_printf(loading->why, "%s: is no private key (PEM, without a passphrase) for %s",
@@ -231,9 +234,11 @@ static void explain(const struct loading *loading, enum certificate_problem prob
 {
 	static const char *const texts[] = {
 		[CERTIFICATE_EXPIRED] = "this certificate has expired: put a new one there",
-		[CERTIFICATE_EARLY] = "this certificate is not valid yet: look at the clock of this machine",
-		[CERTIFICATE_CHAIN] = "its certificates are not in order: the server's own, then the "
-				      "one that signed it, and so on",
+		[CERTIFICATE_EARLY] =
+			"this certificate is not valid yet: look at the clock of this machine",
+		[CERTIFICATE_CHAIN] =
+			"its certificates are not in order: the server's own, then the "
+			"one that signed it, and so on",
 	};
 
 	if (problem == CERTIFICATE_OTHER_NAME)
@@ -268,7 +273,8 @@ bool certificate_key_is_open(const char *key_file, struct buf *why)
 	if (stat(key_file, &status) || !(status.st_mode & (S_IROTH | S_IWOTH | S_IWGRP)))
 		return false;
 	buf_printf(why, "%s: %s: chmod g-w,o-rw %s", key_file,
-		   status.st_mode & S_IROTH ? "everybody can read this key" : "others can replace this key",
+		   status.st_mode & S_IROTH ? "everybody can read this key"
+					    : "others can replace this key",
 		   key_file);
 	return true;
 }
@@ -285,14 +291,18 @@ static int check_kind(const struct loading *loading)
 
 static bool is_ecdsa_place(const char *file)
 {
-	return strstr(file, ecdsa_layouts[0].certificate) || strstr(file, ecdsa_layouts[1].certificate);
+	return strstr(file, ecdsa_layouts[0].certificate) ||
+	       strstr(file, ecdsa_layouts[1].certificate);
 }
 
 int certificate_load(struct certificate *certificate, int64_t now_s, SSL_CTX *context,
 		     struct buf *note, struct buf *why)
 {
-	struct loading loading = {.certificate = certificate, .now_s = now_s, .context = context,
-				  .note = note, .why = why};
+	struct loading loading = {.certificate = certificate,
+				  .now_s = now_s,
+				  .context = context,
+				  .note = note,
+				  .why = why};
 	int rc = 0;
 
 	for (unsigned at = 0; !rc && at < certificate->count; at++) {
@@ -351,5 +361,6 @@ uint64_t certificate_stamp(uint64_t stamp, const char *path)
 		(uint64_t)status.st_ctim.tv_nsec,
 	};
 
-	return hash_bytes((struct hash_key){stamp, 0}, (struct slice){(const char *)facts, sizeof(facts)});
+	return hash_bytes((struct hash_key){stamp, 0},
+			  (struct slice){(const char *)facts, sizeof(facts)});
 }

@@ -46,7 +46,7 @@ static void add_name(const X509_NAME *name, struct buf *out)
 }
 
 /* X509_V_... of the way from the server's certificate to a CA of this machine. */
-static int verify(const struct checking *checking, X509 *certificate, STACK_OF(X509) *chain)
+static int verify(const struct checking *checking, X509 *certificate, STACK_OF(X509) * chain)
 {
 	X509_STORE_CTX *check = X509_STORE_CTX_new();
 	int error = X509_V_ERR_UNSPECIFIED;
@@ -60,7 +60,8 @@ static int verify(const struct checking *checking, X509 *certificate, STACK_OF(X
 	return error;
 }
 
-/* A CA that tells where its certificate is to be had is a public one: its clients know only the root. */
+/* A CA that tells where its certificate is to be had is a public one: its clients know only the
+ * root. */
 static bool names_its_issuer(const X509 *certificate)
 {
 	return X509_get_ext_by_NID(certificate, NID_info_access, -1) >= 0;
@@ -84,11 +85,12 @@ static void check_chain(const struct checking *checking, SSL_CTX *context,
 	}
 	buf_printf(&report->chain, "%d in the file, up to ", 1 + (chain ? sk_X509_num(chain) : 0));
 	add_name(X509_get_issuer_name(last), &report->chain);
-	buf_append_text(&report->chain, error == X509_V_OK ? ", a CA of this machine"
-							    : ", no CA of this machine");
+	buf_append_text(&report->chain,
+			error == X509_V_OK ? ", a CA of this machine" : ", no CA of this machine");
 	if (error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY && names_its_issuer(last))
 		buf_printf(&report->problems,
-			   "%s: the certificate of its CA is missing: append it to the file (fullchain.pem "
+			   "%s: the certificate of its CA is missing: append it to the file "
+			   "(fullchain.pem "
 			   "has both)\n",
 			   report->certificate);
 }
@@ -115,8 +117,8 @@ static void check_pair(const struct checking *checking, const struct certificate
 
 	if (!certificate_load(&one, checking->now_s, context, &report.problems, &why)) {
 		report.read = true;
-		report.days = (one.until_s - checking->now_s) / 86400 -
-			      (one.until_s < checking->now_s);
+		report.days =
+			(one.until_s - checking->now_s) / 86400 - (one.until_s < checking->now_s);
 		add_names(SSL_CTX_get0_certificate(context), &report.names);
 		check_chain(checking, context, &report);
 		check_soon(&report);
@@ -138,7 +140,8 @@ static void tell_none(const struct checking *checking, const char *name, struct 
 		buf_printf(&report.problems, "%s\n", buf_text(why));
 	else
 		buf_printf(&report.problems,
-			   "%s: no certificate in %s: put %s.crt and %s.key there; clients are shown a "
+			   "%s: no certificate in %s: put %s.crt and %s.key there; clients are "
+			   "shown a "
 			   "self-signed one\n",
 			   name, checking->settings->tls.certificates, name, name);
 	checking->tell(checking->arg, &report);
@@ -147,7 +150,8 @@ static void tell_none(const struct checking *checking, const char *name, struct 
 
 static void check_name(const struct checking *checking, const char *name, bool is_domain)
 {
-	AUTO(certificate_fini) struct certificate certificate = {.name = name, .is_domain = is_domain};
+	AUTO(certificate_fini)
+	struct certificate certificate = {.name = name, .is_domain = is_domain};
 	AUTO(buf_fini) struct buf why = {0};
 	int rc = certificate_find(checking->settings, &certificate, &why);
 
@@ -165,8 +169,11 @@ static void check_name(const struct checking *checking, const char *name, bool i
 void certificate_check(const struct settings *settings, int64_t now_s,
 		       void (*tell)(void *arg, struct certificate_report *report), void *arg)
 {
-	struct checking checking = {.settings = settings, .now_s = now_s, .known = X509_STORE_new(),
-				    .tell = tell, .arg = arg};
+	struct checking checking = {.settings = settings,
+				    .now_s = now_s,
+				    .known = X509_STORE_new(),
+				    .tell = tell,
+				    .arg = arg};
 
 	X509_STORE_set_default_paths(checking.known);
 	for (size_t at = 0; at < settings->domains.count; at++)

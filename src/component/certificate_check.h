@@ -7,7 +7,8 @@
 
 struct settings;
 
-/* One pair of files of a name; valid while it is told. Both paths are empty when the name has none. */
+/* One pair of files of a name; valid while it is told. Both paths are empty when the name has none.
+ */
 struct certificate_report {
 	const char *name;
 	const char *certificate, *key; /* paths */
@@ -21,8 +22,8 @@ struct certificate_report {
 enum { CERTIFICATE_SOON_DAYS = 14 }; /* less is a problem */
 
 /*
- * Calls tell() for each pair of each domain, and of the router where router.tls asks for one. Makes nothing. now_s: seconds
- * since 1970.
+ * Calls tell() for each pair of each domain, and of the router where router.tls asks for one. Makes
+ * nothing. now_s: seconds since 1970.
  */
 void certificate_check(const struct settings *settings, int64_t now_s,
 		       void (*tell)(void *arg, struct certificate_report *report), void *arg);

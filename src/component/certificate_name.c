@@ -11,7 +11,8 @@
 
 static struct slice text_of(const ASN1_STRING *text)
 {
-	return (struct slice){(const char *)ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text)};
+	return (struct slice){(const char *)ASN1_STRING_get0_data(text),
+			      (size_t)ASN1_STRING_length(text)};
 }
 
 /* The same domain, in whatever form it is written. */

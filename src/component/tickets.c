@@ -9,7 +9,12 @@
 #include "component/tls.h"
 #include "mio/mio.h"
 
-enum { TICKET_NONE = 0, TICKET_FINE = 1, TICKET_RENEW = 2, TICKET_FAULT = -1 }; /* as OpenSSL has them */
+enum {
+	TICKET_NONE = 0,
+	TICKET_FINE = 1,
+	TICKET_RENEW = 2,
+	TICKET_FAULT = -1
+}; /* as OpenSSL has them */
 
 void tickets_turn(const struct tickets *old, struct mio_host *host, struct tickets *fresh)
 {
@@ -30,7 +35,8 @@ static int prepare_mac(EVP_MAC_CTX *mac, const struct ticket_key *key)
 {
 	char digest[] = "SHA256";
 	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)key->mac, sizeof(key->mac)),
+		OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)key->mac,
+						  sizeof(key->mac)),
 		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
 		OSSL_PARAM_construct_end(),
 	};
@@ -45,14 +51,15 @@ static int encrypt(const struct tickets *tickets, unsigned char *name, unsigned 
 
 	memcpy(name, key->name, sizeof(key->name));
 	mio_host_random(tickets->host, iv, (size_t)EVP_CIPHER_get_iv_length(EVP_aes_256_cbc()));
-	if (!EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher, iv) || !prepare_mac(mac, key))
+	if (!EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher, iv) ||
+	    !prepare_mac(mac, key))
 		return TICKET_FAULT;
 	return TICKET_FINE;
 }
 
 /* fresh: the client is to get another for it. */
-static int decrypt(const struct tickets *tickets, bool fresh, const unsigned char *name, const unsigned char *iv,
-		   EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
+static int decrypt(const struct tickets *tickets, bool fresh, const unsigned char *name,
+		   const unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
 {
 	for (unsigned at = 0; at < tickets->count; at++) {
 		const struct ticket_key *key = &tickets->keys[at];
@@ -86,7 +93,8 @@ void tickets_use(SSL_CTX *context)
 {
 	SSL_CTX_set_tlsext_ticket_key_evp_cb(context, key_of_ticket);
 	SSL_CTX_set_timeout(context, 2 * TICKETS_TURN_MS / 1000);
-	SSL_CTX_set_num_tickets(context, 1); /* a client has one stream, and gets another when it comes back */
+	SSL_CTX_set_num_tickets(
+		context, 1); /* a client has one stream, and gets another when it comes back */
 }
 
 void tickets_refuse(SSL_CTX *context)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Session tickets, RFC 5077 and RFC 8446 section 4.6.1: a client that comes back brings its session along, encrypted to
- * us, and the server keeps nothing. Keys are random, live for two turns (in the second they only read), and are wiped.
- * There is no early data.
+ * Session tickets, RFC 5077 and RFC 8446 section 4.6.1: a client that comes back brings its session
+ * along, encrypted to us, and the server keeps nothing. Keys are random, live for two turns (in the
+ * second they only read), and are wiped. There is no early data.
  */
 #pragma once
 
@@ -29,7 +29,7 @@ struct tickets {
 void tickets_turn(const struct tickets *old, struct mio_host *host, struct tickets *fresh);
 void tickets_wipe(struct tickets *tickets);
 
-/* A server's context makes and reads tickets with the keys of the connection's view (tls_view_tickets()), which is
- * what SSL_get_app_data() has. */
+/* A server's context makes and reads tickets with the keys of the connection's view
+ * (tls_view_tickets()), which is what SSL_get_app_data() has. */
 void tickets_use(struct ssl_ctx_st *context);
 void tickets_refuse(struct ssl_ctx_st *context); /* it makes none */

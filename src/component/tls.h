@@ -48,7 +48,7 @@ void tls_store_stop(struct tls_store *store); /* after the loops stopped */
 
 /*
  * Reads all anew for these settings, borrowed from now on, all or nothing. A certificate is refused that cannot be used, that
- * has a problem which the one in use has not, or that is gone; then nothing changes, and *why has a line. Worker 0.
+ * has a problem which the one in use has not, or that is gone; then nothing changes, it is counted, and *why has a line for the log. Worker 0.
  */
 int tls_store_reload(struct tls_store *store, const struct settings *settings, struct buf *note, struct buf *why);
 

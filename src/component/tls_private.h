@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the store of certificates share: tls.c (what is shown), tls_watch.c (what changes). */
+/* What the files of the store of certificates share: tls.c (what is shown), tls_watch.c (what
+ * changes). */
 #pragma once
 
 #include <stdatomic.h>
@@ -68,7 +69,9 @@ struct tls_store {
 	int64_t problems;	  /* as counted last */
 };
 
-/* tls.c */
+#define TLS_ROUTER "router"
+
+/* tls_shown.c */
 struct tls_loading { /* what one reading takes and says */
 	struct mio_host *host;
 	const struct settings *settings;
@@ -78,13 +81,17 @@ struct tls_loading { /* what one reading takes and says */
 	struct buf *note, *why;
 };
 
-/*
- * Reads one name's certificate, which must not be worse than what it had (old NULL: nothing). Returns 0, or a fault with a
- * line in why. Of entry all but the stamps is set.
- */
-int tls_shown_load(const struct tls_loading *loading, const struct tls_entry *old, struct tls_shown **shown,
+/* Returns 0, or a fault with a line in why. Of entry all but the stamps is set. */
+int tls_shown_load(const struct tls_loading *loading, struct tls_shown **shown,
 		   struct tls_entry *entry);
+struct tls_shown *tls_shown_ref(struct tls_shown *shown);
 void tls_shown_free(struct tls_shown **shown); /* drops one reference */
+int64_t tls_days_until(struct mio_host *host, int64_t until_s);
+
+/* tls.c */
+/* The same of a name that has one, old, which the new must not be worse than; NULL: it has none. */
+int tls_shown_again(const struct tls_loading *loading, const struct tls_entry *old,
+		    struct tls_shown **shown, struct tls_entry *entry);
 /* A set of the same with another at one place, taken; at >= count: none. */
 struct tls_set *tls_set_with(const struct tls_set *set, size_t at, struct tls_shown **shown);
 void tls_store_show(struct tls_store *store, struct tls_set **set); /* on all workers; taken */
@@ -93,4 +100,5 @@ void tls_store_show(struct tls_store *store, struct tls_set **set); /* on all wo
 struct tls_look *tls_look_new(struct tls_store *store, const struct settings *settings);
 void tls_look_run(struct tls_look *look); /* any thread; may block */
 void tls_look_free(struct tls_look **look);
-uint64_t tls_ca_stamp(const struct tls_store *store, const struct settings *settings); /* of tls.client_ca */
+uint64_t tls_ca_stamp(const struct tls_store *store,
+		      const struct settings *settings); /* of tls.client_ca */

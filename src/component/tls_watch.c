@@ -29,7 +29,8 @@ struct tls_look *tls_look_new(struct tls_store *store, const struct settings *se
 	for (size_t at = 0; at < count; at++) {
 		struct buf *paths = &look->names[at].paths;
 
-		certificate_watch(settings, store->is_router ? "router" : settings->domains.items[at],
+		certificate_watch(settings,
+				  store->is_router ? TLS_ROUTER : settings->domains.items[at],
 				  add_path, paths);
 		if (!store->is_router && *settings->tls.client_ca)
 			add_path(paths, settings->tls.client_ca);
@@ -66,7 +67,9 @@ static void run_look(void *state, struct mio_job *jobs)
 
 uint64_t tls_ca_stamp(const struct tls_store *store, const struct settings *settings)
 {
-	return store->is_router || !*settings->tls.client_ca ? 0 : certificate_stamp(0, settings->tls.client_ca);
+	return store->is_router || !*settings->tls.client_ca
+		       ? 0
+		       : certificate_stamp(0, settings->tls.client_ca);
 }
 
 /* -- reading again ------------------------------------------------------------------------ */
@@ -93,13 +96,16 @@ static void read_again(struct tls_store *store, size_t at)
 	AUTO(buf_fini) struct buf why = {0};
 	struct tls_entry *entry = &store->entries[at];
 	struct tls_entry fresh = *entry;
-	struct tls_loading loading = {.host = store->host, .settings = store->settings,
-				      .name = store->set->shown[at]->name, .is_router = store->is_router,
-				      .note = &note, .why = &why};
+	struct tls_loading loading = {.host = store->host,
+				      .settings = store->settings,
+				      .name = store->set->shown[at]->name,
+				      .is_router = store->is_router,
+				      .note = &note,
+				      .why = &why};
 	struct tls_shown *shown = NULL;
 	struct tls_set *set;
 
-	if (tls_shown_load(&loading, entry, &shown, &fresh)) {
+	if (tls_shown_again(&loading, entry, &shown, &fresh)) {
 		metric_add(store->process, METRIC_CERTIFICATES_REFUSED, 1);
 		log_warn(log_of(store), "certificate of %s: %s; the one in use stays", loading.name,
 			 buf_text(&why));
@@ -152,7 +158,8 @@ static void say_days(struct tls_store *store, size_t at, int64_t days)
 		return;
 	entry->said_days = days;
 	if (days < 0)
-		log_error(log_of(store), "certificate of %s: has expired: put a new one there, it is read at once",
+		log_error(log_of(store),
+			  "certificate of %s: has expired: put a new one there, it is read at once",
 			  name);
 	else
 		log_warn(log_of(store), "certificate of %s: %lld days left", name, (long long)days);

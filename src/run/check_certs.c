@@ -47,8 +47,8 @@ static void say_text(struct certificate_report *report)
 	if (*report->certificate)
 		printf("  certificate %s\n  key         %s\n", report->certificate, report->key);
 	if (report->read)
-		printf("  names       %s\n  days left   %lld\n  chain       %s\n", buf_text(&report->names),
-		       (long long)report->days, buf_text(&report->chain));
+		printf("  names       %s\n  days left   %lld\n  chain       %s\n",
+		       buf_text(&report->names), (long long)report->days, buf_text(&report->chain));
 	while (problems.len) {
 		struct slice line = slice_line(&problems);
 

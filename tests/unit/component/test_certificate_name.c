@@ -40,7 +40,9 @@ static void by_a_name_of_the_dns(void **state)
 
 static void by_a_name_in_other_letters(void **state)
 {
-	assert_true(covers("x", "DNS:xn--bcher-kva.example", "b\xc3\xbc" "cher.example"));
+	assert_true(covers("x", "DNS:xn--bcher-kva.example",
+			   "b\xc3\xbc"
+			   "cher.example"));
 	assert_false(covers("x", "DNS:xn--bcher-kva.example", "bucher.example"));
 }
 
@@ -48,8 +50,10 @@ static void by_the_names_of_xmpp(void **state)
 {
 	assert_true(covers("x", "otherName:1.3.6.1.5.5.7.8.5;UTF8:b.example", "b.example"));
 	assert_false(covers("x", "otherName:1.3.6.1.5.5.7.8.5;UTF8:ann@b.example", "b.example"));
-	assert_true(covers("x", "otherName:1.3.6.1.5.5.7.8.7;IA5STRING:_xmpp-client.b.example", "b.example"));
-	assert_false(covers("x", "otherName:1.3.6.1.5.5.7.8.7;IA5STRING:_xmpp-server.b.example", "b.example"));
+	assert_true(covers("x", "otherName:1.3.6.1.5.5.7.8.7;IA5STRING:_xmpp-client.b.example",
+			   "b.example"));
+	assert_false(covers("x", "otherName:1.3.6.1.5.5.7.8.7;IA5STRING:_xmpp-server.b.example",
+			    "b.example"));
 }
 
 static void by_the_common_name_where_there_is_no_other(void **state)

@@ -180,10 +180,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(resumes_with_tls_1_3, setup, teardown),
 		cmocka_unit_test_setup_teardown(resumes_with_tls_1_2, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_was_encrypted_before_is_forgotten_when_asked, setup,
-						teardown),
+		cmocka_unit_test_setup_teardown(what_was_encrypted_before_is_forgotten_when_asked,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_ticket_that_was_touched_is_none, setup, teardown),
-		cmocka_unit_test_setup_teardown(two_keys_are_never_the_same_and_are_wiped, setup, teardown),
+		cmocka_unit_test_setup_teardown(two_keys_are_never_the_same_and_are_wiped, setup,
+						teardown),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
