@@ -247,10 +247,30 @@ struct news {
 	struct tls_set *set;
 };
 
+static void close_set(void *handle)
+{
+	struct tls_set *set = handle;
+
+	set_free(&set);
+}
+
+static void view_drop(struct tls_view *view)
+{
+	mio_foreign_del(mio_host_of(view->mio), view->set);
+	set_free(&view->set);
+}
+
+/* A set is of no worker's heap alone: a process that is killed lets go of it all the same. */
+static void view_hold(struct tls_view *view, struct tls_set *set)
+{
+	mio_foreign_add(mio_host_of(view->mio), set, close_set);
+	view->set = set;
+}
+
 static void view_take(struct tls_view *view, struct tls_set **set)
 {
-	set_free(&view->set);
-	view->set = *set;
+	view_drop(view);
+	view_hold(view, *set);
 	*set = NULL;
 }
 
@@ -264,7 +284,7 @@ static void news_arrived(struct mio *mio, struct mio_mail *mail)
 
 static void tell(struct tls_view *view, struct tls_set *set)
 {
-	struct mio *first = mio_host_loop(view->store->host, 0);
+	struct mio *first = view->store->views[0]->mio;
 	struct news *news;
 
 	set_ref(set);
@@ -297,7 +317,7 @@ struct tls_view *tls_view_new(struct tls_store *store, struct mio *mio)
 	view = mem_zalloc(MEM_TLS, sizeof(*view));
 	view->mio = mio;
 	view->store = store;
-	view->set = set_ref(store->set);
+	view_hold(view, set_ref(store->set));
 	store->views[mio_worker(mio)] = view;
 	return view;
 }
@@ -318,7 +338,7 @@ void tls_view_free(struct tls_view **freed)
 		mem_free(news);
 	}
 	view->store->views[mio_worker(view->mio)] = NULL;
-	set_free(&view->set);
+	view_drop(view);
 	mem_free(view);
 }
 

@@ -194,7 +194,7 @@ static void turn_tickets(struct tls_store *store, int64_t now_ms)
 static void tick(struct mio_timer *timer)
 {
 	struct tls_store *store = container_of(timer, struct tls_store, timer);
-	struct mio *mio = mio_host_loop(store->host, 0);
+	struct mio *mio = store->process->workers[0]->mio;
 
 	count_problems(store);
 	turn_tickets(store, mio_now_ms(mio));
@@ -208,13 +208,13 @@ static void tick(struct mio_timer *timer)
 
 void tls_store_watch(struct tls_store *store, struct process *process)
 {
-	struct mio *mio = mio_host_loop(process->host, 0);
+	struct mio *mio = process->workers[0]->mio;
 
 	if (!store)
 		return;
 	store->process = process;
 	store->turn_ms = mio_now_ms(mio) + TICKETS_TURN_MS;
-	store->driver = mio_driver_new(store->host, "certificates", 1, 1, run_look, NULL);
+	store->driver = mio_driver_new(process->host, "certificates", 1, 1, run_look, NULL);
 	mio_timer_init(&store->timer, tick);
 	mio_timer_set(mio, &store->timer, 0);
 }
