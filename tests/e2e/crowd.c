@@ -2,7 +2,8 @@
 /*
  * A crowd of clients that speak XEP-0198 as real ones do, and know at the end what became of every message.
  *
- *   crowd --ports P[,P...] --first N --count N [--seconds S] [--burst N] [--partners N]
+ *   crowd --ports P[,P...] --first N --count N [--seconds S] [--burst N] [--partners N] [--at-once N]
+ *         [--tls no|starttls|direct] [--mechanism PLAIN|SCRAM-SHA-1|SCRAM-SHA-256]
  *
  * Client n is user<n>. It keeps what is not acknowledged; when its connection is lost it comes back, to its own port or the
  * next, resumes, and sends the rest again. When its session is gone it uses the count of <failed/>, binds anew, and sends
@@ -14,6 +15,7 @@
  *   mark LABEL           something happens now: closed streams and lateness are counted for it
  *   settle SECONDS       until all are there, all is acknowledged, and nothing came for a while [settled yes|no]
  *   relogin              all close their streams, log in anew and get what waited for them [relogged]
+ *   count                who is there, and logins so far: [count READY RESUMED BOUND, of these with a TICKET of TLS]
  *   report               [one line of JSON]
  * Says "ready" when all are there for the first time. Only talks to loopback, ends with stdin, and after --seconds.
  */
@@ -25,7 +27,7 @@
 #include "crowd_facts.h"
 #include "stream.h"
 
-enum { COUNT_MAX = 5000, PORTS_MAX = 8, RATE_MAX = 5000, LOGINS_AT_ONCE = 100 };
+enum { COUNT_MAX = 5000, PORTS_MAX = 8, RATE_MAX = 5000 };
 enum { RETRY_MS = 50, RETRY_MAX_MS = 1000, LOGIN_S = 8, ASK_S = 3, QUIET_S = 2 };
 
 #define NS_SM "urn:xmpp:sm:3"
@@ -49,12 +51,12 @@ static struct {
 	struct client *clients;
 	struct facts *facts;
 	int ports[PORTS_MAX];
-	uint32_t port_count, first, count, seconds, burst, partners, busy, ready;
-	uint64_t rate, begin_ns, sent_before, sweep_ns, heard_ns, settle_ns;
+	uint32_t port_count, first, count, seconds, burst, partners, at_once, busy, ready;
+	uint64_t rate, tickets, begin_ns, sent_before, sweep_ns, heard_ns, settle_ns;
 	bool said_ready, settling, relogging, over;
 	char line[200];
 	size_t line_len;
-} crowd = {.seconds = 600, .burst = 5, .partners = 4};
+} crowd = {.seconds = 600, .burst = 5, .partners = 4, .at_once = 100};
 
 static struct client *client_of(const struct stream *stream)
 {
@@ -182,6 +184,7 @@ static void become_ready(struct client *client)
 {
 	client->state = READY;
 	client->tries = 0;
+	crowd.tickets += client->stream.tls.resumed;
 	crowd.busy--;
 	crowd.ready++;
 	write_rest(client);
@@ -310,7 +313,7 @@ static void closed(struct stream *stream, const char *why)
 	go_away(client, client->state != READY && client->state != LEAVING);
 }
 
-static const struct stream_owner owner = {
+static struct stream_owner owner = {
 	.open = opened, .element = element, .closed = closed, .user = user_of, .password = "secret"};
 
 static void connect_one(struct client *client)
@@ -341,7 +344,7 @@ static void leave(struct client *client)
 /* What is due for one client: a try, the end of one that takes too long, another question for a count. */
 static void look_after(struct client *client, uint64_t now)
 {
-	if (client->state == AWAY && now >= client->next_ns && crowd.busy < LOGINS_AT_ONCE)
+	if (client->state == AWAY && now >= client->next_ns && crowd.busy < crowd.at_once)
 		connect_one(client);
 	else if (client->state == READY && client->len && now > client->asked_ns + ASK_S * 1000000000ULL)
 		ask(client);
@@ -398,6 +401,9 @@ static void command(char *line)
 		for (uint32_t at = 0; at < crowd.count; at++)
 			leave(&crowd.clients[at]);
 		crowd.relogging = true;
+	} else if (strcmp(line, "count") == 0) {
+		printf("count %u %llu %llu %llu\n", crowd.ready, (unsigned long long)crowd.facts->resumed,
+		       (unsigned long long)crowd.facts->bound, (unsigned long long)crowd.tickets);
 	} else if (strcmp(line, "report") == 0) {
 		facts_report(crowd.facts, crowd.ready);
 	} else {
@@ -462,6 +468,12 @@ static void options(int argc, char **argv)
 			crowd.burst = number;
 		else if (strcmp(argv[at], "--partners") == 0)
 			crowd.partners = number;
+		else if (strcmp(argv[at], "--at-once") == 0)
+			crowd.at_once = number;
+		else if (!stream_option(&owner, argv[at], argv[at + 1])) {
+			fprintf(stderr, "crowd: unknown: %s %s\n", argv[at], argv[at + 1]);
+			exit(1);
+		}
 	}
 	if (!crowd.port_count || crowd.count < 2 || crowd.count > COUNT_MAX || !crowd.burst || !crowd.partners) {
 		fprintf(stderr, "crowd: --ports, and --count of 2 to %d, are needed\n", COUNT_MAX);

@@ -1,20 +1,13 @@
 """Drives crowd.c: thousands of clients that speak XEP-0198, and know what became of each message."""
 import json
-import os
 import shutil
 import subprocess
 import tempfile
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+from loads import build
+
 PER_PROCESS = 2500
 LIMITS = '[limits]\nclient_rate = "off"\nconnections_per_address = 0\n[log]\nlevel = "warn"\n'
-
-
-def _build(path):
-    """Optimised, whatever the server is: it must not be what limits."""
-    library = os.path.join(HERE, '..', 'lib')
-    sources = [os.path.join(HERE, 'crowd.c'), os.path.join(HERE, 'crowd_facts.c'), os.path.join(library, 'stream.c')]
-    subprocess.run(['cc', '-O2', '-D_GNU_SOURCE', '-I', library, '-o', path, *sources], check=True)
 
 
 def _merged(one, other):
@@ -30,13 +23,12 @@ def _merged(one, other):
 class Crowd:
     """Clients user<0> to user<count - 1>, a bounded number of them in a process; those write to each other."""
 
-    def __init__(self, ports, count, seconds=600):
+    def __init__(self, ports, count, *options, seconds=600):
         self.parts, self.dir = [], tempfile.mkdtemp(prefix='jackdaw-crowd-')
-        path = os.path.join(self.dir, 'crowd')
-        _build(path)
+        path = build(self.dir, 'crowd', 'crowd_facts')
         for first in range(0, count, PER_PROCESS):
             command = [path, '--ports', ','.join(map(str, ports)), '--first', str(first), '--count',
-                       str(min(PER_PROCESS, count - first)), '--seconds', str(seconds)]
+                       str(min(PER_PROCESS, count - first)), '--seconds', str(seconds), *options]
             self.parts.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
         self._hear('ready')
 
@@ -73,6 +65,15 @@ class Crowd:
     def log_in_again(self):
         self.tell('relogin')
         self._hear('relogged')
+
+    def counts(self):
+        """Who is there, and of all logins so far how many resumed, how many bound anew, how many had a ticket of TLS."""
+        self.tell('count')
+        answers = [list(map(int, answer.split()[1:])) for answer in self._hear()]
+        return [sum(column) for column in zip(*answers)]
+
+    def pids(self):
+        return [part.pid for part in self.parts]
 
     def report(self):
         self.tell('report')

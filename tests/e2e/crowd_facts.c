@@ -86,7 +86,7 @@ void facts_sent(struct facts *facts, uint32_t from, uint32_t to, uint32_t partne
 		facts->messages = realloc(facts->messages, facts->room * sizeof(*facts->messages));
 	}
 	facts->messages[facts->message_count++] =
-		(struct message){.due_ns = due_ns, .from = from, .to = to, .partner = (uint16_t)partner};
+		(struct message){.due_ns = due_ns, .sent_ns = now_ns(), .from = from, .to = to, .partner = (uint16_t)partner};
 }
 
 const struct message *facts_written(struct facts *facts, uint32_t number, uint32_t generation)
@@ -170,26 +170,45 @@ static bool is_of(const struct facts *facts, const struct message *message, cons
 	return false;
 }
 
-/* Lateness in milliseconds of all messages, or of those due just behind marks of this label. */
-static void print_late(const struct facts *facts, const char *label)
+static uint64_t late_ns(const struct message *message)
 {
-	uint64_t *late = calloc(facts->message_count + 1, sizeof(*late));
+	return message->arrived_ns - message->due_ns;
+}
+
+/* How late this process itself was: what is later than that is the server's. */
+static uint64_t behind_ns(const struct message *message)
+{
+	return message->sent_ns - message->due_ns;
+}
+
+/* In milliseconds, of all messages that arrived, or of those due just behind marks of this label. */
+static void print_times(const struct facts *facts, const char *label, const char *title,
+			uint64_t (*time_ns)(const struct message *message))
+{
+	uint64_t *times = calloc(facts->message_count + 1, sizeof(*times));
 	uint32_t count = 0;
 
 	for (uint32_t at = 0; at < facts->message_count; at++) {
 		const struct message *message = &facts->messages[at];
 
 		if (message->arrivals && (!label || is_of(facts, message, label)))
-			late[count++] = message->arrived_ns - message->due_ns;
+			times[count++] = time_ns(message);
 	}
-	qsort(late, count, sizeof(*late), by_value);
-	printf("\"late_ms\": {\"count\": %u", count);
+	qsort(times, count, sizeof(*times), by_value);
+	printf("\"%s\": {\"count\": %u", title, count);
 	if (count)
-		printf(", \"p50\": %.1f, \"p99\": %.1f, \"p99.9\": %.1f, \"max\": %.1f", (double)late[count / 2] / 1e6,
-		       (double)late[(uint64_t)count * 99 / 100] / 1e6, (double)late[(uint64_t)count * 999 / 1000] / 1e6,
-		       (double)late[count - 1] / 1e6);
+		printf(", \"p50\": %.1f, \"p99\": %.1f, \"p99.9\": %.1f, \"max\": %.1f", (double)times[count / 2] / 1e6,
+		       (double)times[(uint64_t)count * 99 / 100] / 1e6, (double)times[(uint64_t)count * 999 / 1000] / 1e6,
+		       (double)times[count - 1] / 1e6);
 	printf("}");
-	free(late);
+	free(times);
+}
+
+static void print_late(const struct facts *facts, const char *label)
+{
+	print_times(facts, label, "late_ms", late_ns);
+	printf(", ");
+	print_times(facts, label, "behind_ms", behind_ns);
 }
 
 static bool is_new(const struct facts *facts, uint32_t mark)

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 struct message {
-	uint64_t due_ns, arrived_ns;
+	uint64_t due_ns, sent_ns, arrived_ns; /* sent: when this process came to it */
 	uint32_t from, to, written, generation; /* the sender's session that it was written in, the recipient's that got it */
 	uint16_t arrivals, partner;
 	bool acknowledged, refused, resent; /* resent: written in two sessions, when the first was gone */

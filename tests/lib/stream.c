@@ -21,6 +21,8 @@ struct streams {
 	int epoll, watched;
 	void (*readable)(int fd);
 	const struct stream_owner *owner;
+	struct tls_clients *tls;
+	struct scram_cache keys;
 };
 
 static const char header[] = "<?xml version='1.0'?><stream:stream xmlns='jabber:client' "
@@ -126,10 +128,22 @@ static size_t thing(const char *text, size_t len)
 
 static void wait_for(struct streams *streams, struct stream *stream, int operation)
 {
-	bool out = stream->out.len || stream->step == STREAM_CONNECTING;
-	struct epoll_event event = {.events = EPOLLIN | (out ? EPOLLOUT : 0), .data.ptr = stream};
+	bool out = (stream->out.len && stream->step != STREAM_HANDSHAKE) || stream->step == STREAM_CONNECTING;
+	struct epoll_event event = {.data.ptr = stream};
 
+	event.events = (stream->deaf ? EPOLLRDHUP : EPOLLIN) | (out ? EPOLLOUT : 0);
 	epoll_ctl(streams->epoll, operation, stream->fd, &event);
+}
+
+/* Like send() and recv(), with what the connection is protected by. */
+static ssize_t put(struct stream *stream, const char *text, size_t len)
+{
+	return tls_is_on(&stream->tls) ? tls_write(&stream->tls, text, len) : send(stream->fd, text, len, MSG_NOSIGNAL);
+}
+
+static ssize_t get(struct stream *stream, char *some, size_t len)
+{
+	return tls_is_on(&stream->tls) ? tls_read(&stream->tls, some, len) : recv(stream->fd, some, len, 0);
 }
 
 void stream_write(struct streams *streams, struct stream *stream, const char *text, size_t len)
@@ -138,8 +152,8 @@ void stream_write(struct streams *streams, struct stream *stream, const char *te
 
 	if (stream->fd < 0)
 		return;
-	if (!stream->out.len && stream->step != STREAM_CONNECTING)
-		sent = send(stream->fd, text, len, MSG_NOSIGNAL);
+	if (!stream->out.len && stream->step != STREAM_CONNECTING && stream->step != STREAM_HANDSHAKE)
+		sent = put(stream, text, len);
 	if (sent < 0)
 		sent = 0; /* a broken connection says so when it is read */
 	if ((size_t)sent == len)
@@ -148,16 +162,36 @@ void stream_write(struct streams *streams, struct stream *stream, const char *te
 	wait_for(streams, stream, EPOLL_CTL_MOD);
 }
 
-static void writable(struct streams *streams, struct stream *stream)
+static void write_text(struct streams *streams, struct stream *stream, const char *text)
 {
-	ssize_t sent;
+	stream_write(streams, stream, text, strlen(text));
+}
 
-	if (stream->step == STREAM_CONNECTING)
-		stream->step = STREAM_HEADER;
-	sent = stream->out.len ? send(stream->fd, stream->out.at, stream->out.len, MSG_NOSIGNAL) : 0;
+static void flush(struct streams *streams, struct stream *stream)
+{
+	ssize_t sent = stream->out.len ? put(stream, stream->out.at, stream->out.len) : 0;
+
 	if (sent > 0)
 		bytes_drop(&stream->out, (size_t)sent);
 	wait_for(streams, stream, EPOLL_CTL_MOD);
+}
+
+/* -- options ---------------------------------------------------------------------------------------- */
+
+bool stream_option(struct stream_owner *owner, const char *name, const char *value)
+{
+	static const char *const protections[] = {"no", "starttls", "direct"};
+
+	if (strcmp(name, "--mechanism") == 0) {
+		owner->mechanism = strcmp(value, "PLAIN") == 0 ? NULL : value;
+		return true;
+	}
+	for (size_t at = 0; strcmp(name, "--tls") == 0 && at < sizeof(protections) / sizeof(*protections); at++) {
+		owner->protection = (enum stream_protection)at;
+		if (strcmp(value, protections[at]) == 0)
+			return true;
+	}
+	return false;
 }
 
 /* -- life ------------------------------------------------------------------------------------------- */
@@ -173,6 +207,7 @@ struct streams *streams_new(const struct stream_owner *owner)
 	streams->epoll = epoll_create1(EPOLL_CLOEXEC);
 	streams->watched = -1;
 	streams->owner = owner;
+	streams->tls = owner->protection ? tls_clients_new() : NULL;
 	return streams;
 }
 
@@ -207,13 +242,28 @@ bool stream_connect(struct streams *streams, struct stream *stream, int port, un
 	}
 	stream->step = STREAM_CONNECTING;
 	stream->error[0] = 0;
+	stream->deaf = false;
 	wait_for(streams, stream, EPOLL_CTL_ADD);
-	stream_write(streams, stream, header, sizeof(header) - 1);
+	write_text(streams, stream, header);
 	return true;
+}
+
+void stream_say_instead(struct stream *stream, const char *text, size_t len)
+{
+	bytes_drop(&stream->out, stream->out.len);
+	if (len)
+		bytes_add(&stream->out, text, len);
+}
+
+void stream_deafen(struct streams *streams, struct stream *stream)
+{
+	stream->deaf = true;
+	wait_for(streams, stream, EPOLL_CTL_MOD);
 }
 
 void stream_drop(struct stream *stream)
 {
+	tls_end(&stream->tls);
 	if (stream->fd >= 0)
 		close(stream->fd);
 	stream->fd = -1;
@@ -224,24 +274,17 @@ void stream_drop(struct stream *stream)
 
 /* -- in --------------------------------------------------------------------------------------------- */
 
-static void plain(struct streams *streams, struct stream *stream)
+static void begin_login(struct streams *streams, struct stream *stream)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	unsigned char raw[128] = {0};
-	char text[400];
-	int len, at = sprintf(text, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>");
+	const struct stream_owner *owner = streams->owner;
+	char text[SCRAM_TEXT];
 
-	len = 1 + snprintf((char *)raw + 1, sizeof(raw) - 4, "%s%c%s", streams->owner->user(stream), 0, streams->owner->password);
-	for (int from = 0; from < len; from += 3) {
-		unsigned group = (unsigned)raw[from] << 16 | (unsigned)raw[from + 1] << 8 | raw[from + 2];
-
-		text[at++] = digits[group >> 18];
-		text[at++] = digits[group >> 12 & 63];
-		text[at++] = from + 1 < len ? digits[group >> 6 & 63] : '=';
-		text[at++] = from + 2 < len ? digits[group & 63] : '=';
-	}
-	at += sprintf(text + at, "</auth>");
-	stream_write(streams, stream, text, (size_t)at);
+	stream->step = STREAM_AUTH;
+	if (owner->mechanism)
+		scram_begin(&stream->scram, owner->mechanism, owner->user(stream), text);
+	else
+		plain_begin(owner->user(stream), owner->password, text);
+	write_text(streams, stream, text);
 }
 
 static void closed(struct streams *streams, struct stream *stream, const char *why)
@@ -252,6 +295,37 @@ static void closed(struct streams *streams, struct stream *stream, const char *w
 		 stream->error[0] ? " error" : "");
 	stream_drop(stream);
 	streams->owner->closed(stream, said);
+}
+
+static void shake_hands(struct streams *streams, struct stream *stream)
+{
+	int done = tls_handshake(&stream->tls);
+
+	if (done < 0) {
+		closed(streams, stream, "TLS");
+	} else if (done) {
+		stream->step = STREAM_HEADER;
+		flush(streams, stream);
+	}
+}
+
+static void secure(struct streams *streams, struct stream *stream)
+{
+	stream->step = STREAM_HANDSHAKE;
+	tls_begin(streams->tls, &stream->tls, stream->fd);
+	wait_for(streams, stream, EPOLL_CTL_MOD);
+	shake_hands(streams, stream);
+}
+
+static void connected(struct streams *streams, struct stream *stream)
+{
+	static const enum stream_step next[] = {STREAM_HEADER, STREAM_STARTING, STREAM_HANDSHAKE};
+
+	stream->step = next[streams->owner->protection];
+	if (stream->step == STREAM_HANDSHAKE)
+		secure(streams, stream);
+	else
+		flush(streams, stream);
 }
 
 /* Text like <stream:error><conflict xmlns=…: the name of the second element. */
@@ -265,22 +339,50 @@ static void keep_condition(struct stream *stream, const char *text, size_t len)
 	stream->error[count] = 0;
 }
 
+/* The server's answer to what was said last of a login. False: it failed. */
+static bool log_in(struct streams *streams, struct stream *stream, const char *text, size_t len)
+{
+	char answer[SCRAM_TEXT];
+
+	if (element_has(text, len, "<success")) {
+		stream->step = STREAM_HEADER2;
+		write_text(streams, stream, header);
+		return true;
+	}
+	if (!element_has(text, len, "<challenge") ||
+	    !scram_answer(&stream->scram, &streams->keys, streams->owner->password, text, len, answer))
+		return false;
+	write_text(streams, stream, answer);
+	return true;
+}
+
+static void start_tls(struct streams *streams, struct stream *stream, const char *text, size_t len)
+{
+	if (stream->step == STREAM_STARTING && element_has(text, len, "<starttls")) {
+		stream->step = STREAM_PROCEED;
+		write_text(streams, stream, "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+	} else if (stream->step == STREAM_PROCEED && element_has(text, len, "<proceed")) {
+		bytes_add(&stream->out, header, sizeof(header) - 1);
+		secure(streams, stream);
+	} else {
+		closed(streams, stream, "no TLS");
+	}
+}
+
 static void take(struct streams *streams, struct stream *stream, const char *text, size_t len)
 {
 	if (element_has(text, len < 14 ? len : 14, "<stream:error")) {
 		keep_condition(stream, text, len);
 	} else if (stream->step == STREAM_OPEN) {
 		streams->owner->element(stream, text, len);
+	} else if (stream->step == STREAM_STARTING || stream->step == STREAM_PROCEED) {
+		start_tls(streams, stream, text, len);
 	} else if (stream->step == STREAM_HEADER2 || (stream->step == STREAM_HEADER && stream->anonymous)) {
 		stream->step = STREAM_OPEN;
 		streams->owner->open(stream);
 	} else if (stream->step == STREAM_HEADER) {
-		stream->step = STREAM_AUTH;
-		plain(streams, stream);
-	} else if (stream->step == STREAM_AUTH && element_has(text, len, "<success")) {
-		stream->step = STREAM_HEADER2;
-		stream_write(streams, stream, header, sizeof(header) - 1);
-	} else {
+		begin_login(streams, stream);
+	} else if (!log_in(streams, stream, text, len)) {
 		keep_condition(stream, text, len);
 		closed(streams, stream, "refused");
 	}
@@ -312,14 +414,36 @@ static void split(struct streams *streams, struct stream *stream)
 static void readable(struct streams *streams, struct stream *stream)
 {
 	static char some[READ];
-	ssize_t got = recv(stream->fd, some, sizeof(some), 0);
+	ssize_t got;
+	int fd = stream->fd;
 
-	if (got > 0) {
-		bytes_add(&stream->in, some, (size_t)got);
-		split(streams, stream);
-	} else if (got == 0 || errno != EAGAIN) {
-		closed(streams, stream, got == 0 ? "server's FIN" : errno == ECONNREFUSED ? "refused connection" : "reset");
-	}
+	do {
+		got = get(stream, some, sizeof(some));
+		if (got > 0) {
+			bytes_add(&stream->in, some, (size_t)got);
+			split(streams, stream);
+		} else if (got == 0 || errno != EAGAIN) {
+			closed(streams, stream, got == 0 ? "server's FIN" : errno == ECONNREFUSED ? "refused connection" : "reset");
+		}
+	} while (got > 0 && stream->fd == fd && !stream->deaf && tls_has_more(&stream->tls));
+}
+
+static void ready(struct streams *streams, struct stream *stream, uint32_t events)
+{
+	const uint32_t ends = EPOLLHUP | EPOLLERR | EPOLLRDHUP;
+
+	if (events & EPOLLOUT && stream->step == STREAM_CONNECTING)
+		connected(streams, stream);
+	else if (events & EPOLLOUT)
+		flush(streams, stream);
+	if (stream->fd < 0 || !(events & (EPOLLIN | ends)))
+		return;
+	if (stream->deaf)
+		closed(streams, stream, "cut off");
+	else if (stream->step == STREAM_HANDSHAKE)
+		shake_hands(streams, stream);
+	else
+		readable(streams, stream);
 }
 
 void streams_turn(struct streams *streams, int ms)
@@ -330,13 +454,9 @@ void streams_turn(struct streams *streams, int ms)
 	for (int at = 0; at < count; at++) {
 		struct stream *stream = events[at].data.ptr;
 
-		if (!stream) {
+		if (!stream)
 			streams->readable(streams->watched);
-			continue;
-		}
-		if (events[at].events & EPOLLOUT && stream->fd >= 0)
-			writable(streams, stream);
-		if (events[at].events & (EPOLLIN | EPOLLHUP | EPOLLERR) && stream->fd >= 0)
-			readable(streams, stream);
+		else if (stream->fd >= 0)
+			ready(streams, stream, events[at].events);
 	}
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Many XMPP streams on one loop, for loads: connecting, SASL PLAIN without TLS, elements whole. Loopback only. What is
- * bound, counted or sent again is their owner's affair.
+ * Many XMPP streams on one loop, for loads: connecting, TLS or not, SASL PLAIN or SCRAM, elements whole. Loopback only.
+ * What is bound, counted or sent again is their owner's affair.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "stream_scram.h"
+#include "stream_tls.h"
 
 struct streams;
 
@@ -16,14 +18,30 @@ struct bytes {
 	size_t len, room;
 };
 
-enum stream_step { STREAM_CLOSED, STREAM_CONNECTING, STREAM_HEADER, STREAM_AUTH, STREAM_HEADER2, STREAM_OPEN };
+/* STARTING, PROCEED: STARTTLS before it is asked for, and then. */
+enum stream_step {
+	STREAM_CLOSED,
+	STREAM_CONNECTING,
+	STREAM_STARTING,
+	STREAM_PROCEED,
+	STREAM_HANDSHAKE,
+	STREAM_HEADER,
+	STREAM_AUTH,
+	STREAM_HEADER2,
+	STREAM_OPEN,
+};
+
+enum stream_protection { STREAM_CLEAR, STREAM_STARTTLS, STREAM_TLS };
 
 struct stream {
 	int fd;
 	enum stream_step step;
 	bool anonymous; /* open without logging in, to register */
+	bool deaf;	/* reads nothing any more */
 	struct bytes in, out;
-	char error[40]; /* the condition of a <stream:error/> or a SASL failure */
+	struct tls tls;	    /* its ticket outlives a connection, */
+	struct scram scram; /* and so do its keys */
+	char error[40];	    /* the condition of a <stream:error/> or a SASL failure */
 };
 
 /* What an owner hears. A stream that has closed may be connected again, later. */
@@ -32,8 +50,13 @@ struct stream_owner {
 	void (*element)(struct stream *stream, const char *text, size_t len); /* once open */
 	void (*closed)(struct stream *stream, const char *why);
 	const char *(*user)(const struct stream *stream);
-	const char *password;
+	const char *password; /* NULL: it is not known, and something is tried */
+	enum stream_protection protection;
+	const char *mechanism; /* NULL: PLAIN */
 };
+
+/* --tls no|starttls|direct, --mechanism NAME. False: it is another option, or the value is none. */
+bool stream_option(struct stream_owner *owner, const char *name, const char *value);
 
 /* Makes room for as many descriptors as are allowed. */
 struct streams *streams_new(const struct stream_owner *owner);
@@ -46,6 +69,12 @@ bool stream_connect(struct streams *streams, struct stream *stream, int port, un
 
 /* Sent at once, as far as the socket takes it, and the rest when it does. */
 void stream_write(struct streams *streams, struct stream *stream, const char *text, size_t len);
+
+/* Behind stream_connect(): this is said, and not the header. */
+void stream_say_instead(struct stream *stream, const char *text, size_t len);
+
+/* From now on nothing is read; the owner hears of the end of the connection. */
+void stream_deafen(struct streams *streams, struct stream *stream);
 
 /* Ends the connection without a word; nobody is told. */
 void stream_drop(struct stream *stream);
