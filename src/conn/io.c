@@ -6,7 +6,15 @@
 #include "conn/proxy.h"
 #include "conn/state.h"
 
-enum { INPUT_MAX = 65536, OUT_FULL = 16384, OUT_MAX = 4 << 20 };
+enum {
+	INPUT_MAX = 65536,
+	OUT_FULL = 16384,
+	OUT_MAX = 4 << 20,
+	OUT_PAUSE = 65536, /* who leaves so much unread is not read either, until half of it is taken */
+	TURN_BYTES = 128 << 10, /* what all that are ready may read in a turn, so that nobody waits long for the next */
+	SHARE_MIN = 1024,
+	CROWD = 32, /* that are ready: in it who has more than his share rests, a millisecond for each of them */
+};
 
 static size_t out_full(const struct conn *conn)
 {
@@ -51,6 +59,30 @@ void conn_set_pause(struct conn *conn, uint8_t why, bool paused)
 void conn_check_input(struct conn *conn)
 {
 	conn_set_pause(conn, PAUSE_INPUT, sx_input_waiting(conn->sx) > INPUT_MAX);
+}
+
+static bool is_entry(const struct conn *conn)
+{
+	return conn->options->sock_flags & MIO_ENTRY;
+}
+
+/* Parts of ours are never kept waiting so: two that did it to each other would stand still. */
+static void check_output(struct conn *conn)
+{
+	bool paused = conn->pauses & PAUSE_UNREAD;
+
+	if (is_entry(conn) && (paused ? conn_unsent(conn) < OUT_PAUSE / 2 : conn->blocked && conn_unsent(conn) > OUT_PAUSE))
+		conn_set_pause(conn, PAUSE_UNREAD, !paused);
+}
+
+/* Of what its rate allows, its part of this turn. */
+static size_t share(const struct conn *conn, size_t allowed)
+{
+	size_t part = TURN_BYTES / mio_ready(conn->env->mio);
+
+	if (part < SHARE_MIN)
+		part = SHARE_MIN;
+	return is_entry(conn) && part < allowed ? part : allowed;
 }
 
 void conn_refuse_proxy(struct conn *conn)
@@ -98,10 +130,19 @@ static void read_end(struct conn *conn)
 		sx_feed_end(conn->sx);
 }
 
+/* More waits than was read: others come first. */
+static void rest(struct conn *conn)
+{
+	unsigned ready = mio_ready(conn->env->mio);
+
+	if (is_entry(conn) && ready >= CROWD)
+		conn_rest(conn, ready);
+}
+
 static void readable(struct mio_sock *sock)
 {
 	struct conn *conn = container_of(sock, struct conn, sock);
-	size_t allowed = conn->phase == CONN_RUNNING ? conn_allowance(conn) : 0;
+	size_t allowed = conn->phase == CONN_RUNNING ? share(conn, conn_allowance(conn)) : 0;
 	ssize_t got;
 
 	if (!allowed)
@@ -118,6 +159,8 @@ static void readable(struct mio_sock *sock)
 		return;
 	}
 	conn_spend(conn, (size_t)got);
+	if ((size_t)got == allowed)
+		rest(conn);
 	conn->heard_ms = mio_now_ms(conn->env->mio);
 	feed(conn, (size_t)got);
 	if (conn->phase == CONN_RUNNING)
@@ -149,6 +192,9 @@ static int write_out(struct conn *conn)
 			return (int)put;
 		else
 			buf_skip(out, (size_t)put);
+		/* That it reads is all that we hear of who is not read. */
+		if (put > 0 && conn->pauses & PAUSE_UNREAD)
+			conn->heard_ms = mio_now_ms(conn->env->mio);
 	}
 	sx_sent(conn->sx);
 	return 0;
@@ -171,6 +217,7 @@ void conn_flush(struct conn *conn)
 		conn_fail(conn, rc);
 	if (rc)
 		return;
+	check_output(conn);
 	if (conn->tell_written && conn->phase == CONN_RUNNING && !conn->move) {
 		conn->tell_written = false;
 		conn->options->handler->written(conn->owner, conn);
@@ -194,6 +241,7 @@ static void output(void *owner, struct sx *sx)
 	sx_sent(sx); /* so that we hear of the next bytes too */
 	if (conn_unsent(conn) > out_max(conn))
 		conn_cut(conn, SX_REFUSED_UNREAD);
+	check_output(conn);
 	conn_account(conn);
 }
 

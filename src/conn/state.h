@@ -27,7 +27,7 @@ struct conn_env {
 enum conn_phase { CONN_RUNNING, CONN_DRAINING, CONN_ENDED, CONN_DEAD };
 
 /* Why we do not read. */
-enum { PAUSE_OWNER = 1, PAUSE_RATE = 2, PAUSE_INPUT = 4, PAUSE_END = 8 };
+enum { PAUSE_OWNER = 1, PAUSE_RATE = 2, PAUSE_INPUT = 4, PAUSE_END = 8, PAUSE_UNREAD = 16 };
 
 struct conn {
 	struct mio_sock sock;
@@ -81,6 +81,7 @@ void conn_pool_wake(struct conn_env *env);
 void conn_set_deadline(struct conn *conn, int64_t ms); /* 0: none */
 size_t conn_allowance(struct conn *conn); /* bytes that may be read now; 0: it was paused */
 void conn_spend(struct conn *conn, size_t bytes);
+void conn_rest(struct conn *conn, int64_t ms); /* reads nothing for so long */
 void conn_timer_run(struct mio_timer *timer);
 void conn_arm(struct conn *conn);
 

@@ -82,15 +82,21 @@ static void refill(struct conn *conn)
 		conn->tokens = burst(options);
 }
 
+void conn_rest(struct conn *conn, int64_t ms)
+{
+	if (now(conn) + ms > conn->resume_ms)
+		conn->resume_ms = now(conn) + ms;
+	conn_set_pause(conn, PAUSE_RATE, true);
+	conn_arm(conn);
+}
+
 /* Reads nothing until an eighth of a second's bytes, or a whole burst, may be read. */
 static void wait_for_tokens(struct conn *conn)
 {
 	int64_t rate = conn->options->rate;
 	int64_t want = rate / 8 + 1 < burst(conn->options) ? rate / 8 + 1 : burst(conn->options);
 
-	conn->resume_ms = now(conn) + (want - conn->tokens) * 1000 / rate + 1;
-	conn_set_pause(conn, PAUSE_RATE, true);
-	conn_arm(conn);
+	conn_rest(conn, (want - conn->tokens) * 1000 / rate + 1);
 }
 
 size_t conn_allowance(struct conn *conn)

@@ -54,6 +54,7 @@ struct mio {
 	struct mio_task *tasks, **tasks_end,
 		*running; /* deferred; running: of the turn that ends */
 	uint32_t turn;
+	unsigned ready; /* set by the back end before it dispatches */
 	uint64_t blocked; /* workers whose mailbox this loop found above its mark: see
 			     mio_entry_paused() */
 	uint8_t worker;

@@ -211,6 +211,7 @@ static void turn(struct epoll_loop *loop)
 	read_clock(loop);
 	/* Mail first: what this turn posts and submits is then answered in a later one. */
 	mio_mail_run(&loop->mio);
+	loop->mio.ready = count > 0 ? (unsigned)count : 0;
 	for (int i = 0; i < count; i++)
 		dispatch(loop, &events[i], resting);
 	mio_turn_end(&loop->mio);

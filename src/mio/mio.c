@@ -185,6 +185,11 @@ int64_t mio_now_ms(const struct mio *mio)
 	return mio->now_ms;
 }
 
+unsigned mio_ready(const struct mio *mio)
+{
+	return mio->ready ? mio->ready : 1;
+}
+
 int64_t mio_wall_ms(const struct mio *mio)
 {
 	return mio->wall_ms;

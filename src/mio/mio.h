@@ -69,6 +69,7 @@ struct heap *mio_heap(struct mio *mio);
 int64_t mio_now_ms(const struct mio *mio);
 int64_t mio_wall_ms(const struct mio *mio);
 const int64_t *mio_wall_clock(const struct mio *mio); /* where the loop keeps it, for log rings */
+unsigned mio_ready(const struct mio *mio); /* sockets that this turn found ready, at least 1: they share it */
 void mio_random(struct mio *mio, void *bytes, size_t len); /* unguessable (in the simulator: the seed's) */
 struct hash_key mio_hash_key(struct mio *mio);
 

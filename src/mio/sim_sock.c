@@ -295,6 +295,7 @@ void sim_dispatch(struct sim_loop *loop, bool resting)
 	struct sim *sim = sim_of(&loop->mio);
 	size_t count = collect(loop, resting), some = count;
 
+	loop->mio.ready = (unsigned)count;
 	if (!count)
 		return;
 	if (sim_pick(sim, 2))

@@ -11,7 +11,7 @@
 #include "storage/driver.h"
 
 enum {
-	BATCH_MAX = 8192,
+	BATCH_MAX = 512, /* their answers come home in one turn, in which others wait */
 	CALM_MS = 3000, /* without a fault, until it is believed: a disk that is almost full takes
 			   small things */
 };

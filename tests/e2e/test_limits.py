@@ -362,6 +362,21 @@ def who_does_not_read_is_disconnected():
         _until(deployment, 'queue_bytes', 0)
 
 
+def who_does_not_read_is_not_read_either():
+    """What he asks for waits unread, however much; when he reads he gets all of it."""
+    with _deployment(ROOM).start() as deployment:
+        _with_a_long_roster(deployment, ['p1'])
+        client = Raw(deployment.port).login('p1', 'secret')
+        for _ in range(100):
+            _ask(client, 1)
+            time.sleep(0.01)
+        facts = _facts(deployment)
+        assert facts['refused_unread'] == 0 and facts['queue_bytes'] < 500000, facts
+        for _ in range(100):
+            assert client.expect('iq', id='r').get('type') == 'result'
+        _until(deployment, 'queue_bytes', 0)
+
+
 def the_greediest_goes_first_when_memory_is_short():
     with _deployment('memory = "3 MB"\n' + ROOM).start() as deployment:
         _with_a_long_roster(deployment, ['p1', 'p2', 'p3'])
@@ -371,7 +386,7 @@ def the_greediest_goes_first_when_memory_is_short():
         for _ in range(100):
             if _facts(deployment)['refused_memory']:
                 break
-            _ask(much, 3)
+            talker.send(f"<message to='{much.jid}' type='headline'><body>{'x' * 10000}</body></message>" * 30)
             time.sleep(0.05)
         _logged(deployment, 'resource-constraint, the server is short of memory')
         _read_to_the_end(much)
@@ -475,6 +490,7 @@ if __name__ == '__main__':
               who_tries_many_accounts_is_stopped, guesses_made_at_once_are_no_more_than_others, failures_end_the_stream,
               a_proxy_says_whom_it_speaks_for, logins_are_counted_for_whom_a_proxy_speaks,
               a_header_comes_in_pieces_and_before_tls, without_a_right_header_a_proxy_is_not_served,
-              nobody_else_is_believed, who_does_not_read_is_disconnected, the_greediest_goes_first_when_memory_is_short,
+              nobody_else_is_believed, who_does_not_read_is_disconnected,
+              who_does_not_read_is_not_read_either, the_greediest_goes_first_when_memory_is_short,
               elements_without_an_end_are_counted_too, each_refusal_is_said_and_counted,
               who_comes_to_the_router_is_counted_too, limits_are_told_in_the_features)
