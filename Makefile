@@ -4,7 +4,7 @@ PYTHON = /usr/bin/python3
 SEEDS ?= 1000
 JOBS ?= 2
 
-.PHONY: all run test test-tsan bench bench-quick kills soak planted fuzz format lint install clean deps deps-test deps-clients
+.PHONY: all run test test-tsan bench bench-quick kills floods soak planted fuzz format lint install clean deps deps-test deps-clients
 
 all: deps build/build.ninja
 	@ninja -C build
@@ -50,7 +50,13 @@ kills: deps-test all
 	@JACKDAW=build/jackdaw $(PYTHON) tests/e2e/test_kills.py --full
 	@JACKDAW=build/jackdaw $(PYTHON) tests/e2e/test_rest.py --full
 
+# Strangers by the thousand, and thousands who come back: about five minutes.
+floods: deps-test all
+	@JACKDAW=build/jackdaw $(PYTHON) tests/e2e/test_floods.py --full
+	@JACKDAW=build/jackdaw $(PYTHON) tests/e2e/test_tls_storm.py --full
+
 bench: deps-test all
+	@[ -z "$(PEERS)" ] || tools/deps peers
 	@$(PYTHON) tests/bench/bench.py --jackdaw build/jackdaw --peers "$(PEERS)"
 
 bench-quick: deps-test all

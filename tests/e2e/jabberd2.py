@@ -31,14 +31,17 @@ def _sm_modules():
 class Jabberd2:
     """
     Parts out of router, sm, c2s and s2s, started in this order. Those that are not among them are the caller's, at the same
-    router port; with a router of ours, make that ready first. pemfile: a certificate and its key, for TLS between them.
+    router port; with a router of ours, make that ready first. pemfile: a certificate and its key, for TLS between them;
+    clients_pemfile: for TLS of clients.
     """
 
-    def __init__(self, folder, router_port, parts=('router', 'sm'), auto_create=True, password='secret', pemfile=None):
+    def __init__(self, folder, router_port, parts=('router', 'sm'), auto_create=True, password='secret', pemfile=None,
+                 clients_pemfile=None):
         self.dir = os.path.join(folder, 'jabberd2')
         os.makedirs(os.path.join(self.dir, 'fs'))
         self.router_port, self.password, self.auto_create = router_port, password, auto_create
         self.pemfile = f'<pemfile>{pemfile}</pemfile>' if pemfile else ''
+        self.for_clients = f"pemfile='{clients_pemfile}'" if clients_pemfile else ''
         self.port, self.server_port = free_port(), free_port()
         self.modules, self.chains = _sm_modules()
         self._make_tables()
@@ -79,7 +82,7 @@ class Jabberd2:
 
     def _c2s(self):
         return f"""<c2s>{self._uplink('c2s')}
-<local><id register-enable='mu' password-change='mu'>localhost</id><ip>127.0.0.1</ip><port>{self.port}</port></local>
+<local><id register-enable='mu' password-change='mu' {self.for_clients}>localhost</id><ip>127.0.0.1</ip><port>{self.port}</port></local>
 <io><max_fds>20000</max_fds><limits><bytes>0</bytes><connects>0</connects></limits></io>
 <authreg><path>{self.modules}</path><module>sqlite</module>{self._sqlite()}<mechanisms>
 <traditional><plain/></traditional><sasl><plain/><digest-md5/><scram-sha-1/></sasl></mechanisms></authreg></c2s>"""
