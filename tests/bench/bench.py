@@ -1,13 +1,13 @@
 #!/usr/bin/python3
-"""CPU a message and memory a session, beside peers in the same run: ratios, not absolute times.
+"""CPU of messages and logins and memory of sessions, beside peers in the same run: ratios, not absolute times.
 
-usage: bench.py --jackdaw BINARY [--load BINARY] [--peers "jabberd2"] [--quick]
-One line of JSON a figure, then a table.
+usage: bench.py --jackdaw BINARY [--load BINARY] [--peers "jabberd2 ejabberd prosody"] [--works "chat login idle"] [--quick]
+One line of JSON a server, then a table. Rounds go from server to server; of each the median counts.
 """
 import argparse
+import contextlib
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -17,141 +17,104 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', 'e2e'))
 os.environ.setdefault('JACKDAW', 'build/jackdaw')
 import harness  # noqa: E402  (it lives beside the end-to-end tests)
-import jabberd2  # noqa: E402
-from harness import Deployment, free_port  # noqa: E402
+from loads import build, cpu, pss  # noqa: E402
+from peers import SERVERS  # noqa: E402
 
-TICK = os.sysconf('SC_CLK_TCK')
-
-
-def cpu(pids):
-    """User plus system seconds of processes."""
-    total = 0
-    for pid in pids:
-        with open(f'/proc/{pid}/stat', encoding='ascii') as stat:
-            fields = stat.read().rsplit(')', 1)[1].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / TICK
+SESSIONS = 500
+LOGGING_IN = 100  # who log in again and again: each has made his keys before it is measured
 
 
-def pss(pids):
-    total = 0
-    for pid in pids:
-        with open(f'/proc/{pid}/smaps_rollup', encoding='ascii') as smaps:
-            total += sum(int(line.split()[1]) for line in smaps if line.startswith('Pss:'))
-    return total * 1024
-
-
-class Jackdaw:
-    name = 'jackdaw'
-
-    def __init__(self, users):
-        self.deployment = Deployment(workers=2, extra=(
-            '[limits]\nclient_rate = "off"\nconnections_per_address = 0\n[log]\nlevel = "warn"\n'))
-        self.deployment.import_users([(f'user{n}', 'secret') for n in range(users)])
-
-    def __enter__(self):
-        self.deployment.start()
-        self.port = self.deployment.port
-        self.pids = [self.deployment.processes['run'].process.pid]
-        return self
-
-    def __exit__(self, *error):
-        self.deployment.stop()
-
-
-class Jabberd2:
-    """Debian's router, sm and c2s, with accounts registered in band."""
-    name = 'jabberd2'
-
-    def __init__(self, users):
-        self.dir = tempfile.mkdtemp(prefix='jackdaw-bench-')
-        self.peer = jabberd2.Jabberd2(self.dir, free_port(), ('router', 'sm', 'c2s'))
-        self.port, self.users = self.peer.port, users
-
-    def __enter__(self):
-        self.peer.start()
-        subprocess.run([LOAD, '--port', str(self.port), '--count', str(self.users), '--mode', 'register'], check=True,
-                       timeout=280)
-        self.pids = self.peer.pids()
-        return self
-
-    def __exit__(self, *error):
-        self.peer.__exit__(None, None, None)
-        shutil.rmtree(self.dir, ignore_errors=True)
-
-
-SERVERS = {'jackdaw': Jackdaw, 'jabberd2': Jabberd2}
-
-
-def chat(server, count, seconds):
-    load = subprocess.Popen([LOAD, '--port', str(server.port), '--count', str(count), '--seconds', str(seconds)],
-                            stdout=subprocess.PIPE, text=True)
-    assert load.stdout.readline() == 'measure\n'
-    before = cpu(server.pids)
-    line = load.stdout.readline()
-    after = cpu(server.pids)
-    result = json.loads(line)
-    assert load.wait() == 0 and result['lost'] == 0 and result['messages'] > 0, result
-    return 1e6 * (after - before) / result['messages'], result['messages'] / result['seconds']
-
-
-def idle(server, count):
-    before = pss(server.pids)
-    load = subprocess.Popen([LOAD, '--port', str(server.port), '--count', str(count), '--mode', 'idle'],
+def _run(load, server, mode, count, *options):
+    return subprocess.Popen([load, '--port', str(server.port), '--mode', mode, '--count', str(count), *map(str, options)],
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert load.stdout.readline() == 'idle\n'
+
+
+def _measure(process, server):
+    """What the load says of the measured part, and the seconds that the server spent in it."""
+    assert process.stdout.readline() == 'measure\n'
+    before = cpu(server.pids)
+    line = process.stdout.readline()
+    spent = cpu(server.pids) - before
+    result = json.loads(line)
+    process.communicate()
+    assert process.returncode == 0, process.returncode
+    return result, spent
+
+
+def chat(load, server, seconds):
+    result, spent = _measure(_run(load, server, 'chat', SESSIONS, '--seconds', seconds), server)
+    assert result['lost'] == 0 and result['messages'] > 0, result
+    return 1e6 * spent / result['messages'], result['messages'] / result['seconds']
+
+
+def login(load, server, seconds):
+    """SCRAM-SHA-1 over TLS, full handshakes, to a bound resource."""
+    result, spent = _measure(_run(load, server, 'login', LOGGING_IN, '--seconds', seconds, '--tls', 'starttls', '--mechanism',
+                                  'SCRAM-SHA-1'), server)
+    assert result['logins'] and (server.name != 'jackdaw' or not result['failed']), result
+    if result["failed"]:
+        print(f"{server.name}: {result}", file=sys.stderr)
+    return 1e6 * spent / result['logins'], result['logins'] / result['seconds']
+
+
+def idle(load, server, count):
+    before = pss(server.pids)
+    process = _run(load, server, 'idle', count)
+    assert process.stdout.readline() == 'idle\n'
     after = pss(server.pids)
-    load.communicate('\n')
+    process.communicate('\n')
     return (after - before) / count
 
 
-def build_load():
-    path = os.path.join(tempfile.mkdtemp(prefix='jackdaw-bench-'), 'load')
-    library = os.path.join(HERE, '..', 'lib')
-    subprocess.run(['cc', '-O2', '-D_GNU_SOURCE', '-I', library, '-o', path, os.path.join(HERE, 'load.c'),
-                    os.path.join(library, 'stream.c')], check=True)
-    return path
+WORKS = {'chat': chat, 'login': login}
+UNITS = {'chat': 'message', 'login': 'login'}
+
+
+def _in_rounds(names, works, load, seconds, rounds, figures):
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(SERVERS[name](SESSIONS, load)) for name in names]
+        rows = {(name, work): [] for name in names for work in works}
+        for _ in range(rounds):
+            for work in works:
+                for server in servers:
+                    rows[server.name, work].append(WORKS[work](load, server, seconds))
+    for (name, work), measured in rows.items():
+        figures[name][f'{work}_cpu_us'] = round(statistics.median(row[0] for row in measured), 1)
+        figures[name][f'{work}_per_s'] = round(statistics.median(row[1] for row in measured))
+
+
+def _print(figures, works):
+    for name, row in figures.items():
+        print(json.dumps({'server': name, **row}))
+    for work in works:
+        ours = figures['jackdaw'][f'{work}_cpu_us']
+        print(f"\n{work:12}{'CPU a ' + UNITS[work]:>20}{'a second':>12}")
+        for name, row in figures.items():
+            theirs = row[f'{work}_cpu_us']
+            ratio = '' if name == 'jackdaw' else f'   ours is 1/{theirs / ours:.1f} of it'
+            print(f"{name:12}{theirs:>17.1f} us{row[f'{work}_per_s']:>12}{ratio}")
 
 
 def main():
-    global LOAD
     parser = argparse.ArgumentParser()
     parser.add_argument('--jackdaw', default='build/jackdaw')
     parser.add_argument('--load')
     parser.add_argument('--peers', default='')
+    parser.add_argument('--works', default='idle chat login')
     parser.add_argument('--quick', action='store_true')
     args = parser.parse_args()
     harness.BINARY = os.path.abspath(args.jackdaw)
-    LOAD = args.load or build_load()
-    sessions, seconds, rounds, idlers = 500, 3 if args.quick else 8, 2 if args.quick else 3, 1000 if args.quick else 3000
-    names = ['jackdaw'] + args.peers.split()
+    names, works = ['jackdaw'] + args.peers.split(), [work for work in WORKS if work in args.works.split()]
     figures = {name: {} for name in names}
-    for name in names:
-        users = idlers if name == 'jackdaw' else sessions
-        with SERVERS[name](users) as server:
-            figures[name]['idle_bytes'] = idle(server, users)
-    servers = [SERVERS[name](sessions) for name in names]
-    started = []
-    try:
-        for server in servers:
-            started.append(server.__enter__())
-        rows = {name: [] for name in names}
-        for _ in range(rounds):
-            for server in started:
-                rows[server.name].append(chat(server, sessions, seconds))
-    finally:
-        for server in started:
-            server.__exit__(None, None, None)
-    for name in names:
-        figures[name]['chat_cpu_us'] = statistics.median(row[0] for row in rows[name])
-        figures[name]['chat_per_s'] = statistics.median(row[1] for row in rows[name])
-        print(json.dumps({'server': name, **figures[name]}))
-    print(f"\n{'':12}{'chat, CPU a message':>22}{'messages/s':>14}{'idle session':>16}")
-    for name in names:
-        row = figures[name]
-        ratio = figures['jackdaw']['chat_cpu_us'] / row['chat_cpu_us']
-        print(f"{name:12}{row['chat_cpu_us']:>19.1f} us{row['chat_per_s']:>14.0f}{row['idle_bytes']:>14.0f} B"
-              f"{'' if name == 'jackdaw' else f'   ours is 1/{1 / ratio:.1f} of its CPU'}")
+    idlers = 1000 if args.quick else 3000
+    with tempfile.TemporaryDirectory(prefix='jackdaw-bench-') as folder:
+        load = args.load or build(folder, 'load', source=HERE)
+        for name in names if 'idle' in args.works.split() else ():
+            users = idlers if name == 'jackdaw' else SESSIONS
+            with SERVERS[name](users, load) as server:
+                figures[name]['idle_bytes'] = round(idle(load, server, users))
+        _in_rounds(names, works, load, 3 if args.quick else 8, 2 if args.quick else 3, figures)
+    _print(figures, works)
 
 
 if __name__ == '__main__':
