@@ -130,6 +130,21 @@ void keep_taken(struct client *client, uint32_t count)
 	}
 }
 
+void keep_had(struct client *client, struct slice origins)
+{
+	struct origin origin;
+
+	while (client->keep && origins.len) {
+		const char *blank = memchr(origins.data, ' ', origins.len);
+		struct slice word = {origins.data, blank ? (size_t)(blank - origins.data) : origins.len};
+
+		origins.data += word.len + (blank != NULL);
+		origins.len -= word.len + (blank != NULL);
+		if (origin_read(word, &origin))
+			write_down(client, &origin);
+	}
+}
+
 void keep_snapshot(struct client *client, const struct packet *packet)
 {
 	if (!client->keep)

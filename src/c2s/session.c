@@ -163,6 +163,7 @@ static void resumed(struct client *client, const struct packet *packet)
 	jid_free(&client->jid);
 	client->jid = jid_ref(packet->session.target);
 	become_active(client, packet);
+	keep_had(client, buf_slice(&packet->session.text));
 	ack_resumed(client, packet);
 	client_go_on(client);
 }

@@ -136,7 +136,8 @@ static void print_resume(const struct packet_resume *resume, struct buf *out)
 static void print_text(const struct packet *packet, struct buf *out)
 {
 	buf_append_char(out, '>');
-	if (packet->session.action == SESSION_SNAPSHOT || packet->session.action == SESSION_PRESENT)
+	if (packet->session.action == SESSION_SNAPSHOT || packet->session.action == SESSION_PRESENT ||
+	    packet->session.action == SESSION_RESUMED)
 		buf_append_xml(out, buf_slice(&packet->session.text));
 	buf_append_text(out, "</sc:session>");
 }

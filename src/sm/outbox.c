@@ -284,11 +284,11 @@ void outbox_save(const struct session *session, struct buf *out)
 	}
 }
 
-void outbox_origins(const struct session *session, struct buf *out)
+void outbox_origins(const struct session *session, uint32_t most, struct buf *out)
 {
 	const struct outbox *outbox = &session->outbox;
 
-	for (const struct list *at = outbox->entries.next; at != &outbox->entries; at = at->next) {
+	for (const struct list *at = outbox->entries.next; most && at != &outbox->entries; at = at->next, most--) {
 		const struct entry *entry = container_of(at, const struct entry, link);
 		struct origin origin = {.key = entry->key, .count = entry->number};
 

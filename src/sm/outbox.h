@@ -56,7 +56,7 @@ void outbox_drop(struct session *session);
 /* For storage: what waits, and back, not whole; false: it is damaged. */
 void outbox_save(const struct session *session, struct buf *out);
 bool outbox_load(struct session *session, struct slice in);
-void outbox_origins(const struct session *session, struct buf *out); /* "KEY.COUNT" with a blank before each */
+void outbox_origins(const struct session *session, uint32_t most, struct buf *out); /* "KEY.COUNT" with a blank before each */
 
 /* Of a session without a connection: what is stored leaves memory. Before it is sent again it is read: rows of STORE_OFFLINE. */
 void outbox_shed(struct session *session);

@@ -350,7 +350,6 @@ void present_user(struct user *user, struct packet **packet)
 	store_origins(txn, session->origin);
 	store_list(txn, STORE_OFFLINE, jid_user(user->jid));
 	sm_store_packet(sm, &txn, packet, looked_up);
-	offline_give(user); /* behind that, and before what is said from now on */
 }
 
 static void let_go(struct recent *recent, bool taken)
@@ -453,14 +452,19 @@ bool present_has(struct session *session, const struct stanza *stanza)
 
 void present_save_origins(struct session *session, struct buf *out)
 {
+	outbox_origins(session, session->outbox.count, out);
+	present_had_origins(session, out);
+}
+
+void present_had_origins(struct session *session, struct buf *out)
+{
 	const struct presented *presented = presented_of(session);
 
-	outbox_origins(session, out);
 	for (unsigned at = 0; presented && at < presented->count; at++) {
 		const struct recent *recent = &presented->recent[at];
 		struct origin origin = {.key = recent->key, .count = recent->count};
 
-		if (recent->stored)
+		if (recent->stored || (recent->held && !presented->attached))
 			continue;
 		buf_append_char(out, ' ');
 		origin_print(&origin, out);

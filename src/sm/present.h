@@ -30,6 +30,7 @@ void present_attach(struct session *session, const struct packet *packet);
 void present_resumed(struct session *session); /* instead, by its client */
 /* To storage, and back: what the session was sent. A stanza of it that comes again is not sent twice. */
 void present_save_origins(struct session *session, struct buf *out);
+void present_had_origins(struct session *session, struct buf *out); /* of what it was sent before it was presented */
 void present_saved(struct session *session, struct slice origins);
 /* Whether it comes again: the stanza was settled by an earlier process, and must have no effect. */
 bool present_is_done(struct session *session, uint32_t count);

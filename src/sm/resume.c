@@ -303,6 +303,8 @@ static void accept_resume(struct session *session, const struct packet *packet)
 	resume->in = session->in;
 	resume->settled = session->counting ? session->settled : session->in;
 	resume->handled = session->outbox.handled;
+	buf_append_slice(&made->session.text, buf_slice(&packet->session.text));
+	present_had_origins(session, &made->session.text);
 	link_send(sm->link, &made);
 	outbox_resend(session);
 	present_resumed(session);
@@ -323,9 +325,12 @@ static void read_outbox(struct session *session, struct packet **packet)
 static void resume_session(struct session *session, struct packet **packet)
 {
 	struct sm *sm = session->user->sm;
-	uint32_t handled = (*packet)->session.resume.handled;
+	uint32_t taken = (*packet)->session.resume.handled - session->outbox.handled + session->outbox.before;
 
-	if (!outbox_taken(session, handled - session->outbox.handled + session->outbox.before)) {
+	/* The c2s that wrote it may be another: this one is to know it when we die. */
+	if (session->ours)
+		outbox_origins(session, taken, &(*packet)->session.text);
+	if (!outbox_taken(session, taken)) {
 		refuse(sm, *packet, NULL);
 		return;
 	}
