@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Log lines: formatted where they arise, written by a thread of the log. */
-#include "base/log.h"
+#include "base/log_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -10,19 +11,19 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include "base/list.h"
 #include "base/mem.h"
-#include "base/stamp.h"
-#include "base/utf8.h"
 
 enum { RING = 64 * 1024, TEXT_MAX = 2048 };
 
 struct log_writer {
 	int fd;
-	enum log_level level;
-	enum log_format format;
-	bool threaded;
+	char *path; /* of a file that is ours; NULL: the descriptor is the caller's */
+	_Atomic int level, format, addresses;
+	bool threaded, journal;
+	_Atomic bool reopening;
 	_Atomic bool stopping;
 	pthread_t thread;
 	pthread_mutex_t lock; /* of the rings' list */
@@ -30,6 +31,7 @@ struct log_writer {
 	_Atomic bool asleep;
 	_Atomic uint64_t dropped;
 	_Atomic int64_t dropped_ms; /* when the last one was */
+	_Atomic int64_t reopen_ms;
 	uint64_t dropped_said;
 	struct list rings;
 };
@@ -42,71 +44,6 @@ struct log_ring {
 	_Atomic uint64_t head, tail;
 	char bytes[];
 };
-
-/* -- lines
- * ------------------------------------------------------------------------------------------ */
-
-static const char *const level_names[] = {"error", "warn", "info", "debug"};
-
-/* Text without what would break the line: JSON's escapes, or those of C. What is no UTF-8 is shown
- * as such. */
-static void append_safe(struct buf *out, struct slice text, bool json)
-{
-	while (text.len) {
-		unsigned char c = (unsigned char)*text.data;
-		size_t len = utf8_first(text);
-
-		if (json && !len)
-			buf_append_text(out, "\\ufffd");
-		else if (json && (c == '"' || c == '\\'))
-			buf_printf(out, "\\%c", c);
-		else if (!len || c < 0x20 || c == 0x7f)
-			buf_printf(out, json ? "\\u%04x" : "\\x%02x", c);
-		else
-			buf_append(out, text.data, len);
-		len = len ? len : 1;
-		text = (struct slice){text.data + len, text.len - len};
-	}
-}
-
-static void json_member(struct buf *out, const char *key, struct slice text)
-{
-	buf_printf(out, ",\"%s\":\"", key);
-	append_safe(out, text, true);
-	buf_append_char(out, '"');
-}
-
-struct line {
-	int64_t wall_ms;
-	enum log_level level;
-	const char *part, *who;
-	struct slice text;
-};
-
-static void format_line(const struct line *line, enum log_format format, struct buf *out)
-{
-	char stamp[STAMP_LEN];
-
-	stamp_print(stamp, line->wall_ms, true);
-	if (format == LOG_JSON) {
-		buf_printf(out, "{\"time\":\"%s\",\"level\":\"%s\"", stamp,
-			   level_names[line->level]);
-		json_member(out, "part", slice_of(line->part));
-		json_member(out, "text", line->text);
-		if (line->who)
-			json_member(out, "who", slice_of(line->who));
-		buf_append_text(out, "}\n");
-		return;
-	}
-	buf_printf(out, "%s %s %s: ", stamp, level_names[line->level], line->part);
-	append_safe(out, line->text, false);
-	if (line->who) {
-		buf_append_text(out, " [");
-		append_safe(out, slice_of(line->who), false);
-		buf_append_char(out, ']');
-	}
-	buf_append_char(out, '\n');
-}
 
 /* -- writing
  * ---------------------------------------------------------------------------------------- */
@@ -132,6 +69,19 @@ static void put(int fd, const char *bytes, size_t len)
 	}
 }
 
+/* What a ring has stands in two pieces, and goes to a file in one: other processes write to it too.
+ */
+static void put_both(int fd, struct slice first, struct slice second)
+{
+	struct iovec pieces[2] = {{(void *)first.data, first.len},
+				  {(void *)second.data, second.len}};
+	ssize_t taken = second.len ? writev(fd, pieces, 2) : 0;
+	size_t done = taken > 0 ? (size_t)taken : 0, of_first = done < first.len ? done : first.len;
+
+	put(fd, first.data + of_first, first.len - of_first);
+	put(fd, second.data + (done - of_first), second.len - (done - of_first));
+}
+
 static bool drain_ring(struct log_writer *writer, struct log_ring *ring)
 {
 	uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
@@ -142,36 +92,100 @@ static bool drain_ring(struct log_writer *writer, struct log_ring *ring)
 		return false;
 	if (first > head - tail)
 		first = (size_t)(head - tail);
-	put(writer->fd, ring->bytes + from, first);
-	put(writer->fd, ring->bytes, (size_t)(head - tail) - first);
+	put_both(writer->fd, (struct slice){ring->bytes + from, first},
+		 (struct slice){ring->bytes, (size_t)(head - tail) - first});
 	atomic_store_explicit(&ring->tail, head, memory_order_release);
 	return true;
+}
+
+static void print_line(const struct log_writer *writer, const struct log_line *line,
+		       struct buf *out)
+{
+	const struct log_look look = {
+		.format = (enum log_format)atomic_load_explicit(&writer->format,
+								memory_order_relaxed),
+		.addresses = (enum log_addresses)atomic_load_explicit(&writer->addresses,
+								      memory_order_relaxed),
+		.journal = writer->journal,
+	};
+
+	log_line_print(line, &look, out);
+}
+
+/* A line of the log's own. */
+static void say(struct log_writer *writer, int64_t wall_ms, const struct buf *text)
+{
+	AUTO(buf_fini) struct buf line = {0};
+
+	print_line(writer,
+		   &(struct log_line){.wall_ms = wall_ms,
+				      .level = LOG_WARN,
+				      .part = "log",
+				      .text = buf_slice(text)},
+		   &line);
+	put(writer->fd, line.data, line.len);
 }
 
 /* Says how many lines were dropped since it was said last. */
 static void say_dropped(struct log_writer *writer)
 {
 	uint64_t dropped = atomic_load_explicit(&writer->dropped, memory_order_acquire);
-	AUTO(buf_fini) struct buf text = {0}, line = {0};
+	AUTO(buf_fini) struct buf text = {0};
 
 	if (dropped == writer->dropped_said)
 		return;
 	buf_printf(&text, "%llu lines were dropped",
 		   (unsigned long long)(dropped - writer->dropped_said));
-	format_line(&(struct line){.wall_ms = atomic_load_explicit(&writer->dropped_ms,
-								   memory_order_relaxed),
-				   .level = LOG_WARN,
-				   .part = "log",
-				   .text = buf_slice(&text)},
-		    writer->format, &line);
-	put(writer->fd, line.data, line.len);
+	say(writer, atomic_load_explicit(&writer->dropped_ms, memory_order_relaxed), &text);
 	writer->dropped_said = dropped;
+}
+
+/* -- the file -------------------------------------------------------------------------------------
+ */
+
+static int open_file(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int log_open(struct log_writer *writer, const char *path)
+{
+	struct heap *before = heap_enter(NULL); /* what the thread reads belongs to no part */
+	int fd = open_file(path);
+
+	if (fd >= 0) {
+		writer->fd = fd;
+		writer->path = mem_strdup(MEM_LOG, path);
+	}
+	heap_enter(before);
+	return fd < 0 ? fd : 0;
+}
+
+/* The number stays. What cannot be opened anew goes on where it was. */
+static void reopen(struct log_writer *writer)
+{
+	int fd = open_file(writer->path);
+
+	if (fd < 0 || dup3(fd, writer->fd, O_CLOEXEC) < 0) {
+		AUTO(buf_fini) struct buf text = {0};
+
+		buf_printf(&text,
+			   "log.file: %s: cannot be opened anew: %s; lines go to the old one",
+			   writer->path, strerror(fd < 0 ? -fd : errno));
+		say(writer, atomic_load_explicit(&writer->reopen_ms, memory_order_relaxed), &text);
+	}
+	if (fd >= 0)
+		close(fd);
 }
 
 static bool drain_all(struct log_writer *writer)
 {
-	bool any = false;
+	bool any = atomic_exchange(&writer->reopening, false);
 
+	if (any)
+		reopen(writer);
 	pthread_mutex_lock(&writer->lock);
 	for (struct list *at = writer->rings.next; at != &writer->rings; at = at->next)
 		any = drain_ring(writer, container_of(at, struct log_ring, link)) || any;
@@ -236,8 +250,8 @@ struct log_writer *log_writer_new(int fd, enum log_level level, enum log_format 
 	struct log_writer *writer = alloc_outside(sizeof(*writer));
 
 	writer->fd = fd;
-	writer->level = level;
-	writer->format = format;
+	atomic_init(&writer->level, level);
+	atomic_init(&writer->format, format);
 	writer->threaded = threaded;
 	list_init(&writer->rings);
 	pthread_mutex_init(&writer->lock, NULL);
@@ -261,7 +275,40 @@ void log_writer_free(struct log_writer **taken)
 	}
 	pthread_mutex_destroy(&writer->lock);
 	sem_destroy(&writer->wake);
+	if (writer->path)
+		close(writer->fd);
+	mem_free(writer->path);
 	mem_free(writer);
+}
+
+void log_set_level(struct log_writer *writer, enum log_level level)
+{
+	atomic_store_explicit(&writer->level, level, memory_order_relaxed);
+}
+
+void log_set_format(struct log_writer *writer, enum log_format format)
+{
+	atomic_store_explicit(&writer->format, format, memory_order_relaxed);
+}
+
+void log_set_addresses(struct log_writer *writer, enum log_addresses addresses)
+{
+	atomic_store_explicit(&writer->addresses, addresses, memory_order_relaxed);
+}
+
+void log_use_journal(struct log_writer *writer)
+{
+	writer->journal = true;
+}
+
+void log_reopen(struct log_writer *writer, int64_t wall_ms)
+{
+	if (!writer->path)
+		return;
+	atomic_store_explicit(&writer->reopen_ms, wall_ms, memory_order_relaxed);
+	atomic_store(&writer->reopening, true);
+	if (writer->threaded)
+		wake(writer);
 }
 
 struct log_ring *log_ring_new(struct log_writer *writer, const int64_t *wall_ms)
@@ -330,54 +377,50 @@ static void push(struct log_ring *ring, const char *bytes, size_t len)
 
 bool log_wants(const struct log *log, enum log_level level)
 {
-	return log->ring && level <= log->ring->writer->level;
+	return log->ring &&
+	       (int)level <= atomic_load_explicit(&log->ring->writer->level, memory_order_relaxed);
 }
 
-void log_write(const struct log *log, enum log_level level, const char *format, ...)
+static void PRINTF_LIKE(4, 0)
+	write_line(const struct log *log, enum log_level level, const struct log_event *event,
+		   const char *format, va_list args)
 {
 	AUTO(buf_fini) struct buf text = {0}, out = {0};
-	struct line line;
-	va_list args;
+	struct log_line line;
 
-	if (!log_wants(log, level))
-		return;
-	va_start(args, format);
 	buf_vprintf(&text, format, args);
-	va_end(args);
 	if (buf_used(&text) > TEXT_MAX) {
 		text.len = TEXT_MAX;
 		buf_append_text(&text, "...");
 	}
-	line = (struct line){*log->ring->wall_ms, level, log->part, log->who, buf_slice(&text)};
-	format_line(&line, log->ring->writer->format, &out);
+	line = (struct log_line){*log->ring->wall_ms, level, log->part, log->who, event,
+				 buf_slice(&text)};
+	print_line(log->ring->writer, &line, &out);
 	if (log->ring->writer->threaded)
 		push(log->ring, out.data, out.len);
 	else
 		put(log->ring->writer->fd, out.data, out.len);
 }
 
-const char *log_quote(char out[LOG_QUOTE], struct slice text)
+void log_write(const struct log *log, enum log_level level, const char *format, ...)
 {
-	enum { ROOM = LOG_QUOTE - 9 }; /* for one more character, dots, a quote and a NUL */
-	size_t used = 1;
+	va_list args;
 
-	out[0] = '"';
-	while (text.len && used < ROOM) {
-		unsigned char c = (unsigned char)*text.data;
-		size_t len = utf8_first(text);
-		/* U+0080 to U+009F are control characters too. */
-		bool control = c < 0x20 || c == 0x7f ||
-			       (len == 2 && c == 0xc2 && (unsigned char)text.data[1] < 0xa0);
+	if (!log_wants(log, level))
+		return;
+	va_start(args, format);
+	write_line(log, level, NULL, format, args);
+	va_end(args);
+}
 
-		if (!len || control || c == '"' || c == '\\') {
-			used += (size_t)snprintf(out + used, LOG_QUOTE - used, "\\x%02x", c);
-			len = 1;
-		} else {
-			memcpy(out + used, text.data, len);
-			used += len;
-		}
-		text = (struct slice){text.data + len, text.len - len};
-	}
-	snprintf(out + used, LOG_QUOTE - used, "%s\"", text.len ? "..." : "");
-	return out;
+void log_event(const struct log *log, enum log_level level, const struct log_event *event,
+	       const char *format, ...)
+{
+	va_list args;
+
+	if (!log_wants(log, level))
+		return;
+	va_start(args, format);
+	write_line(log, level, event, format, args);
+	va_end(args);
 }

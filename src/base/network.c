@@ -5,7 +5,7 @@
 #include <string.h>
 #include "base/mem.h"
 
-enum { V4_AT = 12, V4_BITS = 96, ALL_BITS = 128, TEXT_MAX = 64 };
+enum { V4_AT = 12, V4_BITS = 96, ALL_BITS = 128, TEXT_MAX = 64, V4_TOLD = 3, V6_TOLD = 6 /* bytes */ };
 
 static const uint8_t v4_prefix[V4_AT] = {[10] = 0xff, [11] = 0xff};
 
@@ -98,4 +98,15 @@ struct slice address_customer(const struct address *address)
 {
 	return (struct slice){(const char *)address->bytes,
 			      is_v4(address) ? sizeof(address->bytes) : sizeof(address->bytes) / 2};
+}
+
+void address_print_network(const struct address *address, struct buf *out)
+{
+	bool v4 = is_v4(address);
+	struct address network = {{0}};
+	char text[TEXT_MAX];
+
+	memcpy(network.bytes, address->bytes, v4 ? V4_AT + V4_TOLD : V6_TOLD);
+	inet_ntop(v4 ? AF_INET : AF_INET6, network.bytes + (v4 ? V4_AT : 0), text, sizeof(text));
+	buf_printf(out, "%s/%d", text, 8 * (v4 ? V4_TOLD : V6_TOLD));
 }

@@ -34,3 +34,5 @@ bool networks_have(const struct networks *networks, const struct address *addres
 bool address_of_peer(const char *peer, struct address *address);
 /* What one customer has: the address, or the /64 of IPv6. Lent by the address. */
 struct slice address_customer(const struct address *address);
+/* The network that an address is in, as far as it may be told: "192.0.2.0/24", "2001:db8:1::/48". */
+void address_print_network(const struct address *address, struct buf *out);

@@ -2,10 +2,12 @@
 /* Log lines: their two forms, levels, rings, what is dropped. */
 #include "base/log.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include "base/mem.h"
@@ -72,12 +74,134 @@ static void writes_lines_of_text(void **state)
 static void writes_an_object_a_line(void **state)
 {
 	assert_written(LOG_JSON, "romeo@example.net", "said \"hi\\\"\n\xc3\xa9\xff",
-		       "{\"time\":\"" NOW "\",\"level\":\"info\",\"part\":\"c2s\",\"text\":\"said "
+		       "{\"time\":\"" NOW "\",\"level\":\"info\",\"part\":\"c2s\",\"event\":\"note\",\"message\":\"said "
 					  "\\\"hi\\\\\\\"\\u000a\xc3\xa9\\ufffd\","
 		       "\"who\":\"romeo@example.net\"}\n");
 	assert_written(LOG_JSON, NULL, "",
 		       "{\"time\":\"" NOW
-		       "\",\"level\":\"info\",\"part\":\"c2s\",\"text\":\"\"}\n");
+		       "\",\"level\":\"info\",\"part\":\"c2s\",\"event\":\"note\",\"message\":\"\"}\n");
+}
+
+/* The line of a login from there. */
+static void assert_told(enum log_addresses addresses, const char *peer, enum log_format format, const char *wanted)
+{
+	AUTO(buf_fini) struct buf out = {0};
+	struct sink sink;
+
+	open_sink(&sink, LOG_INFO, format, false);
+	log_set_addresses(sink.writer, addresses);
+	log_event(&sink.log, LOG_INFO,
+		  &(struct log_event){"login", peer, {{"jid", "a@b"}, {"binding", NULL}, {"tls", "TLSv1.3"}}}, "login of %s", "a@b");
+	close_sink(&sink, &out);
+	assert_string_equal(buf_text(&out), wanted);
+}
+
+static void tells_so_much_of_an_address(void **state)
+{
+	static const struct {
+		enum log_addresses addresses;
+		const char *peer, *told;
+	} rows[] = {
+		{LOG_ADDRESSES_FULL, "192.0.2.77:4711", "192.0.2.77:4711"},
+		{LOG_ADDRESSES_FULL, "[2001:db8:1:2::7]:4711", "[2001:db8:1:2::7]:4711"},
+		{LOG_ADDRESSES_NETWORK, "192.0.2.77:4711", "192.0.2.0/24"},
+		{LOG_ADDRESSES_NETWORK, "[::ffff:192.0.2.77]:4711", "192.0.2.0/24"},
+		{LOG_ADDRESSES_NETWORK, "[2001:db8:1:2::7]:4711", "2001:db8:1::/48"},
+		{LOG_ADDRESSES_NETWORK, "unix", "unix"},
+	};
+
+	for (size_t at = 0; at < countof(rows); at++) {
+		char wanted[200];
+
+		snprintf(wanted, sizeof(wanted), NOW " info c2s: login of a@b [%s]\n", rows[at].told);
+		assert_told(rows[at].addresses, rows[at].peer, LOG_TEXT, wanted);
+		snprintf(wanted, sizeof(wanted),
+			 "{\"time\":\"" NOW "\",\"level\":\"info\",\"part\":\"c2s\",\"event\":\"login\",\"message\":\"login of a@b\","
+			 "\"jid\":\"a@b\",\"tls\":\"TLSv1.3\",\"address\":\"%s\"}\n",
+			 rows[at].told);
+		assert_told(rows[at].addresses, rows[at].peer, LOG_JSON, wanted);
+	}
+	assert_told(LOG_ADDRESSES_NONE, "192.0.2.77:4711", LOG_TEXT, NOW " info c2s: login of a@b\n");
+	assert_told(LOG_ADDRESSES_NONE, "unix", LOG_TEXT, NOW " info c2s: login of a@b\n");
+	assert_told(LOG_ADDRESSES_FULL, NULL, LOG_TEXT, NOW " info c2s: login of a@b\n");
+}
+
+static void gives_the_journal_a_priority(void **state)
+{
+	AUTO(buf_fini) struct buf out = {0};
+	struct sink sink;
+
+	open_sink(&sink, LOG_DEBUG, LOG_TEXT, false);
+	log_use_journal(sink.writer);
+	log_error(&sink.log, "e");
+	log_warn(&sink.log, "w\n<0>no");
+	log_info(&sink.log, "i");
+	log_debug(&sink.log, "d");
+	close_sink(&sink, &out);
+	assert_string_equal(buf_text(&out), "<3>c2s: e\n<4>c2s: w\\x0a<0>no\n<6>c2s: i\n<7>c2s: d\n");
+}
+
+/* What is in the file, once it has so many bytes. */
+static void assert_file(const char *path, const char *wanted)
+{
+	char text[1000] = "";
+
+	for (unsigned tries = 0; tries < 500; tries++) {
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		ssize_t len = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+
+		assert_true(len >= 0);
+		text[len] = '\0';
+		if (fd >= 0)
+			close(fd);
+		if ((size_t)len >= strlen(wanted))
+			break;
+		usleep(10000);
+	}
+	assert_string_equal(text, wanted);
+}
+
+static void goes_on_in_a_new_file(void **state)
+{
+	char dir[] = "/tmp/jackdaw-log-XXXXXX", path[64], old[64];
+	AUTO(buf_fini) struct buf out = {0};
+	struct stat status;
+	struct sink sink;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/log", dir);
+	snprintf(old, sizeof(old), "%s/log.1", dir);
+	open_sink(&sink, LOG_INFO, LOG_TEXT, true);
+	assert_int_equal(log_open(sink.writer, "/nowhere/log"), -ENOENT);
+	assert_int_equal(log_open(sink.writer, path), 0);
+	log_info(&sink.log, "one");
+	assert_file(path, NOW " info c2s: one\n");
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0600);
+	assert_int_equal(rename(path, old), 0);
+	log_info(&sink.log, "two");
+	assert_file(old, NOW " info c2s: one\n" NOW " info c2s: two\n");
+	log_reopen(sink.writer, now_ms);
+	assert_file(path, "");
+	for (unsigned tries = 0; tries < 500 && access(path, F_OK); tries++)
+		usleep(10000);
+	log_info(&sink.log, "three");
+	assert_file(path, NOW " info c2s: three\n");
+	/* A file that cannot be made: the old one goes on, and says so. */
+	assert_int_equal(rename(path, old), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	log_reopen(sink.writer, now_ms);
+	for (unsigned tries = 0; tries < 500 && !stat(old, &status) && status.st_size < 80; tries++)
+		usleep(10000);
+	log_info(&sink.log, "four");
+	close_sink(&sink, &out);
+	buf_clear(&out);
+	buf_printf(&out, NOW " info c2s: three\n" NOW " warn log: log.file: %s: cannot be opened anew: Is a directory; lines go "
+		   "to the old one\n" NOW " info c2s: four\n", path);
+	assert_file(old, buf_text(&out));
+	unlink(old);
+	rmdir(path);
+	rmdir(dir);
 }
 
 static void keeps_to_its_level(void **state)
@@ -93,6 +217,8 @@ static void keeps_to_its_level(void **state)
 	log_info(&sink.log, "i");
 	log_warn(&sink.log, "w");
 	log_error(&sink.log, "e");
+	log_set_level(sink.writer, LOG_ERROR);
+	log_warn(&sink.log, "later");
 	close_sink(&sink, &out);
 	assert_string_equal(buf_text(&out), NOW " warn c2s: w\n" NOW " error c2s: e\n");
 }
@@ -331,6 +457,9 @@ int main(void)
 	const struct CMUnitTest log[] = {
 		cmocka_unit_test(writes_lines_of_text),
 		cmocka_unit_test(writes_an_object_a_line),
+		cmocka_unit_test(tells_so_much_of_an_address),
+		cmocka_unit_test(gives_the_journal_a_priority),
+		cmocka_unit_test(goes_on_in_a_new_file),
 		cmocka_unit_test(keeps_to_its_level),
 		cmocka_unit_test(goes_nowhere_without_a_ring),
 		cmocka_unit_test(cuts_an_endless_line),
