@@ -26,7 +26,7 @@ struct storage {
 	atomic_bool said; /* that they do not */
 	storage_changed_fn *changed;
 	void *changed_arg;
-	atomic_uint_fast64_t batches;
+	atomic_uint_fast64_t batches, failures;
 
 	pthread_mutex_t lock;
 	struct list under_way; /* under the lock: transactions that are not answered yet */
@@ -72,8 +72,7 @@ static void run_transactions(struct storage *storage, struct store_txn *batch)
 			store_forget(txn);
 	}
 	judge(storage, rc, wrote);
-	if (!rc)
-		atomic_fetch_add_explicit(&storage->batches, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(rc ? &storage->failures : &storage->batches, 1, memory_order_relaxed);
 }
 
 static void run_copy(struct storage *storage, struct store_txn *txn)
@@ -242,6 +241,16 @@ unsigned storage_waiting(const struct storage *storage)
 uint64_t storage_batches(const struct storage *storage)
 {
 	return atomic_load_explicit(&storage->batches, memory_order_relaxed);
+}
+
+uint64_t storage_failures(const struct storage *storage)
+{
+	return atomic_load_explicit(&storage->failures, memory_order_relaxed);
+}
+
+int storage_fault(const struct storage *storage)
+{
+	return atomic_load_explicit(&storage->fault, memory_order_relaxed);
 }
 
 const char *storage_name(const struct storage *storage)

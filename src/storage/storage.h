@@ -157,4 +157,6 @@ int storage_sync_name(const char *path);
 
 unsigned storage_waiting(const struct storage *storage); /* transactions queued; any thread */
 uint64_t storage_batches(const struct storage *storage); /* batches run so far, each with one commit; any thread */
+uint64_t storage_failures(const struct storage *storage); /* batches of which what wrote failed; any thread */
+int storage_fault(const struct storage *storage); /* for which writes fail; 0: they do not; any thread */
 const char *storage_name(const struct storage *storage); /* "sqlite", "memory" */

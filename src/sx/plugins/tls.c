@@ -439,6 +439,13 @@ int sx_tls_distrust(const struct sx *sx)
 	return tls ? distrust(tls) : 0;
 }
 
+bool sx_tls_failed(const struct sx *sx)
+{
+	const struct tls *tls = sx_plugin_state(sx, &sx_tls);
+
+	return tls && tls->broken && !tls->done;
+}
+
 /* -- life ---------------------------------------------------------------------------------- */
 
 static void open_stream(void *state, struct sx *sx, const void *conf)
