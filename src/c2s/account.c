@@ -57,8 +57,9 @@ static void changed(void *arg, uint64_t token, int result, const struct auth_acc
 	if (!client)
 		return;
 	if (result == AUTH_OK)
-		log_info(&client->c2s->log, "password changed: %s [%s]", jid_text(client->pending->user),
-			 conn_peer(client->conn));
+		log_event(&client->c2s->log, LOG_INFO,
+			  &(struct log_event){"password-changed", conn_peer(client->conn), {{"jid", jid_text(client->pending->user)}}},
+			  "password changed: %s", jid_text(client->pending->user));
 	register_answer(client, result == AUTH_OK, STANZA_RESOURCE_CONSTRAINT);
 }
 
@@ -110,8 +111,10 @@ static void removed(void *arg, uint64_t token, int result, const struct auth_acc
 	if (client)
 		register_answer(client, result == AUTH_OK, STANZA_RESOURCE_CONSTRAINT);
 	if (result == AUTH_OK) {
-		log_info(&c2s->log, "account removed: %s [%s]", jid_text(removal->packet->session.target),
-			 client ? conn_peer(client->conn) : "gone");
+		log_event(&c2s->log, LOG_INFO,
+			  &(struct log_event){"account-removed", client ? conn_peer(client->conn) : NULL,
+					      {{"jid", jid_text(removal->packet->session.target)}}},
+			  "account removed: %s", jid_text(removal->packet->session.target));
 		link_send(c2s->worker->link, &removal->packet);
 	}
 	removal_free(removal);

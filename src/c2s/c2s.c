@@ -152,6 +152,7 @@ static int start(void *state, struct worker *worker, struct buf *why)
 
 	c2s->worker = worker;
 	c2s->log = (struct log){worker->ring, "c2s", NULL};
+	notes_init(&c2s->notes, worker->mio, &c2s->log);
 	mio_random(worker->mio, &generation, sizeof(generation));
 	slots_init(&c2s->clients, (uint8_t)mio_worker(worker->mio), generation);
 	c2s->name = str_new(slice_of(strcmp(worker->process->name, "run") == 0 ? "c2s" : worker->process->name));
@@ -178,9 +179,9 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	return 0;
 }
 
-static bool ready(void *state)
+static bool ready(void *state, struct buf *why)
 {
-	return domains_ready(state);
+	return domains_ready(state, why);
 }
 
 static void unlisten(struct c2s *c2s)
@@ -240,6 +241,7 @@ static void stop(void *state)
 	slots_fini(&c2s->clients);
 	for (unsigned at = 0; at < c2s->listener_count; at++)
 		mio_unlisten(&c2s->listeners[at]);
+	notes_fini(&c2s->notes);
 	networks_fini(&c2s->proxies);
 	buf_fini(&c2s->scratch);
 	str_free(&c2s->name);

@@ -106,7 +106,7 @@ size_t client_write(struct client *client, const struct stanza *stanza)
 	stanza_print(stanza, scratch);
 	part = buf_slice(scratch);
 	sx_send_parts(conn_sx(client->conn), &part, 1, SX_STANZA);
-	metric_add(client->c2s->worker->process, METRIC_STANZAS_OUT, 1);
+	metric_add(client->c2s->worker->process, METRIC_STANZAS_OUT + stanza->kind - STANZA_MESSAGE, 1);
 	return part.len;
 }
 
@@ -207,7 +207,7 @@ void client_end_session(struct client *client, bool for_good)
 
 static void forward(struct client *client, struct stanza **stanza)
 {
-	metric_add(client->c2s->worker->process, METRIC_STANZAS_IN, 1);
+	metric_add(client->c2s->worker->process, METRIC_STANZAS_IN + (*stanza)->kind - STANZA_MESSAGE, 1);
 	to_session(client, stanza, false);
 }
 
@@ -240,12 +240,21 @@ static void bind(struct client *client, const struct stanza *stanza)
 
 /* -- the stream's events --------------------------------------------------------------------------- */
 
+/* The first header under TLS: no other comes before the login. version NULL: in clear. */
+static void count_tls(const struct client *client, const char *version)
+{
+	if (version)
+		metric_add(client->c2s->worker->process, METRIC_TLS_HANDSHAKES + !strcmp(version, "TLSv1.3"), 1);
+}
+
 static void on_header(void *owner, struct conn *conn)
 {
 	struct client *client = owner;
 	struct sx *sx = conn_sx(conn);
 	struct domain *domain = client_domain(client);
 
+	if (!sx_identity(sx))
+		count_tls(client, sx_tls_version(sx));
 	if (!domain) {
 		sx_error(sx, SX_HOST_UNKNOWN, NULL);
 		return;

@@ -7,6 +7,7 @@
 #include "c2s/ack.h"
 #include "c2s/c2s.h"
 #include "c2s/keep.h"
+#include "c2s/notes.h"
 #include "component/hush.h"
 #include "stanza/stanza.h"
 #include "sx/plugins.h"
@@ -57,6 +58,7 @@ struct c2s {
 	unsigned listener_count;
 	struct buf scratch;
 	struct hush hush; /* of who is refused */
+	struct notes notes; /* of what they do then */
 	struct networks proxies; /* who begins with a PROXY header */
 	bool draining;
 };
@@ -197,4 +199,4 @@ void domain_answered(struct c2s *c2s, const struct packet *packet); /* a hello's
 void domains_end_changed(struct c2s *c2s, struct slice manager, uint32_t epoch);
 void domains_go_on(struct c2s *c2s); /* worker 0: the new sm has all sessions */
 unsigned domain_hashes(struct c2s *c2s, struct domain *domain); /* as far as is known; asks again now and then */
-bool domains_ready(const struct c2s *c2s);
+bool domains_ready(const struct c2s *c2s, struct buf *why);

@@ -73,13 +73,16 @@ struct domain *domain_get(struct c2s *c2s, struct slice name)
 	return NULL;
 }
 
-bool domains_ready(const struct c2s *c2s)
+bool domains_ready(const struct c2s *c2s, struct buf *why)
 {
 	for (size_t at = 0; at < c2s->domain_count; at++) {
 		const struct domain *domain = &c2s->domains[at];
 
-		if (domain->state <= DOMAIN_ASKING || (domain->state == DOMAIN_LOCAL && !domain->known))
-			return false;
+		if (domain->state > DOMAIN_ASKING && (domain->state != DOMAIN_LOCAL || domain->known))
+			continue;
+		buf_printf(why, "%s %s", domain->state == DOMAIN_LOCAL ? "storage has not answered for" : "no session manager serves",
+			   str_text(domain->name));
+		return false;
 	}
 	return true;
 }
@@ -143,7 +146,9 @@ static void become(struct c2s *c2s, struct domain *domain, enum domain_state sta
 	domain->state = state;
 	if (state == DOMAIN_AWAY && before != DOMAIN_AWAY) {
 		if (!mio_worker(c2s->worker->mio))
-			log_warn(&c2s->log, "no session manager serves %s: its sessions end", str_text(domain->name));
+			log_event(&c2s->log, LOG_WARN,
+				  &(struct log_event){"domain-lost", NULL, {{"domain", str_text(domain->name)}}},
+				  "no session manager serves %s: its sessions end", str_text(domain->name));
 		end_sessions(c2s, domain);
 		login_fail_waiting(c2s, domain);
 	} else if (state > DOMAIN_ASKING && before != state) {
@@ -154,7 +159,8 @@ static void become(struct c2s *c2s, struct domain *domain, enum domain_state sta
 		ask_again_for_clients(c2s, domain);
 		login_go_on(c2s, domain);
 	} else if (state == DOMAIN_ASKING && before == DOMAIN_OURS && !mio_worker(c2s->worker->mio)) {
-		log_warn(&c2s->log, "no session manager serves %s: its sessions wait", str_text(domain->name));
+		log_event(&c2s->log, LOG_WARN, &(struct log_event){"domain-away", NULL, {{"domain", str_text(domain->name)}}},
+			  "no session manager serves %s: its sessions wait", str_text(domain->name));
 	}
 	worker_ready_changed(c2s->worker);
 }
@@ -263,7 +269,9 @@ static struct slice name_in(const struct str *end)
 static void become_ours(struct c2s *c2s, struct domain *domain, struct str *end)
 {
 	if (domain->state != DOMAIN_OURS)
-		log_info(&c2s->log, "%s is served by %s", str_text(domain->name), str_text(end));
+		log_event(&c2s->log, LOG_INFO,
+			  &(struct log_event){"domain-served", NULL, {{"domain", str_text(domain->name)}, {"by", str_text(end)}}},
+			  "%s is served by %s", str_text(domain->name), str_text(end));
 	str_free(&domain->end);
 	domain->end = str_ref(end);
 	domain->back = keep_is_presenting(c2s);

@@ -6,6 +6,7 @@
 #include "c2s/entry.h"
 
 #include "component/quotas.h"
+#include "jid/jid.h"
 
 enum { NAME_MAX_BYTES = 128 };
 
@@ -13,8 +14,10 @@ static void refused(struct c2s *c2s, const char *name, enum sx_refusal refusal)
 {
 	process_refused(c2s->worker->process, refusal);
 	if (hush_lets(&c2s->hush, mio_now_ms(c2s->worker->mio)))
-		log_warn(&c2s->log, "a connection from %s was closed: %s; %llu others since the last such line",
-			 name, sx_refusal_text(refusal), (unsigned long long)c2s->hush.others);
+		log_event(&c2s->log, LOG_WARN,
+			  &(struct log_event){"connection-refused", name, {{"reason", sx_refusal_text(refusal)}}},
+			  "a connection was closed: %s; %llu others since the last such line", sx_refusal_text(refusal),
+			  (unsigned long long)c2s->hush.others);
 }
 
 static bool is_proxy(const struct c2s *c2s, const char *name)
@@ -78,14 +81,23 @@ void entry_note_end(struct client *client, struct conn *conn, enum conn_end end)
 {
 	enum sx_refusal refusal = conn_refusal(conn);
 	enum sx_error error = refusal ? sx_refusal_error(refusal) : sx_end_error(conn_sx(conn));
+	const char *reason;
 
 	if (refusal)
 		process_refused(client->c2s->worker->process, refusal);
+	if (sx_tls_failed(conn_sx(conn)))
+		metric_add(client->c2s->worker->process, METRIC_TLS_FAILURES, 1);
 	if (!refusal && end != CONN_END_ERROR)
 		return;
 	metric_add(client->c2s->worker->process, METRIC_STREAM_ERRORS, 1);
-	log_info(&client->c2s->log, "stream ended: %s%s%s [%s]", sx_error_name(error), refusal ? ", " : "",
-		 sx_refusal_text(refusal), conn_peer(conn));
+	reason = refusal ? sx_refusal_text(refusal) : sx_error_name(error);
+	if (!notes_let(&client->c2s->notes, "stream-ended", reason))
+		return;
+	log_event(&client->c2s->log, LOG_INFO,
+		  &(struct log_event){"stream-ended", conn_peer(conn),
+				      {{"jid", client->jid ? jid_text(client->jid) : NULL}, {"condition", sx_error_name(error)},
+				       {"reason", reason}}},
+		  "stream ended: %s%s%s", sx_error_name(error), refusal ? ", " : "", sx_refusal_text(refusal));
 }
 
 void entry_leave(struct client *client)

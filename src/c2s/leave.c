@@ -2,6 +2,7 @@
 /* Connections that end without their clients: the server stops, or nobody is there any more. */
 #include "c2s/client.h"
 #include "c2s/entry.h"
+#include "jid/jid.h"
 #include "stanza/ns.h"
 
 bool client_let_go(struct client **taken, bool now)
@@ -38,7 +39,9 @@ static void ask_for_life(struct client *client)
 /* The connection is not closed politely: nobody is there. The session may wait for its client. */
 static void bury(struct client *client)
 {
-	log_info(&client->c2s->log, "no sign of life [%s]", conn_peer(client->conn));
+	log_event(&client->c2s->log, LOG_INFO,
+		  &(struct log_event){"silent", conn_peer(client->conn), {{"jid", client->jid ? jid_text(client->jid) : NULL}}},
+		  "no sign of life");
 	client_end_session(client, false);
 	client_free(&client);
 }

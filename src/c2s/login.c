@@ -123,21 +123,41 @@ static const char *protection(const struct client *client)
 	return version ? version : "in clear";
 }
 
+static void count_failure(const struct client *client, const struct auth_login *login, enum auth_failure failure)
+{
+	struct process *process = client->c2s->worker->process;
+	unsigned mechanism = metric_mechanism(login ? auth_how(login) : NULL);
+
+	metric_add(process, METRIC_LOGIN_FAILURES + mechanism * METRIC_FAILURES + failure, 1);
+	if (failure == AUTH_TOO_OFTEN)
+		process_refused(process, SX_REFUSED_LOGINS);
+}
+
+static void log_refused(struct client *client, const struct auth_login *login, const char *condition, const char *why)
+{
+	struct jid *jid = login ? auth_user(login) : NULL;
+	const char *user = jid ? jid_text(jid) : NULL, *how = login ? auth_how(login) : NULL;
+
+	if (!notes_let(&client->c2s->notes, "login-refused", why))
+		return;
+	log_event(&client->c2s->log, LOG_INFO,
+		  &(struct log_event){"login-refused", conn_peer(client->conn),
+				      {{"jid", user}, {"mechanism", how}, {"tls", sx_tls_version(conn_sx(client->conn))},
+				       {"condition", condition}, {"reason", why}}},
+		  "login refused%s%s%s%s, %s: %s: %s", user ? " to " : "", user ? user : "", how ? " by " : "", how ? how : "",
+		  protection(client), condition, why);
+}
+
 static void refuse(struct client *client, enum auth_failure failure, const char *why)
 {
 	struct sx_sasl_answer answer = {.outcome = SX_SASL_FAILURE, .failure = failure_of(failure)};
 	bool limited = failure == AUTH_TOO_OFTEN;
 	const struct auth_login *login = client->pending->login;
-	struct jid *user = login ? auth_user(login) : NULL;
 
 	if (limited)
 		why = answer.text = sx_refusal_text(SX_REFUSED_LOGINS);
-	metric_add(client->c2s->worker->process, METRIC_LOGIN_FAILURES, 1);
-	if (limited)
-		process_refused(client->c2s->worker->process, SX_REFUSED_LOGINS);
-	log_info(&client->c2s->log, "login refused%s%s%s%s, %s: %s: %s [%s]", user ? " to " : "", user ? jid_text(user) : "",
-		 login ? " by " : "", login ? auth_how(login) : "", protection(client),
-		 sx_sasl_failure_name(answer.failure), why, conn_peer(client->conn));
+	count_failure(client, login, failure);
+	log_refused(client, login, sx_sasl_failure_name(answer.failure), why);
 	client_forget_pending(client);
 	sx_sasl_answer(conn_sx(client->conn), &answer);
 }
@@ -196,9 +216,13 @@ static void accept_login(struct client *client, const struct auth_answer *given)
 	};
 	const char *binding = auth_bound_by(client->pending->login);
 
-	metric_add(client->c2s->worker->process, METRIC_LOGINS, 1);
-	log_info(&client->c2s->log, "login %s by %s, %s, %s [%s]", jid_text(given->user), answer.how, protection(client),
-		 binding ? binding : "not bound to it", conn_peer(client->conn));
+	metric_add(client->c2s->worker->process, METRIC_LOGINS + metric_mechanism(answer.how), 1);
+	log_event(&client->c2s->log, LOG_INFO,
+		  &(struct log_event){"login", conn_peer(client->conn),
+				      {{"jid", jid_text(given->user)}, {"mechanism", answer.how},
+				       {"tls", sx_tls_version(conn_sx(client->conn))}, {"binding", binding}}},
+		  "login %s by %s, %s, %s", jid_text(given->user), answer.how, protection(client),
+		  binding ? binding : "not bound to it");
 	sx_pause(conn_sx(client->conn), true);
 	sx_sasl_answer(conn_sx(client->conn), &answer);
 	client_forget_pending(client);

@@ -71,7 +71,9 @@ static void asked(void *arg, uint64_t token, int result, const struct auth_accou
 	}
 	if (result == AUTH_OK) {
 		metric_add(client->c2s->worker->process, METRIC_REGISTRATIONS, 1);
-		log_info(&client->c2s->log, "registered %s [%s]", jid_text(client->pending->user), conn_peer(client->conn));
+		log_event(&client->c2s->log, LOG_INFO,
+			  &(struct log_event){"registered", conn_peer(client->conn), {{"jid", jid_text(client->pending->user)}}},
+			  "registered %s", jid_text(client->pending->user));
 	}
 	register_answer(client, result == AUTH_OK, result == AUTH_EXISTS ? STANZA_CONFLICT : STANZA_RESOURCE_CONSTRAINT);
 }
@@ -119,6 +121,16 @@ static void made(void *arg, uint64_t token, int result, const struct auth_accoun
 	auth_ask(c2s->worker->auth, AUTH_CREATE, source, state, client->pending->user, account, asked, c2s, client->id);
 }
 
+static void log_refused(struct client *client)
+{
+	static const char reason[] = "too many from there (limits.registrations)";
+
+	if (notes_let(&client->c2s->notes, "registration-refused", reason))
+		log_event(&client->c2s->log, LOG_INFO,
+			  &(struct log_event){"registration-refused", conn_peer(client->conn), {{"reason", reason}}},
+			  "registration refused: %s", reason);
+}
+
 static void create(struct client *client, struct stanza *stanza)
 {
 	int query = stanza_find(stanza, NS_REGISTER, "query");
@@ -145,8 +157,7 @@ static void create(struct client *client, struct stanza *stanza)
 	if (!quotas_registration(client->c2s->worker->process->quotas, conn_peer(client->conn),
 				 mio_now_ms(client->c2s->worker->mio))) {
 		process_refused(client->c2s->worker->process, SX_REFUSED_REGISTRATIONS);
-		log_info(&client->c2s->log, "registration refused: too many from there (limits.registrations) [%s]",
-			 conn_peer(client->conn));
+		log_refused(client);
 		register_answer(client, false, STANZA_RESOURCE_CONSTRAINT);
 		return;
 	}

@@ -26,14 +26,29 @@ struct tls_view;
 struct uplink;
 struct worker;
 
-/* One table of relaxed atomics for all workers: what `status` shows. */
-enum metric {
-	METRIC_CONNECTIONS, METRIC_BOUND, METRIC_SESSIONS, METRIC_DETACHED, METRIC_STANZAS_IN, METRIC_STANZAS_OUT, METRIC_MESSAGES_ROUTED,
-	METRIC_OFFLINE_STORED, METRIC_LOGINS, METRIC_LOGIN_FAILURES, METRIC_STREAM_ERRORS, METRIC_USERS_LOADED,
-	METRIC_PEERS, METRIC_REGISTRATIONS,
-	METRIC_CERTIFICATES_READ, METRIC_CERTIFICATES_REFUSED, METRIC_CERTIFICATE_PROBLEMS, METRICS
+/*
+ * One table of relaxed atomics for all workers; what each is, and how it is shown, says figures.c. Some have one for each
+ * of a kind: it is added to the first.
+ */
+enum {
+	METRIC_KINDS = 3,      /* of stanzas, enum stanza_kind from STANZA_MESSAGE on */
+	METRIC_MECHANISMS = 9, /* metric_mechanism() */
+	METRIC_FAILURES = AUTH_TOO_OFTEN + 1,
+	METRIC_TLS_VERSIONS = 2,
 };
-const char *metric_name(enum metric metric);
+
+enum metric {
+	METRIC_CONNECTIONS, METRIC_BOUND, METRIC_SESSIONS, METRIC_DETACHED, METRIC_MESSAGES_ROUTED, METRIC_MESSAGES_DELIVERED,
+	METRIC_OFFLINE_STORED, METRIC_STREAM_ERRORS, METRIC_USERS_LOADED, METRIC_PEERS, METRIC_REGISTRATIONS, METRIC_TLS_FAILURES,
+	METRIC_CERTIFICATES_READ, METRIC_CERTIFICATES_REFUSED, METRIC_CERTIFICATE_PROBLEMS,
+	METRIC_STANZAS_IN,
+	METRIC_STANZAS_OUT = METRIC_STANZAS_IN + METRIC_KINDS,
+	METRIC_LOGINS = METRIC_STANZAS_OUT + METRIC_KINDS,
+	METRIC_LOGIN_FAILURES = METRIC_LOGINS + METRIC_MECHANISMS, /* for each mechanism all enum auth_failure */
+	METRIC_TLS_HANDSHAKES = METRIC_LOGIN_FAILURES + METRIC_MECHANISMS * METRIC_FAILURES,
+	METRIC_REFUSED = METRIC_TLS_HANDSHAKES + METRIC_TLS_VERSIONS, /* enum sx_refusal */
+	METRICS = METRIC_REFUSED + SX_REFUSALS
+};
 
 struct component {
 	const char *name;
@@ -47,8 +62,8 @@ struct component {
 	void (*drain)(void *state);
 	bool (*drained)(void *state); /* nothing is left to wait for; NULL: at once */
 	void (*stop)(void *state);    /* after the loops stopped (real) or at an orderly end: free everything */
-	/* True when this part can do its work (c2s: router and sm are there); NULL: from the start. */
-	bool (*ready)(void *state);
+	/* True when this part can do its work (c2s: router and sm are there), else why not is appended; NULL: from the start. */
+	bool (*ready)(void *state, struct buf *why);
 	void (*commands)(struct ctl *ctl, struct process *process); /* adds its verbs to the control socket; may be NULL */
 };
 
@@ -65,6 +80,9 @@ struct worker {
 	struct tls_view *tls, *router_tls; /* NULL: none */
 	struct uplink *uplink; /* worker 0 of a process that has one */
 	struct mio_mail drain_mail, ready_mail;
+	struct mio_mail life_mail; /* under way to it and back: worker 0's */
+	int64_t life_asked_ms, life_took_ms;
+	bool life_asked, life_known;
 	struct mio_timer drain_timer;
 	int64_t drain_until_ms;
 	bool is_ready;
@@ -92,7 +110,6 @@ struct process {
 	int64_t started_ms;
 	struct buf listening; /* for the ready line: "client 127.0.0.1:5222, "; components append in start() */
 	_Atomic uint64_t metrics[METRICS];
-	_Atomic uint64_t refusals[SX_REFUSALS]; /* of strangers, by cause */
 	_Atomic unsigned draining, ready;
 	void (*on_ready)(struct process *process, void *arg); /* once, on worker 0 */
 	void *on_ready_arg;
@@ -123,21 +140,29 @@ int process_open_storage(struct process *process, struct buf *why);
 void process_drain(struct process *process); /* any worker's thread; the host stops when all parts are drained, at most 3 s */
 void process_free(struct process **process); /* after the loops stopped */
 
-static inline void metric_add(struct process *process, enum metric metric, int64_t change)
+static inline void metric_add(struct process *process, unsigned metric, int64_t change)
 {
 	atomic_fetch_add_explicit(&process->metrics[metric], (uint64_t)change, memory_order_relaxed);
 }
 
 static inline void process_refused(struct process *process, enum sx_refusal refusal)
 {
-	atomic_fetch_add_explicit(&process->refusals[refusal], 1, memory_order_relaxed);
+	metric_add(process, METRIC_REFUSED + refusal, 1);
 }
 
 /* Tells the process that a part's readiness may have changed. */
 void worker_ready_changed(struct worker *worker);
 /* The state of a component on this worker, or NULL when this process has it not. */
 void *worker_state(const struct worker *worker, const struct component *component);
-int64_t process_metric(const struct process *process, enum metric metric);
+unsigned metric_mechanism(const char *how); /* of "SASL/PLAIN"; NULL or another: of none */
+/* Why this process cannot do its work now, appended to why; true: it can. Storage is asked otherwise. Worker 0. */
+bool process_works(const struct process *process, struct buf *why);
+/*
+ * Asks all workers for a sign of life. How long each took when it was asked last, or has not answered: worker_lag_ms(), -1:
+ * it was not asked yet. Worker 0.
+ */
+void process_ask_workers(struct process *process);
+int64_t worker_lag_ms(const struct worker *worker);
 
 /* The account source that asks the sm of a domain over link; its state is a struct account_asker of the worker's part. */
 struct account_asker {

@@ -44,10 +44,10 @@ static void storage_changed(void *arg, struct mio *mio, int fault)
 	const struct log *log = &process->workers[mio_worker(mio)]->log;
 
 	if (fault)
-		log_error(log, "storage fails: %s; stanzas that need it are refused",
-			  strerror(-fault));
+		log_event(log, LOG_ERROR, &(struct log_event){"storage-failed", NULL, {{"reason", strerror(-fault)}}},
+			  "storage fails: %s; stanzas that need it are refused", strerror(-fault));
 	else
-		log_info(log, "storage works again");
+		log_event(log, LOG_INFO, &(struct log_event){.name = "storage-works"}, "storage works again");
 }
 
 int process_open_storage(struct process *process, struct buf *why)
@@ -206,15 +206,27 @@ void *worker_state(const struct worker *worker, const struct component *componen
 
 /* -- ready ------------------------------------------------------------------------------------------ */
 
-static bool is_ready(const struct worker *worker)
+static bool is_ready(const struct worker *worker, struct buf *why)
 {
 	const struct component *const *components = worker->process->components;
 
 	for (unsigned at = 0; components[at]; at++) {
-		if (components[at]->ready && !components[at]->ready(worker->states[at]))
+		if (components[at]->ready && !components[at]->ready(worker->states[at], why))
 			return false;
 	}
-	return !worker->uplink || uplink_is_bound(worker->uplink);
+	if (!worker->uplink || uplink_is_bound(worker->uplink))
+		return true;
+	buf_append_text(why, "the router is out of reach");
+	return false;
+}
+
+bool process_works(const struct process *process, struct buf *why)
+{
+	if (atomic_load(&process->draining))
+		buf_append_text(why, "it stops");
+	else if (is_ready(process->workers[0], why) && atomic_load(&process->ready) < process->worker_count)
+		buf_append_text(why, "it starts");
+	return !buf_used(why);
 }
 
 static void all_ready(struct mio *mio, struct mio_mail *mail)
@@ -227,9 +239,10 @@ static void all_ready(struct mio *mio, struct mio_mail *mail)
 
 void worker_ready_changed(struct worker *worker)
 {
+	AUTO(buf_fini) struct buf why = {0};
 	struct process *process = worker->process;
 
-	if (worker->is_ready || !is_ready(worker))
+	if (worker->is_ready || !is_ready(worker, &why))
 		return;
 	worker->is_ready = true;
 	if (atomic_fetch_add(&process->ready, 1) + 1 < process->worker_count)

@@ -115,7 +115,11 @@ static void opened(void *owner, struct conn *conn)
 	if (!stream->peer)
 		stream->peer = link_peer_new(stream->router->worker->link, conn, &options);
 	metric_add(stream->router->worker->process, METRIC_PEERS, 1);
-	log_info(&stream->router->log, "component %s logged in from %s by %s%s", jid_text(sx_identity(conn_sx(conn))),
+	log_event(&stream->router->log, LOG_INFO,
+		  &(struct log_event){"component-login", NULL,
+				      {{"component", jid_text(sx_identity(conn_sx(conn)))}, {"from", conn_peer(conn)},
+				       {"mechanism", sx_identity_how(conn_sx(conn))}}},
+		  "component %s logged in from %s by %s%s", jid_text(sx_identity(conn_sx(conn))),
 		 conn_peer(conn), sx_identity_how(conn_sx(conn)), sx_is_secure(conn_sx(conn)) ? " under TLS" : "");
 }
 
@@ -149,7 +153,8 @@ static void closed(void *owner, struct conn *conn, enum conn_end end)
 	if (conn_refusal(conn))
 		process_refused(stream->router->worker->process, conn_refusal(conn));
 	if (stream->peer)
-		log_info(&stream->router->log, "component from %s is gone", conn_peer(conn));
+		log_event(&stream->router->log, LOG_INFO, &(struct log_event){"component-gone", NULL, {{"from", conn_peer(conn)}}},
+			  "component from %s is gone", conn_peer(conn));
 	forget(stream);
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "component/component.h"
+#include "component/figures.h"
 #include "component/tls.h"
 #include "ctl/ctl.h"
 
@@ -60,23 +61,22 @@ static void say_parts(struct facts *facts, const struct process *process)
 	say_text(facts, "listening", buf_text(&listening));
 }
 
-static void say_queues(struct facts *facts, const struct process *process)
-{
-	size_t mailbox_bytes = 0;
+/* A figure, or those of one label of it, while it is added up: the rest of its labels is for /metrics. */
+struct sum {
+	struct facts *facts;
+	const struct figure *figure; /* NULL: none yet */
+	const char *apart;
+	int64_t value;
+};
 
-	for (unsigned at = 0; at < process->worker_count; at++)
-		mailbox_bytes += mio_mailbox_bytes(process->workers[at]->mio);
-	say_number(facts, "mailbox_bytes", (int64_t)mailbox_bytes, "");
-	if (process->queues)
-		say_number(facts, "queue_bytes", (int64_t)conn_pool_used(process->queues), "");
-	if (process->storage) {
-		say_text(facts, "storage", storage_name(process->storage));
-		say_number(facts, "storage_queue", storage_waiting(process->storage), "");
-	}
-	if (process->hashing)
-		say_number(facts, "hashing_queue", mio_driver_queued(process->hashing), "");
-	if (process->logs)
-		say_number(facts, "log_lines_dropped", (int64_t)log_dropped(process->logs), "");
+static void say_sum(const struct sum *sum)
+{
+	AUTO(buf_fini) struct buf name = {0};
+
+	if (!sum->figure)
+		return;
+	buf_printf(&name, "%s%s%s", sum->figure->status, sum->apart ? "_" : "", sum->apart ? sum->apart : "");
+	say_number(sum->facts, buf_text(&name), sum->value, "");
 }
 
 /* Whole days that each certificate is valid for. */
@@ -101,17 +101,28 @@ static void say_certificates(struct facts *facts, const struct tls_store *store)
 		say_text(facts, "certificate_days", buf_text(&days));
 }
 
-static int64_t memory_of(const struct process *process)
+static void add_figure(void *to, const struct figure_sample *sample)
 {
-	int64_t bytes = 0;
+	const char *apart = sample->figure->apart ? sample->values[0] : NULL;
+	struct sum *sum = to;
 
-	for (unsigned at = 0; at < process->worker_count; at++) {
-		struct heap_usage usage;
-
-		heap_usage(mio_heap(process->workers[at]->mio), &usage);
-		bytes += (int64_t)usage.system_bytes;
+	if (!sample->figure->status)
+		return;
+	if (sum->figure != sample->figure || sum->apart != apart) {
+		say_sum(sum);
+		*sum = (struct sum){sum->facts, sample->figure, apart, 0};
 	}
-	return bytes;
+	sum->value += sample->value;
+}
+
+static void say_figures(struct facts *facts, const struct process *process)
+{
+	struct sum sum = {.facts = facts};
+
+	figures_tell(process, add_figure, &sum);
+	say_sum(&sum);
+	if (process->storage)
+		say_text(facts, "storage", storage_name(process->storage));
 }
 
 /* Of the mechanisms of the file those that a domain cannot offer, for want of keys. */
@@ -148,20 +159,8 @@ static void say_status(const struct process *process, struct ctl_call *call,
 		 : ready			 ? "ready"
 						 : "starting");
 	say_parts(&facts, process);
-	say_number(&facts, "uptime_seconds",
-		   (mio_now_ms(process->workers[0]->mio) - process->started_ms) / 1000, "");
-	say_number(&facts, "workers", process->worker_count, "");
-	for (unsigned metric = 0; metric < METRICS; metric++)
-		say_number(&facts, metric_name((enum metric)metric),
-			   process_metric(process, (enum metric)metric), "");
-	for (unsigned refusal = SX_REFUSED_NOT + 1; refusal < SX_REFUSALS; refusal++)
-		say_number(&facts, sx_refusal_name((enum sx_refusal)refusal),
-			   (int64_t)atomic_load_explicit(&process->refusals[refusal],
-							 memory_order_relaxed),
-			   "");
+	say_figures(&facts, process);
 	say_certificates(&facts, process->tls);
-	say_queues(&facts, process);
-	say_number(&facts, "memory_bytes", memory_of(process), "");
 	if (txn)
 		say_not_offered(&facts, process, txn);
 	end_facts(&facts);
@@ -196,7 +195,7 @@ static void memory(void *arg, struct ctl_call *call)
 {
 	const struct process *process = arg;
 	struct facts facts = {.call = call};
-	uint64_t kinds[MEM_KINDS] = {0}, system_calls = 0, allocations = 0;
+	uint64_t kinds[MEM_KINDS] = {0}, system_bytes = 0, system_calls = 0, allocations = 0;
 
 	for (unsigned at = 0; at < process->worker_count; at++) {
 		struct heap_usage usage;
@@ -204,13 +203,14 @@ static void memory(void *arg, struct ctl_call *call)
 		heap_usage(mio_heap(process->workers[at]->mio), &usage);
 		for (unsigned kind = 0; kind < MEM_KINDS; kind++)
 			kinds[kind] += usage.bytes[kind];
+		system_bytes += usage.system_bytes;
 		system_calls += usage.system_calls;
 		allocations += usage.allocations;
 	}
 	for (unsigned kind = 0; kind < MEM_KINDS; kind++)
 		say_number(&facts, mem_kind_name((enum mem_kind)kind), (int64_t)kinds[kind],
 			   " bytes");
-	say_number(&facts, "from the system", memory_of(process), " bytes");
+	say_number(&facts, "from the system", (int64_t)system_bytes, " bytes");
 	say_number(&facts, "calls to the system", (int64_t)system_calls, "");
 	say_number(&facts, "allocations", (int64_t)allocations, "");
 	end_facts(&facts);

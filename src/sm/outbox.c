@@ -137,6 +137,7 @@ bool outbox_taken(struct session *session, uint32_t count)
 {
 	struct outbox *outbox = &session->outbox;
 	uint32_t counted = count > outbox->before ? count - outbox->before : 0;
+	uint32_t messages = 0;
 
 	if (count > outbox->sent)
 		return false;
@@ -147,10 +148,13 @@ bool outbox_taken(struct session *session, uint32_t count)
 		struct entry *entry = first_of(outbox);
 		struct delivery *delivery = entry->delivery;
 
+		messages += !entry->stanza || entry->stanza->kind == STANZA_MESSAGE;
 		entry_free(outbox, entry);
 		if (delivery)
 			delivery_taken(delivery);
 	}
+	if (messages)
+		metric_add(session->user->sm->process, METRIC_MESSAGES_DELIVERED, messages);
 	offline_go_on(session->user);
 	return true;
 }

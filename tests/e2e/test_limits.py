@@ -258,7 +258,7 @@ def a_proxy_says_whom_it_speaks_for():
         clients = [_proxied(deployment, _line('192.0.2.9', port)) for port in range(5)]
         served = [client.open().receive() is not None for client in clients]
         assert served.count(True) == 2, served
-        _logged(deployment, 'a connection from 192.0.2.9:')
+        deployment.processes['run'].wait_for(r'a connection was closed: .* \[192\.0\.2\.9:\d+\]')
         for client in clients:
             client.socket.close()
         _until(deployment, 'connections', 0)
