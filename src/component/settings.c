@@ -151,15 +151,18 @@ const struct conf_option settings_options[] = {
 	SETTING("limits.memory", CONF_SIZE, limits.memory, "0",
 		"what waits in all clients' streams together; 0: a quarter of the machine; the greediest goes first"),
 
-	LATER("log.to", CONF_TEXT, log.to, "stderr", "where lines go", NULL),
+	CHOICE("log.to", log.to, "stderr",
+		"where lines go; journal: stderr, each line with its priority in front", "stderr journal file"),
+	SETTING("log.file", CONF_TEXT, log.file, "",
+		"the file, relative to data.dir; empty: jackdaw.log, and NAME.log of a single part; SIGHUP opens it anew"),
 	CHOICE("log.level", log.level, "info",
 		"the least important lines that are written", "error warn info debug"),
 	CHOICE("log.format", log.format, "text", "how a line looks", "text json"),
-	LATER("log.addresses", CONF_CHOICE, log.addresses, "full",
-		"how much of clients' addresses is logged", "full network none"),
+	CHOICE("log.addresses", log.addresses, "full",
+		"how much of clients' addresses is logged; network: the first 24 bits, 48 of IPv6", "full network none"),
 
-	LATER("metrics.listen", CONF_LIST, metrics.listen, "[]",
-		"addresses for /metrics and /health", NULL),
+	SETTING("metrics.listen", CONF_LIST, metrics.listen, "[]",
+		"addresses for /metrics and /health; one with the name of a part in front, \"sm 127.0.0.1:9101\", is that part's alone"),
 
 	SETTING("sessions.resume", CONF_DURATION, sessions.resume_ms, "10 minutes",
 		"how long a lost connection can be resumed, at most; off: it cannot"),
@@ -405,6 +408,27 @@ static int check_memory(const struct settings *settings, struct finding *finding
 	return 0;
 }
 
+const char *settings_metrics_address(const char *entry, struct slice *name)
+{
+	const char *blank = strchr(entry, ' ');
+
+	*name = (struct slice){entry, blank ? (size_t)(blank - entry) : 0};
+	return blank ? blank + 1 : entry;
+}
+
+static int check_metrics(const struct settings *settings, struct finding *finding)
+{
+	for (size_t i = 0; i < settings->metrics.listen.count; i++) {
+		const char *entry = settings->metrics.listen.items[i];
+		struct slice name;
+
+		if (!strchr(settings_metrics_address(entry, &name), ':'))
+			return wrong(finding, "metrics.listen: \"%.200s\" is no address; such as \"127.0.0.1:9100\", or "
+					      "\"sm 127.0.0.1:9101\" for one part", entry);
+	}
+	return 0;
+}
+
 static const struct {
 	const char *section, *key;
 	int (*check)(const struct settings *settings, struct finding *finding);
@@ -421,6 +445,7 @@ static const struct {
 	{"limits", "memory", check_memory},
 	{"limits", "unlimited_from", check_unlimited},
 	{"listen", "trusted_proxies", check_proxies},
+	{"metrics", "listen", check_metrics},
 	{"router", "login", settings_check_logins},
 	{"router", "alias", settings_check_aliases},
 	{"router", "rule", settings_check_rules},

@@ -73,8 +73,8 @@ struct settings {
 		struct conf_per_time login_attempts, registrations;
 	} limits;
 	struct {
-		const char *to;
-		int level, format, addresses;
+		const char *file;
+		int to, level, format, addresses; /* enum log_to and its like */
 	} log;
 	struct {
 		struct conf_list listen;
@@ -100,6 +100,9 @@ int settings_load(const char *path, struct settings *settings, struct conf **con
 
 /* The condition of a rule, an enum stanza_error; -1 when there is none of that name. */
 int settings_condition(const char *name);
+
+/* The address of an entry of metrics.listen, "sm 127.0.0.1:9101"; *name is whose it is, "" everybody's. */
+const char *settings_metrics_address(const char *entry, struct slice *name);
 
 bool settings_serves(const struct settings *settings, struct slice domain);
 bool settings_offers(const struct settings *settings, const char *mechanism); /* it is in accounts.mechanisms */

@@ -20,6 +20,7 @@
 #include "run/demo.h"
 #include "run/deployment.h"
 #include "run/notify.h"
+#include "run/observe.h"
 #include "run/run.h"
 #include "run/status.h"
 #include "sm/import.h"
@@ -65,6 +66,7 @@ struct serving {
 	struct accounts *accounts;
 	struct user_imports *imports;
 	struct backup *backup;
+	struct observe *observe;
 	struct demo *demo; /* NULL: not asked for */
 };
 
@@ -127,11 +129,12 @@ static void signalled(int number, void *arg)
 	const struct log *log = &serving->process->workers[0]->log;
 
 	if (number == SIGHUP) {
+		log_reopen(serving->logs, mio_host_wall_ms(serving->host));
 		log_warn(log, "reload is not in this version: certificates and the file are read "
 			      "at the next start");
 		return;
 	}
-	log_info(log, "stopping");
+	log_event(log, LOG_INFO, &(struct log_event){.name = "stopping"}, "stopping");
 	notify_supervisor("STOPPING=1");
 	process_drain(serving->process);
 }
@@ -229,6 +232,36 @@ static int open_control(struct serving *serving, struct buf *why)
 	return rc;
 }
 
+static int open_log_file(const struct serving *serving, struct buf *why)
+{
+	const struct settings *settings = &serving->deployment.settings;
+	AUTO(buf_fini) struct buf path = {0};
+	int rc;
+
+	if (*settings->log.file != '/')
+		buf_printf(&path, "%s/", settings->data.dir);
+	if (*settings->log.file)
+		buf_append_text(&path, settings->log.file);
+	else
+		buf_printf(&path, "%s.log", strcmp(serving->name, "run") != 0 ? serving->name : "jackdaw");
+	rc = log_open(serving->logs, buf_text(&path));
+	if (rc)
+		buf_printf(why, "log.file: %s: %s", buf_text(&path), strerror(-rc));
+	return rc;
+}
+
+static int open_log(struct serving *serving, struct buf *why)
+{
+	const struct settings *settings = &serving->deployment.settings;
+
+	serving->logs = log_writer_new(STDERR_FILENO, (enum log_level)settings->log.level,
+				       (enum log_format)settings->log.format, true);
+	log_set_addresses(serving->logs, (enum log_addresses)settings->log.addresses);
+	if (settings->log.to == LOG_TO_JOURNAL)
+		log_use_journal(serving->logs);
+	return settings->log.to == LOG_TO_FILE ? open_log_file(serving, why) : 0;
+}
+
 static int start(struct serving *serving, const struct cli *cli, struct buf *why)
 {
 	const struct settings *settings = &serving->deployment.settings;
@@ -246,12 +279,10 @@ static int start(struct serving *serving, const struct cli *cli, struct buf *why
 					   &serving->note, why);
 	if (!rc && cli->demo)
 		rc = demo_new(&serving->deployment, serving->host, &serving->demo, why);
-	if (rc)
-		return rc;
-	serving->logs = log_writer_new(STDERR_FILENO, (enum log_level)settings->log.level,
-				       (enum log_format)settings->log.format, true);
-	rc = start_process(serving, why);
+	rc = rc ? rc : open_log(serving, why);
+	rc = rc ? rc : start_process(serving, why);
 	rc = rc ? rc : open_control(serving, why);
+	rc = rc ? rc : observe_new(serving->process, &serving->observe, why);
 	return rc ? rc : mio_host_signals(serving->host, signalled, serving);
 }
 
@@ -279,6 +310,7 @@ static void end(struct serving *serving)
 	user_imports_free(&serving->imports);
 	accounts_free(&serving->accounts);
 	backup_free(&serving->backup);
+	observe_free(&serving->observe);
 	process_free(&serving->process);
 	demo_free(&serving->demo);
 	tls_store_free(&serving->tls);

@@ -94,8 +94,6 @@ static void says_what_is_not_in_this_version(void **state)
 		"[listen]\nhttps = [\":5281\"]\n",
 		"[process]\nsplit = true\n",
 		"[messages]\narchive = \"30 days\"\n",
-		"[metrics]\nlisten = [\"127.0.0.1:9100\"]\n",
-		"[log]\nto = \"journal\"\n",
 		"[accounts]\nregistration = \"invite\"\n",
 		"[accounts]\nmechanisms = [\"GSSAPI\"]\n",
 		"[storage]\nurl = \"postgresql://db\"\n",
@@ -107,6 +105,21 @@ static void says_what_is_not_in_this_version(void **state)
 		buf_printf(&text, "domains = [\"b.example\"]\n%s", keys[i]);
 		refused(buf_text(&text), keys[i][0] == '[' ? 3 : 2, "not in this version");
 	}
+}
+
+static void names_a_part_before_an_address_of_metrics(void **state)
+{
+	accepted("domains = [\"b.example\"]\n[metrics]\nlisten = [\"127.0.0.1:9100\", \"sm 127.0.0.1:9101\", \"[::1]:9100\"]\n");
+	refused("domains = [\"b.example\"]\n[metrics]\nlisten = [\"127.0.0.1:9100 sm\"]\n", 3, "sm 127.0.0.1:9101");
+	refused("domains = [\"b.example\"]\n[metrics]\nlisten = [\"sm\"]\n", 3, "no address");
+	refused("domains = [\"b.example\"]\n[metrics]\nlisten = [\"\"]\n", 3, "no address");
+}
+
+static void knows_where_lines_go(void **state)
+{
+	accepted("domains = [\"b.example\"]\n[log]\nto = \"file\"\nfile = \"chat.log\"\nformat = \"json\"\naddresses = \"network\"\n");
+	accepted("domains = [\"b.example\"]\n[log]\nto = \"journal\"\naddresses = \"none\"\n");
+	refused("domains = [\"b.example\"]\n[log]\nto = \"syslog\"\n", 3, "stderr journal file");
 }
 
 static void accepts_values_that_ask_for_nothing(void **state)
@@ -250,6 +263,8 @@ int main(void)
 		cmocka_unit_test(refuses_what_is_no_domain_in_its_plain_form),
 		cmocka_unit_test(says_what_is_not_in_this_version),
 		cmocka_unit_test(accepts_values_that_ask_for_nothing),
+		cmocka_unit_test(names_a_part_before_an_address_of_metrics),
+		cmocka_unit_test(knows_where_lines_go),
 		cmocka_unit_test(asks_for_client_certificates_by_their_ca),
 		cmocka_unit_test(names_the_key_that_was_meant),
 		cmocka_unit_test(refuses_a_storage_it_does_not_know),
