@@ -35,16 +35,18 @@ struct log_writer *log_writer_new(int fd, enum log_level level, enum log_format 
 void log_writer_free(struct log_writer **writer);
 
 /*
- * What may change while lines are written, on any thread. Before that: log_use_journal(), whose lines begin with their
- * priority, "<6>", as sd-daemon(3) has it, and have no time of their own.
+ * What may change while lines are written, on any thread. Before that: log_use_journal(), whose
+ * lines begin with their priority, "<6>", as sd-daemon(3) has it, and have no time of their own.
  */
 void log_set_level(struct log_writer *writer, enum log_level level);
 void log_set_format(struct log_writer *writer, enum log_format format);
 void log_set_addresses(struct log_writer *writer, enum log_addresses addresses);
 void log_use_journal(struct log_writer *writer);
-/* From now on to the end of this file, made when missing (mode 0600). Before any ring is there. Returns 0 or a fault. */
+/* From now on to the end of this file, made when missing (mode 0600). Before any ring is there.
+ * Returns 0 or a fault. */
 int log_open(struct log_writer *writer, const char *path);
-/* The file was moved away: the next lines go to a new one of its name. Nothing without log_open(). wall_ms: now. Any thread. */
+/* The file was moved away: the next lines go to a new one of its name. Nothing without log_open().
+ * wall_ms: now. Any thread. */
 void log_reopen(struct log_writer *writer, int64_t wall_ms);
 
 /* wall_ms: where the worker keeps its idea of the time, milliseconds since 1970; read at each line.
@@ -57,9 +59,9 @@ void log_write(const struct log *log, enum log_level level, const char *format, 
 	PRINTF_LIKE(3, 4);
 
 /*
- * A line that tells of an event, for programs: in JSON its name and facts are members of their own ("event", "jid"); a
- * line of log_write() is a "note". The text says all of it, but for the client's address: that is appended here, and
- * nowhere else, as log_set_addresses() says.
+ * A line that tells of an event, for programs: in JSON its name and facts are members of their own
+ * ("event", "jid"); a line of log_write() is a "note". The text says all of it, but for the
+ * client's address: that is appended here, and nowhere else, as log_set_addresses() says.
  */
 enum { LOG_FACTS_MAX = 5 };
 
@@ -73,8 +75,8 @@ struct log_event {
 	struct log_fact facts[LOG_FACTS_MAX];
 };
 
-void log_event(const struct log *log, enum log_level level, const struct log_event *event, const char *format, ...)
-	PRINTF_LIKE(4, 5);
+void log_event(const struct log *log, enum log_level level, const struct log_event *event,
+	       const char *format, ...) PRINTF_LIKE(4, 5);
 uint64_t log_dropped(const struct log_writer *writer);
 
 #define log_error(log, ...) log_write((log), LOG_ERROR, __VA_ARGS__)

@@ -154,9 +154,6 @@ void client_deliver(struct client *client, const struct stanza *stanza); /* of i
 void client_written(void *owner, struct conn *conn);
 void client_taken(struct client *client, uint32_t count); /* it has the next of what sm sent: sm is told */
 
-/* login.c */
-struct client *client_new(struct c2s *c2s); /* without a connection yet */
-
 /* leave.c */
 /* The server ends: its session waits for the next start, if it can be resumed. False: it cannot. */
 bool client_let_go(struct client **client, bool now);

@@ -5,6 +5,7 @@
  */
 #include "c2s/entry.h"
 
+#include "c2s/login.h"
 #include "component/quotas.h"
 #include "jid/jid.h"
 
@@ -77,27 +78,40 @@ void entry_proxied(void *owner, struct conn *conn)
 	client_free(&client);
 }
 
-void entry_note_end(struct client *client, struct conn *conn, enum conn_end end)
+/* For a constant reason; what is told of it, and more, or "". */
+static void log_end(struct client *client, struct conn *conn, const char *reason, const char *what, const char *more)
 {
-	enum sx_refusal refusal = conn_refusal(conn);
-	enum sx_error error = refusal ? sx_refusal_error(refusal) : sx_end_error(conn_sx(conn));
-	const char *reason;
+	const char *condition = sx_error_name(conn_refusal(conn) ? sx_refusal_error(conn_refusal(conn))
+								 : sx_end_error(conn_sx(conn)));
 
-	if (refusal)
-		process_refused(client->c2s->worker->process, refusal);
-	if (sx_tls_failed(conn_sx(conn)))
-		metric_add(client->c2s->worker->process, METRIC_TLS_FAILURES, 1);
-	if (!refusal && end != CONN_END_ERROR)
-		return;
-	metric_add(client->c2s->worker->process, METRIC_STREAM_ERRORS, 1);
-	reason = refusal ? sx_refusal_text(refusal) : sx_error_name(error);
 	if (!notes_let(&client->c2s->notes, "stream-ended", reason))
 		return;
 	log_event(&client->c2s->log, LOG_INFO,
 		  &(struct log_event){"stream-ended", conn_peer(conn),
-				      {{"jid", client->jid ? jid_text(client->jid) : NULL}, {"condition", sx_error_name(error)},
-				       {"reason", reason}}},
-		  "stream ended: %s%s%s", sx_error_name(error), refusal ? ", " : "", sx_refusal_text(refusal));
+				      {{"jid", client->jid ? jid_text(client->jid) : NULL},
+				       {"condition", *condition ? condition : NULL}, {"reason", reason}}},
+		  "stream ended: %s%s%s", what, *more ? ", " : "", more);
+}
+
+void entry_note_end(struct client *client, struct conn *conn, enum conn_end end)
+{
+	struct process *process = client->c2s->worker->process;
+	enum sx_refusal refusal = conn_refusal(conn);
+	const struct sx *sx = conn_sx(conn);
+
+	if (refusal)
+		process_refused(process, refusal);
+	if (sx_tls_failed(sx))
+		metric_add(process, METRIC_TLS_FAILURES, 1);
+	if (!refusal && end != CONN_END_ERROR)
+		return;
+	metric_add(process, METRIC_STREAM_ERRORS, 1);
+	if (refusal)
+		log_end(client, conn, sx_refusal_text(refusal), sx_error_name(sx_refusal_error(refusal)), sx_refusal_text(refusal));
+	else if (sx_tls_failed(sx))
+		log_end(client, conn, "the TLS handshake failed", sx_end_text(sx), "");
+	else
+		log_end(client, conn, sx_error_name(sx_end_error(sx)), sx_error_name(sx_end_error(sx)), "");
 }
 
 void entry_leave(struct client *client)

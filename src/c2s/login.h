@@ -6,6 +6,7 @@
 
 struct nad;
 
+struct client *client_new(struct c2s *c2s); /* without a connection yet */
 extern const struct sx_sasl_server_conf login_conf;
 void login_offer_bindings(struct client *client, struct nad *features); /* XEP-0440 */
 void login_go_on(struct c2s *c2s, struct domain *domain); /* those that waited for the domain */

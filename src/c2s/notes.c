@@ -13,8 +13,10 @@ static void say(struct notes *notes, struct note *note)
 	if (!note->unsaid)
 		return;
 	snprintf(count, sizeof(count), "%llu", (unsigned long long)note->unsaid);
-	log_event(notes->log, LOG_INFO, &(struct log_event){note->event, NULL, {{"reason", note->cause}, {"more", count}}},
-		  "%s: %s: %s more like this within a second", note->event, note->cause, count);
+	log_event(
+		notes->log, LOG_INFO,
+		&(struct log_event){note->event, NULL, {{"reason", note->cause}, {"more", count}}},
+		"%s: %s: %s more like this within a second", note->event, note->cause, count);
 	note->unsaid = 0;
 }
 

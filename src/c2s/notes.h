@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What strangers can make c2s write to its log: a few lines a second for each cause. Behind them one line says how many
- * there were more.
+ * What strangers can make c2s write to its log: a few lines a second for each cause. Behind them
+ * one line says how many there were more.
  */
 #pragma once
 
@@ -10,11 +10,11 @@
 #include "base/log.h"
 #include "mio/mio.h"
 
-enum { NOTES_CAUSES = 24, NOTES_LINES = 5, NOTES_MS = 1000 };
+enum { NOTES_CAUSES = 24, NOTES_LINES = 10, NOTES_MS = 1000 };
 
 struct note {
 	const char *event, *cause; /* constant; NULL: none yet */
-	int64_t until_ms;          /* of its second */
+	int64_t until_ms;	   /* of its second */
 	unsigned lines;
 	uint64_t unsaid;
 };

@@ -7,7 +7,8 @@
 #include "component/component.h"
 #include "stanza/stanza.h"
 
-/* -- values of labels ------------------------------------------------------------------------------ */
+/* -- values of labels
+ * ------------------------------------------------------------------------------ */
 
 static const char *kind_name(unsigned at)
 {
@@ -21,9 +22,15 @@ static const char *direction_name(unsigned at)
 
 static const char *mechanism_name(unsigned at)
 {
-	static const char *const names[METRIC_MECHANISMS] = {
-		"none", "EXTERNAL", "PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS",
-		"SCRAM-SHA-512", "SCRAM-SHA-512-PLUS"};
+	static const char *const names[METRIC_MECHANISMS] = {"none",
+							     "EXTERNAL",
+							     "PLAIN",
+							     "SCRAM-SHA-1",
+							     "SCRAM-SHA-1-PLUS",
+							     "SCRAM-SHA-256",
+							     "SCRAM-SHA-256-PLUS",
+							     "SCRAM-SHA-512",
+							     "SCRAM-SHA-512-PLUS"};
 
 	return names[at];
 }
@@ -68,7 +75,8 @@ static const char *version_name(unsigned at)
 
 static const char *cause_name(unsigned at)
 {
-	return at == SX_REFUSED_NOT ? NULL : sx_refusal_name((enum sx_refusal)at) + strlen("refused_");
+	return at == SX_REFUSED_NOT ? NULL
+				    : sx_refusal_name((enum sx_refusal)at) + strlen("refused_");
 }
 
 static const char *memory_name(unsigned at)
@@ -79,10 +87,11 @@ static const char *memory_name(unsigned at)
 static const char *worker_name(unsigned at)
 {
 	static const char *const names[MIO_WORKERS_MAX] = {
-		"0",  "1",  "2",  "3",  "4",  "5",  "6",  "7",  "8",  "9",  "10", "11", "12", "13", "14", "15",
-		"16", "17", "18", "19", "20", "21", "22", "23", "24", "25", "26", "27", "28", "29", "30", "31",
-		"32", "33", "34", "35", "36", "37", "38", "39", "40", "41", "42", "43", "44", "45", "46", "47",
-		"48", "49", "50", "51", "52", "53", "54", "55", "56", "57", "58", "59", "60", "61", "62", "63"};
+		"0",  "1",  "2",  "3",	"4",  "5",  "6",  "7",	"8",  "9",  "10", "11", "12",
+		"13", "14", "15", "16", "17", "18", "19", "20", "21", "22", "23", "24", "25",
+		"26", "27", "28", "29", "30", "31", "32", "33", "34", "35", "36", "37", "38",
+		"39", "40", "41", "42", "43", "44", "45", "46", "47", "48", "49", "50", "51",
+		"52", "53", "54", "55", "56", "57", "58", "59", "60", "61", "62", "63"};
 
 	return names[at];
 }
@@ -92,7 +101,8 @@ static const char *version(unsigned at)
 	return JACKDAW_VERSION;
 }
 
-/* -- values that are not counted in the table of the process --------------------------------------- */
+/* -- values that are not counted in the table of the process
+ * --------------------------------------- */
 
 static bool one(const struct process *process, unsigned at, int64_t *value)
 {
@@ -104,7 +114,8 @@ static bool works(const struct process *process, unsigned at, int64_t *value)
 {
 	AUTO(buf_fini) struct buf why = {0};
 
-	*value = process_works(process, &why) && !(process->storage && storage_fault(process->storage));
+	*value = process_works(process, &why) &&
+		 !(process->storage && storage_fault(process->storage));
 	return true;
 }
 
@@ -194,7 +205,10 @@ static bool used(const struct process *process, unsigned kind, int64_t *value)
 	return true;
 }
 
-/* -- the table ------------------------------------------------------------------------------------- */
+/* -- the table
+ * ------------------------------------------------------------------------------------- */
+
+/* clang-format off */
 
 #define C2S .part = "c2s"
 #define SM .part = "sm"
@@ -254,8 +268,10 @@ static const struct figure figures[] = {
 	{GAUGE("memory_used_bytes", "In use, by what it is for."), .unit = "bytes", .read = used,
 	 LABELS({"kind", MEM_KINDS, memory_name})},
 };
+/* clang-format on */
 
-/* -- telling --------------------------------------------------------------------------------------- */
+/* -- telling
+ * --------------------------------------------------------------------------------------- */
 
 static bool has_part(const struct process *process, const char *part)
 {
@@ -266,7 +282,8 @@ static bool has_part(const struct process *process, const char *part)
 	return !part;
 }
 
-static void tell_one(const struct process *process, const struct figure *figure, unsigned at, figure_fn *tell, void *to)
+static void tell_one(const struct process *process, const struct figure *figure, unsigned at,
+		     figure_fn *tell, void *to)
 {
 	const struct figure_label *labels = figure->labels;
 	unsigned inner = labels[1].name ? labels[1].count : 1;
@@ -277,7 +294,8 @@ static void tell_one(const struct process *process, const struct figure *figure,
 	if (labels[0].name && !sample.values[0])
 		return;
 	if (!figure->read)
-		sample.value = (int64_t)atomic_load_explicit(&process->metrics[figure->first + at], memory_order_relaxed);
+		sample.value = (int64_t)atomic_load_explicit(&process->metrics[figure->first + at],
+							     memory_order_relaxed);
 	else if (!figure->read(process, at, &sample.value))
 		return;
 	tell(to, &sample);
@@ -291,7 +309,8 @@ void figures_tell(const struct process *process, figure_fn *tell, void *to)
 
 		if (!has_part(process, figure->part))
 			continue;
-		for (unsigned label = 0; label < FIGURE_LABELS && figure->labels[label].name; label++)
+		for (unsigned label = 0; label < FIGURE_LABELS && figure->labels[label].name;
+		     label++)
 			count *= figure->labels[label].count;
 		for (unsigned at = 0; at < count; at++)
 			tell_one(process, figure, at, tell, to);

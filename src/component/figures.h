@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What can be counted of a process: one table of names, sentences, kinds and where each value is, for `jackdaw status`
- * and for /metrics alike.
+ * What can be counted of a process: one table of names, sentences, kinds and where each value is,
+ * for `jackdaw status` and for /metrics alike.
  */
 #pragma once
 
@@ -25,13 +25,16 @@ struct figure {
 	enum figure_kind kind;
 	const char *part;   /* whose it is; NULL: every process has it */
 	const char *status; /* its name in `jackdaw status`; NULL: it is not shown there */
-	bool apart;         /* there: those of the first label each, as "STATUS_VALUE"; otherwise all together */
-	bool milli;         /* the value is in thousandths */
-	bool sparse;        /* many that mostly never happen: /metrics leaves out those of 0 */
-	const char *name, *unit, *help; /* of OpenMetrics, without "jackdaw_" and "_total"; the name ends in the unit; unit may be NULL */
+	bool apart;  /* there: those of the first label each, as "STATUS_VALUE"; otherwise all
+			together */
+	bool milli;  /* the value is in thousandths */
+	bool sparse; /* many that mostly never happen: /metrics leaves out those of 0 */
+	const char *name, *unit, *help; /* of OpenMetrics, without "jackdaw_" and "_total"; the name
+					   ends in the unit; unit may be NULL */
 	struct figure_label labels[FIGURE_LABELS];
 	unsigned first; /* enum metric, when read is NULL: the last label runs fastest */
-	bool (*read)(const struct process *process, unsigned at, int64_t *value); /* at of the first label; false: there is none */
+	bool (*read)(const struct process *process, unsigned at,
+		     int64_t *value); /* at of the first label; false: there is none */
 };
 
 struct figure_sample {
@@ -44,7 +47,8 @@ struct figure_sample {
 typedef void figure_fn(void *to, const struct figure_sample *sample);
 void figures_tell(const struct process *process, figure_fn *tell, void *to);
 
-/* Prints samples as text of OpenMetrics 1.0; last is the figure of the one before, NULL at first. */
+/* Prints samples as text of OpenMetrics 1.0; last is the figure of the one before, NULL at first.
+ */
 struct openmetrics {
 	struct buf *out;
 	const struct figure *last;

@@ -36,7 +36,9 @@ void process_ask_workers(struct process *process)
 
 int64_t worker_lag_ms(const struct worker *worker)
 {
-	int64_t waits_ms = worker->life_asked ? mio_host_now_ms(worker->process->host) - worker->life_asked_ms : -1;
+	int64_t waits_ms = worker->life_asked
+				   ? mio_host_now_ms(worker->process->host) - worker->life_asked_ms
+				   : -1;
 
 	if (!worker->life_known)
 		return waits_ms;

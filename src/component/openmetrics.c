@@ -63,7 +63,8 @@ void openmetrics_sample(void *to, const struct figure_sample *sample)
 	buf_printf(out, PREFIX "%s%s", figure->name, suffixes[figure->kind]);
 	print_labels(sample, out);
 	if (figure->milli)
-		buf_printf(out, " %lld.%03lld\n", (long long)sample->value / 1000, (long long)sample->value % 1000);
+		buf_printf(out, " %lld.%03lld\n", (long long)sample->value / 1000,
+			   (long long)sample->value % 1000);
 	else
 		buf_printf(out, " %lld\n", (long long)sample->value);
 }

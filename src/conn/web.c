@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * READING - a head -> ASKED - web_answer() -> WRITING - all is written -> LEAVING - the peer closes, or a second -> gone
- * READING - no head, or not in time -> WRITING        any - a fault, the peer's end, too late, room is needed -> gone
+ * READING - a head -> ASKED - web_answer() -> WRITING - all is written -> LEAVING - the peer
+ * closes, or a second -> gone READING - no head, or not in time -> WRITING        any - a fault,
+ * the peer's end, too late, room is needed -> gone
  *
- * While LEAVING what still comes is read and dropped: closing with unread bytes would take the answer back.
+ * While LEAVING what still comes is read and dropped: closing with unread bytes would take the
+ * answer back.
  */
 #include "conn/web.h"
 
@@ -200,7 +202,9 @@ struct web *web_new(struct mio *mio, const struct web_handler *handler, void *ar
 int web_listen(struct web *web, const char *text, const char **address)
 {
 	struct mio_listener **listener = &web->listeners[web->listener_count];
-	int rc = web->listener_count < LISTENERS_MAX ? mio_listen(mio_host_of(web->mio), text, listener) : -E2BIG;
+	int rc = web->listener_count < LISTENERS_MAX
+			 ? mio_listen(mio_host_of(web->mio), text, listener)
+			 : -E2BIG;
 
 	if (rc)
 		return rc;

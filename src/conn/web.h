@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A small HTTP server on one loop, for an administrator's few programs: GET and HEAD, one request a connection. What a peer
- * may cost is bounded: so many connections at once (the oldest makes room), so many bytes of a request, so much time.
+ * A small HTTP server on one loop, for an administrator's few programs: GET and HEAD, one request a
+ * connection. What a peer may cost is bounded: so many connections at once (the oldest makes room),
+ * so many bytes of a request, so much time.
  */
 #pragma once
 

@@ -6,7 +6,8 @@
 #include "base/macros.h"
 #include "base/stamp.h"
 
-/* -- reading --------------------------------------------------------------------------------------- */
+/* -- reading
+ * --------------------------------------------------------------------------------------- */
 
 /* RFC 9110 section 5.6.2 */
 static bool is_token(struct slice text)
@@ -86,8 +87,8 @@ static bool read_path(struct slice target, struct slice *path)
 /* HTTP/1.1 or older; 0, 400 or 505. */
 static int read_version(struct slice text, bool *host_due)
 {
-	if (text.len != 8 || memcmp(text.data, "HTTP/", 5) != 0 || text.data[6] != '.' || text.data[5] < '0' ||
-	    text.data[5] > '9' || text.data[7] < '0' || text.data[7] > '9')
+	if (text.len != 8 || memcmp(text.data, "HTTP/", 5) != 0 || text.data[6] != '.' ||
+	    text.data[5] < '0' || text.data[5] > '9' || text.data[7] < '0' || text.data[7] > '9')
 		return 400;
 	*host_due = text.data[7] != '0';
 	return text.data[5] == '1' ? 0 : 505;
@@ -98,12 +99,15 @@ static int read_request_line(struct slice line, struct http_request *request, bo
 	struct slice method, target;
 	int status;
 
-	if (!take_until(&line, ' ', &method) || !take_until(&line, ' ', &target) || !is_token(method) || !is_visible(target))
+	if (!take_until(&line, ' ', &method) || !take_until(&line, ' ', &target) ||
+	    !is_token(method) || !is_visible(target))
 		return 400;
 	status = read_version(line, host_due);
 	if (status)
 		return status;
-	request->method = slice_is(method, "GET") ? HTTP_GET : slice_is(method, "HEAD") ? HTTP_HEAD : HTTP_OTHER;
+	request->method = slice_is(method, "GET")    ? HTTP_GET
+			  : slice_is(method, "HEAD") ? HTTP_HEAD
+						     : HTTP_OTHER;
 	request->path = (struct slice){target.data, 0};
 	return request->method == HTTP_OTHER || read_path(target, &request->path) ? 0 : 400;
 }
@@ -167,17 +171,23 @@ int http_request_read(struct slice in, struct http_request *request)
 	return 0;
 }
 
-/* -- printing -------------------------------------------------------------------------------------- */
+/* -- printing
+ * -------------------------------------------------------------------------------------- */
 
 static const char *reason(int status)
 {
 	static const struct {
 		int status;
 		const char *text;
-	} reasons[] = {
-		{200, "OK"}, {400, "Bad Request"}, {404, "Not Found"}, {405, "Method Not Allowed"}, {408, "Request Timeout"},
-		{414, "URI Too Long"}, {431, "Request Header Fields Too Large"}, {503, "Service Unavailable"},
-		{505, "HTTP Version Not Supported"}};
+	} reasons[] = {{200, "OK"},
+		       {400, "Bad Request"},
+		       {404, "Not Found"},
+		       {405, "Method Not Allowed"},
+		       {408, "Request Timeout"},
+		       {414, "URI Too Long"},
+		       {431, "Request Header Fields Too Large"},
+		       {503, "Service Unavailable"},
+		       {505, "HTTP Version Not Supported"}};
 
 	for (size_t at = 0; at < countof(reasons); at++) {
 		if (reasons[at].status == status)
@@ -189,8 +199,10 @@ static const char *reason(int status)
 /* RFC 9110 section 5.6.7: "Sun, 06 Nov 1994 08:49:37 GMT". */
 static void print_date(int64_t wall_ms, struct buf *out)
 {
-	static const char *const days[] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"}; /* 1970 began with the first */
-	static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+	static const char *const days[] = {"Thu", "Fri", "Sat", "Sun",
+					   "Mon", "Tue", "Wed"}; /* 1970 began with the first */
+	static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+					     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 	char stamp[STAMP_LEN];
 
 	stamp_print(stamp, wall_ms, false); /* "1994-11-06T08:49:37Z" */
@@ -202,7 +214,8 @@ void http_response_print(const struct http_response *response, struct buf *out)
 {
 	buf_printf(out, "HTTP/1.1 %d %s\r\nDate: ", response->status, reason(response->status));
 	print_date(response->wall_ms, out);
-	buf_printf(out, "\r\nContent-Type: %s\r\nContent-Length: %zu\r\n", response->type, response->length);
+	buf_printf(out, "\r\nContent-Type: %s\r\nContent-Length: %zu\r\n", response->type,
+		   response->length);
 	if (response->allow)
 		buf_printf(out, "Allow: %s\r\n", response->allow);
 	buf_append_text(out, "Cache-Control: no-store\r\nConnection: close\r\n\r\n");

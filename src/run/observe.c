@@ -16,10 +16,11 @@ struct observe {
 	struct process *process;
 	struct web *web;
 	int64_t proven_ms; /* when storage took something last */
-	bool proven;       /* it did */
+	bool proven;	   /* it did */
 };
 
-/* -- /metrics -------------------------------------------------------------------------------------- */
+/* -- /metrics
+ * -------------------------------------------------------------------------------------- */
 
 static void show_metrics(struct observe *observe, uint64_t id)
 {
@@ -32,7 +33,8 @@ static void show_metrics(struct observe *observe, uint64_t id)
 	web_answer(observe->web, id, 200, OPENMETRICS_TYPE, buf_slice(&text));
 }
 
-/* -- /health --------------------------------------------------------------------------------------- */
+/* -- /health
+ * --------------------------------------------------------------------------------------- */
 
 static void say_health(struct observe *observe, uint64_t id, struct slice trouble)
 {
@@ -100,7 +102,8 @@ static void show_health(struct observe *observe, uint64_t id)
 		say_health(observe, id, buf_slice(&trouble));
 }
 
-/* -- requests -------------------------------------------------------------------------------------- */
+/* -- requests
+ * -------------------------------------------------------------------------------------- */
 
 static void asked(void *arg, uint64_t id, struct slice path)
 {
@@ -111,7 +114,8 @@ static void asked(void *arg, uint64_t id, struct slice path)
 	else if (slice_is(path, "/health"))
 		show_health(observe, id);
 	else
-		web_answer(observe->web, id, 404, "text/plain; charset=utf-8", SLICE("/metrics or /health\n"));
+		web_answer(observe->web, id, 404, "text/plain; charset=utf-8",
+			   SLICE("/metrics or /health\n"));
 }
 
 /* Only storage is waited for. */
@@ -125,7 +129,8 @@ static void late(void *arg, uint64_t id)
 
 static const struct web_handler handler = {.asked = asked, .late = late};
 
-/* -- listening ------------------------------------------------------------------------------------- */
+/* -- listening
+ * ------------------------------------------------------------------------------------- */
 
 static int listen_on(struct observe *observe, const char *text, bool may_fail, struct buf *why)
 {
@@ -140,8 +145,10 @@ static int listen_on(struct observe *observe, const char *text, bool may_fail, s
 	if (rc == -EADDRINUSE && may_fail) {
 		log_event(&process->workers[0]->log, LOG_WARN,
 			  &(struct log_event){"metrics-taken", NULL, {{"listen", text}}},
-			  "metrics.listen: %s is in use, by another part if it reads the same file: this one has no metrics; "
-			  "give each its own, such as \"%s %s\"", text, process->name, text);
+			  "metrics.listen: %s is in use, by another part if it reads the same "
+			  "file: this one has no metrics; "
+			  "give each its own, such as \"%s %s\"",
+			  text, process->name, text);
 		return 0;
 	}
 	buf_printf(why, "metrics.listen: cannot listen on %s: %s", text, strerror(-rc));

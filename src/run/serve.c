@@ -243,7 +243,8 @@ static int open_log_file(const struct serving *serving, struct buf *why)
 	if (*settings->log.file)
 		buf_append_text(&path, settings->log.file);
 	else
-		buf_printf(&path, "%s.log", strcmp(serving->name, "run") != 0 ? serving->name : "jackdaw");
+		buf_printf(&path, "%s.log",
+			   strcmp(serving->name, "run") != 0 ? serving->name : "jackdaw");
 	rc = log_open(serving->logs, buf_text(&path));
 	if (rc)
 		buf_printf(why, "log.file: %s: %s", buf_text(&path), strerror(-rc));

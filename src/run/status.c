@@ -61,7 +61,8 @@ static void say_parts(struct facts *facts, const struct process *process)
 	say_text(facts, "listening", buf_text(&listening));
 }
 
-/* A figure, or those of one label of it, while it is added up: the rest of its labels is for /metrics. */
+/* A figure, or those of one label of it, while it is added up: the rest of its labels is for
+ * /metrics. */
 struct sum {
 	struct facts *facts;
 	const struct figure *figure; /* NULL: none yet */
@@ -75,7 +76,8 @@ static void say_sum(const struct sum *sum)
 
 	if (!sum->figure)
 		return;
-	buf_printf(&name, "%s%s%s", sum->figure->status, sum->apart ? "_" : "", sum->apart ? sum->apart : "");
+	buf_printf(&name, "%s%s%s", sum->figure->status, sum->apart ? "_" : "",
+		   sum->apart ? sum->apart : "");
 	say_number(sum->facts, buf_text(&name), sum->value, "");
 }
 

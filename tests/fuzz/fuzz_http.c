@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Fuzzes the head of an HTTP request: what is read is read whole, no earlier and no later, and refused ones stay so. */
+/* Fuzzes the head of an HTTP request: what is read is read whole, no earlier and no later, and
+ * refused ones stay so. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,8 @@ static void check_path(struct slice in, const struct http_request *request)
 
 	if (request->method == HTTP_OTHER)
 		return;
-	if (!path.len || path.data[0] != '/' || memchr(path.data, '?', path.len) || memchr(path.data, ' ', path.len))
+	if (!path.len || path.data[0] != '/' || memchr(path.data, '?', path.len) ||
+	    memchr(path.data, ' ', path.len))
 		abort();
 	if (path.len > 1 && (path.data < in.data || path.data + path.len > in.data + request->len))
 		abort();
@@ -36,7 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (http_request_read((struct slice){in.data, len}, &again) != HTTP_MORE)
 			abort();
 	}
-	if (http_request_read((struct slice){in.data, request.len}, &again) || again.len != request.len)
+	if (http_request_read((struct slice){in.data, request.len}, &again) ||
+	    again.len != request.len)
 		abort();
 	return 0;
 }

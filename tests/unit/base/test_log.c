@@ -73,17 +73,21 @@ static void writes_lines_of_text(void **state)
 
 static void writes_an_object_a_line(void **state)
 {
-	assert_written(LOG_JSON, "romeo@example.net", "said \"hi\\\"\n\xc3\xa9\xff",
-		       "{\"time\":\"" NOW "\",\"level\":\"info\",\"part\":\"c2s\",\"event\":\"note\",\"message\":\"said "
-					  "\\\"hi\\\\\\\"\\u000a\xc3\xa9\\ufffd\","
-		       "\"who\":\"romeo@example.net\"}\n");
-	assert_written(LOG_JSON, NULL, "",
-		       "{\"time\":\"" NOW
-		       "\",\"level\":\"info\",\"part\":\"c2s\",\"event\":\"note\",\"message\":\"\"}\n");
+	assert_written(
+		LOG_JSON, "romeo@example.net", "said \"hi\\\"\n\xc3\xa9\xff",
+		"{\"time\":\"" NOW
+		"\",\"level\":\"info\",\"part\":\"c2s\",\"event\":\"note\",\"message\":\"said "
+		"\\\"hi\\\\\\\"\\u000a\xc3\xa9\\ufffd\","
+		"\"who\":\"romeo@example.net\"}\n");
+	assert_written(
+		LOG_JSON, NULL, "",
+		"{\"time\":\"" NOW
+		"\",\"level\":\"info\",\"part\":\"c2s\",\"event\":\"note\",\"message\":\"\"}\n");
 }
 
 /* The line of a login from there. */
-static void assert_told(enum log_addresses addresses, const char *peer, enum log_format format, const char *wanted)
+static void assert_told(enum log_addresses addresses, const char *peer, enum log_format format,
+			const char *wanted)
 {
 	AUTO(buf_fini) struct buf out = {0};
 	struct sink sink;
@@ -91,7 +95,9 @@ static void assert_told(enum log_addresses addresses, const char *peer, enum log
 	open_sink(&sink, LOG_INFO, format, false);
 	log_set_addresses(sink.writer, addresses);
 	log_event(&sink.log, LOG_INFO,
-		  &(struct log_event){"login", peer, {{"jid", "a@b"}, {"binding", NULL}, {"tls", "TLSv1.3"}}}, "login of %s", "a@b");
+		  &(struct log_event){
+			  "login", peer, {{"jid", "a@b"}, {"binding", NULL}, {"tls", "TLSv1.3"}}},
+		  "login of %s", "a@b");
 	close_sink(&sink, &out);
 	assert_string_equal(buf_text(&out), wanted);
 }
@@ -113,15 +119,18 @@ static void tells_so_much_of_an_address(void **state)
 	for (size_t at = 0; at < countof(rows); at++) {
 		char wanted[200];
 
-		snprintf(wanted, sizeof(wanted), NOW " info c2s: login of a@b [%s]\n", rows[at].told);
+		snprintf(wanted, sizeof(wanted), NOW " info c2s: login of a@b [%s]\n",
+			 rows[at].told);
 		assert_told(rows[at].addresses, rows[at].peer, LOG_TEXT, wanted);
 		snprintf(wanted, sizeof(wanted),
-			 "{\"time\":\"" NOW "\",\"level\":\"info\",\"part\":\"c2s\",\"event\":\"login\",\"message\":\"login of a@b\","
+			 "{\"time\":\"" NOW "\",\"level\":\"info\",\"part\":\"c2s\",\"event\":"
+					    "\"login\",\"message\":\"login of a@b\","
 			 "\"jid\":\"a@b\",\"tls\":\"TLSv1.3\",\"address\":\"%s\"}\n",
 			 rows[at].told);
 		assert_told(rows[at].addresses, rows[at].peer, LOG_JSON, wanted);
 	}
-	assert_told(LOG_ADDRESSES_NONE, "192.0.2.77:4711", LOG_TEXT, NOW " info c2s: login of a@b\n");
+	assert_told(LOG_ADDRESSES_NONE, "192.0.2.77:4711", LOG_TEXT,
+		    NOW " info c2s: login of a@b\n");
 	assert_told(LOG_ADDRESSES_NONE, "unix", LOG_TEXT, NOW " info c2s: login of a@b\n");
 	assert_told(LOG_ADDRESSES_FULL, NULL, LOG_TEXT, NOW " info c2s: login of a@b\n");
 }
@@ -138,7 +147,8 @@ static void gives_the_journal_a_priority(void **state)
 	log_info(&sink.log, "i");
 	log_debug(&sink.log, "d");
 	close_sink(&sink, &out);
-	assert_string_equal(buf_text(&out), "<3>c2s: e\n<4>c2s: w\\x0a<0>no\n<6>c2s: i\n<7>c2s: d\n");
+	assert_string_equal(buf_text(&out),
+			    "<3>c2s: e\n<4>c2s: w\\x0a<0>no\n<6>c2s: i\n<7>c2s: d\n");
 }
 
 /* What is in the file, once it has so many bytes. */
@@ -196,8 +206,11 @@ static void goes_on_in_a_new_file(void **state)
 	log_info(&sink.log, "four");
 	close_sink(&sink, &out);
 	buf_clear(&out);
-	buf_printf(&out, NOW " info c2s: three\n" NOW " warn log: log.file: %s: cannot be opened anew: Is a directory; lines go "
-		   "to the old one\n" NOW " info c2s: four\n", path);
+	buf_printf(&out,
+		   NOW " info c2s: three\n" NOW
+		       " warn log: log.file: %s: cannot be opened anew: Is a directory; lines go "
+		       "to the old one\n" NOW " info c2s: four\n",
+		   path);
 	assert_file(old, buf_text(&out));
 	unlink(old);
 	rmdir(path);

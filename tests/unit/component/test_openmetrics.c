@@ -24,42 +24,64 @@ static void assert_printed(const struct figure_sample *samples, size_t count, co
 
 static void prints_a_head_for_each_family(void **state)
 {
-	static const struct figure gauge = {.kind = FIGURE_GAUGE, .name = "queue_bytes", .unit = "bytes", .help = "Waits."};
+	static const struct figure gauge = {
+		.kind = FIGURE_GAUGE, .name = "queue_bytes", .unit = "bytes", .help = "Waits."};
 	static const struct figure counter = {
-		.kind = FIGURE_COUNTER, .name = "stanzas", .help = "Of all.", .labels = {{"kind", 2, value_of}, {"way", 2, value_of}}};
-	static const struct figure info = {.kind = FIGURE_INFO, .name = "build", .help = "It.", .labels = {{"version", 1, value_of}}};
-	const struct figure_sample samples[] = {
-		{&gauge, {NULL}, -7}, {&counter, {"a", "b"}, 0}, {&counter, {"b", "b"}, 9000000000}, {&info, {"1.0"}, 1}};
+		.kind = FIGURE_COUNTER,
+		.name = "stanzas",
+		.help = "Of all.",
+		.labels = {{"kind", 2, value_of}, {"way", 2, value_of}}};
+	static const struct figure info = {.kind = FIGURE_INFO,
+					   .name = "build",
+					   .help = "It.",
+					   .labels = {{"version", 1, value_of}}};
+	const struct figure_sample samples[] = {{&gauge, {NULL}, -7},
+						{&counter, {"a", "b"}, 0},
+						{&counter, {"b", "b"}, 9000000000},
+						{&info, {"1.0"}, 1}};
 
 	assert_printed(samples, 4,
-		       "# TYPE jackdaw_queue_bytes gauge\n# UNIT jackdaw_queue_bytes bytes\n# HELP jackdaw_queue_bytes Waits.\n"
+		       "# TYPE jackdaw_queue_bytes gauge\n# UNIT jackdaw_queue_bytes bytes\n# HELP "
+		       "jackdaw_queue_bytes Waits.\n"
 		       "jackdaw_queue_bytes -7\n"
 		       "# TYPE jackdaw_stanzas counter\n# HELP jackdaw_stanzas Of all.\n"
-		       "jackdaw_stanzas_total{kind=\"a\",way=\"b\"} 0\njackdaw_stanzas_total{kind=\"b\",way=\"b\"} 9000000000\n"
-		       "# TYPE jackdaw_build info\n# HELP jackdaw_build It.\njackdaw_build_info{version=\"1.0\"} 1\n# EOF\n");
+		       "jackdaw_stanzas_total{kind=\"a\",way=\"b\"} "
+		       "0\njackdaw_stanzas_total{kind=\"b\",way=\"b\"} 9000000000\n"
+		       "# TYPE jackdaw_build info\n# HELP jackdaw_build "
+		       "It.\njackdaw_build_info{version=\"1.0\"} 1\n# EOF\n");
 	assert_printed(NULL, 0, "# EOF\n");
 }
 
 static void escapes_texts_and_values(void **state)
 {
-	static const struct figure gauge = {
-		.kind = FIGURE_GAUGE, .name = "x", .help = "a \"b\" \\ c\nd", .labels = {{"l", 1, value_of}}};
+	static const struct figure gauge = {.kind = FIGURE_GAUGE,
+					    .name = "x",
+					    .help = "a \"b\" \\ c\nd",
+					    .labels = {{"l", 1, value_of}}};
 	const struct figure_sample sample = {&gauge, {"a \"b\" \\ c\nd"}, 1};
 
 	assert_printed(&sample, 1,
-		       "# TYPE jackdaw_x gauge\n# HELP jackdaw_x a \\\"b\\\" \\\\ c\\nd\njackdaw_x{l=\"a \\\"b\\\" \\\\ c\\nd\"} 1\n# EOF\n");
+		       "# TYPE jackdaw_x gauge\n# HELP jackdaw_x a \\\"b\\\" \\\\ "
+		       "c\\nd\njackdaw_x{l=\"a \\\"b\\\" \\\\ c\\nd\"} 1\n# EOF\n");
 }
 
 static void prints_thousandths_and_leaves_out_what_is_sparse(void **state)
 {
-	static const struct figure lag = {
-		.kind = FIGURE_GAUGE, .name = "lag_seconds", .unit = "seconds", .help = "Late.", .milli = true};
-	static const struct figure rare = {.kind = FIGURE_COUNTER, .name = "rare", .help = "Seldom.", .sparse = true};
-	const struct figure_sample samples[] = {{&rare, {NULL}, 0}, {&lag, {NULL}, 12034}, {&rare, {NULL}, 2}};
+	static const struct figure lag = {.kind = FIGURE_GAUGE,
+					  .name = "lag_seconds",
+					  .unit = "seconds",
+					  .help = "Late.",
+					  .milli = true};
+	static const struct figure rare = {
+		.kind = FIGURE_COUNTER, .name = "rare", .help = "Seldom.", .sparse = true};
+	const struct figure_sample samples[] = {
+		{&rare, {NULL}, 0}, {&lag, {NULL}, 12034}, {&rare, {NULL}, 2}};
 
 	assert_printed(samples, 3,
-		       "# TYPE jackdaw_lag_seconds gauge\n# UNIT jackdaw_lag_seconds seconds\n# HELP jackdaw_lag_seconds Late.\n"
-		       "jackdaw_lag_seconds 12.034\n# TYPE jackdaw_rare counter\n# HELP jackdaw_rare Seldom.\njackdaw_rare_total 2\n# EOF\n");
+		       "# TYPE jackdaw_lag_seconds gauge\n# UNIT jackdaw_lag_seconds seconds\n# "
+		       "HELP jackdaw_lag_seconds Late.\n"
+		       "jackdaw_lag_seconds 12.034\n# TYPE jackdaw_rare counter\n# HELP "
+		       "jackdaw_rare Seldom.\njackdaw_rare_total 2\n# EOF\n");
 }
 
 static void knows_the_mechanism_of_a_login(void **state)
@@ -67,7 +89,8 @@ static void knows_the_mechanism_of_a_login(void **state)
 	assert_int_equal(metric_mechanism(NULL), 0);
 	assert_int_equal(metric_mechanism("SASL/UNHEARD-OF"), 0);
 	assert_int_not_equal(metric_mechanism("SASL/PLAIN"), 0);
-	assert_int_not_equal(metric_mechanism("SASL/SCRAM-SHA-1"), metric_mechanism("SASL/SCRAM-SHA-1-PLUS"));
+	assert_int_not_equal(metric_mechanism("SASL/SCRAM-SHA-1"),
+			     metric_mechanism("SASL/SCRAM-SHA-1-PLUS"));
 	for (unsigned hash = 0; hash < AUTH_HASHES; hash++) {
 		AUTO(buf_fini) struct buf how = {0};
 

@@ -21,19 +21,23 @@ static void assert_request(const char *text, enum http_method method, const char
 
 static void reads_a_request(void **state)
 {
-	assert_request("GET /metrics HTTP/1.1\r\nHost: a:9100\r\nAccept: */*\r\n\r\n", HTTP_GET, "/metrics");
+	assert_request("GET /metrics HTTP/1.1\r\nHost: a:9100\r\nAccept: */*\r\n\r\n", HTTP_GET,
+		       "/metrics");
 	assert_request("HEAD /health?verbose=1&x HTTP/1.1\r\nhOsT:a\r\n\r\n", HTTP_HEAD, "/health");
 	assert_request("GET / HTTP/1.0\r\n\r\n", HTTP_GET, "/");
 	assert_request("GET / HTTP/1.0\n\n", HTTP_GET, "/");
 	assert_request("\r\n\r\nGET / HTTP/1.0\r\n\r\n", HTTP_GET, "/");
-	assert_request("GET http://a:9100/metrics?q HTTP/1.1\r\nHost: a\r\n\r\n", HTTP_GET, "/metrics");
+	assert_request("GET http://a:9100/metrics?q HTTP/1.1\r\nHost: a\r\n\r\n", HTTP_GET,
+		       "/metrics");
 	assert_request("GET HTTP://a HTTP/1.1\r\nHost: a\r\n\r\n", HTTP_GET, "/");
-	assert_request("GET / HTTP/1.1\r\nHost: a\r\nX-Empty:\r\nX: a\tb \xc3\xa9\r\n\r\n", HTTP_GET, "/");
+	assert_request("GET / HTTP/1.1\r\nHost: a\r\nX-Empty:\r\nX: a\tb \xc3\xa9\r\n\r\n",
+		       HTTP_GET, "/");
 }
 
 static void knows_no_other_method(void **state)
 {
-	assert_request("POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n", HTTP_OTHER, "");
+	assert_request("POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n", HTTP_OTHER,
+		       "");
 	assert_request("get / HTTP/1.1\r\nHost: a\r\n\r\n", HTTP_OTHER, "");
 	assert_request("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", HTTP_OTHER, "");
 	assert_request("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", HTTP_OTHER, "");
@@ -43,7 +47,8 @@ static void reads_no_further_than_the_head(void **state)
 {
 	struct http_request request;
 
-	assert_int_equal(read_text("GET / HTTP/1.0\r\n\r\nGET /more HTTP/1.0\r\n\r\n", &request), 0);
+	assert_int_equal(read_text("GET / HTTP/1.0\r\n\r\nGET /more HTTP/1.0\r\n\r\n", &request),
+			 0);
 	assert_int_equal(request.len, 18);
 }
 
@@ -120,18 +125,25 @@ static void bounds_a_head(void **state)
 
 static void prints_the_head_of_an_answer(void **state)
 {
-	struct http_response response = {.status = 200, .type = "text/plain", .length = 7, .wall_ms = 784111777000};
+	struct http_response response = {
+		.status = 200, .type = "text/plain", .length = 7, .wall_ms = 784111777000};
 	AUTO(buf_fini) struct buf out = {0};
 
 	http_response_print(&response, &out);
-	assert_string_equal(buf_text(&out), "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Type: text/plain\r\n"
-					    "Content-Length: 7\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n");
-	response = (struct http_response){.status = 405, .type = "a/b", .allow = "GET, HEAD", .wall_ms = 1709164800000};
+	assert_string_equal(
+		buf_text(&out),
+		"HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Type: "
+		"text/plain\r\n"
+		"Content-Length: 7\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n");
+	response = (struct http_response){
+		.status = 405, .type = "a/b", .allow = "GET, HEAD", .wall_ms = 1709164800000};
 	buf_clear(&out);
 	http_response_print(&response, &out);
-	assert_string_equal(buf_text(&out), "HTTP/1.1 405 Method Not Allowed\r\nDate: Thu, 29 Feb 2024 00:00:00 GMT\r\n"
-					    "Content-Type: a/b\r\nContent-Length: 0\r\nAllow: GET, HEAD\r\n"
-					    "Cache-Control: no-store\r\nConnection: close\r\n\r\n");
+	assert_string_equal(
+		buf_text(&out),
+		"HTTP/1.1 405 Method Not Allowed\r\nDate: Thu, 29 Feb 2024 00:00:00 GMT\r\n"
+		"Content-Type: a/b\r\nContent-Length: 0\r\nAllow: GET, HEAD\r\n"
+		"Cache-Control: no-store\r\nConnection: close\r\n\r\n");
 }
 
 int main(void)
