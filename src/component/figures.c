@@ -287,7 +287,8 @@ static void tell_one(const struct process *process, const struct figure *figure,
 {
 	const struct figure_label *labels = figure->labels;
 	unsigned inner = labels[1].name ? labels[1].count : 1;
-	struct figure_sample sample = {.figure = figure};
+	struct figure_sample sample = {.figure = figure,
+				       .foreign = !has_part(process, figure->part)};
 
 	sample.values[0] = labels[0].name ? labels[0].value(at / inner) : NULL;
 	sample.values[1] = labels[1].name ? labels[1].value(at % inner) : NULL;
@@ -307,8 +308,6 @@ void figures_tell(const struct process *process, figure_fn *tell, void *to)
 		const struct figure *figure = &figures[which];
 		unsigned count = 1;
 
-		if (!has_part(process, figure->part))
-			continue;
 		for (unsigned label = 0; label < FIGURE_LABELS && figure->labels[label].name;
 		     label++)
 			count *= figure->labels[label].count;

@@ -41,9 +41,11 @@ struct figure_sample {
 	const struct figure *figure;
 	const char *values[FIGURE_LABELS]; /* of the labels; NULL: there is no such label */
 	int64_t value;
+	bool foreign; /* of a part that this process has not: 0; `jackdaw status` shows it, /metrics
+			 does not */
 };
 
-/* Those that this process has, all of a figure after another. Worker 0. */
+/* All, those of a figure one after another. Worker 0. */
 typedef void figure_fn(void *to, const struct figure_sample *sample);
 void figures_tell(const struct process *process, figure_fn *tell, void *to);
 

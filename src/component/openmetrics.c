@@ -55,7 +55,7 @@ void openmetrics_sample(void *to, const struct figure_sample *sample)
 	struct buf *out = openmetrics->out;
 	const struct figure *figure = sample->figure;
 
-	if (figure->sparse && !sample->value)
+	if (sample->foreign || (figure->sparse && !sample->value))
 		return;
 	if (figure != openmetrics->last)
 		print_head(figure, out);

@@ -35,10 +35,10 @@ static void prints_a_head_for_each_family(void **state)
 					   .name = "build",
 					   .help = "It.",
 					   .labels = {{"version", 1, value_of}}};
-	const struct figure_sample samples[] = {{&gauge, {NULL}, -7},
-						{&counter, {"a", "b"}, 0},
-						{&counter, {"b", "b"}, 9000000000},
-						{&info, {"1.0"}, 1}};
+	const struct figure_sample samples[] = {{&gauge, {NULL}, -7, false},
+						{&counter, {"a", "b"}, 0, false},
+						{&counter, {"b", "b"}, 9000000000, false},
+						{&info, {"1.0"}, 1, false}};
 
 	assert_printed(samples, 4,
 		       "# TYPE jackdaw_queue_bytes gauge\n# UNIT jackdaw_queue_bytes bytes\n# HELP "
@@ -58,7 +58,7 @@ static void escapes_texts_and_values(void **state)
 					    .name = "x",
 					    .help = "a \"b\" \\ c\nd",
 					    .labels = {{"l", 1, value_of}}};
-	const struct figure_sample sample = {&gauge, {"a \"b\" \\ c\nd"}, 1};
+	const struct figure_sample sample = {&gauge, {"a \"b\" \\ c\nd"}, 1, false};
 
 	assert_printed(&sample, 1,
 		       "# TYPE jackdaw_x gauge\n# HELP jackdaw_x a \\\"b\\\" \\\\ "
@@ -75,13 +75,21 @@ static void prints_thousandths_and_leaves_out_what_is_sparse(void **state)
 	static const struct figure rare = {
 		.kind = FIGURE_COUNTER, .name = "rare", .help = "Seldom.", .sparse = true};
 	const struct figure_sample samples[] = {
-		{&rare, {NULL}, 0}, {&lag, {NULL}, 12034}, {&rare, {NULL}, 2}};
+		{&rare, {NULL}, 0, false}, {&lag, {NULL}, 12034, false}, {&rare, {NULL}, 2, false}};
 
 	assert_printed(samples, 3,
 		       "# TYPE jackdaw_lag_seconds gauge\n# UNIT jackdaw_lag_seconds seconds\n# "
 		       "HELP jackdaw_lag_seconds Late.\n"
 		       "jackdaw_lag_seconds 12.034\n# TYPE jackdaw_rare counter\n# HELP "
 		       "jackdaw_rare Seldom.\njackdaw_rare_total 2\n# EOF\n");
+}
+
+static void leaves_out_what_another_part_has(void **state)
+{
+	static const struct figure gauge = {.kind = FIGURE_GAUGE, .name = "x", .help = "X."};
+	const struct figure_sample sample = {.figure = &gauge, .foreign = true};
+
+	assert_printed(&sample, 1, "# EOF\n");
 }
 
 static void knows_the_mechanism_of_a_login(void **state)
@@ -105,6 +113,7 @@ int main(void)
 		cmocka_unit_test(prints_a_head_for_each_family),
 		cmocka_unit_test(escapes_texts_and_values),
 		cmocka_unit_test(prints_thousandths_and_leaves_out_what_is_sparse),
+		cmocka_unit_test(leaves_out_what_another_part_has),
 		cmocka_unit_test(knows_the_mechanism_of_a_login),
 	};
 
