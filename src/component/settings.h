@@ -43,7 +43,9 @@ struct settings {
 	} listen;
 	struct {
 		int64_t workers;
-		bool split;
+		bool split, sandbox;
+		const char *user; /* whom root becomes; "": nobody else */
+		struct conf_list readable, writable;
 	} process;
 	struct {
 		const char *connect, *user, *password, *ca;

@@ -16,6 +16,7 @@
 #include "component/component.h"
 #include "ctl/client.h"
 #include "run/deployment.h"
+#include "run/sandbox.h"
 #include "run/import/lines.h"
 #include "sm/import.h"
 
@@ -223,12 +224,15 @@ static int run_stopped(struct deployment *deployment, struct command *command)
 		.open_storage = true,
 		.workers = 1,
 	};
+	struct sandbox sandbox = {0};
 	int code = EXIT_PROBLEM;
 	int rc;
 
 	umask(077);
 	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a full disk */
 	rc = command->undo ? mio_host_signals(host, interrupted, host) : 0;
+	rc = rc ? rc : sandbox_become(&sandbox, deployment, &why);
+	rc = rc ? rc : identity_keep(&sandbox.identity, &why);
 	rc = rc ? rc : deployment_make_dir(deployment, &why);
 	rc = rc ? rc : process_start(&options, &process, &why);
 	if (rc)

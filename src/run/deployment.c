@@ -43,12 +43,13 @@ int deployment_load(struct deployment *deployment, const struct cli *cli, struct
 	struct conf_error error = {.line = 0};
 	int rc;
 
+	deployment->file = cli->demo ? "" : cli->config ? cli->config : DEFAULT_FILE;
 	if (cli->demo)
 		rc = settings_parse("--demo", slice_of(demo_file), &deployment->settings,
 				    &deployment->conf, &error);
 	else
-		rc = settings_load(cli->config ? cli->config : DEFAULT_FILE, &deployment->settings,
-				   &deployment->conf, &error);
+		rc = settings_load(deployment->file, &deployment->settings, &deployment->conf,
+				   &error);
 	if (rc)
 		explain(&error, cli, why);
 	return rc;

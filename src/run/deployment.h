@@ -13,6 +13,7 @@ enum { DEPLOYMENT_LOCKS_MAX = 4, DEPLOYMENT_SECRET = 32 };
 struct deployment {
 	struct settings settings;
 	struct conf *conf;
+	const char *file; /* of the settings; borrowed; "": --demo has none */
 	struct buf router_password;	   /* when the file has none */
 	uint8_t secret[DEPLOYMENT_SECRET]; /* of the installation: makes unknown users' salts */
 	int locks[DEPLOYMENT_LOCKS_MAX];

@@ -22,6 +22,7 @@
 #include "run/notify.h"
 #include "run/observe.h"
 #include "run/run.h"
+#include "run/sandbox.h"
 #include "run/status.h"
 #include "sm/import.h"
 #include "sm/sm_component.h"
@@ -57,6 +58,7 @@ struct serving {
 	const struct form *form;
 	const char *name;
 	struct deployment deployment;
+	struct sandbox sandbox;
 	struct mio_host *host;
 	int64_t begun_ms;
 	struct log_writer *logs;
@@ -272,7 +274,8 @@ static int start(struct serving *serving, const struct cli *cli, struct buf *why
 		return rc;
 	serving->host = mio_host_new(serving->name);
 	serving->begun_ms = mio_host_now_ms(serving->host);
-	rc = own_data(serving, why);
+	rc = sandbox_become(&serving->sandbox, &serving->deployment, why);
+	rc = rc ? rc : own_data(serving, why);
 	if (!rc && serving->form->certificates)
 		rc = tls_store_load(serving->host, settings, &serving->tls, &serving->note, why);
 	if (!rc && serving->form->routes && settings->router.tls != ROUTER_TLS_OFF)
@@ -280,11 +283,14 @@ static int start(struct serving *serving, const struct cli *cli, struct buf *why
 					   &serving->note, why);
 	if (!rc && cli->demo)
 		rc = demo_new(&serving->deployment, serving->host, &serving->demo, why);
+	if (!rc)
+		rc = sandbox_enclose(&serving->sandbox, &serving->deployment, why);
 	rc = rc ? rc : open_log(serving, why);
 	rc = rc ? rc : start_process(serving, why);
 	rc = rc ? rc : open_control(serving, why);
 	rc = rc ? rc : observe_new(serving->process, &serving->observe, why);
-	return rc ? rc : mio_host_signals(serving->host, signalled, serving);
+	rc = rc ? rc : mio_host_signals(serving->host, signalled, serving);
+	return rc ? rc : sandbox_close(&serving->sandbox, &serving->deployment, why);
 }
 
 /* The certificates' notes, a line each. */
@@ -300,6 +306,16 @@ static void log_notes(const struct serving *serving)
 		notes.data += len + (end ? 1 : 0);
 		notes.len -= len + (end ? 1 : 0);
 	}
+}
+
+/* What holds is an operator's business, and more so what does not. */
+static void log_sandbox(const struct serving *serving)
+{
+	AUTO(buf_fini) struct buf text = {0};
+	bool whole = sandbox_describe(&serving->sandbox, &serving->deployment, &text);
+
+	log_write(&serving->process->workers[0]->log, whole ? LOG_INFO : LOG_WARN, "%s",
+		  buf_text(&text));
 }
 
 /* The order matters: calls end before what they would answer to, and who hashes or writes before
@@ -364,6 +380,7 @@ static int serve(const struct cli *cli, const struct form *form)
 	rc = start(&serving, cli, &why);
 	if (!rc) {
 		log_notes(&serving);
+		log_sandbox(&serving);
 		rc = mio_host_run(serving.host);
 	}
 	if (rc)

@@ -115,6 +115,7 @@ user = "jabberd"
 password = "secret"
 [process]
 workers = {workers}
+writable = ["{self.dir}"]
 [accounts]
 registration = "{registration}"
 {extra}
@@ -215,7 +216,7 @@ registration = "{registration}"
             code = part.stop()
             if code not in (0, None):
                 problems.append(f'{part.name} ended with {code}:\n{part.text()[-6000:]}')
-            elif 'Sanitizer' in part.text():
+            elif 'Sanitizer' in part.text() or 'sandbox: refused' in part.text():
                 problems.append(part.text()[-6000:])
         shutil.rmtree(self.dir, ignore_errors=True)
         assert not problems, '\n'.join(problems)
