@@ -35,7 +35,8 @@ void buf_append_xml(struct buf *buf, struct slice text)
 		buf_append_text(buf, escaped);
 		from = at + 1;
 	}
-	buf_append(buf, text.data + from, text.len - from);
+	if (from < text.len)
+		buf_append(buf, text.data + from, text.len - from);
 }
 
 void buf_append_base64(struct buf *buf, struct slice bytes)
