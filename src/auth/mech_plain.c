@@ -3,6 +3,7 @@
 #include "auth/engine.h"
 
 #include "auth/plain.h"
+#include "base/mem.h"
 
 struct plain_state {
 	struct buf message;
@@ -39,6 +40,7 @@ static void plain_found(struct auth_login *login, const struct auth_account *acc
 	plain_parse(buf_slice(&state->message), &parsed);
 	login_key(login, account, hash, &key);
 	login_check(login, hash, &key, parsed.password);
+	mem_wipe(&key, sizeof(key));
 	buf_wipe(&state->message);
 }
 

@@ -149,7 +149,7 @@ static void refuse(struct client *client, const struct stanza *stanza, enum stan
 
 static void set(struct client *client, const struct stanza *stanza)
 {
-	const struct nad *nad = stanza->payload;
+	struct nad *nad = stanza->payload;
 	int query = stanza_find(stanza, NS_REGISTER, "query");
 	int name = nad_find_child(nad, query, NS_REGISTER, "username");
 	int password = nad_find_child(nad, query, NS_REGISTER, "password");
@@ -162,6 +162,8 @@ static void set(struct client *client, const struct stanza *stanza)
 		refuse(client, stanza, STANZA_NOT_ALLOWED);
 	else
 		change_password(client, stanza, nad_cdata(nad, password));
+	if (password >= 0)
+		nad_wipe(nad, nad_cdata(nad, password));
 }
 
 bool account_take(struct client *client, const struct stanza *stanza)

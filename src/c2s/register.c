@@ -163,6 +163,7 @@ static void create(struct client *client, struct stanza *stanza)
 	}
 	client_await(client);
 	auth_make_account(client->c2s->worker->auth, nad_cdata(stanza->payload, password), made, client->c2s, client->id);
+	nad_wipe(stanza->payload, nad_cdata(stanza->payload, password));
 }
 
 bool register_take(struct client *client, struct stanza *stanza)

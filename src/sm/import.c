@@ -89,10 +89,12 @@ static struct newcomer *next_user(struct import *import)
 		int elem = import->user;
 
 		import->user = nad_next_sibling(import->host, elem);
-		if (nad_is(import->host, elem, NS_PIE, "user"))
+		if (nad_is(import->host, elem, NS_PIE, "user")) {
 			newcomer = read_user(import, elem);
-		else if (nad_is(import->host, elem, NS_IMPORT_PROBLEM, "problem"))
+			nad_wipe(import->host, nad_attr_value(import->host, elem, "password"));
+		} else if (nad_is(import->host, elem, NS_IMPORT_PROBLEM, "problem")) {
 			all_problems(import, nad_cdata(import->host, elem));
+		}
 	}
 	return newcomer;
 }

@@ -96,7 +96,8 @@ bool sx_sasl_busy(const struct sx *sx); /* an exchange is under way */
 extern const struct sx_plugin sx_sasl_client;
 
 /* From STREAM state: starts the mechanism ("DIGEST-MD5" with service "jabberd-router", "PLAIN", "SCRAM-SHA-1" with
- * service "xmpp"); on success the stream restarts by itself. Returns 0 or -EINVAL when gsasl has no such mechanism. */
+ * service "xmpp"); on success the stream restarts by itself. Returns 0, or -EINVAL when gsasl has no such
+ * mechanism, or TLS is insisted on and not there yet. */
 int sx_sasl_auth(struct sx *sx, const char *service, const char *mechanism, const char *user, const char *password);
 /* Called on <failure/>, a wrong rspauth or a mechanism's fault: text says which; set before sx_start(). */
 void sx_sasl_on_failure(struct sx *sx, void (*failed)(void *owner, struct sx *sx, const char *text));

@@ -54,6 +54,8 @@ struct slice nad_name(const struct nad *nad, int elem);
 struct slice nad_ns(const struct nad *nad, int elem);   /* uri, empty when none */
 bool nad_is(const struct nad *nad, int elem, const char *uri, const char *name);
 struct slice nad_cdata(const struct nad *nad, int elem); /* before the first child */
+/* Zeroes a text of the nad's own, a value or cdata, where it stands: it was a secret, and has been read. */
+void nad_wipe(struct nad *nad, struct slice text);
 
 /* The first child of elem so named (name NULL: any name in uri; uri "*": any namespace), -1 when none. */
 int nad_find_child(const struct nad *nad, int elem, const char *uri, const char *name);

@@ -3,6 +3,7 @@
 #include "xml/tree.h"
 
 #include <assert.h>
+#include "base/mem.h"
 
 static void copy_attrs(struct nad *nad, int made, const struct nad *from, int elem)
 {
@@ -125,4 +126,12 @@ void nad_rename_namespace(struct nad *nad, const char *from, const char *to)
 			uri = tree_add_text(nad, slice_of(to));
 		nad->spaces[at].uri = uri;
 	}
+}
+
+void nad_wipe(struct nad *nad, struct slice text)
+{
+	size_t at = text.len ? (size_t)(text.data - nad->text) : 0;
+
+	assert(at + text.len <= nad->used.text);
+	mem_wipe(nad->text + at, text.len);
 }

@@ -271,6 +271,7 @@ static void print_user(struct jabberd2_data *data, struct slice jid, struct slic
 		nad_append_text(nad, NS_IMPORT_PROBLEM, "problem", 2, slice_of(problem));
 	jabberd2_rows_append(&data->rows, nad, jid);
 	nad_print(nad, 0, NS_PIE, &data->out);
+	nad_wipe(nad, nad_attr_value(nad, 1, "password"));
 	if (buf_used(&data->out) - before > IMPORT_HOST_MAX - ROOM) {
 		data->out.len = data->out.start + before;
 		buf_append_slice(&data->why, jid);

@@ -10,6 +10,7 @@
 #include <gsasl.h>
 #include "base/mem.h"
 #include "jid/jid.h"
+#include "sx/plugins/internal.h"
 #include "sx/stream.h"
 #include "xml/nad.h"
 
@@ -156,7 +157,7 @@ int sx_sasl_auth(struct sx *sx, const char *service, const char *mechanism, cons
 	struct exchange *exchange;
 	int rc = -EINVAL;
 
-	if (!sasl || sx_state(sx) != SX_STATE_STREAM || sx_identity(sx))
+	if (!sasl || sx_state(sx) != SX_STATE_STREAM || sx_identity(sx) || sx_tls_withholds(sx))
 		return -EINVAL;
 	end(sasl);
 	exchange = sasl->exchange = mem_zalloc(MEM_SASL, sizeof(*exchange));

@@ -9,7 +9,6 @@
  */
 #include "sx/plugins.h"
 
-#include "base/mem.h"
 #include "sx/plugins/internal.h"
 #include "sx/stream.h"
 #include "xml/nad.h"
@@ -96,17 +95,17 @@ static void drop(struct sasl_server *sasl)
 /* -- the peer's ---------------------------------------------------------------------------- */
 
 /* What the element says, decoded, and gone from the element. "=" is a message that is empty. */
-static bool decode(const struct nad *nad, struct buf *message)
+static bool decode(struct nad *nad, struct buf *message)
 {
 	struct slice text = nad_cdata(nad, 0);
 	bool good = slice_is(text, "=") || buf_append_unbase64(message, text);
 
-	mem_wipe((void *)text.data, text.len);
+	nad_wipe(nad, text);
 	return good;
 }
 
 /* Asks the owner. mechanism is NULL for a response. */
-static int ask(struct sasl_server *sasl, const struct nad *nad, const char *mechanism)
+static int ask(struct sasl_server *sasl, struct nad *nad, const char *mechanism)
 {
 	size_t len = nad_cdata(nad, 0).len;
 	AUTO(buf_wipe) struct buf message = {0};
@@ -123,7 +122,7 @@ static int ask(struct sasl_server *sasl, const struct nad *nad, const char *mech
 	return sasl->exchange == ASKED ? SX_WAIT : 0;
 }
 
-static int auth_came(struct sasl_server *sasl, const struct nad *nad)
+static int auth_came(struct sasl_server *sasl, struct nad *nad)
 {
 	struct slice mechanism = nad_attr_value(nad, 0, "mechanism");
 	char name[MECHANISM_MAX + 1] = "";
@@ -141,7 +140,7 @@ static int auth_came(struct sasl_server *sasl, const struct nad *nad)
 	return ask(sasl, nad, name);
 }
 
-static int response_came(struct sasl_server *sasl, const struct nad *nad)
+static int response_came(struct sasl_server *sasl, struct nad *nad)
 {
 	if (sasl->exchange == AWAITING)
 		return ask(sasl, nad, NULL);
