@@ -292,7 +292,8 @@ static void send_final(struct world *world, struct slice text)
 	buf_append_text(&message, ",r=");
 	buf_append_slice(&message, client_attribute(buf_slice(&world->challenge), 'r'));
 	buf_append_slice(&message, text);
-	buf_append(&auth_message, first.data + header, first.len - header);
+	if (first.len)
+		buf_append(&auth_message, first.data + header, first.len - header);
 	buf_append_char(&auth_message, ',');
 	buf_append_slice(&auth_message, buf_slice(&world->challenge));
 	buf_append_char(&auth_message, ',');
