@@ -221,13 +221,14 @@ static void wake(struct log_writer *writer)
 		sem_post(&writer->wake);
 }
 
-/* The thread takes no signals: they are the loops'. */
+/* The thread takes no signals, they are the loops'; but a refused system call is to be said, not to kill. */
 static bool start_thread(struct log_writer *writer)
 {
 	sigset_t all, before;
 	int fault;
 
 	sigfillset(&all);
+	sigdelset(&all, SIGSYS);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	fault = pthread_create(&writer->thread, NULL, write_lines, writer);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
