@@ -221,7 +221,8 @@ static void wake(struct log_writer *writer)
 		sem_post(&writer->wake);
 }
 
-/* The thread takes no signals, they are the loops'; but a refused system call is to be said, not to kill. */
+/* The thread takes no signals, they are the loops'; but a refused system call is to be said, not to
+ * kill. */
 static bool start_thread(struct log_writer *writer)
 {
 	sigset_t all, before;

@@ -279,7 +279,7 @@ static void send_final(struct world *world, struct slice text)
 	struct auth_key key = {0};
 	AUTO(buf_fini) struct buf message = {0}, auth_message = {0};
 	bool was_challenged = world->challenged && buf_used(&world->challenge);
-	bool is_ann = memmem(first.data, first.len, ",n=ann,r=", 9);
+	bool is_ann = first.len && memmem(first.data, first.len, ",n=ann,r=", 9);
 
 	while (hash + 1 < AUTH_HASHES && !strstr(buf_text(&world->mechanism),
 						  auth_hash_mechanism((enum auth_hash)hash)))
