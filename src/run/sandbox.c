@@ -154,6 +154,8 @@ static int allow_files(struct landlock *landlock, const struct deployment *deplo
 		rc = landlock_allow(landlock, settings->data.dir, true, why);
 	if (!rc)
 		rc = allow_storage(landlock, settings->storage.url, why);
+	if (!rc && *settings->log.file == '/') /* it is opened anew when it was moved away */
+		rc = allow_folder(landlock, settings->log.file, true, why);
 	if (!rc)
 		rc = allow_listening(landlock, settings, why);
 	if (!rc)

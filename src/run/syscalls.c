@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The filter of system calls, by libseccomp. The list was found by strace under the end-to-end
- * tests, with what the C library may use in their place on other kernels and machines. */
+/* The filter of system calls, by libseccomp. The list is of what our code asks for, with what the C library may use in their
+ * place on other kernels and machines. */
 #include "run/syscalls.h"
 
 #ifdef HAVE_SECCOMP
