@@ -100,14 +100,20 @@ struct auth *auth_new(struct mio *mio, struct mio_driver *hashing,
 	uint32_t generation;
 
 	auth->mio = mio;
-	auth->plain_insecure = options->plain_insecure;
 	auth->rounds = options->rounds ? options->rounds : AUTH_ROUNDS;
 	memcpy(auth->secret, options->secret, sizeof(auth->secret));
 	mio_random(mio, &generation, sizeof(generation));
 	slots_init(&auth->requests, (uint8_t)mio_worker(mio), generation);
 	hashing_init(&auth->hashing, mio, hashing);
-	add_mechanisms(auth, options->mechanisms);
+	auth_change(auth, options);
 	return auth;
+}
+
+void auth_change(struct auth *auth, const struct auth_options *options)
+{
+	auth->plain_insecure = options->plain_insecure;
+	auth->mechanism_count = 0;
+	add_mechanisms(auth, options->mechanisms);
 }
 
 void auth_free(struct auth **taken)

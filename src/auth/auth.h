@@ -115,6 +115,8 @@ bool auth_channel_binds(const struct auth_channel *channel); /* to anything */
 /* The driver for hashing: half the cores, at least one, of low priority; or all of them; shared by the workers. */
 struct mio_driver *auth_hashing_new(struct mio_host *host, bool all_cores);
 struct auth *auth_new(struct mio *mio, struct mio_driver *hashing, const struct auth_options *options);
+/* Other mechanisms, and PLAIN without TLS or not, for logins that begin from now on. */
+void auth_change(struct auth *auth, const struct auth_options *options);
 void auth_free(struct auth **auth); /* after its logins were ended, the loops stopped and the driver was freed */
 
 bool auth_offers(const struct auth *auth, const char *mechanism, const struct auth_channel *channel);

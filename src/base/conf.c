@@ -233,6 +233,24 @@ static int read_table(const struct reading *reading, const struct toml *table, c
 	return 0;
 }
 
+static void note_given(struct conf *conf, const struct toml *root,
+		       const struct conf_option *options)
+{
+	size_t count = 0;
+
+	while (options[count].key)
+		count++;
+	conf->options = options;
+	conf->given = conf_block(conf, count * sizeof(bool));
+	for (size_t at = 0; at < count; at++)
+		conf->given[at] = look_up(root, options[at].key) != NULL;
+}
+
+bool conf_is_given(const struct conf *conf, const struct conf_option *option)
+{
+	return conf->given[option - conf->options];
+}
+
 int conf_parse(const char *name, struct slice text, const struct conf_option *options, void *out,
 	       struct conf **conf, struct conf_error *error)
 {
@@ -246,6 +264,8 @@ int conf_parse(const char *name, struct slice text, const struct conf_option *op
 	rc = rc ? rc : fill_presets(&reading, options, out);
 	rc = rc ? rc : read_table(&reading, toml_root(doc), "", options, out);
 	rc = rc ? rc : check_required(&reading, toml_root(doc), options);
+	if (!rc)
+		note_given(reading.conf, toml_root(doc), options);
 	toml_free(&doc);
 	if (rc)
 		conf_free(&reading.conf);

@@ -45,6 +45,13 @@ struct conf_tables {
 	size_t count;
 };
 
+/* When a value that changed counts. */
+enum conf_effect {
+	CONF_RESTART, /* when those who read it were started again */
+	CONF_NOW,     /* at once */
+	CONF_GROWS, /* CONF_LIST: at once what was added behind the others, else as CONF_RESTART */
+};
+
 struct conf_option {
 	const char *key; /* "limits.stanza": sections are part of the key */
 	enum conf_type type;
@@ -55,6 +62,8 @@ struct conf_option {
 	const char *off;     /* not in this version: the only value that is accepted, "[]" */
 	const struct conf_option *sub;
 	size_t sub_size;
+	enum conf_effect effect;
+	const char *parts; /* who reads it: words, "router c2s" */
 };
 
 /* What is wrong with a file, and where; prints as "FILE:LINE:COLUMN: text". */
@@ -86,7 +95,30 @@ void conf_free(struct conf **conf);
  * [[component]]. False when there is no such key.
  */
 bool conf_explain(const struct conf_option *options, const char *key, struct buf *out);
-/* "config show": the struct as a file, secrets as "***". */
-void conf_show(const struct conf_option *options, const void *values, struct buf *out);
+/*
+ * "config show": the struct as a file, secrets as "***". What the file does not say is marked as
+ * default; conf NULL: nothing is.
+ */
+void conf_show(const struct conf_option *options, const struct conf *conf, const void *values,
+	       struct buf *out);
+/* A value as JSON; text, numbers and lists as in a file. */
+void conf_json(const struct conf_option *option, const void *values, struct buf *out);
+/* Whether the file has the key. */
+bool conf_is_given(const struct conf *conf, const struct conf_option *option);
+
+/* -- two of them: now is in force, next is another file's (conf_change.c) ---------------------- */
+
+bool conf_is_equal(const struct conf_option *option, const void *now, const void *next);
+/* Of a value that is another: whether it can count at once. */
+bool conf_takes_now(const struct conf_option *option, const void *now, const void *next);
+/*
+ * Puts the value of now into next, a copy with all that it points to, owned by conf; and whether
+ * the file of now has it, of_now.
+ */
+void conf_keep_value(struct conf *conf, const struct conf *of_now, const struct conf_option *option,
+		     const void *now, void *next);
+/* Whether the part is one of those who read it. */
+bool conf_is_read_by(const struct conf_option *option, const char *part);
+
 /* The key of the table nearest to a mistyped one, or NULL when none is near. */
 const char *conf_nearest(const struct conf_option *options, const char *key);

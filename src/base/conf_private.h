@@ -8,6 +8,8 @@
 /* What a parsed struct borrows: strings and lists, freed together. */
 struct conf {
 	struct conf_block *blocks;
+	const struct conf_option *options;
+	bool *given; /* of each of the options: the file has it */
 };
 
 void *conf_block(struct conf *conf, size_t size); /* zeroed, lives as long as the conf */
@@ -20,8 +22,9 @@ const char *conf_keep(struct conf *conf, struct slice text);
 int conf_value(struct conf *conf, const struct conf_option *option, const struct toml *value,
 	       void *out, struct buf *why);
 int conf_preset(struct conf *conf, const struct conf_option *option, void *out, struct buf *why);
-/* The value as it would stand in a file; secrets as "***". */
+/* The value as it would stand in a file; secrets as "***", of tables nothing. */
 void conf_print(const struct conf_option *option, const void *values, struct buf *out);
+size_t conf_field_size(enum conf_type type);
 /* True for what stands in quotes in a file and without them in the table. */
 bool conf_is_worded(enum conf_type type);
 /* The section of the table nearest to a mistyped one; empty when none is near. */

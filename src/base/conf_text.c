@@ -141,12 +141,12 @@ void conf_print(const struct conf_option *option, const void *values, struct buf
 	}
 }
 
-static void show_pair(const struct conf_option *option, const char *name, const void *values,
-		      struct buf *out)
+static void show_pair(const struct conf_option *option, const char *name, const struct conf *conf,
+		      const void *values, struct buf *out)
 {
 	buf_printf(out, "%s = ", name);
 	conf_print(option, values, out);
-	buf_append_char(out, '\n');
+	buf_append_text(out, conf && !conf_is_given(conf, option) ? " # default\n" : "\n");
 }
 
 static void show_tables(const struct conf_option *option, const void *values, struct buf *out)
@@ -156,11 +156,12 @@ static void show_tables(const struct conf_option *option, const void *values, st
 	for (size_t at = 0; at < tables->count; at++) {
 		buf_printf(out, "\n[[%s]]\n", option->key);
 		for (const struct conf_option *sub = option->sub; sub->key; sub++)
-			show_pair(sub, sub->key, tables->items[at], out);
+			show_pair(sub, sub->key, NULL, tables->items[at], out);
 	}
 }
 
-static void show_sections(const struct conf_option *options, const void *values, struct buf *out)
+static void show_sections(const struct conf_option *options, const struct conf *conf,
+			  const void *values, struct buf *out)
 {
 	struct slice section = {NULL, 0};
 
@@ -173,21 +174,47 @@ static void show_sections(const struct conf_option *options, const void *values,
 		if (!slice_equal(now, section))
 			buf_printf(out, "\n[%.*s]\n", (int)now.len, now.data);
 		section = now;
-		show_pair(options, dot + 1, values, out);
+		show_pair(options, dot + 1, conf, values, out);
 	}
 }
 
-void conf_show(const struct conf_option *options, const void *values, struct buf *out)
+void conf_show(const struct conf_option *options, const struct conf *conf, const void *values,
+	       struct buf *out)
 {
 	for (const struct conf_option *option = options; option->key; option++) {
 		if (!strchr(option->key, '.') && option->type != CONF_TABLES)
-			show_pair(option, option->key, values, out);
+			show_pair(option, option->key, conf, values, out);
 	}
-	show_sections(options, values, out);
+	show_sections(options, conf, values, out);
 	for (; options->key; options++) {
 		if (options->type == CONF_TABLES)
 			show_tables(options, values, out);
 	}
+}
+
+static void json_table(const struct conf_option *options, const void *values, struct buf *out)
+{
+	for (const struct conf_option *option = options; option->key; option++) {
+		buf_printf(out, "%s\"%s\": ", option == options ? "{" : ", ", option->key);
+		conf_json(option, values, out);
+	}
+	buf_append_char(out, '}');
+}
+
+void conf_json(const struct conf_option *option, const void *values, struct buf *out)
+{
+	const struct conf_tables *tables = (const void *)((const char *)values + option->offset);
+
+	if (option->type != CONF_TABLES) {
+		conf_print(option, values, out);
+		return;
+	}
+	buf_append_char(out, '[');
+	for (size_t at = 0; at < tables->count; at++) {
+		buf_append_text(out, at ? ", " : "");
+		json_table(option->sub, tables->items[at], out);
+	}
+	buf_append_char(out, ']');
 }
 
 static const char *type_name(enum conf_type type)
@@ -208,7 +235,38 @@ static const char *type_name(enum conf_type type)
 	return names[type];
 }
 
-static void explain(const struct conf_option *option, const char *key, struct buf *out)
+/* "router c2s" as "router and c2s". */
+static void print_parts(const char *parts, struct buf *out)
+{
+	for (size_t len = strcspn(parts, " "); *parts; len = strcspn(parts, " ")) {
+		const char *next = parts + len + (parts[len] == ' ');
+
+		buf_append(out, parts, len);
+		if (*next)
+			buf_append_text(out, strchr(next, ' ') ? ", " : " and ");
+		parts = next;
+	}
+}
+
+static void explain_effect(const struct conf_option *option, struct buf *out)
+{
+	if (!option->parts)
+		return;
+	buf_append_text(out, "takes effect: ");
+	if (option->effect == CONF_NOW)
+		buf_append_text(out, "at once (jackdaw reload)");
+	else if (option->effect == CONF_GROWS)
+		buf_append_text(out, "what is added at the end at once (jackdaw reload); else ");
+	if (option->effect != CONF_NOW) {
+		buf_append_text(out, "after a restart of ");
+		print_parts(option->parts, out);
+	}
+	buf_append_char(out, '\n');
+}
+
+/* of: the option itself, or the tables that it is a key of. */
+static void explain(const struct conf_option *option, const struct conf_option *of, const char *key,
+		    struct buf *out)
 {
 	const char *quote = conf_is_worded(option->type) ? "\"" : "";
 
@@ -224,28 +282,29 @@ static void explain(const struct conf_option *option, const char *key, struct bu
 	if (option->off)
 		buf_printf(out, "not in this version: only %s%s%s is accepted\n", quote,
 			   option->off, quote);
+	explain_effect(of, out);
 }
 
-static bool explain_as(const struct conf_option *options, const char *key, const char *whole,
-		       struct buf *out)
+static bool explain_as(const struct conf_option *options, const struct conf_option *of,
+		       const char *key, const char *whole, struct buf *out)
 {
 	for (; options->key; options++) {
 		size_t len = strlen(options->key);
 
 		if (strcmp(options->key, key) == 0) {
-			explain(options, whole, out);
+			explain(options, of ? of : options, whole, out);
 			return true;
 		}
 		if (options->type == CONF_TABLES && strncmp(options->key, key, len) == 0 &&
 		    key[len] == '.')
-			return explain_as(options->sub, key + len + 1, whole, out);
+			return explain_as(options->sub, options, key + len + 1, whole, out);
 	}
 	return false;
 }
 
 bool conf_explain(const struct conf_option *options, const char *key, struct buf *out)
 {
-	return explain_as(options, key, key, out);
+	return explain_as(options, NULL, key, key, out);
 }
 
 /* How many bytes must be changed, added or left out. */

@@ -295,7 +295,7 @@ static int plain_value(struct conf *conf, const struct conf_option *option,
 	}
 }
 
-static size_t field_size(enum conf_type type)
+size_t conf_field_size(enum conf_type type)
 {
 	static const size_t fields[] = {[CONF_TEXT] = sizeof(char *),
 					[CONF_BOOL] = sizeof(bool),
@@ -333,7 +333,7 @@ int conf_value(struct conf *conf, const struct conf_option *option, const struct
 	char before[sizeof(struct conf_list) + 16];
 	int rc;
 
-	memcpy(before, field, field_size(option->type));
+	memcpy(before, field, conf_field_size(option->type));
 	rc = plain_value(conf, option, value, field, why);
 	if (!rc && option->off && !is_off(option, out)) {
 		buf_printf(why,
@@ -344,7 +344,7 @@ int conf_value(struct conf *conf, const struct conf_option *option, const struct
 		rc = -EINVAL;
 	}
 	if (rc)
-		memcpy(field, before, field_size(option->type));
+		memcpy(field, before, conf_field_size(option->type));
 	return rc;
 }
 

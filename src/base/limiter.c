@@ -13,7 +13,7 @@ enum { SETS = 1024, WAYS = 4, MOMENT_BITS = 44, MOMENTS_PER_MS = 16 };
 
 struct limiter {
 	struct hash_key seed;
-	uint64_t step, most; /* what one costs, and how far ahead a key may be; step 0: no limit */
+	_Atomic uint64_t step, most; /* what one costs, and how far ahead a key may be; step 0: no limit */
 	_Atomic uint64_t cells[SETS][WAYS];
 };
 
@@ -22,10 +22,18 @@ struct limiter *limiter_new(struct hash_key seed, int64_t count, int64_t per_ms)
 	struct limiter *limiter = mem_zalloc(MEM_OTHER, sizeof(*limiter));
 
 	limiter->seed = seed;
-	limiter->most = (uint64_t)per_ms * MOMENTS_PER_MS;
-	if (count > 0)
-		limiter->step = limiter->most / (uint64_t)count + (limiter->most < (uint64_t)count);
+	limiter_set(limiter, count, per_ms);
 	return limiter;
+}
+
+void limiter_set(struct limiter *limiter, int64_t count, int64_t per_ms)
+{
+	uint64_t most = (uint64_t)per_ms * MOMENTS_PER_MS, step = 0;
+
+	if (count > 0)
+		step = most / (uint64_t)count + (most < (uint64_t)count);
+	atomic_store_explicit(&limiter->most, most, memory_order_relaxed);
+	atomic_store_explicit(&limiter->step, step, memory_order_relaxed);
 }
 
 void limiter_free(struct limiter **limiter)
@@ -58,12 +66,22 @@ static _Atomic uint64_t *find(_Atomic uint64_t *set, uint64_t tag, uint64_t *see
 	return found;
 }
 
-/* Where the key would be after one more. */
-static uint64_t moment_after(const struct limiter *limiter, uint64_t seen, uint64_t tag, uint64_t now)
+/* Where the key would be after one more, of so much. */
+static uint64_t moment_after(uint64_t step, uint64_t seen, uint64_t tag, uint64_t now)
 {
 	bool is_ahead = seen >> MOMENT_BITS == tag && moment_of(seen) > now;
 
-	return (is_ahead ? moment_of(seen) : now) + limiter->step;
+	return (is_ahead ? moment_of(seen) : now) + step;
+}
+
+static uint64_t step_of(const struct limiter *limiter)
+{
+	return atomic_load_explicit(&limiter->step, memory_order_relaxed);
+}
+
+static uint64_t most_of(const struct limiter *limiter)
+{
+	return atomic_load_explicit(&limiter->most, memory_order_relaxed);
 }
 
 static bool swap(_Atomic uint64_t *cell, uint64_t *seen, uint64_t next)
@@ -75,15 +93,15 @@ static bool swap(_Atomic uint64_t *cell, uint64_t *seen, uint64_t next)
 bool limiter_take(struct limiter *limiter, struct slice key, int64_t now_ms)
 {
 	uint64_t hash = hash_bytes(limiter->seed, key), tag = hash >> MOMENT_BITS;
-	uint64_t now = (uint64_t)now_ms * MOMENTS_PER_MS, seen, ahead;
+	uint64_t now = (uint64_t)now_ms * MOMENTS_PER_MS, step = step_of(limiter), seen, ahead;
 	_Atomic uint64_t *cell;
 
-	if (!limiter->step)
+	if (!step)
 		return true;
 	do {
 		cell = find(limiter->cells[hash % SETS], tag, &seen);
-		ahead = moment_after(limiter, seen, tag, now);
-		if (ahead > now + limiter->most)
+		ahead = moment_after(step, seen, tag, now);
+		if (ahead > now + most_of(limiter))
 			return false;
 	} while (!swap(cell, &seen, tag << MOMENT_BITS | ahead));
 	return true;
@@ -92,12 +110,12 @@ bool limiter_take(struct limiter *limiter, struct slice key, int64_t now_ms)
 bool limiter_has_room(struct limiter *limiter, struct slice key, int64_t now_ms)
 {
 	uint64_t hash = hash_bytes(limiter->seed, key), tag = hash >> MOMENT_BITS;
-	uint64_t now = (uint64_t)now_ms * MOMENTS_PER_MS, seen;
+	uint64_t now = (uint64_t)now_ms * MOMENTS_PER_MS, step = step_of(limiter), seen;
 
-	if (!limiter->step)
+	if (!step)
 		return true;
 	find(limiter->cells[hash % SETS], tag, &seen);
-	return moment_after(limiter, seen, tag, now) <= now + limiter->most;
+	return moment_after(step, seen, tag, now) <= now + most_of(limiter);
 }
 
 void limiter_clear(struct limiter *limiter, struct slice key)

@@ -14,6 +14,8 @@ struct limiter;
 
 /* count times in per_ms, all at once if they like; count 0: as often as one likes. Any thread. */
 struct limiter *limiter_new(struct hash_key seed, int64_t count, int64_t per_ms);
+/* From now on; what the keys did before counts as it did. Any thread. */
+void limiter_set(struct limiter *limiter, int64_t count, int64_t per_ms);
 void limiter_free(struct limiter **limiter);
 
 /* Counts one more for the key; false, and nothing is counted: too many. now_ms is monotonic. */

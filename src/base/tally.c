@@ -10,7 +10,7 @@ enum { WAYS = 8, COUNT_BITS = 24, COUNT_MAX = (1 << COUNT_BITS) - 1, SETS_MAX = 
 struct tally {
 	struct hash_key seed;
 	uint64_t sets; /* a power of two */
-	uint32_t limit;
+	_Atomic uint32_t limit;
 	_Atomic uint64_t cells[][WAYS];
 };
 
@@ -29,8 +29,14 @@ struct tally *tally_new(struct hash_key seed, uint64_t keys, uint32_t limit)
 	tally = mem_zalloc(MEM_OTHER, sizeof(*tally) + sets * sizeof(tally->cells[0]));
 	tally->seed = seed;
 	tally->sets = sets;
-	tally->limit = limit < COUNT_MAX ? limit : COUNT_MAX;
+	tally_set(tally, limit);
 	return tally;
+}
+
+void tally_set(struct tally *tally, uint32_t limit)
+{
+	atomic_store_explicit(&tally->limit, limit < COUNT_MAX ? limit : COUNT_MAX,
+			      memory_order_relaxed);
 }
 
 void tally_free(struct tally **tally)
@@ -87,7 +93,7 @@ bool tally_add(struct tally *tally, struct slice key)
 	do {
 		cell = find(place, &seen, &is_ours);
 		count = is_ours ? count_of(seen) : 0;
-		if (count >= tally->limit)
+		if (count >= atomic_load_explicit(&tally->limit, memory_order_relaxed))
 			return false;
 	} while (!swap(cell, &seen, place.tag << COUNT_BITS | (count + 1)));
 	return true;

@@ -13,6 +13,7 @@ struct tally;
 
 /* Room for so many keys, 8 bytes each; none may have more than limit. Any thread. */
 struct tally *tally_new(struct hash_key seed, uint64_t keys, uint32_t limit);
+void tally_set(struct tally *tally, uint32_t limit); /* for the next; who has more keeps them */
 void tally_free(struct tally **tally);
 
 bool tally_add(struct tally *tally, struct slice key); /* false, and nothing is counted: it has its limit */

@@ -52,7 +52,7 @@ static int listen_on(struct c2s *c2s, const struct conf_list *addresses, bool di
 
 static int listen_all(struct c2s *c2s, struct buf *why)
 {
-	const struct settings *settings = c2s->worker->process->settings;
+	const struct settings *settings = c2s->worker->settings;
 	int rc = listen_on(c2s, &settings->listen.client, false, why);
 
 	if (rc || !c2s->worker->process->tls)
@@ -71,7 +71,7 @@ static void accept_all(struct c2s *c2s)
 
 static void fill_options(struct c2s *c2s)
 {
-	const struct settings *settings = c2s->worker->process->settings;
+	const struct settings *settings = c2s->worker->settings;
 	struct tls_view *view = c2s->worker->tls;
 	struct xml_limits limits = {
 		.depth = (unsigned)settings->limits.depth, .attributes = (unsigned)settings->limits.attributes};
@@ -121,7 +121,7 @@ static void end_changed(void *part, struct slice name, uint32_t epoch)
 static void look_for_silent(struct mio_timer *timer)
 {
 	struct c2s *c2s = container_of(timer, struct c2s, look_timer);
-	const struct settings *settings = c2s->worker->process->settings;
+	const struct settings *settings = c2s->worker->settings;
 	int64_t pause_ms = settings->sessions.ping_ms < settings->sessions.ping_timeout_ms
 				   ? settings->sessions.ping_ms
 				   : settings->sessions.ping_timeout_ms;
@@ -137,11 +137,36 @@ static void look_for_silent(struct mio_timer *timer)
 static void say_limit(const struct c2s *c2s)
 {
 	const struct process *process = c2s->worker->process;
-	int64_t asked = process->settings->limits.connections;
+	int64_t asked = c2s->worker->settings->limits.connections;
 
 	if (!mio_worker(c2s->worker->mio) && asked > 0 && (uint64_t)asked > quotas_connections(process->quotas))
 		log_warn(&c2s->log, "limits.connections asks for %lld: the process has descriptors for %llu", (long long)asked,
 			 (unsigned long long)quotas_connections(process->quotas));
+}
+
+static void look_again(struct c2s *c2s)
+{
+	mio_timer_stop(&c2s->look_timer);
+	if (c2s->worker->settings->sessions.ping_ms)
+		look_for_silent(&c2s->look_timer);
+}
+
+/* In place: streams borrow the options of their worker. */
+static void reload(void *state)
+{
+	struct c2s *c2s = state;
+	struct client *client;
+
+	fill_options(c2s);
+	networks_fini(&c2s->proxies);
+	networks_init(&c2s->proxies, &c2s->worker->settings->listen.trusted_proxies);
+	domains_grow(c2s);
+	for (uint32_t at = 0; (client = slots_next(&c2s->clients, &at));) {
+		if ((void *)client != c2s && client->conn)
+			conn_options_changed(client->conn);
+	}
+	look_again(c2s);
+	say_limit(c2s);
 }
 
 static int start(void *state, struct worker *worker, struct buf *why)
@@ -156,18 +181,17 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	mio_random(worker->mio, &generation, sizeof(generation));
 	slots_init(&c2s->clients, (uint8_t)mio_worker(worker->mio), generation);
 	c2s->name = str_new(slice_of(strcmp(worker->process->name, "run") == 0 ? "c2s" : worker->process->name));
-	c2s->asker = (struct account_asker){worker->link, c2s->name, worker->process->settings};
+	c2s->asker = (struct account_asker){worker->link, c2s->name};
 	c2s->part = (struct link_part){.name = str_text(c2s->name), .belongs = LINK_BY_C2S, .packet = packet,
 				       .name_changed = name_changed, .end_changed = end_changed, .part = c2s};
 	fill_options(c2s);
-	networks_init(&c2s->proxies, &worker->process->settings->listen.trusted_proxies);
+	networks_init(&c2s->proxies, &worker->settings->listen.trusted_proxies);
 	link_attach(worker->link, &c2s->part);
 	list_init(&c2s->removals);
 	list_init(&c2s->ends);
 	domains_init(c2s);
 	mio_timer_init(&c2s->look_timer, look_for_silent);
-	if (worker->process->settings->sessions.ping_ms)
-		look_for_silent(&c2s->look_timer);
+	look_again(c2s);
 	if (!mio_worker(worker->mio)) {
 		quotas_open_places(worker->process->quotas);
 		rc = listen_all(c2s, why);
@@ -253,6 +277,7 @@ const struct component c2s_component = {
 	.uses_accounts = true,
 	.declares_ack = true,
 	.start = start,
+	.reload = reload,
 	.drain = drain,
 	.drained = drained,
 	.stop = stop,

@@ -27,6 +27,7 @@ struct domain {
 	struct str *name;
 	struct str *end; /* who answered our hello last, and in which life: worker 0 */
 	enum domain_state state;
+	uint32_t at;      /* among all */
 	uint8_t hashes;   /* that it offers: all accounts have them */
 	bool known;       /* that was answered once, or will not be */
 	int64_t asked_ms; /* when it was asked for last */
@@ -38,8 +39,8 @@ struct c2s {
 	struct log log;
 	struct str *name;
 	struct slots clients;
-	struct domain *domains;
-	size_t domain_count;
+	struct domain **domains; /* in the order of the file; only more are added */
+	uint32_t domain_count;
 	uint64_t hello_id; /* the slot that answers to our hellos come to */
 	struct mio_timer hello_timer;
 	struct account_asker asker;
@@ -166,11 +167,9 @@ void register_created(struct client *client, bool failed);
 /* Answers the iq under way (client->iq_id) and lets the client go on. */
 void register_answer(struct client *client, bool ok, enum stanza_error error);
 
-/* account.c */
+/* account.c, unbind.c */
 bool account_take(struct client *client, const struct stanza *stanza); /* false: not about the own account */
 void account_drop(struct c2s *c2s);                                    /* at the end: removals without an answer */
-
-/* unbind.c */
 bool unbind_take(struct client *client, const struct stanza *stanza); /* false: it is not about its resource */
 void unbind_answered(struct client *client, bool ok); /* its session is over, or who knows; fine when it asked for nothing */
 
@@ -189,6 +188,7 @@ extern const struct sx_plugin c2s_features;
 
 /* domains.c */
 void domains_init(struct c2s *c2s);
+void domains_grow(struct c2s *c2s); /* adds those of the settings that it does not have yet */
 void domains_fini(struct c2s *c2s);
 struct domain *domain_get(struct c2s *c2s, struct slice name);
 void domain_changed(struct c2s *c2s, struct slice name, bool available); /* a domain, or a session manager */

@@ -16,7 +16,7 @@ static void ask_again(struct mio_timer *timer);
 static void hashes_answered(void *arg, uint64_t token, int result, const struct auth_account *account)
 {
 	struct c2s *c2s = arg;
-	struct domain *domain = &c2s->domains[token];
+	struct domain *domain = c2s->domains[token];
 	bool was_known = domain->known;
 
 	domain->known = true;
@@ -34,7 +34,7 @@ static void ask_hashes(struct c2s *c2s, struct domain *domain)
 
 	domain->asked_ms = mio_now_ms(c2s->worker->mio);
 	auth_ask(c2s->worker->auth, AUTH_LOOKUP, source, state, jid, NULL, hashes_answered, c2s,
-		 (uint64_t)(domain - c2s->domains));
+		 domain->at);
 }
 
 unsigned domain_hashes(struct c2s *c2s, struct domain *domain)
@@ -44,31 +44,55 @@ unsigned domain_hashes(struct c2s *c2s, struct domain *domain)
 	return domain->hashes;
 }
 
+static void add_domain(struct c2s *c2s, const char *name)
+{
+	struct domain *domain = mem_zalloc(MEM_LINK, sizeof(*domain));
+
+	domain->at = c2s->domain_count;
+	domain->name = str_new(slice_of(name));
+	domain->hashes = AUTH_ALL_HASHES;
+	c2s->domains[c2s->domain_count++] = domain;
+	if (link_serves(c2s->worker->link, slice_of(name))) {
+		domain->state = DOMAIN_LOCAL;
+		ask_hashes(c2s, domain);
+	}
+}
+
+static void add_domains(struct c2s *c2s)
+{
+	const struct conf_list *names = &c2s->worker->settings->domains;
+
+	c2s->domains = mem_realloc(MEM_LINK, c2s->domains, names->count * sizeof(*c2s->domains));
+	while (c2s->domain_count < names->count)
+		add_domain(c2s, names->items[c2s->domain_count]);
+}
+
 void domains_init(struct c2s *c2s)
 {
-	const struct conf_list *names = &c2s->worker->process->settings->domains;
-
-	c2s->domains = mem_zalloc(MEM_LINK, names->count * sizeof(struct domain));
-	c2s->domain_count = names->count;
-	for (size_t at = 0; at < names->count; at++) {
-		struct domain *domain = &c2s->domains[at];
-
-		domain->name = str_new(slice_of(names->items[at]));
-		domain->hashes = AUTH_ALL_HASHES;
-		if (link_serves(c2s->worker->link, slice_of(names->items[at]))) {
-			domain->state = DOMAIN_LOCAL;
-			ask_hashes(c2s, domain);
-		}
-	}
+	add_domains(c2s);
 	c2s->hello_id = slots_add(&c2s->clients, c2s);
 	mio_timer_init(&c2s->hello_timer, ask_again);
+}
+
+/* Whoever serves a new one may have come before: it is asked whether anybody hears. */
+void domains_grow(struct c2s *c2s)
+{
+	uint32_t before = c2s->domain_count;
+
+	add_domains(c2s);
+	for (uint32_t at = before; at < c2s->domain_count; at++) {
+		if (c2s->domains[at]->state == DOMAIN_AWAY)
+			c2s->domains[at]->state = DOMAIN_ASKING;
+	}
+	if (c2s->domain_count > before && !mio_worker(c2s->worker->mio))
+		ask_again(&c2s->hello_timer);
 }
 
 struct domain *domain_get(struct c2s *c2s, struct slice name)
 {
 	for (size_t at = 0; at < c2s->domain_count; at++) {
-		if (slice_equal(str_slice(c2s->domains[at].name), name))
-			return &c2s->domains[at];
+		if (slice_equal(str_slice(c2s->domains[at]->name), name))
+			return c2s->domains[at];
 	}
 	return NULL;
 }
@@ -76,7 +100,7 @@ struct domain *domain_get(struct c2s *c2s, struct slice name)
 bool domains_ready(const struct c2s *c2s, struct buf *why)
 {
 	for (size_t at = 0; at < c2s->domain_count; at++) {
-		const struct domain *domain = &c2s->domains[at];
+		const struct domain *domain = c2s->domains[at];
 
 		if (domain->state > DOMAIN_ASKING && (domain->state != DOMAIN_LOCAL || domain->known))
 			continue;
@@ -105,10 +129,10 @@ static void ask_again(struct mio_timer *timer)
 	bool asking = false;
 
 	for (size_t at = 0; at < c2s->domain_count; at++) {
-		if (c2s->domains[at].state != DOMAIN_ASKING)
+		if (c2s->domains[at]->state != DOMAIN_ASKING)
 			continue;
 		asking = true;
-		ask(c2s, &c2s->domains[at]);
+		ask(c2s, c2s->domains[at]);
 	}
 	if (asking)
 		mio_timer_set(c2s->worker->mio, timer, HELLO_AGAIN_MS);
@@ -191,7 +215,7 @@ static void hear(struct mio *mio, struct mio_mail *mail)
 {
 	struct news *news = container_of(mail, struct news, mail);
 
-	become(news->c2s, &news->c2s->domains[news->at], news->state);
+	become(news->c2s, news->c2s->domains[news->at], news->state);
 	mem_free(news);
 }
 
@@ -208,8 +232,9 @@ void domains_fini(struct c2s *c2s)
 {
 	drop_news(c2s);
 	for (size_t at = 0; at < c2s->domain_count; at++) {
-		str_free(&c2s->domains[at].name);
-		str_free(&c2s->domains[at].end);
+		str_free(&c2s->domains[at]->name);
+		str_free(&c2s->domains[at]->end);
+		mem_free(c2s->domains[at]);
 	}
 	mem_free(c2s->domains);
 	c2s->domains = NULL;
@@ -234,7 +259,7 @@ static void tell_others(struct c2s *c2s, const struct news *what)
 
 static void tell_all(struct c2s *c2s, struct domain *domain, enum domain_state state)
 {
-	struct news news = {.at = (size_t)(domain - c2s->domains), .state = state};
+	struct news news = {.at = domain->at, .state = state};
 
 	tell_others(c2s, &news);
 	become(c2s, domain, state);
@@ -282,9 +307,9 @@ static void become_ours(struct c2s *c2s, struct domain *domain, struct str *end)
 void domains_go_on(struct c2s *c2s)
 {
 	for (size_t at = 0; at < c2s->domain_count; at++) {
-		if (c2s->domains[at].back)
-			tell_all(c2s, &c2s->domains[at], DOMAIN_OURS);
-		c2s->domains[at].back = false;
+		if (c2s->domains[at]->back)
+			tell_all(c2s, c2s->domains[at], DOMAIN_OURS);
+		c2s->domains[at]->back = false;
 	}
 }
 
@@ -296,7 +321,7 @@ void domains_end_changed(struct c2s *c2s, struct slice manager, uint32_t epoch)
 	}
 	manager_went(c2s, manager, true);
 	for (size_t at = 0; at < c2s->domain_count && !mio_worker(c2s->worker->mio); at++) {
-		struct domain *domain = &c2s->domains[at];
+		struct domain *domain = c2s->domains[at];
 
 		if (domain->state == DOMAIN_ASKING && domain->end && slice_equal(name_in(domain->end), manager)) {
 			str_free(&domain->end);

@@ -28,12 +28,13 @@ static bool is_proxy(const struct c2s *c2s, const char *name)
 	return c2s->proxies.count && address_of_peer(name, &address) && networks_have(&c2s->proxies, &address);
 }
 
-/* Counts it, or says why not. */
-static enum sx_refusal admit(struct quotas *quotas, const char *name, bool proxy)
+/* Counts it, or says why not; placed: among those of its address. */
+static enum sx_refusal admit(struct quotas *quotas, const char *name, bool proxy, bool *placed)
 {
+	*placed = false;
 	if (!quotas_connect(quotas))
 		return SX_REFUSED_CONNECTIONS;
-	if (proxy || quotas_place(quotas, name))
+	if (proxy || quotas_place(quotas, name, placed))
 		return SX_REFUSED_NOT;
 	quotas_disconnect(quotas);
 	return SX_REFUSED_PLACES;
@@ -44,7 +45,7 @@ void entry_accept(struct c2s *c2s, int given, const struct conn_options *options
 	char name[NAME_MAX_BYTES] = "";
 	enum sx_refusal refusal;
 	struct client *client;
-	bool proxy;
+	bool proxy, placed;
 
 	if (c2s->draining) {
 		mio_refuse(c2s->worker->mio, given);
@@ -52,7 +53,7 @@ void entry_accept(struct c2s *c2s, int given, const struct conn_options *options
 	}
 	mio_given_name(c2s->worker->mio, given, name, sizeof(name));
 	proxy = is_proxy(c2s, name);
-	refusal = admit(c2s->worker->process->quotas, name, proxy);
+	refusal = admit(c2s->worker->process->quotas, name, proxy, &placed);
 	if (refusal) {
 		mio_refuse(c2s->worker->mio, given);
 		refused(c2s, name, refusal);
@@ -60,7 +61,7 @@ void entry_accept(struct c2s *c2s, int given, const struct conn_options *options
 	}
 	client = client_new(c2s);
 	client->counted = true;
-	client->placed = !proxy;
+	client->placed = placed;
 	client->conn = conn_accept(c2s->worker->conns, given, options, client);
 	conn_set_peer(client->conn, name);
 	if (proxy)
@@ -71,8 +72,7 @@ void entry_proxied(void *owner, struct conn *conn)
 {
 	struct client *client = owner;
 
-	client->placed = quotas_place(client->c2s->worker->process->quotas, conn_peer(conn));
-	if (client->placed)
+	if (quotas_place(client->c2s->worker->process->quotas, conn_peer(conn), &client->placed))
 		return;
 	refused(client->c2s, conn_peer(conn), SX_REFUSED_PLACES);
 	client_free(&client);

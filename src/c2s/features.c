@@ -27,7 +27,7 @@ static void offer(void *state, struct sx *sx, struct nad *features)
 	struct client *client = conn_owner(conn_of(sx));
 
 	if (client)
-		offer_limits(client->c2s->worker->process->settings, sx_identity(sx) != NULL, features);
+		offer_limits(client->c2s->worker->settings, sx_identity(sx) != NULL, features);
 	if (!sx_identity(sx)) {
 		if (client)
 			login_offer_bindings(client, features);

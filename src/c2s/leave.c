@@ -48,7 +48,7 @@ static void bury(struct client *client)
 
 void client_probe(struct client *client)
 {
-	const struct settings *settings = client->c2s->worker->process->settings;
+	const struct settings *settings = client->c2s->worker->settings;
 	int64_t silent_ms;
 
 	if (client->state != CLIENT_ACTIVE || !client->conn)

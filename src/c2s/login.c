@@ -176,15 +176,26 @@ struct client *client_new(struct c2s *c2s)
 }
 
 /* It parses on at the end of this turn, by itself. */
-static void arrived(struct conn *conn, void *arg)
+static struct client *take_in(struct conn *conn, struct c2s *c2s)
 {
-	struct client *client = client_new(arg);
+	struct client *client = client_new(c2s);
 
 	client->conn = conn;
-	client->counted = client->placed = true;
+	client->counted = true;
 	conn_set_owner(conn, client);
-	if (client->c2s->draining)
+	if (c2s->draining)
 		conn_close(conn, SX_SYSTEM_SHUTDOWN, NULL);
+	return client;
+}
+
+static void arrived(struct conn *conn, void *arg)
+{
+	take_in(conn, arg);
+}
+
+static void arrived_with_place(struct conn *conn, void *arg)
+{
+	take_in(conn, arg)->placed = true;
 }
 
 /* Nothing is pending now and nobody knows the client's id yet: the connection goes where its user lives. */
@@ -194,7 +205,9 @@ static void move(struct mio_task *task)
 	struct worker *worker = client->c2s->worker;
 	unsigned to = link_worker_of(worker->link, sx_identity(conn_sx(client->conn)));
 	struct worker *home = worker->process->workers[to];
+	struct c2s *there = worker_state(home, &c2s_component);
 	struct conn *conn = client->conn;
+	bool direct = conn_options(conn) == &client->c2s->direct_options, placed = client->placed;
 
 	if (home == worker || sx_state(conn_sx(conn)) == SX_STATE_CLOSED) {
 		sx_pause(conn_sx(conn), false);
@@ -203,7 +216,8 @@ static void move(struct mio_task *task)
 	client->conn = NULL;
 	client->counted = client->placed = false; /* it takes its place along */
 	client_free(&client);
-	conn_move(&conn, home->mio, home->conns, arrived, worker_state(home, &c2s_component));
+	conn_move(&conn, home->mio, home->conns, direct ? &there->direct_options : &there->options,
+		  placed ? arrived_with_place : arrived, there);
 }
 
 static void accept_login(struct client *client, const struct auth_answer *given)

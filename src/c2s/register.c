@@ -11,7 +11,7 @@
 
 bool register_offered(const struct client *client)
 {
-	const struct settings *settings = client->c2s->worker->process->settings;
+	const struct settings *settings = client->c2s->worker->settings;
 
 	return settings->accounts.registration == REGISTRATION_OPEN &&
 	       (sx_is_secure(conn_sx(client->conn)) || !settings->tls.required);

@@ -118,7 +118,7 @@ void account_serve(struct worker *worker, struct packet **taken)
 
 	*taken = NULL;
 	if (packet->error || packet->account.answer || verb > AUTH_REMOVE ||
-	    !settings_serves(worker->process->settings, jid_domain(packet->account.user))) {
+	    !settings_serves(worker->settings, jid_domain(packet->account.user))) {
 		packet_free(&packet);
 		return;
 	}

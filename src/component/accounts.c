@@ -22,7 +22,7 @@ struct jid *account_jid(const struct process *process, struct slice text, const 
 	*why = NULL;
 	if (!jid || !jid_local(jid).len || !jid_is_bare(jid))
 		*why = "is no account's address: name@domain";
-	else if (!settings_serves(process->settings, jid_domain(jid)))
+	else if (!settings_serves(process->workers[0]->settings, jid_domain(jid)))
 		*why = "is not of a domain that is served here (domains)";
 	if (*why)
 		jid_free(&jid);
@@ -38,7 +38,7 @@ static struct jid *named_account(struct accounts *accounts, struct ctl_call *cal
 
 	if (!text || ctl_args(call) > 1) {
 		ctl_error(call, "one account is wanted, such as alice@%s",
-			  accounts->process->settings->domains.items[0]);
+			  accounts->process->workers[0]->settings->domains.items[0]);
 		ctl_end(call, CTL_USAGE);
 		return NULL;
 	}

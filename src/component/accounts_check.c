@@ -32,7 +32,7 @@ static void print_lacking(struct ctl_call *call, struct check *check, const char
 /* "SCRAM-SHA-256 example.org!ann@example.org" */
 static void print_owner(struct ctl_call *call, struct check *check, struct slice owner)
 {
-	const struct settings *settings = check->accounts->process->settings;
+	const struct settings *settings = check->accounts->process->workers[0]->settings;
 	const char *space = memchr(owner.data, ' ', owner.len);
 	const char *mark = space ? memchr(space, '!', owner.len - (size_t)(space - owner.data)) : NULL;
 	AUTO(buf_fini) struct buf mechanism = {0};

@@ -58,6 +58,11 @@ struct component {
 	bool declares_ack;  /* its header to the router has the ack namespace, as jabberd2's c2s */
 	/* Before the loops run, for each worker in order; attaches to worker->link. A fault with a line in why ends the start. */
 	int (*start)(void *state, struct worker *worker, struct buf *why);
+	/*
+	 * worker->settings are others from now on: what was made of the old ones is made anew, and nothing borrows from
+	 * them any more. Only what settings_options calls NOW or GROWS differs. NULL: each is looked at when it is needed.
+	 */
+	void (*reload)(void *state);
 	/* SIGTERM: stop accepting, stop reading clients, tell them, end sessions. */
 	void (*drain)(void *state);
 	bool (*drained)(void *state); /* nothing is left to wait for; NULL: at once */
@@ -69,6 +74,7 @@ struct component {
 
 struct worker {
 	struct process *process;
+	const struct settings *settings; /* in force, frozen; others after a turn in which a reload came */
 	struct mio *mio;
 	struct conn_env *conns;
 	struct link *link;
@@ -91,21 +97,22 @@ struct worker {
 struct process {
 	const char *name; /* at the router and of its lock: "c2s"; "run" */
 	struct mio_host *host;
-	const struct settings *settings;
 	const struct component *const *components; /* NULL-terminated */
 	struct log_writer *logs;
 	struct storage *storage;      /* NULL: another process has it, and is asked over link */
 	struct mio_driver *hashing;
 	struct link **links;
-	struct auth_options auth;
+	uint8_t secret[32]; /* of the installation */
 	struct worker **workers;
 	unsigned worker_count;
 	struct hash_key shard_key;
 	uint32_t epoch; /* of this start: random, never 0 */
 	struct quotas *quotas; /* per address, component/quotas.h */
-	struct conn_pool *queues; /* limits.memory; NULL: no limit */
+	struct conn_pool *queues; /* limits.memory */
+	uint64_t memory; /* of the machine; 0: unknown */
 	struct tls_store *tls; /* the certificates of this process, component/tls.h; NULL: none */
 	struct tls_store *router_tls; /* the router's own; NULL: none */
+	struct reloading *reloading; /* under way */
 	struct ctl *ctl;
 	int64_t started_ms;
 	struct buf listening; /* for the ready line: "client 127.0.0.1:5222, "; components append in start() */
@@ -118,7 +125,7 @@ struct process {
 struct process_options {
 	const char *name;
 	struct mio_host *host;
-	const struct settings *settings;
+	const struct settings *settings; /* of the start: as long as the process, or until a reload is done */
 	const struct component *const *components;
 	struct log_writer *logs; /* borrowed */
 	bool open_storage;       /* even when no component uses it (account verbs on a stopped server) */
@@ -137,6 +144,15 @@ struct process_options {
 int process_start(const struct process_options *options, struct process **process, struct buf *why);
 /* For a part that finds out later that it needs storage of its own (c2s beside jabberd2's sm). Worker 0. */
 int process_open_storage(struct process *process, struct buf *why);
+/*
+ * Every worker gets these settings, frozen, by mail; done(arg) on worker 0 when all have them and nobody looks at the old ones any more. Worker 0. False, and nothing is done: a reload is under way, or the end.
+ */
+struct reload {
+	const struct settings *settings;
+	void (*done)(void *arg);
+	void *arg;
+};
+bool process_reload(struct process *process, const struct reload *reload);
 void process_drain(struct process *process); /* any worker's thread; the host stops when all parts are drained, at most 3 s */
 void process_free(struct process **process); /* after the loops stopped */
 
@@ -168,7 +184,6 @@ int64_t worker_lag_ms(const struct worker *worker);
 struct account_asker {
 	struct link *link;
 	struct str *from; /* name of the asking part */
-	const struct settings *settings;
 };
 extern const struct auth_source auth_source_link;
 /* The asker's part hands it the PACKET_ACCOUNT answers. */

@@ -50,12 +50,12 @@ static void storage_changed(void *arg, struct mio *mio, int fault)
 		log_event(log, LOG_INFO, &(struct log_event){.name = "storage-works"}, "storage works again");
 }
 
-int process_open_storage(struct process *process, struct buf *why)
+static int open_storage(struct process *process, const struct settings *settings, struct buf *why)
 {
 	struct storage_options options = {
-		.url = process->settings->storage.url,
-		.dir = process->settings->data.dir,
-		.durability = process->settings->storage.durability,
+		.url = settings->storage.url,
+		.dir = settings->data.dir,
+		.durability = settings->storage.durability,
 	};
 	int rc;
 
@@ -67,27 +67,26 @@ int process_open_storage(struct process *process, struct buf *why)
 	return rc;
 }
 
-static void fill_auth_options(struct process *process, const uint8_t *secret)
+int process_open_storage(struct process *process, struct buf *why)
 {
-	const struct conf_list *names = &process->settings->accounts.mechanisms;
-	const char **mechanisms = mem_zalloc(MEM_CONF, (names->count + 1) * sizeof(*mechanisms));
-
-	for (size_t at = 0; at < names->count; at++)
-		mechanisms[at] = names->items[at];
-	process->auth.mechanisms = mechanisms;
-	process->auth.plain_insecure = !process->settings->tls.required;
-	if (secret)
-		memcpy(process->auth.secret, secret, sizeof(process->auth.secret));
-	else
-		mio_host_random(process->host, process->auth.secret, sizeof(process->auth.secret));
+	return open_storage(process, process->workers[0]->settings, why);
 }
 
-static struct conn_pool *new_queues(const struct process_options *options)
+static void make_secret(struct process *process, const uint8_t *secret)
 {
-	uint64_t asked = (uint64_t)options->settings->limits.memory;
-	uint64_t limit = asked ? asked : options->memory / QUEUES_PART;
+	if (secret)
+		memcpy(process->secret, secret, sizeof(process->secret));
+	else
+		mio_host_random(process->host, process->secret, sizeof(process->secret));
+}
 
-	return limit ? conn_pool_new(limit) : NULL;
+/* What waits in all streams together. */
+static size_t queues_limit(const struct settings *settings, uint64_t memory)
+{
+	uint64_t asked = (uint64_t)settings->limits.memory;
+	uint64_t limit = asked ? asked : memory / QUEUES_PART;
+
+	return limit ? limit : SIZE_MAX;
 }
 
 static int make_process(struct starting *starting, struct mio *mio)
@@ -98,7 +97,6 @@ static int make_process(struct starting *starting, struct mio *mio)
 	starting->process = process;
 	process->name = options->name;
 	process->host = options->host;
-	process->settings = options->settings;
 	process->components = options->components;
 	process->logs = options->logs;
 	process->tls = options->tls;
@@ -110,37 +108,57 @@ static int make_process(struct starting *starting, struct mio *mio)
 	/* Users are spread anew at each start: no state is kept by worker. */
 	process->shard_key = mio_hash_key(mio);
 	process->quotas = quotas_new(options->settings, mio_hash_key(mio), options->descriptors);
-	process->queues = new_queues(options);
+	process->memory = options->memory;
+	process->queues = conn_pool_new(queues_limit(options->settings, options->memory));
 	while (!process->epoch)
 		mio_host_random(process->host, &process->epoch, sizeof(process->epoch));
-	fill_auth_options(process, options->secret);
+	make_secret(process, options->secret);
 	if (needs(options, true))
 		process->hashing = auth_hashing_new(process->host, !*process->components);
-	return needs(options, false) ? process_open_storage(process, starting->why) : 0;
+	return needs(options, false) ? open_storage(process, options->settings, starting->why) : 0;
 }
 
-static struct worker *make_worker(struct process *process, struct mio *mio, bool uplink)
+/* Its engine for logins, made or changed. */
+static void set_auth(struct worker *worker)
+{
+	struct process *process = worker->process;
+	const struct conf_list *names = &worker->settings->accounts.mechanisms;
+	const char **mechanisms = mem_zalloc(MEM_CONF, (names->count + 1) * sizeof(*mechanisms));
+	struct auth_options options = {.mechanisms = mechanisms, .plain_insecure = !worker->settings->tls.required};
+
+	for (size_t at = 0; at < names->count; at++)
+		mechanisms[at] = names->items[at];
+	memcpy(options.secret, process->secret, sizeof(options.secret));
+	if (worker->auth)
+		auth_change(worker->auth, &options);
+	else if (process->hashing)
+		worker->auth = auth_new(worker->mio, process->hashing, &options);
+	mem_wipe(options.secret, sizeof(options.secret));
+	mem_free((void *)mechanisms);
+}
+
+static struct worker *make_worker(struct process *process, struct mio *mio,
+				  const struct process_options *options)
 {
 	struct worker *worker = mem_zalloc(MEM_OTHER, sizeof(*worker));
 	struct link_options link = {
 		.shard_key = process->shard_key,
 		.all = process->links,
 		.workers = process->worker_count,
-		.uplink = uplink,
+		.uplink = options->uplink,
 		.epoch = process->epoch,
 	};
 	uint32_t generation;
 
 	worker->process = process;
+	worker->settings = options->settings;
 	worker->mio = mio;
 	worker->ring = log_ring_new(process->logs, mio_wall_clock(mio));
 	worker->log = (struct log){worker->ring, process->name, NULL};
 	worker->conns = conn_env_new(mio);
-	if (process->queues)
-		conn_pool_join(process->queues, worker->conns);
+	conn_pool_join(process->queues, worker->conns);
 	worker->link = process->links[mio_worker(mio)] = link_new(mio, &link);
-	if (process->hashing)
-		worker->auth = auth_new(mio, process->hashing, &process->auth);
+	set_auth(worker);
 	worker->tls = tls_view_new(process->tls, mio);
 	worker->router_tls = tls_view_new(process->router_tls, mio);
 	mio_random(mio, &generation, sizeof(generation));
@@ -161,7 +179,7 @@ static int start_worker(struct mio *mio, void *arg)
 	if (rc)
 		return rc;
 	process = starting->process;
-	worker = make_worker(process, mio, starting->options->uplink);
+	worker = make_worker(process, mio, starting->options);
 	for (unsigned at = 0; process->components[at]; at++) {
 		const struct component *component = process->components[at];
 
@@ -249,6 +267,86 @@ void worker_ready_changed(struct worker *worker)
 		return;
 	worker->ready_mail.run = all_ready;
 	mio_post(worker->mio, process->workers[0]->mio, MIO_CONTROL, &worker->ready_mail);
+}
+
+/* -- other settings --------------------------------------------------------------------------------- */
+
+/* On its way to all workers; each piece of mail goes there and comes back. */
+struct reloading {
+	struct process *process;
+	struct reload with;
+	unsigned waits; /* for so many workers */
+	struct arrival {
+		struct mio_mail mail;
+		struct reloading *of;
+		struct worker *worker;
+	} arrivals[];
+};
+
+static void take_settings(struct worker *worker, const struct settings *settings)
+{
+	const struct component *const *components = worker->process->components;
+
+	worker->settings = settings;
+	set_auth(worker);
+	for (unsigned at = 0; components[at]; at++) {
+		if (components[at]->reload)
+			components[at]->reload(worker->states[at]);
+	}
+}
+
+static void came_back(struct mio *mio, struct mio_mail *mail)
+{
+	struct arrival *arrival = container_of(mail, struct arrival, mail);
+	struct reloading *reloading = arrival->of;
+	struct process *process = reloading->process;
+	struct reload with = reloading->with;
+
+	if (--reloading->waits)
+		return;
+	quotas_settled(process->quotas);
+	process->reloading = NULL;
+	mem_free(reloading);
+	with.done(with.arg);
+}
+
+static void settings_arrived(struct mio *mio, struct mio_mail *mail)
+{
+	struct arrival *arrival = container_of(mail, struct arrival, mail);
+	struct reloading *reloading = arrival->of;
+
+	take_settings(arrival->worker, reloading->with.settings);
+	mail->run = came_back;
+	mio_post(mio, reloading->process->workers[0]->mio, MIO_CONTROL, mail);
+}
+
+/* What the workers share is worker 0's to set; then it takes its own, and what it says of them later finds the others ready. */
+bool process_reload(struct process *process, const struct reload *with)
+{
+	struct reloading *reloading;
+	unsigned count = process->worker_count;
+
+	if (process->reloading || atomic_load(&process->draining))
+		return false;
+	reloading = mem_zalloc(MEM_OTHER, sizeof(*reloading) + count * sizeof(reloading->arrivals[0]));
+	reloading->process = process;
+	reloading->with = *with;
+	reloading->waits = count;
+	process->reloading = reloading;
+	quotas_set(process->quotas, with->settings);
+	log_set_level(process->logs, (enum log_level)with->settings->log.level);
+	log_set_format(process->logs, (enum log_format)with->settings->log.format);
+	conn_pool_set(process->queues, queues_limit(with->settings, process->memory));
+	take_settings(process->workers[0], with->settings);
+	for (unsigned at = 0; at < count; at++) {
+		struct arrival *arrival = &reloading->arrivals[at];
+
+		arrival->of = reloading;
+		arrival->worker = process->workers[at];
+		arrival->mail.run = at ? settings_arrived : came_back;
+		mio_post(process->workers[0]->mio, process->workers[at]->mio, MIO_CONTROL, &arrival->mail);
+	}
+	return true;
 }
 
 /* -- the end ---------------------------------------------------------------------------------------- */
@@ -357,10 +455,10 @@ void process_free(struct process **taken)
 		stop_worker(process->workers[at]);
 	for (unsigned at = 0; at < process->worker_count && process->workers[at]; at++)
 		free_worker(&process->workers[at]);
+	mem_free(process->reloading);
 	conn_pool_free(&process->queues);
 	quotas_free(&process->quotas);
-	mem_free((void *)process->auth.mechanisms);
-	mem_wipe(process->auth.secret, sizeof(process->auth.secret));
+	mem_wipe(process->secret, sizeof(process->secret));
 	buf_fini(&process->listening);
 	mem_free(process->links);
 	mem_free(process->workers);

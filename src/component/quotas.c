@@ -9,12 +9,15 @@
 #include "component/settings.h"
 
 struct quotas {
-	struct networks unlimited;
+	_Atomic(struct networks *) unlimited;
+	struct networks *was_unlimited; /* before quotas_set(), until nobody looks at it any more */
 	struct limiter *registrations, *components, *pairs, *logins;
-	struct tally *places; /* NULL: no limit, or nobody who needs it */
-	int64_t each;
+	_Atomic(struct tally *) places; /* NULL: nobody needed it yet */
+	_Atomic int64_t each;		/* 0: no limit */
+	bool has_clients;
 	struct hash_key seed;
-	uint64_t connections_max; /* 0: no limit */
+	uint64_t descriptors;
+	_Atomic uint64_t connections_max; /* 0: no limit */
 	_Atomic uint64_t connections;
 };
 
@@ -37,6 +40,22 @@ static uint64_t most_connections(const struct settings *settings, uint64_t descr
 	return asked && (!there || asked < there) ? asked : there;
 }
 
+static struct networks *new_networks(const struct conf_list *list)
+{
+	struct networks *networks = mem_alloc(MEM_OTHER, sizeof(*networks));
+
+	networks_init(networks, list);
+	return networks;
+}
+
+static void free_networks(struct networks **networks)
+{
+	if (*networks)
+		networks_fini(*networks);
+	mem_free(*networks);
+	*networks = NULL;
+}
+
 struct quotas *quotas_new(const struct settings *settings, struct hash_key seed, uint64_t descriptors)
 {
 	const struct conf_per_time *registrations = &settings->limits.registrations;
@@ -44,31 +63,63 @@ struct quotas *quotas_new(const struct settings *settings, struct hash_key seed,
 	const struct conf_per_time *components = &settings->router.connects;
 	struct quotas *quotas = mem_zalloc(MEM_OTHER, sizeof(*quotas));
 
-	networks_init(&quotas->unlimited, &settings->limits.unlimited_from);
+	quotas->unlimited = new_networks(&settings->limits.unlimited_from);
 	quotas->registrations = limiter_new(seed, registrations->count, registrations->per_ms);
 	quotas->components = limiter_new(seed, components->count, components->per_ms);
 	quotas->pairs = limiter_new(seed, logins->count, logins->per_ms);
 	quotas->logins = limiter_new(seed, logins->count * LOGINS_PER_PAIR, logins->per_ms);
+	quotas->descriptors = descriptors;
 	quotas->connections_max = most_connections(settings, descriptors);
 	quotas->each = settings->limits.connections_per_address;
 	quotas->seed = seed;
 	return quotas;
 }
 
+/* The table is made when there is a limit, and stays: of those who are counted it knows. */
+static void set_places(struct quotas *quotas, int64_t limit)
+{
+	uint64_t most = quotas_connections(quotas), keys = most && most < PLACES_MAX ? most : PLACES_MAX;
+	uint32_t each = limit < UINT32_MAX ? (uint32_t)limit : UINT32_MAX;
+	struct tally *places = quotas->places;
+
+	if (places && each)
+		tally_set(places, each);
+	else if (each && quotas->has_clients)
+		quotas->places = tally_new(quotas->seed, keys > PLACES_MIN ? keys : PLACES_MIN, each);
+	quotas->each = limit;
+}
+
 void quotas_open_places(struct quotas *quotas)
 {
-	uint64_t keys = quotas->connections_max && quotas->connections_max < PLACES_MAX
-				? quotas->connections_max
-				: PLACES_MAX;
-	uint32_t each = quotas->each < UINT32_MAX ? (uint32_t)quotas->each : UINT32_MAX;
+	quotas->has_clients = true;
+	set_places(quotas, quotas->each);
+}
 
-	if (each)
-		quotas->places = tally_new(quotas->seed, keys > PLACES_MIN ? keys : PLACES_MIN, each);
+void quotas_set(struct quotas *quotas, const struct settings *settings)
+{
+	const struct conf_per_time *registrations = &settings->limits.registrations;
+	const struct conf_per_time *logins = &settings->limits.login_attempts;
+	const struct conf_per_time *components = &settings->router.connects;
+
+	quotas->was_unlimited = atomic_exchange(&quotas->unlimited, new_networks(&settings->limits.unlimited_from));
+	limiter_set(quotas->registrations, registrations->count, registrations->per_ms);
+	limiter_set(quotas->components, components->count, components->per_ms);
+	limiter_set(quotas->pairs, logins->count, logins->per_ms);
+	limiter_set(quotas->logins, logins->count * LOGINS_PER_PAIR, logins->per_ms);
+	quotas->connections_max = most_connections(settings, quotas->descriptors);
+	set_places(quotas, settings->limits.connections_per_address);
+}
+
+void quotas_settled(struct quotas *quotas)
+{
+	free_networks(&quotas->was_unlimited);
 }
 
 void quotas_free(struct quotas **taken)
 {
 	struct quotas *quotas = *taken;
+	struct networks *unlimited;
+	struct tally *places;
 
 	*taken = NULL;
 	if (!quotas)
@@ -77,16 +128,20 @@ void quotas_free(struct quotas **taken)
 	limiter_free(&quotas->components);
 	limiter_free(&quotas->pairs);
 	limiter_free(&quotas->logins);
-	tally_free(&quotas->places);
-	networks_fini(&quotas->unlimited);
+	places = quotas->places;
+	tally_free(&places);
+	unlimited = quotas->unlimited;
+	free_networks(&unlimited);
+	free_networks(&quotas->was_unlimited);
 	mem_free(quotas);
 }
 
 bool quotas_connect(struct quotas *quotas)
 {
 	uint64_t before = atomic_fetch_add_explicit(&quotas->connections, 1, memory_order_relaxed);
+	uint64_t most = quotas_connections(quotas);
 
-	if (!quotas->connections_max || before < quotas->connections_max)
+	if (!most || before < most)
 		return true;
 	quotas_disconnect(quotas);
 	return false;
@@ -99,36 +154,40 @@ void quotas_disconnect(struct quotas *quotas)
 
 uint64_t quotas_connections(const struct quotas *quotas)
 {
-	return quotas->connections_max;
+	return atomic_load_explicit(&quotas->connections_max, memory_order_relaxed);
 }
 
-/* False: nobody counts this one. */
-static bool has_places(const struct quotas *quotas, const char *peer, struct address *address)
+static bool is_unlimited(struct quotas *quotas, const struct address *address)
 {
-	return quotas->places && address_of_peer(peer, address) && !networks_have(&quotas->unlimited, address);
+	return networks_have(atomic_load(&quotas->unlimited), address);
 }
 
-bool quotas_place(struct quotas *quotas, const char *peer)
+bool quotas_place(struct quotas *quotas, const char *peer, bool *counted)
 {
 	struct address address;
 
-	return !has_places(quotas, peer, &address) || tally_add(quotas->places, address_customer(&address));
+	*counted = false;
+	if (!quotas->each || !quotas->places || !address_of_peer(peer, &address) ||
+	    is_unlimited(quotas, &address))
+		return true;
+	*counted = tally_add(quotas->places, address_customer(&address));
+	return *counted;
 }
 
 void quotas_leave_place(struct quotas *quotas, const char *peer)
 {
 	struct address address;
 
-	if (has_places(quotas, peer, &address))
+	if (quotas->places && address_of_peer(peer, &address))
 		tally_del(quotas->places, address_customer(&address));
 }
 
-static bool take(const struct quotas *quotas, struct limiter *limiter, const char *peer,
+static bool take(struct quotas *quotas, struct limiter *limiter, const char *peer,
 		 int64_t now_ms)
 {
 	struct address address;
 
-	return !address_of_peer(peer, &address) || networks_have(&quotas->unlimited, &address) ||
+	return !address_of_peer(peer, &address) || is_unlimited(quotas, &address) ||
 	       limiter_take(limiter, address_customer(&address), now_ms);
 }
 
@@ -155,7 +214,7 @@ bool quotas_may_log_in(struct quotas *quotas, const char *peer, struct slice use
 	AUTO(buf_fini) struct buf pair = {0};
 	struct address address;
 
-	if (!address_of_peer(peer, &address) || networks_have(&quotas->unlimited, &address))
+	if (!address_of_peer(peer, &address) || is_unlimited(quotas, &address))
 		return true;
 	print_pair(&pair, user, &address);
 	return limiter_has_room(quotas->logins, address_customer(&address), now_ms) &&
@@ -167,7 +226,7 @@ void quotas_login_failed(struct quotas *quotas, const char *peer, struct slice u
 	AUTO(buf_fini) struct buf pair = {0};
 	struct address address;
 
-	if (!address_of_peer(peer, &address) || networks_have(&quotas->unlimited, &address))
+	if (!address_of_peer(peer, &address) || is_unlimited(quotas, &address))
 		return;
 	print_pair(&pair, user, &address);
 	limiter_take(quotas->logins, address_customer(&address), now_ms);

@@ -12,16 +12,23 @@ struct settings;
 /* descriptors: of the process; 0: as many as one likes. */
 struct quotas *quotas_new(const struct settings *settings, struct hash_key seed, uint64_t descriptors);
 void quotas_free(struct quotas **quotas);
+/*
+ * Other settings count from now on, worker 0; what was used up and who is counted stays. When all workers have come to a
+ * later turn: quotas_settled().
+ */
+void quotas_set(struct quotas *quotas, const struct settings *settings);
+void quotas_settled(struct quotas *quotas);
 
 /*
  * A client's connection, limits.connections, and the place that it takes of those of its address,
- * limits.connections_per_address. True: it is counted, until the call that ends it. Any thread.
+ * limits.connections_per_address. True: it may come; a connection, and a place if *counted, until the call that ends
+ * it. Any thread.
  */
 void quotas_open_places(struct quotas *quotas); /* at the start, of who has clients: the table is large */
 bool quotas_connect(struct quotas *quotas);
 void quotas_disconnect(struct quotas *quotas);
-bool quotas_place(struct quotas *quotas, const char *peer);
-void quotas_leave_place(struct quotas *quotas, const char *peer);
+bool quotas_place(struct quotas *quotas, const char *peer, bool *counted);
+void quotas_leave_place(struct quotas *quotas, const char *peer); /* one that was counted */
 uint64_t quotas_connections(const struct quotas *quotas); /* how many there may be; 0: no limit */
 
 /*

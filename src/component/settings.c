@@ -15,22 +15,36 @@
 
 /* clang-format off */
 #define AT(member) offsetof(struct settings, member)
-#define SETTING(name, kind, member, value, sentence)                                             \
-	{.key = name, .type = kind, .offset = AT(member), .preset = value, .text = sentence}
-#define CHOICE(name, member, value, sentence, words)                                             \
+/* Who reads it. */
+#define ALL "router sm c2s"
+#define ROUTER "router"
+#define SM "sm"
+#define C2S "c2s"
+#define SM_C2S "sm c2s"
+#define ROUTER_C2S "router c2s"
+#define ROUTER_SM "router sm"
+/*
+ * The last columns but the sentence: when a value that changed counts, for whom. NOW asks who reads
+ * it to look at the settings each time, or in its reload().
+ */
+#define SETTING(name, kind, member, value, when, who, sentence)                                  \
+	{.key = name, .type = kind, .offset = AT(member), .preset = value, .text = sentence,         \
+	 .effect = CONF_##when, .parts = who}
+#define CHOICE(name, member, value, when, who, sentence, words)                                  \
 	{.key = name, .type = CONF_CHOICE, .offset = AT(member), .preset = value, .text = sentence,  \
-	 .choices = words}
+	 .choices = words, .effect = CONF_##when, .parts = who}
 /*
  * What this version has not: the value that asks for nothing is the only one
  * (docs/decisions/0001-settings-not-yet.md).
  */
-#define LATER(name, kind, member, only, sentence, words)                                         \
+#define LATER(name, kind, member, only, when, who, sentence, words)                              \
 	{.key = name, .type = kind, .offset = AT(member), .preset = only, .text = sentence,          \
-	 .choices = words, .off = only}
+	 .choices = words, .off = only, .effect = CONF_##when, .parts = who}
 
-#define TABLES(name, member, table, sentence)                                                    \
+#define TABLES(name, member, table, when, who, sentence)                                         \
 	{.key = name, .type = CONF_TABLES, .offset = AT(member), .preset = "[]", .text = sentence,   \
-	 .sub = table##_options, .sub_size = sizeof(struct table)}
+	 .sub = table##_options, .sub_size = sizeof(struct table), .effect = CONF_##when,            \
+	 .parts = who}
 
 static const struct conf_option component_options[] = {
 	{.key = "name", .type = CONF_TEXT, .text = "the domain that the component serves",
@@ -41,151 +55,151 @@ static const struct conf_option component_options[] = {
 };
 
 const struct conf_option settings_options[] = {
-	SETTING("domains", CONF_LIST, domains, NULL, "the part after @ in addresses"),
-	LATER("admins", CONF_LIST, admins, "[]",
+	SETTING("domains", CONF_LIST, domains, NULL, GROWS, SM_C2S, "the part after @ in addresses"),
+	LATER("admins", CONF_LIST, admins, "[]", RESTART, SM,
 		"accounts that may administer the server from their clients", NULL),
 
-	SETTING("data.dir", CONF_TEXT, data.dir, "/var/lib/jackdaw",
+	SETTING("data.dir", CONF_TEXT, data.dir, "/var/lib/jackdaw", RESTART, ALL,
 		"database, keys, control sockets; made when missing"),
 
-	SETTING("tls.certificates", CONF_TEXT, tls.certificates, "/etc/jackdaw/certs",
+	SETTING("tls.certificates", CONF_TEXT, tls.certificates, "/etc/jackdaw/certs", NOW, ROUTER_C2S,
 		"a directory: NAME.crt and NAME.key, or NAME/fullchain.pem and NAME/privkey.pem; read again when they change"),
-	SETTING("tls.required", CONF_BOOL, tls.required, "true",
+	SETTING("tls.required", CONF_BOOL, tls.required, "true", NOW, C2S,
 		"no login without TLS; false for loopback and tests"),
-	CHOICE("tls.minimum", tls.minimum, "1.2",
+	CHOICE("tls.minimum", tls.minimum, "1.2", NOW, ROUTER_C2S,
 		"the oldest version of TLS that is spoken", "1.2 1.3"),
-	SETTING("tls.client_ca", CONF_TEXT, tls.client_ca, "",
+	SETTING("tls.client_ca", CONF_TEXT, tls.client_ca, "", NOW, C2S,
 		"a file of CAs: client certificates signed by one may log in (EXTERNAL); empty: none is asked for"),
 
-	SETTING("listen.client", CONF_LIST, listen.client, "[\":5222\"]",
+	SETTING("listen.client", CONF_LIST, listen.client, "[\":5222\"]", RESTART, C2S,
 		"addresses for clients, with STARTTLS"),
-	SETTING("listen.client_tls", CONF_LIST, listen.client_tls, "[\":5223\"]",
+	SETTING("listen.client_tls", CONF_LIST, listen.client_tls, "[\":5223\"]", RESTART, C2S,
 		"addresses for clients, TLS from the first byte"),
-	LATER("listen.server", CONF_LIST, listen.server, "[]", "addresses for other servers", NULL),
-	LATER("listen.server_tls", CONF_LIST, listen.server_tls, "[]",
+	LATER("listen.server", CONF_LIST, listen.server, "[]", RESTART, C2S, "addresses for other servers", NULL),
+	LATER("listen.server_tls", CONF_LIST, listen.server_tls, "[]", RESTART, C2S,
 		"addresses for other servers, TLS from the first byte", NULL),
-	LATER("listen.https", CONF_LIST, listen.https, "[]",
+	LATER("listen.https", CONF_LIST, listen.https, "[]", RESTART, C2S,
 		"addresses for WebSocket and BOSH, with TLS", NULL),
-	LATER("listen.http", CONF_LIST, listen.http, "[]",
+	LATER("listen.http", CONF_LIST, listen.http, "[]", RESTART, C2S,
 		"addresses for WebSocket and BOSH behind a proxy", NULL),
-	SETTING("listen.router", CONF_LIST, listen.router, "[\"127.0.0.1:5347\"]",
+	SETTING("listen.router", CONF_LIST, listen.router, "[\"127.0.0.1:5347\"]", RESTART, ROUTER,
 		"addresses for native and XEP-0114 components"),
-	SETTING("listen.trusted_proxies", CONF_LIST, listen.trusted_proxies, "[]",
+	SETTING("listen.trusted_proxies", CONF_LIST, listen.trusted_proxies, "[]", NOW, C2S,
 		"networks whose connections for clients begin with a PROXY header, which is believed"),
 
-	SETTING("process.workers", CONF_COUNT, process.workers, "0",
+	SETTING("process.workers", CONF_COUNT, process.workers, "0", RESTART, SM_C2S,
 		"threads with a loop each; 0: one per core"),
-	LATER("process.split", CONF_BOOL, process.split, "false",
+	LATER("process.split", CONF_BOOL, process.split, "false", RESTART, ALL,
 		"one process per part under a supervisor", NULL),
-	SETTING("process.user", CONF_TEXT, process.user, "",
+	SETTING("process.user", CONF_TEXT, process.user, "", RESTART, ALL,
 		"whom the server becomes that root starts, once its ports are bound; empty: it stays root"),
-	SETTING("process.sandbox", CONF_BOOL, process.sandbox, "true",
+	SETTING("process.sandbox", CONF_BOOL, process.sandbox, "true", RESTART, ALL,
 		"system calls and files that the server does not need are refused to it, where the kernel can"),
-	SETTING("process.readable", CONF_LIST, process.readable, "[]",
+	SETTING("process.readable", CONF_LIST, process.readable, "[]", RESTART, ALL,
 		"what it may read besides /etc, /usr and what the file names: where certificates link to"),
-	SETTING("process.writable", CONF_LIST, process.writable, "[\"/var/backups\"]",
+	SETTING("process.writable", CONF_LIST, process.writable, "[\"/var/backups\"]", RESTART, ALL,
 		"folders that it may write in besides data.dir: for backups"),
 
-	SETTING("router.connect", CONF_TEXT, router.connect, "",
+	SETTING("router.connect", CONF_TEXT, router.connect, "", RESTART, SM_C2S,
 		"where single parts find the router; empty: at its Unix socket in data.dir"),
-	SETTING("router.user", CONF_TEXT, router.user, "jabberd",
+	SETTING("router.user", CONF_TEXT, router.user, "jabberd", RESTART, ALL,
 		"the name that parts log in with at the router, and that ours accepts"),
-	SETTING("router.password", CONF_SECRET, router.password, "",
+	SETTING("router.password", CONF_SECRET, router.password, "", RESTART, ALL,
 		"its password; empty: one is made in data.dir/router.secret"),
-	CHOICE("router.tls", router.tls, "off",
+	CHOICE("router.tls", router.tls, "off", RESTART, ALL,
 		"between components over TCP: starttls: used where both sides have it; required: no login without",
 		"off starttls required"),
-	SETTING("router.ca", CONF_TEXT, router.ca, "",
+	SETTING("router.ca", CONF_TEXT, router.ca, "", RESTART, SM_C2S,
 		"a file: the CA that signs the router's certificate, or the certificate itself; empty: the system's"),
 
-	TABLES("router.login", router.logins, settings_login, "who else logs in at the router, and what it may"),
-	TABLES("router.alias", router.aliases, settings_alias, "other names of names at the router"),
-	TABLES("router.rule", router.rules, settings_rule,
+	TABLES("router.login", router.logins, settings_login, NOW, ROUTER, "who else logs in at the router, and what it may"),
+	TABLES("router.alias", router.aliases, settings_alias, RESTART, ROUTER, "other names of names at the router"),
+	TABLES("router.rule", router.rules, settings_rule, RESTART, ROUTER,
 		"the router's packet filter: of its rules the first that fits decides, without one all passes"),
-	SETTING("router.rate", CONF_RATE, router.rate, "off",
+	SETTING("router.rate", CONF_RATE, router.rate, "off", NOW, ROUTER,
 		"how fast a component may send; off: as it likes"),
-	SETTING("router.burst", CONF_SIZE, router.burst, "4 MB",
+	SETTING("router.burst", CONF_SIZE, router.burst, "4 MB", NOW, ROUTER,
 		"what a component may send at once before its rate counts"),
-	SETTING("router.connects", CONF_PER_TIME, router.connects, "off",
+	SETTING("router.connects", CONF_PER_TIME, router.connects, "off", NOW, ROUTER,
 		"connections to the router per address, /64 for IPv6; not from limits.unlimited_from"),
-	SETTING("router.allow", CONF_LIST, router.allow, "[]",
+	SETTING("router.allow", CONF_LIST, router.allow, "[]", NOW, ROUTER,
 		"networks that components may connect from; empty: all"),
 
-	SETTING("storage.url", CONF_TEXT, storage.url, "sqlite:jackdaw.db",
+	SETTING("storage.url", CONF_TEXT, storage.url, "sqlite:jackdaw.db", RESTART, SM_C2S,
 		"the database, relative to data.dir; or memory:"),
-	CHOICE("storage.durability", storage.durability, "full",
+	CHOICE("storage.durability", storage.durability, "full", RESTART, SM_C2S,
 		"full: survives a power cut; process: survives the end of the process only",
 		"full process"),
 
-	LATER("accounts.from", CONF_TEXT, accounts.from, "internal",
+	LATER("accounts.from", CONF_TEXT, accounts.from, "internal", RESTART, SM,
 		"where accounts are kept", NULL),
-	CHOICE("accounts.registration", accounts.registration, "closed",
+	CHOICE("accounts.registration", accounts.registration, "closed", NOW, C2S,
 		"who may make an account from a client",
 		"closed invite open"),
 	SETTING("accounts.mechanisms", CONF_LIST, accounts.mechanisms,
-		"[\"SCRAM-SHA-256\", \"SCRAM-SHA-1\", \"PLAIN\"]",
+		"[\"SCRAM-SHA-256\", \"SCRAM-SHA-1\", \"PLAIN\"]", NOW, SM_C2S,
 		"ways to log in, best first; PLAIN only under TLS unless tls.required is false"),
 
-	LATER("messages.archive", CONF_DURATION, messages.archive_ms, "off",
+	LATER("messages.archive", CONF_DURATION, messages.archive_ms, "off", RESTART, SM,
 		"how long messages are archived", NULL),
-	SETTING("messages.offline", CONF_DURATION, messages.offline_ms, "30 days",
+	SETTING("messages.offline", CONF_DURATION, messages.offline_ms, "30 days", NOW, SM,
 		"how long messages for who is away are kept; off stores none"),
 
-	SETTING("limits.client_rate", CONF_RATE, limits.client_rate, "20 KB/s",
+	SETTING("limits.client_rate", CONF_RATE, limits.client_rate, "20 KB/s", NOW, C2S,
 		"how fast a client may send; off: as it likes"),
-	SETTING("limits.stanza", CONF_SIZE, limits.stanza, "256 KB", "the largest stanza"),
-	SETTING("limits.client_burst", CONF_SIZE, limits.client_burst, "512 KB",
+	SETTING("limits.stanza", CONF_SIZE, limits.stanza, "256 KB", NOW, C2S, "the largest stanza"),
+	SETTING("limits.client_burst", CONF_SIZE, limits.client_burst, "512 KB", NOW, C2S,
 		"what a client may send at once before its rate counts"),
-	SETTING("limits.stanza_before_auth", CONF_SIZE, limits.stanza_before_auth, "16 KB",
+	SETTING("limits.stanza_before_auth", CONF_SIZE, limits.stanza_before_auth, "16 KB", NOW, C2S,
 		"the largest element before the login"),
-	SETTING("limits.time_to_login", CONF_DURATION, limits.time_to_login_ms, "30 s",
+	SETTING("limits.time_to_login", CONF_DURATION, limits.time_to_login_ms, "30 s", NOW, C2S,
 		"from the connection to the login"),
-	SETTING("limits.depth", CONF_COUNT, limits.depth, "100", "of elements in a stanza"),
-	SETTING("limits.attributes", CONF_COUNT, limits.attributes, "100",
+	SETTING("limits.depth", CONF_COUNT, limits.depth, "100", NOW, C2S, "of elements in a stanza"),
+	SETTING("limits.attributes", CONF_COUNT, limits.attributes, "100", NOW, C2S,
 		"of an element, namespace declarations among them"),
-	SETTING("limits.sessions", CONF_COUNT, limits.sessions, "20",
+	SETTING("limits.sessions", CONF_COUNT, limits.sessions, "20", NOW, SM,
 		"of an account; the oldest goes"),
-	SETTING("limits.connections", CONF_COUNT, limits.connections, "0",
+	SETTING("limits.connections", CONF_COUNT, limits.connections, "0", NOW, C2S,
 		"of clients; 0: as many as the process has descriptors, less a reserve"),
-	SETTING("limits.connections_per_address", CONF_COUNT, limits.connections_per_address, "1000",
+	SETTING("limits.connections_per_address", CONF_COUNT, limits.connections_per_address, "1000", NOW, C2S,
 		"of clients, per /64 for IPv6; 0: no limit"),
 	SETTING("limits.unlimited_from", CONF_LIST, limits.unlimited_from,
-		"[\"127.0.0.0/8\", \"::1\"]",
+		"[\"127.0.0.0/8\", \"::1\"]", NOW, ROUTER_C2S,
 		"networks without connections_per_address, login_attempts, registrations and router.connects"),
-	SETTING("limits.login_attempts", CONF_PER_TIME, limits.login_attempts, "5 per minute",
+	SETTING("limits.login_attempts", CONF_PER_TIME, limits.login_attempts, "5 per minute", NOW, C2S,
 		"failed ones, per account and address; ten times that per address; a success clears it"),
-	SETTING("limits.registrations", CONF_PER_TIME, limits.registrations, "10 per hour",
+	SETTING("limits.registrations", CONF_PER_TIME, limits.registrations, "10 per hour", NOW, C2S,
 		"per address, when registration is open"),
-	SETTING("limits.memory", CONF_SIZE, limits.memory, "0",
+	SETTING("limits.memory", CONF_SIZE, limits.memory, "0", NOW, C2S,
 		"what waits in all clients' streams together; 0: a quarter of the machine; the greediest goes first"),
 
-	CHOICE("log.to", log.to, "stderr",
+	CHOICE("log.to", log.to, "stderr", RESTART, ALL,
 		"where lines go; journal: stderr, each line with its priority in front", "stderr journal file"),
-	SETTING("log.file", CONF_TEXT, log.file, "",
+	SETTING("log.file", CONF_TEXT, log.file, "", RESTART, ALL,
 		"the file, relative to data.dir; empty: jackdaw.log, and NAME.log of a single part; SIGHUP opens it anew"),
-	CHOICE("log.level", log.level, "info",
+	CHOICE("log.level", log.level, "info", NOW, ALL,
 		"the least important lines that are written", "error warn info debug"),
-	CHOICE("log.format", log.format, "text", "how a line looks", "text json"),
-	CHOICE("log.addresses", log.addresses, "full",
+	CHOICE("log.format", log.format, "text", NOW, ALL, "how a line looks", "text json"),
+	CHOICE("log.addresses", log.addresses, "full", NOW, ALL,
 		"how much of clients' addresses is logged; network: the first 24 bits, 48 of IPv6", "full network none"),
 
-	SETTING("metrics.listen", CONF_LIST, metrics.listen, "[]",
+	SETTING("metrics.listen", CONF_LIST, metrics.listen, "[]", RESTART, ALL,
 		"addresses for /metrics and /health; one with the name of a part in front, \"sm 127.0.0.1:9101\", is that part's alone"),
 
-	SETTING("sessions.resume", CONF_DURATION, sessions.resume_ms, "10 minutes",
+	SETTING("sessions.resume", CONF_DURATION, sessions.resume_ms, "10 minutes", NOW, SM,
 		"how long a lost connection can be resumed, at most; off: it cannot"),
-	SETTING("sessions.resume_queue", CONF_QUEUE, sessions.resume_queue, "2000 stanzas, 4 MB",
+	SETTING("sessions.resume_queue", CONF_QUEUE, sessions.resume_queue, "2000 stanzas, 4 MB", NOW, SM,
 		"what may wait for one session, connected or not; more ends it"),
-	SETTING("sessions.ping", CONF_DURATION, sessions.ping_ms, "5 minutes",
+	SETTING("sessions.ping", CONF_DURATION, sessions.ping_ms, "5 minutes", NOW, C2S,
 		"a client that is silent for so long is asked to say something; off: never"),
-	LATER("sessions.ping_inactive", CONF_DURATION, sessions.ping_inactive_ms, "off",
+	LATER("sessions.ping_inactive", CONF_DURATION, sessions.ping_inactive_ms, "off", RESTART, C2S,
 		"the same while it says that it is inactive", NULL),
-	SETTING("sessions.ping_timeout", CONF_DURATION, sessions.ping_timeout_ms, "60 s",
+	SETTING("sessions.ping_timeout", CONF_DURATION, sessions.ping_timeout_ms, "60 s", NOW, C2S,
 		"who was asked and is silent for so long is taken to be gone"),
 
 	{.key = "component", .type = CONF_TABLES, .offset = AT(components), .preset = "[]",
 	 .text = "bridges and bots, XEP-0114", .sub = component_options,
-	 .sub_size = sizeof(struct settings_component)},
+	 .sub_size = sizeof(struct settings_component), .effect = CONF_NOW, .parts = ROUTER_SM},
 	{.key = NULL},
 };
 /* clang-format on */
@@ -489,17 +503,39 @@ static void find_place(struct slice text, const struct finding *finding)
 	toml_free(&doc);
 }
 
+/* The first of the checks that fails, in *finding; 0: none does. */
+static int check_all(const struct settings *settings, struct finding *finding)
+{
+	struct conf_error *error = finding->error;
+
+	for (size_t i = 0; i < countof(checks); i++) {
+		int rc;
+
+		*finding = (struct finding){checks[i].section, checks[i].key, 0, error, NULL};
+		rc = checks[i].check(settings, finding);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+int settings_check(const struct settings *settings, struct conf_error *error)
+{
+	struct finding finding = {.error = error};
+
+	return check_all(settings, &finding);
+}
+
 int settings_parse(const char *name, struct slice text, struct settings *settings,
 		   struct conf **conf, struct conf_error *error)
 {
+	struct finding finding = {.error = error};
 	int rc = conf_parse(name, text, settings_options, settings, conf, error);
 
-	for (size_t i = 0; !rc && i < countof(checks); i++) {
-		struct finding finding = {checks[i].section, checks[i].key, 0, error, NULL};
-
-		rc = checks[i].check(settings, &finding);
-		if (!rc)
-			continue;
+	if (rc)
+		return rc;
+	rc = check_all(settings, &finding);
+	if (rc) {
 		snprintf(error->file, sizeof(error->file), "%s", name);
 		find_place(text, &finding);
 		conf_free(conf);

@@ -100,6 +100,12 @@ int settings_parse(const char *name, struct slice text, struct settings *setting
 int settings_load(const char *path, struct settings *settings, struct conf **conf,
 		  struct conf_error *error);
 
+/*
+ * What stands together, of settings that come from two files: those of a reload and, of what needs
+ * a restart, those in force. Only the text of *error is filled.
+ */
+int settings_check(const struct settings *settings, struct conf_error *error);
+
 /* The condition of a rule, an enum stanza_error; -1 when there is none of that name. */
 int settings_condition(const char *name);
 

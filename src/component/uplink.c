@@ -79,7 +79,7 @@ static void refused(void *owner, struct sx *sx, const char *text)
 	struct uplink *uplink = conn_owner(conn_of(sx));
 
 	complain(uplink, "refused our login as %s: %s; check router.user and router.password",
-		 uplink->worker->process->settings->router.user, text);
+		 uplink->worker->settings->router.user, text);
 	conn_close(uplink->conn, SX_ERROR_NONE, NULL);
 }
 
@@ -114,7 +114,7 @@ static void opened(void *owner, struct conn *conn)
 /* In clear, over TCP. DIGEST-MD5 does not show the password; it lets who listens try many, and read all that follows. */
 static bool may_be_clear(struct uplink *uplink)
 {
-	int tls = uplink->worker->process->settings->router.tls;
+	int tls = uplink->worker->settings->router.tls;
 
 	if (tls == ROUTER_TLS_REQUIRED) {
 		complain(uplink, "offers no TLS, and router.tls is \"required\": give the router a certificate, or write "
@@ -130,7 +130,7 @@ static bool may_be_clear(struct uplink *uplink)
 
 static void log_in(struct uplink *uplink, struct sx *sx)
 {
-	const struct settings *settings = uplink->worker->process->settings;
+	const struct settings *settings = uplink->worker->settings;
 
 	if (uplink->local)
 		sx_sasl_auth(sx, "jabberd-router", "EXTERNAL", settings->router.user, "");
@@ -203,7 +203,7 @@ static SSL_CTX *trust_of(void *arg, const char *name)
 static bool renew_trust(struct uplink *uplink, struct buf *why)
 {
 	SSL_CTX_free(uplink->trust);
-	uplink->trust = trust_new(uplink->worker->process->settings, why);
+	uplink->trust = trust_new(uplink->worker->settings, why);
 	return uplink->trust != NULL;
 }
 
@@ -227,7 +227,7 @@ static void connect_now(struct uplink *uplink)
 
 static void choose_way(struct uplink *uplink)
 {
-	const struct settings *settings = uplink->worker->process->settings;
+	const struct settings *settings = uplink->worker->settings;
 
 	if (*settings->router.connect)
 		buf_append_text(&uplink->address, settings->router.connect);

@@ -256,6 +256,16 @@ void conn_hold(struct conn *conn, bool held)
 		mio_defer(conn->env->mio, &conn->task);
 }
 
+const struct conn_options *conn_options(const struct conn *conn)
+{
+	return conn->options;
+}
+
+void conn_options_changed(struct conn *conn)
+{
+	sx_options_changed(conn->sx);
+}
+
 struct sx *conn_sx(struct conn *conn)
 {
 	return conn->sx;

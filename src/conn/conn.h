@@ -53,7 +53,9 @@ struct conn_options {
 	bool pooled;           /* its queues are bounded with those of others: conn/pool.h */
 };
 
-/* options is borrowed for the connection's life. A socket number from mio_accept(). */
+/*
+ * options is borrowed for the connection's life; their owner, who is of the same loop, may change limits and rates in
+ * them, and says so. A socket number from mio_accept(). */
 struct conn *conn_accept(struct conn_env *env, int given, const struct conn_options *options, void *owner);
 /* At once: the connection is a proxy's and begins with a PROXY header, or it is closed without a word. */
 void conn_expect_proxy(struct conn *conn);
@@ -61,6 +63,8 @@ void conn_expect_proxy(struct conn *conn);
 struct conn *conn_connect(struct conn_env *env, const char *address, const struct conn_options *options, void *owner,
 			  int *fault);
 
+const struct conn_options *conn_options(const struct conn *conn);
+void conn_options_changed(struct conn *conn); /* those that it borrows */
 struct sx *conn_sx(struct conn *conn);
 struct conn *conn_of(struct sx *sx);    /* the connection that owns the stream */
 void *conn_owner(const struct conn *conn);
@@ -92,7 +96,7 @@ void conn_drop(struct conn **conn);
 /*
  * Moves the connection to another worker's loop, at a moment when nothing is under way (behind SASL success, before
  * the next byte is parsed). *conn is gone at once; arrived(conn, arg) runs on the other loop with the connection built
- * anew, to be given its owner there before it returns. env_of(arg, to) finds the other worker's env, called there.
+ * anew, to be given its owner there before it returns. options: of the other loop, with the same plugins.
  */
-void conn_move(struct conn **conn, struct mio *to, struct conn_env *to_env,
+void conn_move(struct conn **conn, struct mio *to, struct conn_env *to_env, const struct conn_options *options,
 	       void (*arrived)(struct conn *conn, void *arg), void *arg);

@@ -10,6 +10,7 @@ struct conn_move {
 	struct mio_mail mail;
 	struct mio *to;
 	struct conn_env *to_env;
+	const struct conn_options *options;
 	void (*arrived)(struct conn *conn, void *arg);
 	void *arg;
 	struct sx_box *box;
@@ -20,7 +21,7 @@ struct conn_move {
 };
 
 void conn_move(struct conn **moved, struct mio *to, struct conn_env *to_env,
-	       void (*arrived)(struct conn *conn, void *arg), void *arg)
+	       const struct conn_options *options, void (*arrived)(struct conn *conn, void *arg), void *arg)
 {
 	struct conn *conn = *moved;
 	struct conn_move *move = mem_zalloc(MEM_CONN, sizeof(*move));
@@ -28,6 +29,7 @@ void conn_move(struct conn **moved, struct mio *to, struct conn_env *to_env,
 	*moved = NULL;
 	move->to = to;
 	move->to_env = to_env;
+	move->options = options;
 	move->arrived = arrived;
 	move->arg = arg;
 	conn->move = move;
@@ -49,12 +51,12 @@ static void arrive(struct mio *mio, struct mio_mail *mail)
 {
 	struct conn_move *move = container_of(mail, struct conn_move, mail);
 	const struct conn *state = &move->state;
-	struct conn *conn = conn_new(move->to_env, state->options, NULL);
+	struct conn *conn = conn_new(move->to_env, move->options, NULL);
 
 	if (!move->closed)
 		mio_sock_take(mio, &conn->sock, move->given, &conn_sock_handler,
 			      conn->options->sock_flags);
-	conn->sx = sx_arrive(&move->box, &conn->env->sx, &conn_sx_handler, conn);
+	conn->sx = sx_arrive(&move->box, &conn->env->sx, &conn->options->stream, &conn_sx_handler, conn);
 	conn->phase = state->phase;
 	conn->end = state->end;
 	conn->fault = state->fault;

@@ -11,7 +11,7 @@
 enum { STEPS_BITS = 2, SMALLEST_BITS = 10, CLASSES = (64 - SMALLEST_BITS) << STEPS_BITS, NO_CLASS = -1 };
 
 struct conn_pool {
-	size_t limit;
+	_Atomic size_t limit;
 	_Atomic size_t used;
 	_Atomic uint32_t classes[CLASSES];
 	struct conn_env *envs[MIO_WORKERS_MAX];
@@ -40,7 +40,7 @@ static int highest_class(const struct conn_pool *pool)
 
 static bool is_exceeded(const struct conn_pool *pool)
 {
-	return conn_pool_used(pool) > pool->limit;
+	return conn_pool_used(pool) > atomic_load_explicit(&pool->limit, memory_order_relaxed);
 }
 
 /* Who does not read hears nothing of it. */
@@ -120,8 +120,13 @@ struct conn_pool *conn_pool_new(size_t limit)
 {
 	struct conn_pool *pool = mem_zalloc(MEM_CONN, sizeof(*pool));
 
-	pool->limit = limit;
+	conn_pool_set(pool, limit);
 	return pool;
+}
+
+void conn_pool_set(struct conn_pool *pool, size_t limit)
+{
+	atomic_store_explicit(&pool->limit, limit, memory_order_relaxed);
 }
 
 void conn_pool_free(struct conn_pool **pool)

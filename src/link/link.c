@@ -92,16 +92,30 @@ void link_free(struct link **taken)
 	mem_free(link);
 }
 
+static void serve_domain(struct link *link, const struct link_part *part, struct slice domain)
+{
+	struct route *route = route_make(link, domain);
+
+	route->part = part;
+	route->shared = true;
+}
+
 void link_attach(struct link *link, const struct link_part *part)
 {
 	route_make(link, slice_of(part->name))->part = part;
-	for (const char *const *domain = part->domains; domain && *domain; domain++) {
-		struct route *route = route_make(link, slice_of(*domain));
-
-		route->part = part;
-		route->shared = true;
-	}
+	for (const char *const *domain = part->domains; domain && *domain; domain++)
+		serve_domain(link, part, slice_of(*domain));
 	link->parts[link->part_count++] = part;
+}
+
+void link_add_domain(struct link *link, const struct link_part *part, struct slice domain)
+{
+	serve_domain(link, part, domain);
+	if (mio_worker(link->mio))
+		return;
+	if (link->up)
+		peer_bind_domain(link->up, domain);
+	peer_advertise(link, domain, true, NULL);
 }
 
 unsigned link_worker_of(const struct link *link, const struct jid *user)

@@ -28,7 +28,7 @@ enum link_belongs {
 /* A part on one worker. Its functions run on that worker's loop, never from within link_send(). */
 struct link_part {
 	const char *name;              /* "sm": bound for this process alone */
-	const char *const *domains;    /* NULL-terminated or NULL: names served together with others (multi) */
+	const char *const *domains;    /* NULL-terminated or NULL: names served together with others (multi); may grow */
 	enum link_belongs belongs;
 	void (*packet)(void *part, struct packet **packet); /* packet->error: one of ours came back */
 	void (*name_changed)(void *part, struct slice name, bool available); /* a name came or went; repeats are harmless */
@@ -58,6 +58,9 @@ void link_free(struct link **link); /* and its peers: nobody is left to hear tha
 
 /* Before the loops run, on each worker. The struct is borrowed for the link's life. */
 void link_attach(struct link *link, const struct link_part *part);
+
+/* Later, on each worker, worker 0 first: it serves one more, which stands among its domains already. The others hear of it. */
+void link_add_domain(struct link *link, const struct link_part *part, struct slice domain);
 
 /* Sends to packet->to; what nobody serves comes back with an error to the part whose name or domain "from" is. */
 void link_send(struct link *link, struct packet **packet);

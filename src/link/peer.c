@@ -49,6 +49,22 @@ void peer_advertise(struct link *link, struct slice name, bool available, const 
 
 /* -- as a component of a router --------------------------------------------------------------------- */
 
+static void bind_name(struct link_peer *peer, const char *multi, struct slice name)
+{
+	struct buf *out = &peer->link->scratch;
+
+	buf_clear(out);
+	buf_printf(out, "<bind xmlns='" NS_COMPONENT "'%s name='", multi);
+	buf_append_xml(out, name);
+	buf_append_text(out, "'></bind>");
+	send_text(peer);
+}
+
+void peer_bind_domain(struct link_peer *peer, struct slice domain)
+{
+	bind_name(peer, " multi='to'", domain);
+}
+
 /* The part's own name first: its answer decides. Then the domains, which others may serve too. */
 static void bind_parts(struct link_peer *peer)
 {
@@ -56,20 +72,10 @@ static void bind_parts(struct link_peer *peer)
 
 	for (unsigned at = 0; at < link->part_count; at++) {
 		const struct link_part *part = link->parts[at];
-		struct buf *out = &link->scratch;
 
-		buf_clear(out);
-		buf_append_text(out, "<bind xmlns='" NS_COMPONENT "' name='");
-		buf_append_xml(out, slice_of(part->name));
-		buf_append_text(out, "'></bind>");
-		send_text(peer);
-		for (const char *const *domain = part->domains; domain && *domain; domain++) {
-			buf_clear(out);
-			buf_append_text(out, "<bind xmlns='" NS_COMPONENT "' multi='to' name='");
-			buf_append_xml(out, slice_of(*domain));
-			buf_append_text(out, "'></bind>");
-			send_text(peer);
-		}
+		bind_name(peer, "", slice_of(part->name));
+		for (const char *const *domain = part->domains; domain && *domain; domain++)
+			peer_bind_domain(peer, slice_of(*domain));
 	}
 }
 

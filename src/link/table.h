@@ -72,6 +72,7 @@ void link_to_peers(struct link *link, struct packet **packet);
 
 /* A name that is known to be free for it, or to be shared: the others hear of it. */
 void peer_serve(struct link_peer *peer, struct route *route);
+void peer_bind_domain(struct link_peer *peer, struct slice domain); /* UP: asks the router for it */
 void peer_leave(struct link_peer *peer); /* it serves nothing any more */
 void peer_drop(struct link_peer **peer); /* frees it, and tells nobody */
 /* Says to whoever serves a name, but not to that peer, that another one came or went. */

@@ -12,6 +12,13 @@ void gate_init(struct gate *gate, struct mio *mio, const struct settings *settin
 	networks_init(&gate->allowed, &settings->router.allow);
 }
 
+void gate_change(struct gate *gate, const struct settings *settings)
+{
+	gate->settings = settings;
+	networks_fini(&gate->allowed);
+	networks_init(&gate->allowed, &settings->router.allow);
+}
+
 void gate_fini(struct gate *gate)
 {
 	networks_fini(&gate->allowed);

@@ -26,6 +26,7 @@ struct gate {
 /* All are borrowed. */
 void gate_init(struct gate *gate, struct mio *mio, const struct settings *settings,
 	       struct quotas *quotas, const struct log *log);
+void gate_change(struct gate *gate, const struct settings *settings);
 void gate_fini(struct gate *gate);
 /* Why what mio_accept() gave is to be refused. */
 enum sx_refusal gate_refuses(struct gate *gate, int given);

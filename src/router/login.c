@@ -27,12 +27,12 @@ static void offer_mechanism(void *owner, struct sx *sx, void (*offer)(void *to, 
 
 static const struct settings *settings_of(const struct stream *stream)
 {
-	return stream->router->worker->process->settings;
+	return stream->router->worker->settings;
 }
 
 static const char *password_of(void *arg, const char *user)
 {
-	return access_password(arg, user);
+	return access_password(settings_of(arg), user);
 }
 
 static void refuse(struct sx *sx, enum sx_sasl_failure failure, const char *text)
@@ -105,8 +105,7 @@ static void digest_step(struct stream *stream, struct sx *sx, bool first, struct
 
 	if (first) {
 		auth_digest_free(&stream->digest);
-		stream->digest = auth_digest_new(REALM, REALM, host, password_of,
-						 (void *)settings_of(stream));
+		stream->digest = auth_digest_new(REALM, REALM, host, password_of, stream);
 	}
 	switch (auth_digest_step(stream->digest, message, &data, &text)) {
 	case AUTH_CHALLENGE:

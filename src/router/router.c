@@ -27,7 +27,7 @@ static const struct sx_plugin *const plugins[] = {&sx_tls, &sx_sasl_server, NULL
 
 static const struct settings *settings_of(const struct stream *stream)
 {
-	return stream->router->worker->process->settings;
+	return stream->router->worker->settings;
 }
 
 /* The namespace of the header's content says which of the two protocols it is. */
@@ -229,7 +229,7 @@ static int listen_on(struct router *router, const char *key, const char *address
 static int listen_all(struct router *router, struct buf *why)
 {
 	struct process *process = router->worker->process;
-	const struct conf_list *addresses = &process->settings->listen.router;
+	const struct conf_list *addresses = &router->worker->settings->listen.router;
 	AUTO(buf_fini) struct buf local = {0};
 	int rc = 0;
 
@@ -238,7 +238,7 @@ static int listen_all(struct router *router, struct buf *why)
 		if (!rc)
 			buf_printf(&process->listening, "router %s, ", mio_listener_address(router->listeners[at]));
 	}
-	way_local(process->settings, &local);
+	way_local(router->worker->settings, &local);
 	return rc ? rc : listen_on(router, "data.dir", buf_text(&local), why);
 }
 
@@ -247,7 +247,7 @@ static void fill_options(struct router *router)
 	struct xml_limits limits = {.stanza_bytes = 4 << 20, .depth = 200, .attributes = 1000};
 	/* A component of jabberd2 that reconnects writes what is queued before it logs in: it is read past. */
 	struct xml_limits stranger = {.stanza_bytes = 4 << 20, .depth = 50, .attributes = 50, .kept_bytes = 8 << 10};
-	const struct settings *settings = router->worker->process->settings;
+	const struct settings *settings = router->worker->settings;
 
 	router->tls = (struct sx_tls_conf){.context = tls_view_only, .arg = router->worker->router_tls, .offer = true,
 					   .require = settings->router.tls == ROUTER_TLS_REQUIRED};
@@ -268,7 +268,7 @@ static void fill_options(struct router *router)
 
 static int start(void *state, struct worker *worker, struct buf *why)
 {
-	const struct settings *settings = worker->process->settings;
+	const struct settings *settings = worker->settings;
 	struct router *router = state;
 
 	router->worker = worker;
@@ -280,6 +280,31 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	link_set_policy(worker->link, &router->policy);
 	fill_options(router);
 	return mio_worker(worker->mio) ? 0 : listen_all(router, why);
+}
+
+/* A component that is no more in the file has to go; what it says that it is is the new file's. */
+static void look_up_external(struct stream *stream, const struct settings *settings)
+{
+	if (!stream->external)
+		return;
+	stream->external = external_find(settings, slice_of(stream->external->name));
+	if (stream->external)
+		return;
+	log_warn(&stream->router->log, "the component from %s is no [[component]] of the file any more", conn_peer(stream->conn));
+	conn_close(stream->conn, SX_NOT_AUTHORIZED, "no such component any more");
+}
+
+static void reload(void *state)
+{
+	struct router *router = state;
+	const struct settings *settings = router->worker->settings;
+
+	gate_change(&router->gate, settings);
+	rules_fini(&router->policy);
+	rules_init(&router->policy, settings, &router->log);
+	fill_options(router);
+	for (struct list *at = router->streams.next; at != &router->streams; at = at->next)
+		look_up_external(container_of(at, struct stream, link_entry), settings);
 }
 
 static void unlisten(struct router *router)
@@ -330,6 +355,7 @@ const struct component router_component = {
 	.name = "router",
 	.size = sizeof(struct router),
 	.start = start,
+	.reload = reload,
 	.drain = drain,
 	.drained = drained,
 	.stop = stop,

@@ -62,7 +62,7 @@ int verb_config_show(const struct cli *cli)
 
 	if (!loads(cli, &deployment, &text))
 		return report(cli, buf_slice(&text));
-	conf_show(settings_options, &deployment.settings, &text);
+	conf_show(settings_options, deployment.conf, &deployment.settings, &text);
 	fwrite(buf_slice(&text).data, 1, buf_used(&text), stdout);
 	deployment_fini(&deployment);
 	return EXIT_OK;

@@ -131,10 +131,11 @@ static void say_figures(struct facts *facts, const struct process *process)
 static void say_not_offered(struct facts *facts, const struct process *process,
 			    const struct store_txn *txn)
 {
-	const struct settings *settings = process->settings;
+	const struct settings *settings = process->workers[0]->settings;
+	const size_t *asked = ctl_kept(facts->call); /* there may be more domains by now */
 	AUTO(buf_fini) struct buf text = {0};
 
-	for (size_t domain = 0; domain < settings->domains.count; domain++) {
+	for (size_t domain = 0; domain < *asked; domain++) {
 		unsigned offered = auth_census(txn, (unsigned)domain * AUTH_HASHES);
 
 		for (unsigned hash = 0; hash < AUTH_HASHES; hash++)
@@ -180,15 +181,20 @@ static void counted(void *arg, uint64_t token, const struct store_txn *txn, int 
 static void status(void *arg, struct ctl_call *call)
 {
 	struct process *process = arg;
+	const struct conf_list *domains = &process->workers[0]->settings->domains;
 	struct store_txn *txn;
+	size_t *asked;
 
 	if (!process->storage) {
 		say_status(process, call, NULL);
 		return;
 	}
 	txn = store_txn_new();
-	for (size_t domain = 0; domain < process->settings->domains.count; domain++)
-		auth_census_ask(txn, slice_of(process->settings->domains.items[domain]));
+	asked = mem_alloc(MEM_OTHER, sizeof(*asked));
+	*asked = domains->count;
+	ctl_keep(call, asked, mem_free);
+	for (size_t domain = 0; domain < *asked; domain++)
+		auth_census_ask(txn, slice_of(domains->items[domain]));
 	storage_run(process->storage, process->workers[0]->mio, &txn, counted, process,
 		    ctl_id(call));
 }

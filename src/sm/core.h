@@ -19,7 +19,6 @@ enum {
 
 struct xml_pool;
 struct xml_reader;
-
 struct chain_hook {
 	const struct sm_hook *hook;
 	void *state;
@@ -44,7 +43,8 @@ struct sm {
 	struct str *name; /* of our part */
 	bool alone;	  /* no other sm may serve our users: what is for them stays here */
 	struct link_part part;
-	const char **domain_names;
+	const char **domain_names; /* in the order of the file; NULL-terminated */
+	size_t domain_count;
 	struct table domains; /* of struct sm_domain */
 
 	struct chain chains[SM_CHAINS];

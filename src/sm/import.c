@@ -69,7 +69,7 @@ static struct newcomer *read_user(struct import *import, int elem)
 
 	if (!jid || !name.len)
 		why = "is no address";
-	else if (!settings_serves(import->process->settings, jid_domain(jid)))
+	else if (!settings_serves(import->process->workers[0]->settings, jid_domain(jid)))
 		why = "is not of a domain that is served here (domains)";
 	if (!why)
 		return import_user_read(import->host, elem, jid,

@@ -155,20 +155,36 @@ static struct slice domain_key(const void *entry)
 	return str_slice(((const struct sm_domain *)entry)->name);
 }
 
-static void add_domains(struct sm *sm, const struct conf_list *list)
+static void add_domain(struct sm *sm, const char *name)
 {
-	table_init(&sm->domains, domain_key, mio_hash_key(sm->mio));
-	sm->domain_names = mem_zalloc(MEM_SESSION, (list->count + 1) * sizeof(*sm->domain_names));
-	for (size_t at = 0; at < list->count; at++) {
-		struct sm_domain *domain;
+	struct sm_domain *domain = mem_zalloc(MEM_SESSION, sizeof(*domain));
 
-		sm->domain_names[at] = list->items[at];
-		if (sm_is_domain(sm, slice_of(list->items[at])))
-			continue;
-		domain = mem_zalloc(MEM_SESSION, sizeof(*domain));
-		domain->name = str_new(slice_of(list->items[at]));
-		table_put(&sm->domains, domain);
-	}
+	domain->name = str_new(slice_of(name));
+	table_put(&sm->domains, domain);
+	sm->domain_names[sm->domain_count++] = str_text(domain->name);
+	sm->domain_names[sm->domain_count] = NULL;
+}
+
+/* Those of the settings that are not served yet; they stand behind the others. */
+static void add_domains(struct sm *sm)
+{
+	const struct conf_list *list = &sm->worker->settings->domains;
+
+	sm->domain_names = mem_realloc(MEM_SESSION, sm->domain_names,
+				       (list->count + 1) * sizeof(*sm->domain_names));
+	while (sm->domain_count < list->count)
+		add_domain(sm, list->items[sm->domain_count]);
+	sm->part.domains = sm->domain_names;
+}
+
+static void reload(void *state)
+{
+	struct sm *sm = state;
+	size_t at = sm->domain_count;
+
+	add_domains(sm);
+	for (; at < sm->domain_count; at++)
+		link_add_domain(sm->link, &sm->part, slice_of(sm->domain_names[at]));
 }
 
 static void attach(struct sm *sm)
@@ -209,7 +225,8 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	slots_init(&sm->sessions, (uint8_t)mio_worker(sm->mio), generation);
 	slots_init(&sm->waits, (uint8_t)mio_worker(sm->mio), generation);
 	mio_random(sm->mio, &sm->fresh, sizeof(sm->fresh));
-	add_domains(sm, &sm->process->settings->domains);
+	table_init(&sm->domains, domain_key, mio_hash_key(sm->mio));
+	add_domains(sm);
 	rc = modules_start(sm);
 	if (rc) {
 		buf_printf(why, "sm: a module cannot start: %s", strerror(-rc));
@@ -305,6 +322,7 @@ const struct component sm_component = {
 	.size = sizeof(struct sm),
 	.uses_storage = true,
 	.start = start,
+	.reload = reload,
 	.drain = drain,
 	.drained = drained,
 	.stop = stop,

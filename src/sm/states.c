@@ -59,7 +59,7 @@ int modules_start(struct sm *sm)
 		sm->user_offsets[at] = lay_out(&sm->user_size, module->user_size);
 		sm->session_offsets[at] = lay_out(&sm->session_size, module->session_size);
 		if (module->start)
-			rc = module->start(sm->modules[at], sm, sm->process->settings);
+			rc = module->start(sm->modules[at], sm, sm->worker->settings);
 	}
 	collect_features(sm);
 	return rc;
@@ -188,7 +188,7 @@ bool modules_session_load(struct session *session, struct slice *in)
 
 const struct settings *sm_settings(const struct sm *sm)
 {
-	return sm->process->settings;
+	return sm->worker->settings;
 }
 
 int64_t sm_wall_ms(const struct sm *sm)

@@ -69,16 +69,16 @@ static void move_identity(struct sx *to, struct sx *from)
 	jid_free(&from->identity);
 }
 
-struct sx *sx_arrive(struct sx_box **box, const struct sx_env *env,
+struct sx *sx_arrive(struct sx_box **box, const struct sx_env *env, const struct sx_options *options,
 		     const struct sx_handler *handler, void *owner)
 {
 	struct sx *from = (*box)->sx;
-	const struct sx_options *options = from->options;
 	size_t size = sx_size(options);
 	struct sx *sx = mem_alloc(MEM_STREAM, size);
 
 	memcpy(sx, from, size);
 	sx->env = env;
+	sx->options = options;
 	sx->handler = handler;
 	sx->owner = owner;
 	sx->reader = xml_reader_new(env->pool, sx->state == SX_STATE_OPEN ? &options->after_auth

@@ -506,6 +506,14 @@ void sx_become_open(struct sx *sx)
 	xml_reader_limits(sx->reader, &sx->options->after_auth);
 }
 
+void sx_options_changed(struct sx *sx)
+{
+	if (sx->state == SX_STATE_OPEN || sx->stray)
+		xml_reader_limits(sx->reader, &sx->options->after_auth);
+	else
+		xml_reader_limits(sx->reader, &sx->options->before_auth);
+}
+
 void sx_tell_open(struct sx *sx)
 {
 	if (sx->opened)

@@ -163,6 +163,7 @@ enum sx_error sx_end_error(const struct sx *sx);   /* SX_ERROR_NONE when there w
 enum sx_refusal sx_end_refusal(const struct sx *sx);
 const char *sx_end_text(const struct sx *sx);      /* its text or a filter's; "" when there was none */
 size_t sx_unsent(const struct sx *sx);             /* bytes of output, and of what filters did not take yet */
+void sx_options_changed(struct sx *sx); /* limits in those that it borrows: they hold at once */
 const struct sx_env *sx_env_of(const struct sx *sx);
 void *sx_owner(const struct sx *sx);
 
@@ -170,8 +171,9 @@ void *sx_owner(const struct sx *sx);
  * Takes the stream apart on its worker and builds it again, from copies, on the one that calls sx_arrive(): unparsed
  * input, unsent output, identity, states. Only where a new header is awaited (behind SASL success: no parser holds
  * anything, no exchange is under way), and not from within its handler. *sx is gone after sx_leave(); the box is memory
- * of the old worker, returned to it by sx_arrive(). What is unparsed stays so until sx_pause(sx, false) or more bytes.
+ * of the old worker, returned to it by sx_arrive(). options: of the new worker, with the same plugins. What is unparsed stays so until sx_pause(sx, false) or more bytes.
  */
 struct sx_box;
 struct sx_box *sx_leave(struct sx **sx);
-struct sx *sx_arrive(struct sx_box **box, const struct sx_env *env, const struct sx_handler *handler, void *owner);
+struct sx *sx_arrive(struct sx_box **box, const struct sx_env *env, const struct sx_options *options,
+		     const struct sx_handler *handler, void *owner);

@@ -83,10 +83,10 @@ static void read_again(const struct settings *settings)
 	struct settings again;
 	struct conf *conf = NULL;
 
-	conf_show(options, settings, &once);
+	conf_show(options, NULL, settings, &once);
 	if (conf_parse("again", buf_slice(&once), options, &again, &conf, &error))
 		abort();
-	conf_show(options, &again, &twice);
+	conf_show(options, NULL, &again, &twice);
 	if (!slice_equal(buf_slice(&once), buf_slice(&twice)))
 		abort();
 	conf_free(&conf);

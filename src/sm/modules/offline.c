@@ -23,7 +23,6 @@ enum { OFFLINE_MAX = 1000 /* messages of a user */, AGAIN_MS = 5000 };
 
 struct offline {
 	struct sm *sm;
-	int64_t keep_ms; /* 0: nothing is stored */
 	struct list undeleted; /* users whose gone rows a disk did not delete */
 	struct mio_timer again;
 };
@@ -46,6 +45,12 @@ struct offline_user {
 	uint64_t *waiting; /* tokens of what arrived since */
 	unsigned waiting_count;
 };
+
+/* 0: nothing is stored. */
+static int64_t keep_ms(const struct offline *offline)
+{
+	return sm_settings(offline->sm)->messages.offline_ms;
+}
 
 static struct offline_user *state_of(const struct user *user)
 {
@@ -94,7 +99,7 @@ static int store(void *state, const struct sm_event *event)
 
 	if (stanza_find(stanza, NS_CLIENT, "body") < 0)
 		return 0;
-	if (offline->keep_ms == 0 || user->count >= OFFLINE_MAX)
+	if (!keep_ms(offline) || user->count >= OFFLINE_MAX)
 		return SM_PASS;
 	commit.txn = store_txn_new();
 	offline_append(commit.txn, event->user, stanza);
@@ -254,7 +259,7 @@ static bool give(const struct offline *offline, struct user *user, const struct 
 
 	if (delivery_holds(user, row->seq) || is_gone(state_of(user), row->seq))
 		return true;
-	if (!offline->keep_ms || sm_wall_ms(offline->sm) - row->stamp_ms <= offline->keep_ms)
+	if (!keep_ms(offline) || sm_wall_ms(offline->sm) - row->stamp_ms <= keep_ms(offline))
 		stanza = sm_stanza_parse(offline->sm, row->value);
 	if (!stanza) {
 		offline_forget(user, row->seq);
@@ -362,7 +367,6 @@ static int start(void *state, struct sm *sm, const void *conf)
 	offline->sm = sm;
 	list_init(&offline->undeleted);
 	mio_timer_init(&offline->again, drop_again);
-	offline->keep_ms = ((const struct settings *)conf)->messages.offline_ms;
 	return 0;
 }
 

@@ -46,35 +46,44 @@ static const struct conf_option bridge_options[] = {
 };
 
 static const struct conf_option options[] = {
-	{"domains", CONF_LIST, AT(domains), NULL, "the part after @", NULL, NULL, NULL, 0},
-	{"data.dir", CONF_TEXT, AT(dir), "/var/lib/jackdaw", "the database", NULL, NULL, NULL, 0},
-	{"tls.required", CONF_BOOL, AT(required), "true", "no login without", NULL, NULL, NULL, 0},
+	{"domains", CONF_LIST, AT(domains), NULL, "the part after @", NULL, NULL, NULL, 0,
+	 CONF_GROWS, "sm c2s"},
+	{"data.dir", CONF_TEXT, AT(dir), "/var/lib/jackdaw", "the database", NULL, NULL, NULL, 0,
+	 CONF_RESTART, "router sm c2s"},
+	{"tls.required", CONF_BOOL, AT(required), "true", "no login without", NULL, NULL, NULL, 0,
+	 CONF_RESTART, "c2s"},
 	{"tls.mode", CONF_CHOICE, AT(tls), "starttls", "between parts", "off starttls required",
-	 NULL, NULL, 0},
-	{"router.password", CONF_SECRET, AT(password), "", "of the router", NULL, NULL, NULL, 0},
+	 NULL, NULL, 0, CONF_RESTART, "c2s"},
+	{"router.password", CONF_SECRET, AT(password), "", "of the router", NULL, NULL, NULL, 0,
+	 CONF_RESTART, "router"},
 	{"process.split", CONF_BOOL, AT(split), "false", "one process per part", NULL, "false",
-	 NULL, 0},
-	{"listen.server", CONF_LIST, AT(server), "[]", "for other servers", NULL, "[]", NULL, 0},
-	{"messages.archive", CONF_DURATION, AT(archive_ms), "off", "how long", NULL, "off", NULL,
-	 0},
-	{"limits.depth", CONF_COUNT, AT(depth), "100", "of elements", NULL, NULL, NULL, 0},
+	 NULL, 0, CONF_RESTART, "c2s"},
+	{"listen.server", CONF_LIST, AT(server), "[]", "for other servers", NULL, "[]", NULL, 0,
+	 CONF_RESTART, "c2s"},
+	{"messages.archive", CONF_DURATION, AT(archive_ms), "off", "how long", NULL, "off", NULL, 0,
+	 CONF_RESTART, "c2s"},
+	{"limits.depth", CONF_COUNT, AT(depth), "100", "of elements", NULL, NULL, NULL, 0, CONF_NOW,
+	 "c2s"},
 	{"limits.stanza", CONF_SIZE, AT(stanza), "256 KB", "the largest stanza", NULL, NULL, NULL,
-	 0},
-	{"limits.client_rate", CONF_RATE, AT(rate), "20 KB/s", "how fast", NULL, NULL, NULL, 0},
+	 0, CONF_NOW, "c2s"},
+	{"limits.client_rate", CONF_RATE, AT(rate), "20 KB/s", "how fast", NULL, NULL, NULL, 0,
+	 CONF_NOW, "c2s"},
 	{"limits.time_to_login", CONF_DURATION, AT(login_ms), "30 s", "to the login", NULL, NULL,
-	 NULL, 0},
+	 NULL, 0, CONF_NOW, "c2s"},
 	{"limits.login_attempts", CONF_PER_TIME, AT(attempts), "5 per minute", "failed ones", NULL,
-	 NULL, NULL, 0},
+	 NULL, NULL, 0, CONF_NOW, "c2s"},
 	{"limits.queue", CONF_QUEUE, AT(queue), "2000 stanzas, 4 MB", "what waits", NULL, NULL,
-	 NULL, 0},
+	 NULL, 0, CONF_NOW, "c2s"},
 	{"limits.unlimited_from", CONF_LIST, AT(unlimited), "[\"127.0.0.0/8\", \"::1\"]", "exempt",
-	 NULL, NULL, NULL, 0},
+	 NULL, NULL, NULL, 0, CONF_NOW, "c2s"},
 	{.key = "component",
 	 .type = CONF_TABLES,
 	 .offset = AT(bridges),
 	 .text = "bridges and bots",
 	 .sub = bridge_options,
-	 .sub_size = sizeof(struct bridge)},
+	 .sub_size = sizeof(struct bridge),
+	 .effect = CONF_NOW,
+	 .parts = "router sm"},
 	{.key = "router.login",
 	 .type = CONF_TABLES,
 	 .offset = AT(logins),
@@ -487,11 +496,11 @@ static void shows_what_it_would_read_again(void **state)
 		      &settings);
 	AUTO(conf_free) struct conf *reread = NULL;
 
-	conf_show(options, &settings, &out);
+	conf_show(options, NULL, &settings, &out);
 	assert_string_equal(buf_text(&out), wanted);
 	reread = parse(buf_text(&out), &again);
 	buf_clear(&out);
-	conf_show(options, &again, &out);
+	conf_show(options, NULL, &again, &out);
 	assert_string_equal(buf_text(&out), wanted);
 }
 
@@ -507,26 +516,141 @@ static void explains_a_key(void **state)
 {
 	AUTO(buf_fini) struct buf out = {0};
 
-	assert_explains("limits.stanza", "limits.stanza: the largest stanza\ntype: size (\"256 "
-					 "KB\")\ndefault: \"256 KB\"\n");
+	assert_explains("limits.stanza",
+			"limits.stanza: the largest stanza\ntype: size (\"256 "
+			"KB\")\ndefault: \"256 KB\"\ntakes effect: at once (jackdaw reload)\n");
 	assert_explains("domains", "domains: the part after @\ntype: list of texts\ndefault: none; "
-				   "it must be given\n");
-	assert_explains("tls.mode", "tls.mode: between parts\ntype: one of off starttls "
-				    "required\ndefault: \"starttls\"\n");
+				   "it must be given\ntakes effect: what is added at the end at "
+				   "once (jackdaw reload); else after a restart of sm and c2s\n");
+	assert_explains("tls.mode",
+			"tls.mode: between parts\ntype: one of off starttls "
+			"required\ndefault: \"starttls\"\ntakes effect: after a restart of c2s\n");
 	assert_explains("component",
-			"component: bridges and bots\ntype: tables ([[...]])\ndefault: none\n");
-	assert_explains(
-		"component.name",
-		"component.name: its domain\ntype: text\ndefault: none; it must be given\n");
+			"component: bridges and bots\ntype: tables ([[...]])\ndefault: none\ntakes "
+			"effect: at once (jackdaw reload)\n");
+	assert_explains("component.name",
+			"component.name: its domain\ntype: text\ndefault: none; it must be "
+			"given\ntakes effect: at once (jackdaw reload)\n");
 	assert_explains("router.login.limits.depth",
 			"router.login.limits.depth: nesting\ntype: whole number\ndefault: 7\n");
 	assert_explains("process.split",
 			"process.split: one process per part\ntype: true or false\ndefault: false\n"
-			"not in this version: only false is accepted\n");
+			"not in this version: only false is accepted\ntakes effect: after a "
+			"restart of c2s\n");
+	assert_explains("data.dir",
+			"data.dir: the database\ntype: text\ndefault: \"/var/lib/jackdaw\"\n"
+			"takes effect: after a restart of router, sm and c2s\n");
 	assert_false(conf_explain(options, "limits", &out));
 	assert_false(conf_explain(options, "component.nothing", &out));
 	assert_false(conf_explain(options, "", &out));
 	assert_int_equal(buf_used(&out), 0);
+}
+
+static const struct conf_option *option_of(const char *key)
+{
+	const struct conf_option *option = options;
+
+	while (strcmp(option->key, key) != 0)
+		option++;
+	return option;
+}
+
+static void marks_what_the_file_does_not_say(void **state)
+{
+	struct settings settings;
+	AUTO(buf_fini) struct buf out = {0}, json = {0};
+	AUTO(conf_free)
+	struct conf *conf = parse(DOMAIN "limits.depth = 100\n[[component]]\nname = \"irc\"\n"
+					 "secret = \"hush\"\n",
+				  &settings);
+
+	conf_show(options, conf, &settings, &out);
+	assert_non_null(strstr(buf_text(&out), "domains = [\"example.com\"]\n"));
+	assert_non_null(strstr(buf_text(&out), "depth = 100\n"));
+	assert_non_null(strstr(buf_text(&out), "stanza = \"256 KB\" # default\n"));
+	conf_json(option_of("component"), &settings, &json);
+	assert_string_equal(buf_text(&json),
+			    "[{\"name\": \"irc\", \"secret\": \"***\", \"limits.depth\": 7}]");
+}
+
+/* The keys that differ, in the order of the table. */
+static void assert_differ(const struct settings *now, const struct settings *next, const char *keys)
+{
+	AUTO(buf_fini) struct buf found = {0};
+
+	for (const struct conf_option *option = options; option->key; option++) {
+		if (!conf_is_equal(option, now, next))
+			buf_printf(&found, "%s%s ", conf_takes_now(option, now, next) ? "" : "!",
+				   option->key);
+	}
+	assert_string_equal(buf_used(&found) ? buf_text(&found) : "", keys);
+}
+
+static void tells_what_differs_and_what_that_takes(void **state)
+{
+	static const struct {
+		const char *next, *keys;
+	} cases[] = {
+		{DOMAIN, "!router.password component "},
+		{DOMAIN "router.password = \"b\"\n[[component]]\nname = \"irc\"\nsecret = \"a\"\n",
+		 "!router.password "},
+		{DOMAIN "router.password = \"a\"\n[[component]]\nname = \"irc\"\nsecret = \"b\"\n",
+		 "component "},
+		{DOMAIN "router.password = \"a\"\nlimits.depth = 9\n[tls]\nrequired = false\n"
+			"[[component]]\nname = \"irc\"\nsecret = \"a\"\n",
+		 "!tls.required limits.depth "},
+		{"domains = [\"example.com\", \"b.example\"]\nrouter.password = \"a\"\n"
+		 "[[component]]\nname = \"irc\"\nsecret = \"a\"\n",
+		 "domains "},
+		{"domains = [\"b.example\", \"example.com\"]\nrouter.password = \"a\"\n"
+		 "[[component]]\nname = \"irc\"\nsecret = \"a\"\n",
+		 "!domains "},
+	};
+	struct settings now, next;
+	AUTO(conf_free)
+	struct conf *conf = parse(DOMAIN "router.password = \"a\"\n[[component]]\nname = \"irc\"\n"
+					 "secret = \"a\"\n",
+				  &now);
+
+	assert_differ(&now, &now, "");
+	for (size_t at = 0; at < countof(cases); at++) {
+		AUTO(conf_free) struct conf *other = parse(cases[at].next, &next);
+
+		assert_differ(&now, &next, cases[at].keys);
+	}
+}
+
+/* What stays in force outlives the reading that it is from. */
+static void keeps_a_value_of_another_reading(void **state)
+{
+	struct settings now, next, wanted;
+	struct conf *old =
+		parse(DOMAIN "data.dir = \"/a\"\nrouter.password = \"a\"\nlimits.depth = 9\n"
+			     "[[component]]\nname = \"irc\"\nsecret = \"a\"\n",
+		      &now);
+	AUTO(conf_free) struct conf *conf = parse("domains = [\"x\", \"y\"]\n", &next);
+	AUTO(conf_free)
+	struct conf *again =
+		parse(DOMAIN "data.dir = \"/a\"\nrouter.password = \"a\"\nlimits.depth = 9\n"
+			     "[[component]]\nname = \"irc\"\nsecret = \"a\"\n",
+		      &wanted);
+
+	assert_false(conf_is_given(conf, option_of("data.dir")));
+	for (const struct conf_option *option = options; option->key; option++)
+		conf_keep_value(conf, old, option, &now, &next);
+	conf_free(&old);
+	assert_differ(&next, &wanted, "");
+	assert_true(conf_is_given(conf, option_of("data.dir")));
+	assert_false(conf_is_given(conf, option_of("limits.stanza")));
+}
+
+static void knows_who_reads_a_key(void **state)
+{
+	assert_true(conf_is_read_by(option_of("domains"), "sm"));
+	assert_true(conf_is_read_by(option_of("domains"), "c2s"));
+	assert_false(conf_is_read_by(option_of("domains"), "router"));
+	assert_false(conf_is_read_by(option_of("domains"), "s"));
+	assert_false(conf_is_read_by(option_of("host"), "sm"));
 }
 
 static void finds_the_nearest_key(void **state)
@@ -555,6 +679,10 @@ int main(void)
 						remove_folder),
 		cmocka_unit_test(shows_what_it_would_read_again),
 		cmocka_unit_test(explains_a_key),
+		cmocka_unit_test(marks_what_the_file_does_not_say),
+		cmocka_unit_test(tells_what_differs_and_what_that_takes),
+		cmocka_unit_test(keeps_a_value_of_another_reading),
+		cmocka_unit_test(knows_who_reads_a_key),
 		cmocka_unit_test(finds_the_nearest_key),
 	};
 

@@ -71,12 +71,19 @@ static void lets_so_many_connect(void **state)
 	assert_false(quotas_connect(fixture->quotas));
 }
 
+static bool place(struct fixture *fixture, const char *peer)
+{
+	bool counted;
+
+	return quotas_place(fixture->quotas, peer, &counted);
+}
+
 static unsigned placed(struct fixture *fixture, const char *const *peers, size_t count)
 {
 	unsigned sum = 0;
 
 	for (size_t at = 0; at < count; at++)
-		sum += quotas_place(fixture->quotas, peers[at]);
+		sum += place(fixture, peers[at]);
 	return sum;
 }
 
@@ -90,8 +97,8 @@ static void an_address_or_a_64_has_so_many_places(void **state)
 	assert_int_equal(placed(fixture, four, countof(four)), 3);
 	assert_int_equal(placed(fixture, six, countof(six)), 3);
 	quotas_leave_place(fixture->quotas, "[2001:db8::77]:9");
-	assert_true(quotas_place(fixture->quotas, "[2001:db8::78]:9"));
-	assert_false(quotas_place(fixture->quotas, "[2001:db8::79]:9"));
+	assert_true(place(fixture, "[2001:db8::78]:9"));
+	assert_false(place(fixture, "[2001:db8::79]:9"));
 }
 
 static void who_is_exempt_or_has_no_address_is_not_counted(void **state)
@@ -99,9 +106,9 @@ static void who_is_exempt_or_has_no_address_is_not_counted(void **state)
 	AUTO(unmake) struct fixture *fixture = make("connections_per_address = 1", 0);
 
 	for (unsigned at = 0; at < 10; at++) {
-		assert_true(quotas_place(fixture->quotas, "127.0.0.1:7"));
-		assert_true(quotas_place(fixture->quotas, "[::1]:7"));
-		assert_true(quotas_place(fixture->quotas, "unix"));
+		assert_true(place(fixture, "127.0.0.1:7"));
+		assert_true(place(fixture, "[::1]:7"));
+		assert_true(place(fixture, "unix"));
 	}
 }
 
@@ -111,7 +118,7 @@ static void nobody_is_counted_without_a_limit(void **state)
 	struct fixture *fixture = make("connections_per_address = 0\nunlimited_from = []", 0);
 
 	for (unsigned at = 0; at < 2000; at++)
-		assert_true(quotas_place(fixture->quotas, "192.0.2.1:1"));
+		assert_true(place(fixture, "192.0.2.1:1"));
 	quotas_leave_place(fixture->quotas, "192.0.2.1:1");
 }
 
@@ -180,6 +187,63 @@ static void logins_are_not_limited_where_they_need_not_be(void **state)
 	assert_int_equal(fail_logins(off, HERE, "alice@b.example", 1000, 0), 1000);
 }
 
+/* Other limits, while people are there. */
+static void change(struct fixture *fixture, const char *limits)
+{
+	AUTO(buf_fini) struct buf text = {0};
+	struct conf_error error;
+
+	conf_free(&fixture->conf);
+	buf_printf(&text, "domains = [\"b.example\"]\n[limits]\n%s\n", limits);
+	assert_int_equal(settings_parse("test", buf_slice(&text), &fixture->settings,
+					&fixture->conf, &error),
+			 0);
+	quotas_set(fixture->quotas, &fixture->settings);
+	quotas_settled(fixture->quotas);
+}
+
+static void other_limits_hold_at_once(void **state)
+{
+	AUTO(unmake) struct fixture *fixture = make("connections = 2\nlogin_attempts = \"1 per minute\"", 0);
+
+	assert_true(quotas_connect(fixture->quotas));
+	assert_true(quotas_connect(fixture->quotas));
+	assert_int_equal(fail_logins(fixture, HERE, "alice@b.example", 5, 0), 1);
+	change(fixture, "connections = 3\nlogin_attempts = \"off\"");
+	assert_true(quotas_connect(fixture->quotas));
+	assert_false(quotas_connect(fixture->quotas));
+	assert_int_equal(fail_logins(fixture, HERE, "alice@b.example", 5, 0), 5);
+	change(fixture, "connections = 1");
+	quotas_disconnect(fixture->quotas);
+	quotas_disconnect(fixture->quotas);
+	assert_false(quotas_connect(fixture->quotas));
+	quotas_disconnect(fixture->quotas);
+	assert_true(quotas_connect(fixture->quotas));
+}
+
+/* Whoever was counted is counted out, and nobody else is, whatever holds by then. */
+static void places_are_given_back_by_those_who_took_them(void **state)
+{
+	AUTO(unmake) struct fixture *fixture = make("connections_per_address = 0", 0);
+	bool before, counted, exempt;
+
+	assert_true(quotas_place(fixture->quotas, HERE, &before));
+	assert_false(before);
+	change(fixture, "connections_per_address = 2");
+	assert_true(quotas_place(fixture->quotas, HERE, &counted));
+	assert_true(counted);
+	change(fixture, "connections_per_address = 1\nunlimited_from = [\"192.0.2.0/24\"]");
+	assert_true(quotas_place(fixture->quotas, HERE, &exempt));
+	assert_false(exempt);
+	change(fixture, "connections_per_address = 1");
+	assert_false(place(fixture, HERE));
+	change(fixture, "unlimited_from = [\"192.0.2.0/24\"]");
+	quotas_leave_place(fixture->quotas, HERE);
+	change(fixture, "connections_per_address = 1");
+	assert_true(place(fixture, HERE));
+	assert_false(place(fixture, HERE));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +256,8 @@ int main(void)
 		cmocka_unit_test(an_address_fails_ten_times_as_often),
 		cmocka_unit_test(a_success_clears_the_pair_and_not_the_address),
 		cmocka_unit_test(logins_are_not_limited_where_they_need_not_be),
+		cmocka_unit_test(other_limits_hold_at_once),
+		cmocka_unit_test(places_are_given_back_by_those_who_took_them),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

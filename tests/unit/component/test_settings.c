@@ -237,6 +237,8 @@ static void every_key_explains_itself(void **state)
 
 		assert_true(conf_explain(settings_options, option->key, &text));
 		assert_true(strlen(option->text) > 5);
+		assert_true(conf_is_read_by(option, "router") || conf_is_read_by(option, "sm") ||
+			    conf_is_read_by(option, "c2s"));
 	}
 }
 
@@ -250,7 +252,7 @@ static void shows_a_file_that_it_would_accept(void **state)
 	assert_int_equal(settings_parse("t", SLICE("domains = [\"example.com\"]\n"), &settings,
 					&conf, &error),
 			 0);
-	conf_show(settings_options, &settings, &text);
+	conf_show(settings_options, NULL, &settings, &text);
 	conf_free(&conf);
 	accepted(buf_text(&text));
 }

@@ -157,9 +157,9 @@ static void shows_what_it_would_read_again(void **state)
 	AUTO(buf_fini) struct buf first = {0}, second = {0};
 	AUTO(conf_free) struct conf *again = NULL;
 
-	conf_show(settings_options, &settings, &first);
+	conf_show(settings_options, NULL, &settings, &first);
 	again = parse(buf_text(&first));
-	conf_show(settings_options, &settings, &second);
+	conf_show(settings_options, NULL, &settings, &second);
 	assert_string_equal(buf_text(&first), buf_text(&second));
 	assert_non_null(strstr(buf_text(&first), "[[router.rule]]\nfrom = \"*\"\nto = \"a\"\n"));
 }

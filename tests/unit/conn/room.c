@@ -41,7 +41,8 @@ static void let_in(void *owner, struct sx *sx, const char *mechanism, bool initi
 	if (!room->moves)
 		return;
 	room->conn = NULL;
-	conn_move(&conn, mio_host_loop(room->host, 1), room->envs[1], arrived, room);
+	conn_move(&conn, mio_host_loop(room->host, 1), room->envs[1], conn_options(conn), arrived,
+		  room);
 	assert_null(conn);
 }
 

@@ -192,7 +192,7 @@ static int recorder_start(void *state, struct worker *worker, struct buf *why)
 {
 	struct recorder *recorder = state;
 
-	recorder->room = container_of(worker->process->settings, struct room, settings);
+	recorder->room = container_of(worker->settings, struct room, settings);
 	recorder->link = worker->link;
 	recorder->c2s = (struct link_part){
 		.name = "c2s", .belongs = LINK_BY_C2S, .packet = to_c2s, .part = recorder};

@@ -41,7 +41,7 @@ static void goes_with_unparsed_input_and_unsent_output(void **test)
 	peer_feed(&from, CLIENT_HEADER "<message/><iq");
 	box = sx_leave(&from.sx);
 	assert_null(from.sx);
-	to.sx = sx_arrive(&box, &to.env, &to.handler, &to);
+	to.sx = sx_arrive(&box, &to.env, &to.options, &to.handler, &to);
 	assert_null(box);
 	assert_string_equal(jid_text(sx_identity(to.sx)), "ann@example.org");
 	assert_true(slice_is(sx_to(to.sx), "example.org"));
@@ -74,7 +74,7 @@ static void leaves_nothing_in_the_old_memory(void **test)
 	heap_enter(new);
 	peer_init(&to, SX_SERVER, NS_CLIENT, NULL, plugins, conf);
 	sx_free(&to.sx);
-	to.sx = sx_arrive(&box, &to.env, &to.handler, &to);
+	to.sx = sx_arrive(&box, &to.env, &to.options, &to.handler, &to);
 	heap_enter(old);
 	assert_int_equal(in_use(old), 0);
 	heap_enter(new);
@@ -97,7 +97,7 @@ static void a_closed_stream_stays_closed(void **test)
 	peer_greet(&peer, CLIENT_HEADER);
 	sx_error(peer.sx, SX_RESET, "text");
 	box = sx_leave(&peer.sx);
-	peer.sx = sx_arrive(&box, &peer.env, &peer.handler, &peer);
+	peer.sx = sx_arrive(&box, &peer.env, &peer.options, &peer.handler, &peer);
 	assert_int_equal(sx_state(peer.sx), SX_STATE_CLOSED);
 	assert_int_equal(sx_end_error(peer.sx), SX_RESET);
 	assert_string_equal(sx_end_text(peer.sx), "text");

@@ -614,7 +614,7 @@ static void a_stream_moves_under_tls(void **test)
 	buf_fini(sx_output(pair.client.sx));
 	sx_sent(pair.client.sx);
 	box = sx_leave(&pair.server.sx);
-	pair.server.sx = sx_arrive(&box, &pair.server.env, &pair.server.handler, &pair.server);
+	pair.server.sx = sx_arrive(&box, &pair.server.env, &pair.server.options, &pair.server.handler, &pair.server);
 	peers_talk(&pair.client, &pair.server, 100000);
 	assert_string_equal(peer_heard(&pair.server), "header stream header stream header open ");
 	assert_true(sx_is_secure(pair.server.sx));
