@@ -263,16 +263,6 @@ struct log_writer *log_writer_new(int fd, enum log_level level, enum log_format 
 	return writer;
 }
 
-void log_set_level(struct log_writer *writer, enum log_level level)
-{
-	atomic_store_explicit(&writer->level, (int)level, memory_order_relaxed);
-}
-
-void log_set_format(struct log_writer *writer, enum log_format format)
-{
-	atomic_store_explicit(&writer->format, (int)format, memory_order_relaxed);
-}
-
 void log_writer_free(struct log_writer **taken)
 {
 	struct log_writer *writer = *taken;

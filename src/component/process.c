@@ -336,6 +336,7 @@ bool process_reload(struct process *process, const struct reload *with)
 	quotas_set(process->quotas, with->settings);
 	log_set_level(process->logs, (enum log_level)with->settings->log.level);
 	log_set_format(process->logs, (enum log_format)with->settings->log.format);
+	log_set_addresses(process->logs, (enum log_addresses)with->settings->log.addresses);
 	conn_pool_set(process->queues, queues_limit(with->settings, process->memory));
 	take_settings(process->workers[0], with->settings);
 	for (unsigned at = 0; at < count; at++) {

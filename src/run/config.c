@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The verbs that look at the file, and nothing else: check, config show, config explain, version.
- */
+/* The verbs that look at the file, and nothing else: check, config explain, version. */
 #include <stdio.h>
 #include <string.h>
 #include "component/client_ca.h"
@@ -53,19 +52,6 @@ int verb_check(const struct cli *cli)
 		deployment_fini(&deployment);
 	}
 	return report(cli, buf_slice(&why));
-}
-
-int verb_config_show(const struct cli *cli)
-{
-	AUTO(buf_fini) struct buf text = {0};
-	struct deployment deployment = {.lock_count = 0};
-
-	if (!loads(cli, &deployment, &text))
-		return report(cli, buf_slice(&text));
-	conf_show(settings_options, deployment.conf, &deployment.settings, &text);
-	fwrite(buf_slice(&text).data, 1, buf_used(&text), stdout);
-	deployment_fini(&deployment);
-	return EXIT_OK;
 }
 
 int verb_config_explain(const struct cli *cli)

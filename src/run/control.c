@@ -3,10 +3,12 @@
  * stopped. */
 #include "run/control.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,7 +22,7 @@
 #include "run/import/lines.h"
 #include "sm/import.h"
 
-enum { COMMAND_WORDS_MAX = 24, PROGRESS_MS = 10000 };
+enum { COMMAND_WORDS_MAX = 24, PROGRESS_MS = 10000, SERVERS_MAX = 64 };
 
 /* What a command prints goes to this process's terminal. */
 struct terminal {
@@ -127,6 +129,30 @@ struct command {
 	const struct input *input;
 };
 
+static void add_words(struct command *command, const char *name, struct buf *words)
+{
+	/* The verb's name is split in place: words holds the text. */
+	buf_append_text(words, name);
+	buf_append_char(words, 0);
+	for (char *word = words->data; word && *word;) {
+		size_t len = strcspn(word, " ");
+		bool more = word[len] == ' ';
+
+		word[len] = 0;
+		command->words[command->count++] = word;
+		word = more ? word + len + 1 : NULL;
+	}
+}
+
+static void set_command(const struct cli *cli, struct command *command, struct buf *name,
+			const struct input *input)
+{
+	*command = (struct command){.json = cli->json, .input = input};
+	add_words(command, cli->verb->now ? cli->verb->now : cli->verb->name, name);
+	for (size_t i = 0; i < cli->count && command->count < COMMAND_WORDS_MAX; i++)
+		command->words[command->count++] = cli->words[i];
+}
+
 /* -- a running server
  * -------------------------------------------------------------------------------- */
 
@@ -172,6 +198,81 @@ static int ask_any(const struct deployment *deployment, const char *name, struct
 	for (size_t i = 0; rc < 0 && i < countof(parts); i++)
 		rc = ask(deployment, parts[i], command);
 	return rc;
+}
+
+static bool is_socket(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 5 && !strcmp(name + len - 5, ".sock");
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The names of those whose sockets are in the directory, sorted; owned. */
+static size_t list_servers(const char *dir, char **names, size_t max)
+{
+	DIR *opened = opendir(dir);
+	const struct dirent *entry;
+	size_t count = 0;
+
+	while (opened && count < max && (entry = readdir(opened))) {
+		if (is_socket(entry->d_name))
+			names[count++] = mem_strndup(MEM_TEXT, entry->d_name,
+						     strlen(entry->d_name) - 5);
+	}
+	if (opened)
+		closedir(opened);
+	qsort(names, count, sizeof(*names), by_name);
+	return count;
+}
+
+/* The highest code of those that answer. */
+static int ask_all(const struct deployment *deployment, struct command *command, struct slice text)
+{
+	char *names[SERVERS_MAX];
+	size_t count = list_servers(deployment->settings.data.dir, names, countof(names));
+	int highest = -ENOENT;
+
+	for (size_t at = 0; at < count; at++) {
+		struct input input;
+		int code;
+
+		input_text(&input, text);
+		command->input = &input;
+		code = ask(deployment, names[at], command);
+		highest = code > highest ? code : highest;
+		mem_free(names[at]);
+	}
+	return highest;
+}
+
+int control_all(const struct cli *cli, const struct deployment *deployment,
+		const char *const *words, size_t count, struct slice text)
+{
+	struct command command = {.count = count, .json = cli->json};
+	struct input input;
+
+	memcpy(command.words, words, count * sizeof(*words));
+	if (!cli->name)
+		return ask_all(deployment, &command, text);
+	input_text(&input, text);
+	command.input = &input;
+	return ask_any(deployment, cli->name, &command);
+}
+
+int control_one(const struct cli *cli, const struct deployment *deployment)
+{
+	AUTO(buf_fini) struct buf name = {0};
+	struct command command;
+	struct input nothing;
+
+	input_text(&nothing, SLICE(""));
+	set_command(cli, &command, &name, &nothing);
+	return ask_any(deployment, cli->name, &command);
 }
 
 /* -- a stopped one
@@ -249,21 +350,6 @@ static int run_stopped(struct deployment *deployment, struct command *command)
 /* -- verbs
  * ------------------------------------------------------------------------------------------- */
 
-static void add_words(struct command *command, const char *name, struct buf *words)
-{
-	/* The verb's name is split in place: words holds the text. */
-	buf_append_text(words, name);
-	buf_append_char(words, 0);
-	for (char *word = words->data; word && *word;) {
-		size_t len = strcspn(word, " ");
-		bool more = word[len] == ' ';
-
-		word[len] = 0;
-		command->words[command->count++] = word;
-		word = more ? word + len + 1 : NULL;
-	}
-}
-
 static int act(const struct cli *cli, struct command *command, bool stopped_too)
 {
 	AUTO(buf_fini) struct buf why = {0};
@@ -284,15 +370,6 @@ static int act(const struct cli *cli, struct command *command, bool stopped_too)
 	}
 	deployment_fini(&deployment);
 	return code;
-}
-
-static void set_command(const struct cli *cli, struct command *command, struct buf *name,
-			const struct input *input)
-{
-	*command = (struct command){.json = cli->json, .input = input};
-	add_words(command, cli->verb->now ? cli->verb->now : cli->verb->name, name);
-	for (size_t i = 0; i < cli->count && command->count < COMMAND_WORDS_MAX; i++)
-		command->words[command->count++] = cli->words[i];
 }
 
 int verb_control(const struct cli *cli)

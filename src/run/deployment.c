@@ -28,31 +28,41 @@ static const char demo_file[] = "domains = [\"localhost\"]\n"
 				"client_tls = []\n"
 				"router = [\"127.0.0.1:5347\"]\n";
 
-static void explain(const struct conf_error *error, const struct cli *cli, struct buf *why)
+void deployment_explain(const struct conf_error *error, struct buf *why)
 {
 	buf_append_text(why, error->file);
 	if (error->line)
 		buf_printf(why, ":%u:%u", error->line, error->column);
 	buf_printf(why, ": %s", error->text);
-	if (!error->line && !cli->config && !strcmp(cli->verb->name, "run"))
-		buf_append_text(why, " (jackdaw run --demo needs no file)");
 }
 
-int deployment_load(struct deployment *deployment, const struct cli *cli, struct buf *why)
+const char *deployment_path(const struct cli *cli)
+{
+	return cli->config ? cli->config : DEFAULT_FILE;
+}
+
+int deployment_read(const struct cli *cli, struct settings *settings, struct conf **conf,
+		    struct buf *why)
 {
 	struct conf_error error = {.line = 0};
 	int rc;
 
-	deployment->file = cli->demo ? "" : cli->config ? cli->config : DEFAULT_FILE;
 	if (cli->demo)
-		rc = settings_parse("--demo", slice_of(demo_file), &deployment->settings,
-				    &deployment->conf, &error);
+		rc = settings_parse("--demo", slice_of(demo_file), settings, conf, &error);
 	else
-		rc = settings_load(deployment->file, &deployment->settings, &deployment->conf,
-				   &error);
-	if (rc)
-		explain(&error, cli, why);
+		rc = settings_load(deployment_path(cli), settings, conf, &error);
+	if (!rc)
+		return 0;
+	deployment_explain(&error, why);
+	if (!error.line && !cli->config && !strcmp(cli->verb->name, "run"))
+		buf_append_text(why, " (jackdaw run --demo needs no file)");
 	return rc;
+}
+
+int deployment_load(struct deployment *deployment, const struct cli *cli, struct buf *why)
+{
+	deployment->file = cli->demo ? "" : deployment_path(cli);
+	return deployment_read(cli, &deployment->settings, &deployment->conf, why);
 }
 
 int deployment_make_dir(const struct deployment *deployment, struct buf *why)

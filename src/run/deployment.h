@@ -22,6 +22,13 @@ struct deployment {
 
 /* Reads the settings of --config or --demo. A fault has its line in *why. */
 int deployment_load(struct deployment *deployment, const struct cli *cli, struct buf *why);
+/* The same into other settings than its own. */
+int deployment_read(const struct cli *cli, struct settings *settings, struct conf **conf,
+		    struct buf *why);
+/* Where --config is, or would be. */
+const char *deployment_path(const struct cli *cli);
+/* "FILE:LINE:COLUMN: text". */
+void deployment_explain(const struct conf_error *error, struct buf *why);
 /* Makes data.dir and takes the locks (NULL-terminated). */
 int deployment_lock(struct deployment *deployment, const char *const *locks, struct buf *why);
 /* The same, and reads or makes the secrets. */

@@ -21,6 +21,7 @@
 #include "run/deployment.h"
 #include "run/notify.h"
 #include "run/observe.h"
+#include "run/reload.h"
 #include "run/run.h"
 #include "run/sandbox.h"
 #include "run/status.h"
@@ -69,6 +70,7 @@ struct serving {
 	struct user_imports *imports;
 	struct backup *backup;
 	struct observe *observe;
+	struct reloader *reloader;
 	struct demo *demo; /* NULL: not asked for */
 };
 
@@ -132,8 +134,7 @@ static void signalled(int number, void *arg)
 
 	if (number == SIGHUP) {
 		log_reopen(serving->logs, mio_host_wall_ms(serving->host));
-		log_warn(log, "reload is not in this version: certificates and the file are read "
-			      "at the next start");
+		reloader_signal(serving->reloader);
 		return;
 	}
 	log_event(log, LOG_INFO, &(struct log_event){.name = "stopping"}, "stopping");
@@ -211,7 +212,19 @@ static int start_process(struct serving *serving, struct buf *why)
 	return 0;
 }
 
-static int open_control(struct serving *serving, struct buf *why)
+static struct reloader *make_reloader(struct serving *serving, const struct cli *cli)
+{
+	const struct reloader_options options = {
+		.ctl = serving->process->ctl,
+		.process = serving->process,
+		.cli = cli,
+		.deployment = &serving->deployment,
+	};
+
+	return reloader_new(&options);
+}
+
+static int open_control(struct serving *serving, const struct cli *cli, struct buf *why)
 {
 	struct process *process = serving->process;
 	AUTO(buf_fini) struct buf path = {0};
@@ -221,6 +234,7 @@ static int open_control(struct serving *serving, struct buf *why)
 	serving->accounts = accounts_new(process->ctl, process);
 	serving->imports = user_imports_new(process->ctl, process);
 	serving->backup = backup_new(process->ctl, process);
+	serving->reloader = make_reloader(serving, cli);
 	status_commands(process->ctl, process);
 	for (const struct component *const *at = process->components; *at; at++) {
 		if ((*at)->commands)
@@ -287,7 +301,7 @@ static int start(struct serving *serving, const struct cli *cli, struct buf *why
 		rc = sandbox_enclose(&serving->sandbox, &serving->deployment, why);
 	rc = rc ? rc : open_log(serving, why);
 	rc = rc ? rc : start_process(serving, why);
-	rc = rc ? rc : open_control(serving, why);
+	rc = rc ? rc : open_control(serving, cli, why);
 	rc = rc ? rc : observe_new(serving->process, &serving->observe, why);
 	rc = rc ? rc : mio_host_signals(serving->host, signalled, serving);
 	return rc ? rc : sandbox_close(&serving->sandbox, &serving->deployment, why);
@@ -329,6 +343,7 @@ static void end(struct serving *serving)
 	backup_free(&serving->backup);
 	observe_free(&serving->observe);
 	process_free(&serving->process);
+	reloader_free(&serving->reloader);
 	demo_free(&serving->demo);
 	tls_store_free(&serving->tls);
 	tls_store_free(&serving->router_tls);

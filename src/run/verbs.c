@@ -27,8 +27,8 @@ static const struct option options[] = {
 
 /* Promised, and not done yet: better said than guessed at. */
 static const char *const later[] = {
-	"announce", "roster",	     "watch",	  "reload",	 "restart",	"upgrade",
-	"s2s",	    "user sessions", "user kick", "user revoke", "config diff", "config apply",
+	"announce", "roster", "watch", "restart", "upgrade", "s2s", "user sessions", "user kick",
+	"user revoke",
 };
 
 /* What argv holds; words of the verb are still among them. */
