@@ -27,7 +27,7 @@ static const struct verb verbs[] = {
 	 NULL},
 	{"user show", "JID", "says what is known of an account",
 	 "jackdaw user show alice@example.com", ASK, verb_account, NULL},
-	{"user disable", "JID", "forbids an account to log in; its mail is kept",
+	{"user disable", "JID", "ends the sessions of an account and forbids it to log in; its mail is kept",
 	 "jackdaw user disable alice@example.com", ASK, verb_account, NULL},
 	{"user enable", "JID", "allows it again", "jackdaw user enable alice@example.com", ASK,
 	 verb_account, NULL},

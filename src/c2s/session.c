@@ -71,13 +71,18 @@ void client_start(struct client *client, const struct stanza *stanza, struct sli
 
 /* -- from the session manager ----------------------------------------------------------------------- */
 
-void client_end(struct client *client, enum sx_error error)
+static void end_with(struct client *client, enum sx_error error, const char *text)
 {
 	if (client->state == CLIENT_ACTIVE)
 		metric_add(client->c2s->worker->process, METRIC_BOUND, -1);
 	client->state = CLIENT_UNBOUND;
 	keep_stop(client);
-	conn_close(client->conn, error, NULL);
+	conn_close(client->conn, error, text);
+}
+
+void client_end(struct client *client, enum sx_error error)
+{
+	end_with(client, error, NULL);
 }
 
 static void session_ended(struct client *client)
@@ -314,6 +319,10 @@ static void take_action(struct client *client, const struct packet *packet)
 	case SESSION_REPLACED:
 		if (is_of(client, packet))
 			client_end(client, SX_CONFLICT);
+		break;
+	case SESSION_DISABLED:
+		if (is_of(client, packet))
+			end_with(client, SX_NOT_AUTHORIZED, "the account is disabled");
 		break;
 	default:
 		break;

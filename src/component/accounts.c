@@ -241,18 +241,30 @@ static void removed(void *arg, uint64_t token, const struct store_txn *txn, int 
 		end_with(call, result, "deleted");
 }
 
-/* The key is gone: sm ends the sessions, tells the contacts and clears what it keeps. */
-static void tell_sm(struct accounts *accounts, struct jid *jid)
+/* sm hears of it, if this process has one. */
+static void tell_sm(struct accounts *accounts, struct jid *jid, struct slice sm, enum session_action action)
 {
 	struct link *link = accounts->process->workers[0]->link;
 	AUTO(str_free) struct str *from = link_name(link, slice_of(accounts->process->name));
-	AUTO(str_free) struct str *to = link_name(link, jid_domain(jid));
-	struct packet *packet = packet_session(from, to, SESSION_DELETE);
+	AUTO(str_free) struct str *to = link_name(link, sm);
+	struct packet *packet;
 
+	if (!link_serves(link, jid_domain(jid)))
+		return;
+	packet = packet_session(from, to, action);
 	packet->session.target = jid_ref(jid);
 	link_send(link, &packet);
 }
 
+/* The sm whose accounts these are, even if others serve the domain too. */
+static void tell_own_sm(struct accounts *accounts, struct jid *jid, enum session_action action)
+{
+	const char *name = accounts->process->name;
+
+	tell_sm(accounts, jid, slice_of(strcmp(name, "run") != 0 ? name : "sm"), action);
+}
+
+/* Its key is gone: sm ends the sessions, tells the contacts and clears what it keeps. */
 static void key_removed(void *arg, uint64_t token, const struct store_txn *txn, int result)
 {
 	struct accounts *accounts = arg;
@@ -263,7 +275,7 @@ static void key_removed(void *arg, uint64_t token, const struct store_txn *txn, 
 		return;
 	if (!result) {
 		jid = known_account(accounts, call);
-		tell_sm(accounts, jid);
+		tell_sm(accounts, jid, jid_domain(jid), SESSION_DELETE);
 	}
 	end_with(call, result, "deleted");
 }
@@ -293,22 +305,33 @@ static void user_del(void *arg, struct ctl_call *call)
 		    has_sm ? key_removed : removed, accounts, ctl_id(call));
 }
 
+/* Its sessions end, and no login that is under way becomes one. */
 static void disabled(void *arg, uint64_t token, const struct store_txn *txn, int result)
 {
 	struct accounts *accounts = arg;
 	struct ctl_call *call = ctl_call(accounts->ctl, token);
+	AUTO(jid_free) struct jid *jid = NULL;
 
-	if (call)
-		end_with(call, result, "disabled: it cannot log in any more; its mail is kept");
+	if (!call)
+		return;
+	jid = known_account(accounts, call);
+	if (!result)
+		tell_own_sm(accounts, jid, SESSION_DISABLE);
+	end_with(call, result, "disabled: its sessions end, it cannot log in any more; its mail is kept");
 }
 
 static void enabled(void *arg, uint64_t token, const struct store_txn *txn, int result)
 {
 	struct accounts *accounts = arg;
 	struct ctl_call *call = ctl_call(accounts->ctl, token);
+	AUTO(jid_free) struct jid *jid = NULL;
 
-	if (call)
-		end_with(call, result, "enabled");
+	if (!call)
+		return;
+	jid = known_account(accounts, call);
+	if (!result)
+		tell_own_sm(accounts, jid, SESSION_ALLOW);
+	end_with(call, result, "enabled");
 }
 
 /* It counts again among those whose keys decide what is offered. */
@@ -544,7 +567,7 @@ static const struct ctl_command commands[] = {
 	{"user list", "", "lists the accounts", "jackdaw user list", CTL_NOTHING, user_list},
 	{"user show", "JID", "says what is known of an account",
 	 "jackdaw user show alice@example.com", CTL_NOTHING, user_show},
-	{"user disable", "JID", "forbids an account to log in",
+	{"user disable", "JID", "ends the sessions of an account and forbids it to log in; its mail is kept",
 	 "jackdaw user disable alice@example.com", CTL_NOTHING, user_disable},
 	{"user enable", "JID", "allows it again", "jackdaw user enable alice@example.com", CTL_NOTHING,
 	 user_enable},

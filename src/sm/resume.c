@@ -429,7 +429,9 @@ void resume_user(struct user *user, struct packet **packet)
 	struct resumption *item = find(user, key);
 	struct store_txn *txn;
 
-	if (user->resumptions.left) {
+	if (user->disabled) {
+		session_fail(user->sm, *packet);
+	} else if (user->resumptions.left) {
 		clear_for(user, packet);
 	} else if (session) {
 		resume_session(session, packet);

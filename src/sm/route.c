@@ -431,8 +431,10 @@ void route_loaded(struct sm *sm, struct user *user, struct packet **packet)
 		resume_user(user, packet);
 	else if ((*packet)->session.action == SESSION_PRESENT)
 		present_user(user, packet);
-	else
+	else if ((*packet)->session.action == SESSION_DELETE)
 		session_delete_user(user, packet);
+	else
+		session_allow_user(user, (*packet)->session.action == SESSION_ALLOW);
 	packet_free(packet);
 }
 

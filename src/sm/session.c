@@ -84,13 +84,21 @@ static void forget_origins(struct session *session)
 	sm_store(session->user, &txn, NULL, NULL);
 }
 
+/* jabberd2's c2s has no word for what is ours. */
+static enum session_action action_of(const struct session *session, enum session_tell how)
+{
+	if (how == SESSION_TELL_REPLACED)
+		return SESSION_REPLACED;
+	return how == SESSION_TELL_DISABLED && session->ours ? SESSION_DISABLED : SESSION_ENDED;
+}
+
 void session_end(struct session *session, enum session_tell how)
 {
 	struct user *user = session->user;
 	struct sm *sm = user->sm;
 
 	if (how != SESSION_TELL_NOBODY && !session->detached)
-		session_tell(session, how == SESSION_TELL_ENDED ? SESSION_ENDED : SESSION_REPLACED);
+		session_tell(session, action_of(session, how));
 	slots_del(&sm->sessions, session->id);
 	list_remove(&session->link);
 	user->session_count--;
@@ -239,7 +247,7 @@ void session_start(struct user *user, struct packet *packet)
 	struct session *session;
 	struct packet *made;
 
-	if (!user->known) {
+	if (!user->known || user->disabled) {
 		session_fail(sm, packet);
 		return;
 	}
@@ -324,6 +332,14 @@ void session_delete_user(struct user *user, struct packet **packet)
 	user_rest(user);
 }
 
+void session_allow_user(struct user *user, bool allowed)
+{
+	user->disabled = !allowed;
+	while (!allowed && user->session_count)
+		session_end(user_next_session(user, NULL), SESSION_TELL_DISABLED);
+	user_rest(user);
+}
+
 /* -- actions -- */
 
 /* Our answer differs from the question, jabberd2's is an error: so c2s learns with whom it speaks.
@@ -373,6 +389,11 @@ void session_packet(struct sm *sm, struct packet **packet)
 			for_user(sm, packet);
 		else
 			session_fail(sm, *packet);
+		break;
+	case SESSION_DISABLE:
+	case SESSION_ALLOW:
+		if (!(*packet)->relayed && is_target(sm, *packet, false))
+			for_user(sm, packet);
 		break;
 	case SESSION_END:
 		end(sm, *packet);

@@ -132,6 +132,18 @@ static bool is_known(const struct sm_load *load, const struct store_txn *txn)
 	return accounts > 0 || active > 0;
 }
 
+static bool is_disabled(const struct sm_load *load, const struct store_txn *txn)
+{
+	size_t count;
+	const struct store_row *rows = store_rows(txn, load->account_op, &count);
+
+	for (size_t at = 0; at < count; at++) {
+		if (slice_is(rows[at].item, "disabled"))
+			return true;
+	}
+	return false;
+}
+
 static void load_free(struct sm_load *load)
 {
 	wait_del(load->user->sm, &load->wait);
@@ -169,12 +181,15 @@ static void loaded(void *arg, uint64_t token, const struct store_txn *txn, int r
 	user->state = result ? USER_STALE : USER_READY;
 	if (result == 0) {
 		user->known = is_known(load, txn);
+		user->disabled = is_disabled(load, txn);
 		for (unsigned at = 0; at < load->read_count; at++) {
 			size_t count;
 			const struct store_row *rows = store_rows(txn, load->reads[at].op, &count);
 
 			load->reads[at].loaded(load->reads[at].state, user, rows, count);
 		}
+		if (user->disabled) /* since its sessions were saved */
+			session_allow_user(user, false);
 	}
 	load_end(load, result == 0);
 	user_rest(user);

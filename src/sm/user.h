@@ -35,6 +35,7 @@ struct user {
 	enum user_state state;
 	uint32_t turn; /* of the last session that started or was resumed */
 	bool known; /* there was such a user in storage */
+	bool disabled; /* nobody may log in as it; what is for it is kept */
 	bool told_over; /* contacts heard of the end of a session that was presented: it may have gone on at another c2s */
 	_Alignas(16) unsigned char states[];
 };

@@ -104,7 +104,8 @@ static void print_packet(const struct packet *packet, struct buf *out)
 		"start",   "started", "end",	 "ended",    "create",
 		"created", "delete",  "deleted", "replaced", "hello",
 		"ack",	   "enable",  "enabled", "detach",   "resume",
-		"resumed", "snapshot", "present", "presented", "attach"};
+		"resumed", "snapshot", "present", "presented", "attach",
+		"disable", "allow",   "disabled"};
 
 	if (packet->kind == PACKET_STANZA) {
 		stanza_print(packet->stanza, out);

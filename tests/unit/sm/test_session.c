@@ -125,6 +125,30 @@ static void deletes_an_account_and_tells_its_contacts(void **state)
 	room_account(room, "romeo@localhost");
 }
 
+static void a_disabled_account_has_no_sessions_and_keeps_its_mail(void **state)
+{
+	struct room *room = *state;
+
+	room_account(room, "romeo@localhost");
+	room_account(room, "juliet@localhost");
+	room_login(room, "romeo@localhost/a");
+	room_login(room, "juliet@localhost/b");
+	room_send(room, "juliet@localhost/b", "<presence to='romeo@localhost/a'/>");
+	room_forget(room);
+	room_action(room, "x", SESSION_DISABLE, "juliet@localhost");
+	room_expect(room, "juliet@localhost/b", "disabled from=sm");
+	room_expect(room, "romeo@localhost/a", "type='unavailable' from='juliet@localhost/b'");
+	room_start(room, "juliet@localhost/b");
+	room_expect(room, "juliet@localhost/b", "failed");
+	room_send(room, "romeo@localhost/a",
+		  "<message to='juliet@localhost' type='chat'><body>wait</body></message>");
+	room_expect_nothing(room, "romeo@localhost/a");
+	room_action(room, "x", SESSION_ALLOW, "juliet@localhost");
+	room_login(room, "juliet@localhost/b");
+	room_send(room, "juliet@localhost/b", "<presence/>");
+	room_expect_among(room, "juliet@localhost/b", "wait");
+}
+
 static void ends_the_sessions_of_a_c2s_that_is_lost(void **state)
 {
 	struct room *room = *state;
@@ -156,6 +180,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(makes_room_for_the_newcomer, room_open, room_close),
 		cmocka_unit_test_setup_teardown(says_who_it_is, room_open, room_close),
 		cmocka_unit_test_setup_teardown(deletes_an_account_and_tells_its_contacts,
+						room_open, room_close),
+		cmocka_unit_test_setup_teardown(a_disabled_account_has_no_sessions_and_keeps_its_mail,
 						room_open, room_close),
 		cmocka_unit_test_setup_teardown(ends_the_sessions_of_a_c2s_that_is_lost, room_open,
 						room_close),
