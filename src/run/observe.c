@@ -157,7 +157,7 @@ static int listen_on(struct observe *observe, const char *text, bool may_fail, s
 
 int observe_new(struct process *process, struct observe **out, struct buf *why)
 {
-	const struct conf_list *entries = &process->settings->metrics.listen;
+	const struct conf_list *entries = &process->workers[0]->settings->metrics.listen;
 	bool alone = strcmp(process->name, "run") != 0;
 	struct observe *observe;
 	int rc = 0;
