@@ -11,7 +11,7 @@ from harness import Deployment, Raw, body, scenarios
 from stream_management import Counting
 
 PARTS = ('router', 'sm', 'c2s')
-CROWD = 50
+CROWD, ACCOUNTS = 50, 5
 
 
 def _started(*parts, users=('romeo', 'juliet'), **options):
@@ -139,8 +139,8 @@ def each_part_says_what_is_its_own():
 
 
 def _chat_across(deployment, reloads):
-    """Fifty people who write to each other in a ring, while reloads come; each hears all, in order, on one stream."""
-    crowd = [Raw(deployment.port).login(f'u{at}', 'secret') for at in range(CROWD)]
+    """Fifty clients that write to each other in a ring, while reloads come; each hears all, in order, on one stream."""
+    crowd = [Raw(deployment.port).login(f'u{at % ACCOUNTS}', 'secret', resource=str(at)) for at in range(CROWD)]
     stop, problems, sent = threading.Event(), [], [0] * CROWD
 
     def talk(at):
@@ -168,10 +168,9 @@ def _chat_across(deployment, reloads):
         client.close()
 
 
-def fifty_people_chat_across_reloads():
+def fifty_clients_chat_across_reloads():
     for parts in (('run',), PARTS):
-        with _started(*parts, users=(), connect=False) as deployment:
-            deployment.import_users([(f'u{at}', 'secret') for at in range(CROWD)])
+        with _started(*parts, users=[f'u{at}' for at in range(ACCOUNTS)], connect=False) as deployment:
 
             def reloads(deployment=deployment):
                 _edit(deployment.config, ('[process]', '[limits]\nclient_rate = "90 KB/s"\n[process]'))
@@ -313,7 +312,7 @@ def an_account_disabled_while_nothing_ran_stays_out():
 if __name__ == '__main__':
     scenarios(a_limit_counts_at_once_for_who_is_there, logins_and_the_log_are_as_the_new_file_says,
               a_bad_file_changes_nothing_and_is_said_as_at_the_start, what_needs_a_restart_is_named_and_stays,
-              each_part_says_what_is_its_own, fifty_people_chat_across_reloads,
+              each_part_says_what_is_its_own, fifty_clients_chat_across_reloads,
               a_domain_that_is_added_serves_without_a_restart, a_file_is_compared_and_applied_or_not_at_all,
               without_a_server_the_files_are_compared, a_disabled_account_is_out_and_its_mail_waits,
               an_account_disabled_while_nothing_ran_stays_out)
