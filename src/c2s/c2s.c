@@ -106,6 +106,11 @@ static void packet(void *part, struct packet **packet)
 	client_packet(part, packet);
 }
 
+static void router_lost(void *state)
+{
+	keep_apart(state);
+}
+
 static void name_changed(void *part, struct slice name, bool available)
 {
 	ends_tell(part, name, available);
@@ -282,4 +287,5 @@ const struct component c2s_component = {
 	.drained = drained,
 	.stop = stop,
 	.ready = ready,
+	.router_lost = router_lost,
 };

@@ -269,8 +269,10 @@ void domain_changed(struct c2s *c2s, struct slice name, bool available)
 {
 	struct domain *domain = domain_get(c2s, name);
 
-	if (!available)
+	if (!available) {
+		keep_apart(c2s);
 		manager_went(c2s, name, false);
+	}
 	if (!domain || domain->state == DOMAIN_LOCAL || mio_worker(c2s->worker->mio))
 		return;
 	if (!available) {
@@ -300,12 +302,15 @@ static void become_ours(struct c2s *c2s, struct domain *domain, struct str *end)
 	str_free(&domain->end);
 	domain->end = str_ref(end);
 	domain->back = keep_is_presenting(c2s);
-	if (!domain->back)
-		tell_all(c2s, domain, DOMAIN_OURS);
+	if (domain->back)
+		return;
+	keep_together(c2s);
+	tell_all(c2s, domain, DOMAIN_OURS);
 }
 
 void domains_go_on(struct c2s *c2s)
 {
+	keep_together(c2s);
 	for (size_t at = 0; at < c2s->domain_count; at++) {
 		if (c2s->domains[at]->back)
 			tell_all(c2s, c2s->domains[at], DOMAIN_OURS);

@@ -154,9 +154,33 @@ void keep_snapshot(struct client *client, const struct packet *packet)
 	client->keep->snapshot_ms = mio_now_ms(client->c2s->worker->mio);
 }
 
+static struct keeper *first_keeper(const struct c2s *c2s)
+{
+	return &((struct c2s *)worker_state(c2s->worker->process->workers[0], &c2s_component))->keeper;
+}
+
+void keep_apart(struct c2s *c2s)
+{
+	if (c2s->worker->process->workers[0] == c2s->worker && !c2s->keeper.apart_ms)
+		c2s->keeper.apart_ms = mio_now_ms(c2s->worker->mio);
+}
+
+void keep_together(struct c2s *c2s)
+{
+	c2s->keeper.apart_ms = 0;
+}
+
+/* What was said shortly before then, by us or to us, may not have come. */
+static int64_t parted_ms(const struct c2s *c2s)
+{
+	int64_t apart_ms = first_keeper(c2s)->apart_ms;
+
+	return apart_ms ? apart_ms : mio_now_ms(c2s->worker->mio);
+}
+
 static bool is_fresh(const struct client *client)
 {
-	return mio_now_ms(client->c2s->worker->mio) - client->keep->snapshot_ms <= FRESH_MS;
+	return parted_ms(client->c2s) - client->keep->snapshot_ms <= FRESH_MS;
 }
 
 struct packet *keep_describe(struct client *client)
@@ -219,7 +243,7 @@ static void begin(struct client *client)
 static void mention_written(struct c2s *c2s)
 {
 	struct keeper *keeper = &c2s->keeper;
-	int64_t since_ms = mio_now_ms(c2s->worker->mio) - WRITTEN_MS;
+	int64_t since_ms = parted_ms(c2s) - WRITTEN_MS;
 
 	for (unsigned back = 1; back <= keeper->count; back++) {
 		const struct written *written = &keeper->ring[(keeper->next - back) % RING];

@@ -41,6 +41,7 @@ struct keeper {
 	uint32_t round;       /* so many session managers were replaced */
 	/* Worker 0: of this round. */
 	unsigned workers_busy;
+	_Atomic int64_t apart_ms; /* since when what a session manager says may not come; 0: it does */
 };
 
 void keep_start(struct client *client);
@@ -58,5 +59,8 @@ struct packet *keep_describe(struct client *client);
 /* The process behind the name of a session manager is another. */
 void keep_present(struct c2s *c2s, struct slice manager);
 void keep_presented(struct client *client, const struct packet *packet); /* or it failed */
+/* Worker 0: from now on a session manager, or the router, is out of reach; and all are heard again. */
+void keep_apart(struct c2s *c2s);
+void keep_together(struct c2s *c2s);
 bool keep_is_presenting(const struct c2s *c2s); /* worker 0: not all have it yet */
 void keep_drop(struct c2s *c2s); /* at the end */

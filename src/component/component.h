@@ -63,13 +63,13 @@ struct component {
 	 * them any more. Only what settings_options calls NOW or GROWS differs. NULL: each is looked at when it is needed.
 	 */
 	void (*reload)(void *state);
-	/* SIGTERM: stop accepting, stop reading clients, tell them, end sessions. */
-	void (*drain)(void *state);
+	void (*drain)(void *state); /* SIGTERM: stop accepting, stop reading clients, tell them, end sessions */
 	bool (*drained)(void *state); /* nothing is left to wait for; NULL: at once */
 	void (*stop)(void *state);    /* after the loops stopped (real) or at an orderly end: free everything */
 	/* True when this part can do its work (c2s: router and sm are there), else why not is appended; NULL: from the start. */
 	bool (*ready)(void *state, struct buf *why);
 	void (*commands)(struct ctl *ctl, struct process *process); /* adds its verbs to the control socket; may be NULL */
+	void (*router_lost)(void *state); /* worker 0: the stream to it ended; it is sought again */
 };
 
 struct worker {

@@ -173,6 +173,16 @@ static void say_why(struct conn *conn, enum conn_end end, struct buf *out)
 		buf_append_text(out, "the stream ended");
 }
 
+static void tell_components(const struct worker *worker)
+{
+	const struct component *const *components = worker->process->components;
+
+	for (unsigned at = 0; components[at]; at++) {
+		if (components[at]->router_lost)
+			components[at]->router_lost(worker->states[at]);
+	}
+}
+
 static void closed(void *owner, struct conn *conn, enum conn_end end)
 {
 	struct uplink *uplink = owner;
@@ -180,6 +190,8 @@ static void closed(void *owner, struct conn *conn, enum conn_end end)
 	AUTO(buf_fini) struct buf why = {0};
 
 	uplink->conn = NULL;
+	if (uplink->bound)
+		tell_components(uplink->worker);
 	uplink->bound = false;
 	link_peer_free(&uplink->peer);
 	if (distrust) {

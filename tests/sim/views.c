@@ -86,11 +86,11 @@ uint64_t people_connected_ms(const struct people *people)
 
 /*
  * A separate sm that died had alone what a session without a client had shown itself to: nobody can say that it is gone. Its
- * contacts hear of the next.
+ * contacts hear of the next. So had the one process, when a disk kept a session that went on behind its death.
  */
 static bool may_be_stale(const struct people *people, const struct device *device)
 {
-	return people->deployment->sm_gone_ms > device->client.began_ms;
+	return people->deployment->sm_gone_ms > device->client.began_ms || people->deployment->sessions_lost_ms > device->client.began_ms;
 }
 
 /* Contacts and one's own devices are seen when and only when they are there; who is no contact, if he shows himself. */
