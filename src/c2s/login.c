@@ -42,8 +42,18 @@ static void note_certified(void *to, struct slice name)
 		auth_channel_certify(certified->channel, jid);
 }
 
-/* The caller's, to be ended. */
-static struct auth_channel channel_of(struct sx *sx)
+static void bind_to(struct sx *sx, enum sx_tls_binding type, struct auth_binding *binding)
+{
+	AUTO(buf_fini) struct buf bytes = {0};
+
+	if (!sx_tls_binding(sx, type, &bytes) || buf_used(&bytes) > sizeof(binding->data))
+		return;
+	binding->len = (uint8_t)buf_used(&bytes);
+	memcpy(binding->data, buf_slice(&bytes).data, binding->len);
+}
+
+/* The caller's, to be ended. Without bytes: of bindings only whether there are any. */
+static struct auth_channel channel_of(struct sx *sx, bool with_bytes)
 {
 	static const enum sx_tls_binding types[AUTH_BINDINGS] = {
 		[AUTH_TLS_EXPORTER] = SX_TLS_EXPORTER,
@@ -54,13 +64,10 @@ static struct auth_channel channel_of(struct sx *sx)
 	struct certified certified = {&channel, client_domain(client_of(sx))};
 
 	for (unsigned type = 0; type < AUTH_BINDINGS; type++) {
-		struct auth_binding *binding = &channel.bindings[type];
-		AUTO(buf_fini) struct buf bytes = {0};
-
-		if (!sx_tls_binding(sx, types[type], &bytes) || buf_used(&bytes) > sizeof(binding->data))
-			continue;
-		binding->len = (uint8_t)buf_used(&bytes);
-		memcpy(binding->data, buf_slice(&bytes).data, binding->len);
+		if (with_bytes)
+			bind_to(sx, types[type], &channel.bindings[type]);
+		else
+			channel.bindings[type].len = sx_tls_binding(sx, types[type], NULL);
 	}
 	if (certified.domain)
 		sx_tls_client(sx, note_certified, &certified);
@@ -69,7 +76,7 @@ static struct auth_channel channel_of(struct sx *sx)
 
 static void offer_mechanisms(void *owner, struct sx *sx, void (*offer)(void *to, const char *name), void *to)
 {
-	AUTO(auth_channel_fini) struct auth_channel channel = channel_of(sx);
+	AUTO(auth_channel_fini) struct auth_channel channel = channel_of(sx, false);
 
 	auth_mechanisms(client_of(sx)->c2s->worker->auth, &channel, offer, to);
 }
@@ -83,7 +90,7 @@ static void note_binding(void *to, const char *mechanism)
 
 void login_offer_bindings(struct client *client, struct nad *features)
 {
-	AUTO(auth_channel_fini) struct auth_channel channel = channel_of(conn_sx(client->conn));
+	AUTO(auth_channel_fini) struct auth_channel channel = channel_of(conn_sx(client->conn), false);
 	bool binds = false;
 
 	auth_mechanisms(client->c2s->worker->auth, &channel, note_binding, &binds);
@@ -315,7 +322,7 @@ static void begin(struct client *client, const char *mechanism, bool initial, st
 {
 	struct pending *pending = client->pending;
 	struct c2s *c2s = client->c2s;
-	AUTO(auth_channel_fini) struct auth_channel channel = channel_of(conn_sx(client->conn));
+	AUTO(auth_channel_fini) struct auth_channel channel = channel_of(conn_sx(client->conn), strstr(mechanism, "-PLUS"));
 	void *state;
 	const struct auth_source *source = login_source(c2s, pending->domain, &state);
 

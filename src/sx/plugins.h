@@ -44,7 +44,7 @@ bool sx_tls_failed(const struct sx *sx); /* its handshake did */
 /* RFC 9266 (TLS 1.2 only with an extended master secret); RFC 5929 (TLS 1.2 only); RFC 5929. */
 enum sx_tls_binding { SX_TLS_EXPORTER, SX_TLS_UNIQUE, SX_TLS_SERVER_END_POINT, SX_TLS_BINDINGS };
 
-/* Appends what a stream can be bound to; false: it has none of this type. */
+/* Appends what a stream can be bound to; false: it has none of this type. out may be NULL: that alone is asked, which is cheap. */
 bool sx_tls_binding(const struct sx *sx, enum sx_tls_binding type, struct buf *out);
 
 /* -- SASL, server side: the exchange is the plugin's, the mechanisms are the owner's -- */

@@ -22,8 +22,11 @@ static bool exporter(SSL *ssl, struct buf *out)
 {
 	unsigned char bytes[EXPORTED_LEN];
 
-	if (!is_extended(ssl) ||
-	    SSL_export_keying_material(ssl, bytes, sizeof(bytes), EXPORTER_LABEL,
+	if (!is_extended(ssl))
+		return false;
+	if (!out)
+		return true;
+	if (SSL_export_keying_material(ssl, bytes, sizeof(bytes), EXPORTER_LABEL,
 				       sizeof(EXPORTER_LABEL) - 1, (const unsigned char *)"", 0,
 				       1) != 1)
 		return false;
@@ -42,6 +45,8 @@ static bool unique(SSL *ssl, struct buf *out)
 
 	if (SSL_version(ssl) != TLS1_2_VERSION || (resumed && !is_extended(ssl)))
 		return false;
+	if (!out)
+		return true;
 	len = ours ? SSL_get_finished(ssl, bytes, sizeof(bytes))
 		   : SSL_get_peer_finished(ssl, bytes, sizeof(bytes));
 	if (len == 0 || len > sizeof(bytes))
@@ -92,7 +97,8 @@ static bool remembered(SSL *ssl, struct buf *out)
 	if (!SSL_is_server(ssl) || !SSL_session_reused(ssl) ||
 	    !SSL_SESSION_get0_ticket_appdata(SSL_get_session(ssl), &bytes, &len) || !len)
 		return false;
-	buf_append(out, bytes, len);
+	if (out)
+		buf_append(out, bytes, len);
 	return true;
 }
 
@@ -101,9 +107,12 @@ static bool end_point(SSL *ssl, struct buf *out)
 	X509 *theirs = SSL_is_server(ssl) ? NULL : SSL_get1_peer_certificate(ssl);
 	const X509 *certificate = theirs ? theirs : SSL_get_certificate(ssl);
 	unsigned char bytes[EVP_MAX_MD_SIZE];
-	unsigned len = hash_certificate(certificate, bytes);
+	unsigned len;
 
-	buf_append(out, bytes, len);
+	if (out)
+		buf_append(out, bytes, len = hash_certificate(certificate, bytes));
+	else
+		len = certificate && hash_of(certificate);
 	X509_free(theirs);
 	return len > 0;
 }
