@@ -357,7 +357,7 @@ void outboxes_shed(struct user *user)
 	struct session *session = NULL;
 
 	while ((session = user_next_session(user, session))) {
-		if (session->detached && !present_waits(session))
+		if ((session->detached || is_slow(&session->outbox)) && !present_waits(session))
 			outbox_shed(session);
 	}
 }

@@ -58,9 +58,12 @@ void outbox_save(const struct session *session, struct buf *out);
 bool outbox_load(struct session *session, struct slice in);
 void outbox_origins(const struct session *session, uint32_t most, struct buf *out); /* "KEY.COUNT" with a blank before each */
 
-/* Of a session without a connection: what is stored leaves memory. Before it is sent again it is read: rows of STORE_OFFLINE. */
+/*
+ * Of a session without a connection, or whose client is slow, what is stored leaves memory. Before it is sent again it is read:
+ * rows of STORE_OFFLINE.
+ */
 void outbox_shed(struct session *session);
-void outboxes_shed(struct user *user); /* of those sessions of a user that have none */
+void outboxes_shed(struct user *user); /* of those of a user that are so */
 bool outbox_is_whole(const struct session *session);
 bool outbox_fill(struct session *session, const struct store_row *rows, size_t count); /* false: a row is missing */
 
