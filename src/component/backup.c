@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The backup of the database, whole or not at all. Files are touched on a thread of their own.
+ * The backup of the database, whole or not at all: a copy in data.dir, which is the caller's as
+ * long as the call lasts. Files are touched on a thread of their own.
  *
- *   MAKE (FILE.partial) --> COPY (a step in storage) --whole--> PLACE (sync, FILE) --> IDLE
- *     |                     ^ |  |                                  |
- *     |                SYNC '-'  '-- fault, caller gone --> DROP <--'
- *     '-- refused --> IDLE                                    '--> IDLE
+ *   MAKE --> COPY (a step in storage) --> SYNC --whole--> HELD (the caller takes the copy)
+ *     |      ^ |                          |                 |
+ *     |      | '--------- fault, caller gone ---------.     | end of input, caller gone
+ *     |      '------------- more ---------'           v     v
+ *     '-- refused --> IDLE <-------------------------- DROP
  */
 #include "component/backup.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "base/mem.h"
 #include "component/component.h"
@@ -25,7 +25,7 @@ enum {
 	PROGRESS_MS = 1000
 };
 
-enum step { STEP_IDLE, STEP_MAKE, STEP_COPY, STEP_SYNC, STEP_PLACE, STEP_DROP };
+enum step { STEP_IDLE, STEP_MAKE, STEP_COPY, STEP_SYNC, STEP_HELD, STEP_DROP };
 
 struct backup {
 	struct process *process;
@@ -33,13 +33,14 @@ struct backup {
 	struct mio_driver *files; /* made for the first backup */
 	struct mio_job job;
 	enum step step;
-	uint64_t call; /* whose file it is; it may be gone */
-	struct buf path, partial;
-	int fd;	    /* of the partial file; -1 */
+	uint64_t call;	 /* whose copy it is; it may be gone */
+	struct buf file; /* where the caller takes it, for what is said */
+	struct buf copy;
+	bool whole;
+	int fd;	    /* of the copy; -1 */
 	int result; /* of the step on the files' thread; then of the whole */
-	uint64_t bytes;
 	struct store_copied copied, synced;
-	int64_t begun_ms, told_ms;
+	int64_t told_ms;
 };
 
 static struct mio *loop_of(const struct backup *backup)
@@ -50,43 +51,17 @@ static struct mio *loop_of(const struct backup *backup)
 /* -- on the files' thread
  * ---------------------------------------------------------------------------- */
 
-/* A partial file of a server that was killed is replaced. */
-static int make_partial(struct backup *backup)
+static int make_copy(struct backup *backup)
 {
-	const char *partial = buf_text(&backup->partial);
-	struct stat status;
-
-	if (!lstat(buf_text(&backup->path), &status))
-		return S_ISDIR(status.st_mode) ? -EISDIR : -EEXIST;
-	if (!lstat(partial, &status) && S_ISREG(status.st_mode))
-		unlink(partial);
-	backup->fd = open(partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	unlink(buf_text(&backup->copy));
+	backup->fd = open(buf_text(&backup->copy), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	return backup->fd < 0 ? -errno : 0;
 }
 
-static int place(struct backup *backup)
+/* The caller may have given it another name: then it stays. */
+static void drop_copy(struct backup *backup)
 {
-	const char *path = buf_text(&backup->path), *partial = buf_text(&backup->partial);
-	struct stat status;
-	int rc = storage_sync_file(backup->fd);
-
-	if (rc)
-		return rc;
-	if (fstat(backup->fd, &status))
-		return -errno;
-	backup->bytes = (uint64_t)status.st_size;
-	rc = renameat2(AT_FDCWD, partial, AT_FDCWD, path, RENAME_NOREPLACE) ? -errno : 0;
-	if (rc ==
-	    -EINVAL) { /* some file systems cannot promise it: a link never goes over a file */
-		rc = link(partial, path) ? -errno : 0;
-		if (!rc)
-			unlink(partial);
-	}
-	return rc ? rc : storage_sync_name(path);
-}
-
-static void close_partial(struct backup *backup)
-{
+	unlink(buf_text(&backup->copy));
 	if (backup->fd >= 0)
 		close(backup->fd);
 	backup->fd = -1;
@@ -96,22 +71,12 @@ static void run_file_step(void *state, struct mio_job *jobs)
 {
 	struct backup *backup = state;
 
-	switch (backup->step) {
-	case STEP_MAKE:
-		backup->result = make_partial(backup);
-		break;
-	case STEP_SYNC:
+	if (backup->step == STEP_MAKE)
+		backup->result = make_copy(backup);
+	else if (backup->step == STEP_SYNC)
 		backup->result = storage_sync_file(backup->fd);
-		break;
-	case STEP_PLACE:
-		backup->result = place(backup);
-		break;
-	default:
-		unlink(buf_text(&backup->partial)); /* the result stays what it was dropped for */
-		break;
-	}
-	if (backup->step == STEP_PLACE || backup->step == STEP_DROP)
-		close_partial(backup);
+	else
+		drop_copy(backup); /* the result stays what it was dropped for */
 }
 
 /* -- on the loop
@@ -123,36 +88,46 @@ static void start_file_step(struct backup *backup, enum step step)
 	mio_submit(loop_of(backup), backup->files, &backup->job);
 }
 
-static void say_end(struct backup *backup, struct ctl_call *call)
-{
-	const char *path = buf_text(&backup->path);
-	long long took_ms = mio_now_ms(loop_of(backup)) - backup->begun_ms;
-	AUTO(buf_fini) struct buf quoted = {0};
-
-	if (backup->result == -EEXIST) {
-		ctl_error(call, "%s: is there already; a backup never goes over a file", path);
-	} else if (backup->result) {
-		ctl_error(call, "%s: %s; there is no backup", path, strerror(-backup->result));
-	} else if (ctl_wants_json(call)) {
-		ctl_json_text(&quoted, slice_of(path));
-		ctl_print(call, "{\"file\": %s, \"bytes\": %llu, \"ms\": %lld}", buf_text(&quoted),
-			  (unsigned long long)backup->bytes, took_ms);
-	} else {
-		ctl_print(call, "%s: %llu bytes in %lld ms", path,
-			  (unsigned long long)backup->bytes, took_ms);
-	}
-}
-
 static void end(struct backup *backup)
 {
 	struct ctl_call *call = ctl_call(backup->ctl, backup->call);
-	int code = backup->result ? CTL_PROBLEM : CTL_OK;
 
 	backup->step = STEP_IDLE;
 	if (!call)
 		return;
-	say_end(backup, call);
-	ctl_end(call, code);
+	if (backup->result)
+		ctl_error(call, "%s: %s; there is no backup", buf_text(&backup->copy),
+			  strerror(-backup->result));
+	ctl_end(call, backup->result ? CTL_PROBLEM : CTL_OK);
+}
+
+/* The call is gone, or about to be when all went well. */
+static void caller_gone(void *arg)
+{
+	struct backup *backup = arg;
+
+	if (backup->step == STEP_HELD)
+		start_file_step(backup, STEP_DROP);
+}
+
+static void taken(void *arg, struct ctl_call *call)
+{
+	start_file_step(arg, STEP_DROP);
+}
+
+/* It is whole: the caller's input ends when it has what it wants. */
+static void hold(struct backup *backup)
+{
+	struct ctl_call *call = ctl_call(backup->ctl, backup->call);
+
+	if (call && !backup->result) {
+		backup->step = STEP_HELD;
+		ctl_keep(call, backup, caller_gone);
+		if (ctl_more(call, taken, backup))
+			return;
+		backup->result = -ENOTSUP;
+	}
+	start_file_step(backup, STEP_DROP);
 }
 
 static void tell_progress(struct backup *backup, struct ctl_call *call)
@@ -177,7 +152,7 @@ static void copy_step(struct backup *backup)
 
 	backup->step = STEP_COPY;
 	if (!backup->result && ctl_call(backup->ctl, backup->call))
-		store_copy(txn, buf_text(&backup->partial));
+		store_copy(txn, buf_text(&backup->copy));
 	else
 		store_copy_stop(txn);
 	storage_run(backup->process->storage, loop_of(backup), &txn, copied, backup, backup->call);
@@ -197,9 +172,8 @@ static void copied(void *arg, uint64_t token, const struct store_txn *txn, int r
 	backup->copied = store_copied(txn);
 	if (call)
 		tell_progress(backup, call);
-	if (!result)
-		start_file_step(backup, STEP_PLACE);
-	else if (backup->copied.done > backup->synced.done + SYNC_PAGES)
+	backup->whole = !result;
+	if (backup->whole || backup->copied.done > backup->synced.done + SYNC_PAGES)
 		start_file_step(backup, STEP_SYNC);
 	else
 		copy_step(backup);
@@ -209,28 +183,25 @@ static void file_step_done(struct mio_job *job)
 {
 	struct backup *backup = container_of(job, struct backup, job);
 
-	if (backup->step == STEP_SYNC)
-		backup->synced = backup->copied;
-	if (backup->step == STEP_SYNC || (backup->step == STEP_MAKE && !backup->result))
-		copy_step(backup);
-	else if (backup->step == STEP_PLACE && backup->result)
-		start_file_step(backup, STEP_DROP);
-	else
+	backup->synced = backup->copied;
+	if (backup->step == STEP_DROP || (backup->step == STEP_MAKE && backup->result))
 		end(backup);
+	else if (backup->whole)
+		hold(backup);
+	else
+		copy_step(backup);
 }
 
 /* Nothing is begun when it returns false; the call has ended. */
 static bool is_possible(struct backup *backup, struct ctl_call *call)
 {
-	const char *path = ctl_arg(call, 0);
-
 	if (!backup->process->storage) {
 		ctl_end(call, CTL_ELSEWHERE);
-	} else if (ctl_args(call) != 1 || *path != '/') {
-		ctl_error(call, "one file is wanted, its path whole");
+	} else if (ctl_args(call) != 1) {
+		ctl_error(call, "one file is wanted");
 		ctl_end(call, CTL_USAGE);
 	} else if (backup->step != STEP_IDLE) {
-		ctl_error(call, "a backup is under way already, to %s", buf_text(&backup->path));
+		ctl_error(call, "a backup is under way already, to %s", buf_text(&backup->file));
 		ctl_end(call, CTL_PROBLEM);
 	} else {
 		return true;
@@ -248,20 +219,24 @@ static void backup_file(void *arg, struct ctl_call *call)
 		backup->files = mio_driver_new(backup->process->host, "backup", 1, 1, run_file_step,
 					       backup);
 	backup->call = ctl_id(call);
-	buf_clear(&backup->path);
-	buf_append_text(&backup->path, ctl_arg(call, 0));
-	buf_clear(&backup->partial);
-	buf_printf(&backup->partial, "%s.partial", ctl_arg(call, 0));
+	buf_clear(&backup->file);
+	buf_append_text(&backup->file, ctl_arg(call, 0));
+	backup->whole = false;
 	backup->copied = backup->synced = (struct store_copied){0};
-	backup->begun_ms = backup->told_ms = mio_now_ms(loop_of(backup));
+	backup->told_ms = mio_now_ms(loop_of(backup));
 	start_file_step(backup, STEP_MAKE);
 }
 
 static const struct ctl_command commands[] = {
-	{"backup", "FILE", "copies the database into a file", "jackdaw backup today.db", false,
-	 backup_file},
+	{"backup", "FILE", "copies the database into a file", "jackdaw backup today.db",
+	 CTL_STREAMED, backup_file},
 	{.name = NULL},
 };
+
+void backup_copy(const struct settings *settings, struct buf *path)
+{
+	buf_printf(path, "%s/backup.copy", settings->data.dir);
+}
 
 struct backup *backup_new(struct ctl *ctl, struct process *process)
 {
@@ -271,6 +246,9 @@ struct backup *backup_new(struct ctl *ctl, struct process *process)
 	backup->ctl = ctl;
 	backup->fd = -1;
 	backup->job.done = file_step_done;
+	backup_copy(process->workers[0]->settings, &backup->copy);
+	if (process->storage)
+		unlink(buf_text(&backup->copy)); /* of a server that was killed */
 	ctl_add(ctl, commands, backup);
 	return backup;
 }
@@ -284,9 +262,8 @@ void backup_free(struct backup **taken)
 		return;
 	mio_driver_free(&backup->files);
 	if (backup->step != STEP_IDLE)
-		unlink(buf_text(&backup->partial));
-	close_partial(backup);
-	buf_fini(&backup->path);
-	buf_fini(&backup->partial);
+		drop_copy(backup);
+	buf_fini(&backup->file);
+	buf_fini(&backup->copy);
 	mem_free(backup);
 }

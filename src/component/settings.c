@@ -97,8 +97,6 @@ const struct conf_option settings_options[] = {
 		"system calls and files that the server does not need are refused to it, where the kernel can"),
 	SETTING("process.readable", CONF_LIST, process.readable, "[]", RESTART, ALL,
 		"what it may read besides /etc, /usr and what the file names: where certificates link to"),
-	SETTING("process.writable", CONF_LIST, process.writable, "[\"/var/backups\"]", RESTART, ALL,
-		"folders that it may write in besides data.dir: for backups"),
 
 	SETTING("router.connect", CONF_TEXT, router.connect, "", RESTART, SM_C2S,
 		"where single parts find the router; empty: at its Unix socket in data.dir"),

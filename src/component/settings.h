@@ -45,7 +45,7 @@ struct settings {
 		int64_t workers;
 		bool split, sandbox;
 		const char *user; /* whom root becomes; "": nobody else */
-		struct conf_list readable, writable;
+		struct conf_list readable;
 	} process;
 	struct {
 		const char *connect, *user, *password, *ca;

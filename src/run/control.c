@@ -5,7 +5,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -394,34 +393,6 @@ int verb_account(const struct cli *cli)
 	return act(cli, &command, true);
 }
 
-/* The file is of the machine where the server runs, but named from here. */
-int verb_backup(const struct cli *cli)
-{
-	AUTO(buf_fini) struct buf name = {0};
-	AUTO(buf_fini) struct buf path = {0};
-	struct command command;
-	struct input nothing;
-	char here[PATH_MAX];
-
-	if (cli->count != 1 || !*cli->words[0]) {
-		fprintf(stderr, "jackdaw: backup wants one file\n");
-		return EXIT_USAGE;
-	}
-	if (*cli->words[0] != '/') {
-		if (!getcwd(here, sizeof(here))) {
-			fprintf(stderr, "jackdaw: where we are: %s\n", strerror(errno));
-			return EXIT_PROBLEM;
-		}
-		buf_printf(&path, "%s/", here);
-	}
-	buf_append_text(&path, cli->words[0]);
-	input_text(&nothing, SLICE(""));
-	set_command(cli, &command, &name, &nothing);
-	command.words[command.count - 1] = buf_text(&path);
-	command.undo = true;
-	return act(cli, &command, true);
-}
-
 int verb_password(const struct cli *cli)
 {
 	AUTO(buf_fini) struct buf name = {0};
@@ -468,9 +439,9 @@ int verb_import(const struct cli *cli)
 }
 
 int control_stream(const struct cli *cli, const char *const *words, size_t count,
-		   const struct input *input)
+		   const struct input *input, bool undo)
 {
-	struct command command = {.count = count, .json = cli->json, .input = input};
+	struct command command = {.count = count, .json = cli->json, .undo = undo, .input = input};
 
 	memcpy(command.words, words, count * sizeof(*words));
 	return act(cli, &command, true);

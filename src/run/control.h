@@ -17,6 +17,9 @@ int control_all(const struct cli *cli, const struct deployment *deployment,
 /* Has one that runs do what the verb says. -ENOENT: none runs. */
 int control_one(const struct cli *cli, const struct deployment *deployment);
 
-/* Runs the command that the words name, with its input. Returns the exit code. */
+/*
+ * Runs the command that the words name, with its input. undo: on a stopped server a signal does not
+ * leave what is half done. Returns the exit code.
+ */
 int control_stream(const struct cli *cli, const char *const *words, size_t count,
-		   const struct input *input);
+		   const struct input *input, bool undo);

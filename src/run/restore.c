@@ -1,60 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* restore: a backup in the place of a stopped server's database. */
-#include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include "ctl/ctl.h"
 #include "mio/mio.h"
 #include "run/deployment.h"
+#include "run/progress.h"
 #include "run/run.h"
 #include "storage/storage.h"
 
-enum { TERMINAL_MS = 200, LINE_MS = 10000 };
-
-struct progress {
-	struct mio_host *clock;
-	bool is_terminal;
-	int64_t told_ms;
-};
-
-static void hold_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a full disk */
-}
-
-/* Those that are held. */
-static bool is_signalled(void)
-{
-	sigset_t set;
-
-	sigpending(&set);
-	return sigismember(&set, SIGTERM) || sigismember(&set, SIGINT) || sigismember(&set, SIGHUP);
-}
-
 static bool goes_on(void *arg, const char *what, unsigned percent)
 {
-	struct progress *progress = arg;
-	int64_t now_ms = mio_host_now_ms(progress->clock);
-
-	if (now_ms - progress->told_ms < (progress->is_terminal ? TERMINAL_MS : LINE_MS))
-		return !is_signalled();
-	progress->told_ms = now_ms;
-	fputs(progress->is_terminal ? "\r\033[K" : "jackdaw: ", stderr);
-	fprintf(stderr, "the backup is being %s", what);
-	if (percent)
-		fprintf(stderr, ", %u%%", percent);
-	if (!progress->is_terminal)
-		fputc('\n', stderr);
-	return !is_signalled();
+	return progress_tell(arg, what, percent);
 }
 
 static void say_done(const struct cli *cli, struct buf *kept)
@@ -84,16 +41,15 @@ static int restore(const struct deployment *deployment, const struct cli *cli,
 {
 	const struct storage_options options = {.url = deployment->settings.storage.url,
 						.dir = deployment->settings.data.dir};
-	struct progress progress = {.clock = host,
-				    .is_terminal = isatty(STDERR_FILENO),
-				    .told_ms = mio_host_now_ms(host)};
+	struct progress progress;
 	const struct storage_restore wanted = {
 		.file = cli->words[0], .goes_on = goes_on, .arg = &progress};
 	AUTO(buf_fini) struct buf kept = {0};
-	int rc = storage_restore(host, &options, &wanted, &kept, why);
+	int rc;
 
-	if (progress.is_terminal)
-		fputs("\r\033[K", stderr);
+	progress_init(&progress, host);
+	rc = storage_restore(host, &options, &wanted, &kept, why);
+	progress_clear(&progress);
 	if (!rc)
 		say_done(cli, &kept);
 	return rc;
@@ -112,7 +68,7 @@ int verb_restore(const struct cli *cli)
 		fprintf(stderr, "jackdaw: restore wants one file\n");
 		return EXIT_USAGE;
 	}
-	hold_signals();
+	progress_hold_signals();
 	umask(077);
 	host = mio_host_new("restore");
 	rc = deployment_load(&deployment, cli, &why);

@@ -45,7 +45,7 @@ int verb_serve(const struct cli *cli); /* "run": everything in one process; or t
 					  verb names */
 int verb_control(const struct cli *cli);    /* asks the running server */
 int verb_account(const struct cli *cli);    /* the same, or the stopped server's storage */
-int verb_backup(const struct cli *cli);	    /* the same, FILE as seen from here */
+int verb_backup(const struct cli *cli);	    /* the same; FILE is of who runs it */
 int verb_restore(const struct cli *cli);    /* on a stopped server only */
 int verb_password(const struct cli *cli);   /* the same with a password */
 int verb_import(const struct cli *cli);	    /* the same with a file */

@@ -88,13 +88,12 @@ static int allow_folder(struct landlock *landlock, const char *file, bool write,
 	return landlock_allow(landlock, buf_text(&folder), write, why);
 }
 
-static int allow_list(struct landlock *landlock, const struct conf_list *paths, bool write,
-		      struct buf *why)
+static int allow_reading(struct landlock *landlock, const struct conf_list *paths, struct buf *why)
 {
 	int rc = 0;
 
 	for (size_t at = 0; !rc && at < paths->count; at++)
-		rc = landlock_allow(landlock, paths->items[at], write, why);
+		rc = landlock_allow(landlock, paths->items[at], false, why);
 	return rc;
 }
 
@@ -158,9 +157,7 @@ static int allow_files(struct landlock *landlock, const struct deployment *deplo
 		rc = allow_folder(landlock, settings->log.file, true, why);
 	if (!rc)
 		rc = allow_listening(landlock, settings, why);
-	if (!rc)
-		rc = allow_list(landlock, &settings->process.readable, false, why);
-	return rc ? rc : allow_list(landlock, &settings->process.writable, true, why);
+	return rc ? rc : allow_reading(landlock, &settings->process.readable, why);
 }
 
 int sandbox_enclose(struct sandbox *sandbox, const struct deployment *deployment, struct buf *why)

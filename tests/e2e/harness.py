@@ -84,11 +84,11 @@ class Process:
 class Deployment:
     """
     One configuration file and the processes that read it. connect: where parts look for the router, True for its port and
-    False for its socket in data.dir; router: more lines of that section.
+    False for its socket in data.dir; router, process: more lines of those sections.
     """
 
     def __init__(self, extra='', workers=2, required=False, registration='closed', domain='localhost', connect=True,
-                 router='', router_port=None):
+                 router='', router_port=None, process=''):
         self.dir = tempfile.mkdtemp(prefix='jackdaw-test-')
         self.domain = domain
         self.port, self.tls_port, self.router_port = free_port(), free_port(), router_port or free_port()
@@ -115,7 +115,7 @@ user = "jabberd"
 password = "secret"
 [process]
 workers = {workers}
-writable = ["{self.dir}"]
+{process}
 [accounts]
 registration = "{registration}"
 {extra}

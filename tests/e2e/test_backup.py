@@ -3,16 +3,23 @@
 import concurrent.futures
 import json
 import os
+import pwd
+import re
+import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
+import tempfile
 import threading
 import time
 
 from harness import BINARY, Deployment, Raw, body, mount_as_root, scenarios
 
 RATE, AWAY = 500, 10
+# Where only root is known, in a name space of mount_as_root(), the server stays root.
+with open('/proc/self/uid_map', encoding='ascii') as uids:
+    OTHER_USER = 'nobody' if int(uids.read().split()[2]) > 1 else 'root'
 
 
 def _file(deployment, name='backup.db'):
@@ -30,6 +37,18 @@ def _fails(deployment, *words, code=1):
 def _left_beside(path):
     folder, name = os.path.split(path)
     return [entry for entry in os.listdir(folder) if entry.startswith(name + '.') or entry.startswith(name + '-')]
+
+
+def _copy(deployment):
+    """What the server makes; it is removed a moment after its caller went away."""
+    return f'{deployment.dir}/data/backup.copy'
+
+
+def _gone(*paths, seconds=20):
+    end = time.time() + seconds
+    while any(os.path.exists(path) for path in paths):
+        assert time.time() < end, [path for path in paths if os.path.exists(path)]
+        time.sleep(0.01)
 
 
 def _messages(deployment, user):
@@ -231,6 +250,7 @@ def a_backup_without_room_leaves_nothing():
             deployment.start()
             assert 'No space left' in _fails(deployment, 'backup', f'{small}/backup.db')
             assert not os.listdir(small)
+            _gone(_copy(deployment))
             # The database is none the worse for it.
             deployment.add_user('juliet', 'secret')
             deployment.command('backup', _file(deployment))
@@ -240,28 +260,119 @@ def a_backup_without_room_leaves_nothing():
             subprocess.run(['umount', small], check=True)
 
 
-def _interrupt(deployment, path):
-    """^C when the copy has begun."""
-    command = subprocess.Popen([BINARY, 'backup', path, '--config', deployment.config], stderr=subprocess.PIPE, text=True)
+def a_backup_without_room_for_the_copy_leaves_nothing():
+    with Deployment() as deployment:
+        os.mkdir(f'{deployment.dir}/data', 0o700)
+        subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=24m,mode=700', 'tmpfs', f'{deployment.dir}/data'], check=True)
+        try:
+            deployment.add_user('romeo', 'secret')
+            _fill(deployment)
+            with open(f'{deployment.dir}/data/ballast', 'wb') as ballast:
+                ballast.write(bytes(10 << 20))
+            deployment.start()
+            line = _fails(deployment, 'backup', _file(deployment))
+            assert 'No space left' in line or 'disk is full' in line, line
+            assert not os.path.exists(_copy(deployment)) and not os.path.exists(_file(deployment))
+            deployment.add_user('juliet', 'secret')
+            assert deployment.processes['run'].stop() == 0
+        finally:
+            subprocess.run(['umount', '-l', f'{deployment.dir}/data'], check=True)
+
+
+def _elsewhere(deployment):
+    """A folder on another file system than data.dir's."""
+    folder = tempfile.mkdtemp(prefix='jackdaw-test-', dir='/dev/shm')
+    assert os.stat(folder).st_dev != os.stat(deployment.dir).st_dev, deployment.dir
+    return folder
+
+
+def a_backup_goes_where_the_server_may_not_write():
+    with Deployment() as deployment:
+        deployment.add_user('romeo', 'secret')
+        deployment.start()
+        print('#', re.search('sandbox: .*', deployment.processes['run'].text()).group())
+        beside, other = tempfile.mkdtemp(prefix='jackdaw-test-'), _elsewhere(deployment)
+        try:
+            for folder in (beside, other):
+                facts = json.loads(deployment.command('backup', f'{folder}/backup.db', '--json').stdout)
+                status = os.stat(facts['file'])
+                assert os.listdir(folder) == ['backup.db'] and not os.path.exists(_copy(deployment)), os.listdir(folder)
+                assert (status.st_mode & 0o777, status.st_nlink, status.st_size) == (0o600, 1, facts['bytes']), status
+                with _restored(deployment, facts['file']) as restored:
+                    assert restored.command('user', 'list').stdout == 'romeo@localhost\n'
+        finally:
+            shutil.rmtree(beside)
+            shutil.rmtree(other)
+
+
+def a_server_of_another_user_is_backed_up_to_a_folder_of_root():
+    """Running and stopped: FILE is of who asked for it, and nothing in data.dir is."""
+    with Deployment(extra='[limits]\nclient_rate = "off"\n', process=f'user = "{OTHER_USER}"') as deployment:
+        os.chmod(deployment.dir, 0o711)
+        deployment.add_user('romeo', 'secret')
+        there, other = os.path.join(deployment.dir, 'root'), _elsewhere(deployment)
+        os.mkdir(there, 0o700)
+        try:
+            for state in ('stopped', 'running'):
+                if state == 'running':
+                    deployment.start()
+                for folder in (there, other):
+                    path = f'{folder}/{state}.db'
+                    deployment.command('backup', path)
+                    status = os.stat(path)
+                    assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (0, os.getegid(), 0o600), (path, status)
+                    assert 'is there already' in _fails(deployment, 'backup', path)
+                    with _restored(deployment, path) as restored:
+                        assert restored.command('user', 'list').stdout == 'romeo@localhost\n'
+                    owners = {os.stat(f'{deployment.dir}/data/{name}').st_uid for name in os.listdir(f'{deployment.dir}/data')}
+                    assert owners == {pwd.getpwnam(OTHER_USER).pw_uid} and not os.path.exists(_copy(deployment)), owners
+        finally:
+            shutil.rmtree(other)
+
+
+def _interrupt(deployment, path, begun):
+    """^C when the file begun is there."""
+    command = subprocess.Popen([BINARY, 'backup', path, '--config', deployment.config], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
     end = time.time() + 20
-    while not os.path.exists(path + '.partial') and time.time() < end:
-        time.sleep(0.001)
+    while not os.path.exists(begun) and time.time() < end:
+        time.sleep(0.0005)
     command.send_signal(signal.SIGINT)
-    command.communicate(timeout=30)
-    assert command.returncode != 0, command.returncode
-    while _left_beside(path) and time.time() < end:
-        time.sleep(0.01)
-    assert not os.path.exists(path) and not _left_beside(path), os.listdir(deployment.dir)
+    assert command.wait(timeout=30) != 0, command.returncode
+    _gone(path + '.partial', _copy(deployment))
+    assert not os.path.exists(path), os.listdir(deployment.dir)
 
 
 def an_interrupted_backup_leaves_nothing():
     with Deployment() as deployment:
         deployment.add_user('romeo', 'secret')
         _fill(deployment, 15000)
-        _interrupt(deployment, _file(deployment, 'stopped.db'))
+        other = _elsewhere(deployment)
+        try:
+            for state in ('stopped', 'running'):
+                if state == 'running':
+                    deployment.start()
+                _interrupt(deployment, _file(deployment, f'{state}.db'), _copy(deployment))
+                _interrupt(deployment, f'{other}/{state}.db', f'{other}/{state}.db.partial')
+            deployment.command('backup', _file(deployment))
+        finally:
+            shutil.rmtree(other)
+
+
+def the_copy_of_a_killed_server_is_removed_by_the_next():
+    with Deployment() as deployment:
+        deployment.add_user('romeo', 'secret')
+        _fill(deployment, 15000)
         deployment.start()
-        _interrupt(deployment, _file(deployment, 'running.db'))
-        deployment.command('backup', _file(deployment))
+        command = subprocess.Popen([BINARY, 'backup', _file(deployment), '--config', deployment.config],
+                                   stderr=subprocess.PIPE, text=True)
+        while not os.path.exists(_copy(deployment)):
+            time.sleep(0.0005)
+        deployment.processes['run'].kill()
+        assert 'the server went away' in command.communicate(timeout=30)[1] and command.returncode == 1
+        assert os.path.exists(_copy(deployment)) and not os.path.exists(_file(deployment))
+        deployment.start()
+        assert not os.path.exists(_copy(deployment))
 
 
 def a_restore_refuses_what_is_no_whole_backup():
@@ -325,5 +436,7 @@ if __name__ == '__main__':
               the_log_of_the_old_database_is_not_applied_to_the_restored_one, a_damaged_database_is_replaced_too,
               a_running_server_is_not_restored, parts_are_backed_up_by_who_has_the_database,
               where_a_backup_cannot_be_is_said_in_a_line, a_backup_without_room_leaves_nothing,
-              an_interrupted_backup_leaves_nothing, a_restore_refuses_what_is_no_whole_backup,
+              a_backup_without_room_for_the_copy_leaves_nothing, a_backup_goes_where_the_server_may_not_write,
+              a_server_of_another_user_is_backed_up_to_a_folder_of_root, an_interrupted_backup_leaves_nothing,
+              the_copy_of_a_killed_server_is_removed_by_the_next, a_restore_refuses_what_is_no_whole_backup,
               a_backup_of_the_first_version_is_upgraded_by_the_next_start)

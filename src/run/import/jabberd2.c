@@ -140,7 +140,7 @@ static int run(const struct cli *cli, struct finding *finding)
 	input_text(&reading.input, SLICE(""));
 	reading.input.source = (struct ctl_source){read_users, &reading};
 	reading.input.total = jabberd2_count(reading.data);
-	code = control_stream(cli, words, countof(words), &reading.input);
+	code = control_stream(cli, words, countof(words), &reading.input, false);
 	jabberd2_close(&reading.data);
 	return code;
 }

@@ -195,19 +195,25 @@ static void files_of_the_settings_can_be_opened_and_no_others(void **state)
 
 static int try_named_paths(struct place *place)
 {
-	int rc = entered(place);
+	int rc = entered(place), refused = place->sandbox.landlock ? EACCES : 0;
 
-	return rc ? rc : opens(place, "outside/new", O_WRONLY | O_CREAT);
+	if (rc)
+		return rc;
+	if (opens(place, "outside/secret", O_RDONLY))
+		return 1;
+	return opens(place, "outside/new", O_WRONLY | O_CREAT) == refused ? 0 : 2;
 }
 
-static void a_folder_may_be_made_writable(void **state)
+static void a_folder_may_be_made_readable(void **state)
 {
 	struct place place;
-	AUTO(buf_fini) struct buf process = {0};
+	AUTO(buf_fini) struct buf folder = {0};
+	const char *list[1];
 
 	make_place(&place, "");
-	buf_printf(&process, "%s/outside", place.root);
-	place.deployment.settings.process.writable.items[0] = buf_text(&process);
+	buf_printf(&folder, "%s/outside", place.root);
+	list[0] = buf_text(&folder);
+	place.deployment.settings.process.readable = (struct conf_list){list, countof(list)};
 	in_child(&place, try_named_paths);
 	assert_fine(&place);
 	drop_place(&place);
@@ -491,7 +497,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(files_of_the_settings_can_be_opened_and_no_others),
-		cmocka_unit_test(a_folder_may_be_made_writable),
+		cmocka_unit_test(a_folder_may_be_made_readable),
 		cmocka_unit_test(who_starts_a_program_ends_with_a_line),
 		cmocka_unit_test(a_call_that_no_server_needs_fails_with_a_line),
 		cmocka_unit_test(no_memory_becomes_executable),
