@@ -44,6 +44,13 @@ def _copy(deployment):
     return f'{deployment.dir}/data/backup.copy'
 
 
+def _wait_for(path, seconds=20):
+    end = time.time() + seconds
+    while not os.path.exists(path):
+        assert time.time() < end, path
+        time.sleep(0.0005)
+
+
 def _gone(*paths, seconds=20):
     end = time.time() + seconds
     while any(os.path.exists(path) for path in paths):
@@ -334,9 +341,7 @@ def _interrupt(deployment, path, begun):
     """^C when the file begun is there."""
     command = subprocess.Popen([BINARY, 'backup', path, '--config', deployment.config], stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)
-    end = time.time() + 20
-    while not os.path.exists(begun) and time.time() < end:
-        time.sleep(0.0005)
+    _wait_for(begun)
     command.send_signal(signal.SIGINT)
     assert command.wait(timeout=30) != 0, command.returncode
     _gone(path + '.partial', _copy(deployment))
@@ -366,8 +371,7 @@ def the_copy_of_a_killed_server_is_removed_by_the_next():
         deployment.start()
         command = subprocess.Popen([BINARY, 'backup', _file(deployment), '--config', deployment.config],
                                    stderr=subprocess.PIPE, text=True)
-        while not os.path.exists(_copy(deployment)):
-            time.sleep(0.0005)
+        _wait_for(_copy(deployment))
         deployment.processes['run'].kill()
         assert 'the server went away' in command.communicate(timeout=30)[1] and command.returncode == 1
         assert os.path.exists(_copy(deployment)) and not os.path.exists(_file(deployment))
