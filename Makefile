@@ -49,6 +49,7 @@ planted: deps-test
 kills: deps-test all
 	@JACKDAW=build/jackdaw $(PYTHON) tests/e2e/test_kills.py --full
 	@JACKDAW=build/jackdaw $(PYTHON) tests/e2e/test_rest.py --full
+	@JACKDAW=build/jackdaw $(PYTHON) tests/e2e/test_import.py --full
 
 # Strangers by the thousand, and thousands who come back: about five minutes.
 floods: deps-test all
