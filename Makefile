@@ -35,7 +35,7 @@ run: all
 
 test: deps-clients all build-test/build.ninja build-tsan/build.ninja
 	@ninja -C build-test
-	@ninja -C build-tsan
+	@ninja -C build-tsan jackdaw $$(ninja -C build-tsan -t targets all | sed -n 's,^\(tests/unit/\(base\|mio\|link\)/[^:]*\): c_LINKER.*,\1,p')
 	@$(PYTHON) tests/run.py build-test 'build-tsan:base,mio,link,e2e chat'
 
 soak: deps-test build-soak/build.ninja

@@ -509,5 +509,6 @@ int main(void)
 		cmocka_unit_test(it_says_what_holds_and_what_does_not),
 	};
 
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
