@@ -21,6 +21,7 @@
 #include "run/deployment.h"
 #include "run/notify.h"
 #include "run/observe.h"
+#include "run/progress.h"
 #include "run/reload.h"
 #include "run/run.h"
 #include "run/sandbox.h"
@@ -367,15 +368,8 @@ static bool is_name(const char *name)
  * the start short. */
 static void hold_signals(void)
 {
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
+	progress_hold_signals();
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a full disk */
 }
 
 static int serve(const struct cli *cli, const struct form *form)
