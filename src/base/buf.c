@@ -15,15 +15,25 @@ int slice_compare(struct slice a, struct slice b)
 	return order ? order : a.len < b.len ? -1 : a.len > b.len;
 }
 
-struct slice slice_line(struct slice *rest)
+static struct slice take_until(struct slice *rest, char mark)
 {
-	const char *end = rest->len ? memchr(rest->data, '\n', rest->len) : NULL;
-	struct slice line = {rest->data, end ? (size_t)(end - rest->data) : rest->len};
-	size_t used = line.len + (end ? 1 : 0);
+	const char *end = rest->len ? memchr(rest->data, mark, rest->len) : NULL;
+	struct slice taken = {rest->data, end ? (size_t)(end - rest->data) : rest->len};
+	size_t used = taken.len + (end ? 1 : 0);
 
 	rest->data += used;
 	rest->len -= used;
-	return line;
+	return taken;
+}
+
+struct slice slice_line(struct slice *rest)
+{
+	return take_until(rest, '\n');
+}
+
+struct slice slice_word(struct slice *rest)
+{
+	return take_until(rest, ' ');
 }
 
 bool slice_to_u64(struct slice text, uint64_t *value)

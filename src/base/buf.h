@@ -40,6 +40,7 @@ bool slice_to_u64(struct slice text, uint64_t *value);
 
 /* What stands before the next line end, or all; it is taken off the rest, the line end too. */
 struct slice slice_line(struct slice *rest);
+struct slice slice_word(struct slice *rest); /* the same, before the next blank */
 
 /* Compares secrets in a time that depends on the lengths only. */
 bool slice_equal_secret(struct slice a, struct slice b);

@@ -135,12 +135,7 @@ void keep_had(struct client *client, struct slice origins)
 	struct origin origin;
 
 	while (client->keep && origins.len) {
-		const char *blank = memchr(origins.data, ' ', origins.len);
-		struct slice word = {origins.data, blank ? (size_t)(blank - origins.data) : origins.len};
-
-		origins.data += word.len + (blank != NULL);
-		origins.len -= word.len + (blank != NULL);
-		if (origin_read(word, &origin))
+		if (origin_read(slice_word(&origins), &origin))
 			write_down(client, &origin);
 	}
 }

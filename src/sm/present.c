@@ -113,13 +113,10 @@ static struct presented *read_recent(struct slice line)
 	presented = mem_zalloc(MEM_SESSION, sizeof(*presented));
 	presented->recent = mem_zalloc(MEM_SESSION, most * sizeof(struct recent));
 	while (line.len && presented->count < most) {
-		const char *blank = memchr(line.data, ' ', line.len);
-		struct slice word = {line.data, blank ? (size_t)(blank - line.data) : line.len};
+		struct slice word = slice_word(&line);
 		struct recent *recent = &presented->recent[presented->count];
 		struct origin origin;
 
-		line.data += word.len + (blank != NULL);
-		line.len -= word.len + (blank != NULL);
 		recent->held = word.len && word.data[word.len - 1] == '*';
 		word.len -= recent->held;
 		if (!origin_read(word, &origin))
