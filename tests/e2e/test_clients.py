@@ -254,7 +254,8 @@ def _logs_in(client):
             assert said == {way.address: way.hello for way in ways}, said
             for way in ways:
                 client.hear(way, juliet)
-                assert client.stays or way.terminal.process.wait(60) == 0, way.user
+                status = 0 if client.stays else way.terminal.process.wait(60)
+                assert status == 0, f"{way.user}: {status}"
             _check_used(deployment, client, ways)
     scenario.__name__ = f'{client.name} logs in'.replace(' ', '_')
     return scenario

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* libstrophe logs in, sends a message, prints the one that it gets. usage: ADDRESS PASSWORD PORT
  * starttls|direct CA PEER TEXT */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +64,7 @@ int main(int argc, char **argv)
 
 	if (argc != COUNT)
 		return 2;
+	signal(SIGPIPE, SIG_IGN); /* its farewell in TLS may find that the server has closed */
 	xmpp_initialize();
 	run.ctx = xmpp_ctx_new(NULL, xmpp_get_default_logger(XMPP_LEVEL_WARN));
 	conn = xmpp_conn_new(run.ctx);
