@@ -262,6 +262,15 @@ static struct delivery *find_row(const struct user *user, uint64_t row)
 	return NULL;
 }
 
+unsigned deliveries_with_row(const struct user *user)
+{
+	unsigned count = 0;
+
+	for (struct list *at = user->deliveries.next; at != &user->deliveries; at = at->next)
+		count += container_of(at, struct delivery, link)->row != 0;
+	return count;
+}
+
 bool delivery_holds(const struct user *user, uint64_t row)
 {
 	return find_row(user, row) != NULL;

@@ -35,6 +35,7 @@ struct delivery *delivery_of_row(struct user *user, const struct stanza *stanza,
 void delivery_given(struct delivery *delivery); /* to whom it could be given: to nobody, it is forgotten */
 struct delivery *delivery_find(const struct user *user, const struct origin *origin); /* NULL: none in memory */
 bool delivery_holds(const struct user *user, uint64_t row);			      /* there is one of this row */
+unsigned deliveries_with_row(const struct user *user);
 bool delivery_was_had(const struct user *user, uint64_t row); /* in an earlier process: it is over; false: there is none */
 bool delivery_is_due(const struct delivery *delivery);				      /* to be stored */
 void delivery_taken(struct delivery *delivery); /* somebody has it, and refers to it no more */

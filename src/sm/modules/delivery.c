@@ -109,6 +109,16 @@ bool delivery_message(struct user *user, const struct stanza *stanza)
 	return best >= 0 && deliver_from(user, stanza, best);
 }
 
+bool delivery_is_for_best(const struct user *user, const struct stanza *stanza)
+{
+	struct delivery_case what = case_of(user, stanza);
+	const struct session *session = named(user, stanza);
+
+	if (session)
+		return presence_takes_messages(session) && presence_of(session)->priority == best_priority(user);
+	return delivery_fate(&what) == DELIVERY_BEST;
+}
+
 /* Where copies go, their fate settles the origin: it is no longer this one's. */
 static int deliver(void *state, const struct sm_event *event)
 {

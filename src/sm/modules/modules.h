@@ -81,6 +81,8 @@ struct delivery_case {
 enum delivery_fate delivery_fate(const struct delivery_case *what);
 /* Gives a message to the sessions that it is for; false when there are none now. */
 bool delivery_message(struct user *user, const struct stanza *stanza);
+/* It goes to sessions that would be given messages from storage too. */
+bool delivery_is_for_best(const struct user *user, const struct stanza *stanza);
 
 /* -- offline -- */
 

@@ -2,7 +2,8 @@
 /*
  * Messages for who is away, RFC 6121 section 8.5.2.2.1 and XEP-0160: kept in storage before anybody
  * is told that they arrived, given to the first session that takes messages, in order, and deleted
- * when its client has them (sm/deliveries.h). What arrives meanwhile waits behind them.
+ * when its client has them (sm/deliveries.h). What arrives meanwhile waits behind them, and as long
+ * as they cannot be given, it is stored behind them.
  */
 #include <stdio.h>
 #include "base/mem.h"
@@ -13,6 +14,7 @@
 #include "sm/modules/modules.h"
 #include "sm/deliveries.h"
 #include "sm/outbox.h"
+#include "sm/present.h"
 #include "sm/user.h"
 #include "storage/storage.h"
 
@@ -79,9 +81,31 @@ void offline_appended(struct user *user, bool committed)
 	sm_count_offline(user->sm);
 }
 
+/* Somebody's c2s has not said yet what her client has (sm/present.h). */
+static bool somebody_waits(const struct user *user)
+{
+	struct session *session = NULL;
+
+	while ((session = user_next_session(user, session))) {
+		if (present_waits(session))
+			return true;
+	}
+	return false;
+}
+
+/* Rows that are to be given first, and cannot be now. */
+static bool is_behind(const struct user *user)
+{
+	const struct offline_user *own = state_of(user);
+
+	return own->more || (somebody_waits(user) && own->count > deliveries_with_row(user));
+}
+
 static int stored(void *state, const struct sm_event *event, unsigned note)
 {
 	sm_count_offline(event->sm);
+	if (!is_behind(event->user))
+		offline_give(event->user); /* who came meanwhile was given those before it */
 	return 0;
 }
 
@@ -343,13 +367,23 @@ static int came(void *state, const struct sm_event *event)
 	return SM_PASS;
 }
 
+/* Unless it names a resource that they are not for. */
+static bool goes_behind(const struct sm_event *event)
+{
+	const struct stanza *stanza = event->stanza;
+
+	return is_behind(event->user) && outbox_fate(stanza) == OUTBOX_STORE && delivery_is_for_best(event->user, stanza);
+}
+
 static int wait(void *state, const struct sm_event *event)
 {
 	struct offline_user *user = state_of(event->user);
 	uint64_t token;
 
-	if (!user->giving || event->stanza->type == STANZA_ERROR)
+	if (event->stanza->type == STANZA_ERROR)
 		return SM_PASS;
+	if (!user->giving)
+		return goes_behind(event) ? store(state, event) : SM_PASS;
 	if (sm_hold(event, &token) == SM_FULL)
 		return sm_reply_error(event, STANZA_RESOURCE_CONSTRAINT);
 	user->waiting = mem_realloc(MEM_USER, user->waiting,

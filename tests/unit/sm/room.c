@@ -436,6 +436,11 @@ void room_keep(struct room *room, bool keeps)
 	room->keeps = keeps;
 }
 
+void room_queue(struct room *room, uint32_t stanzas)
+{
+	room->settings.sessions.resume_queue.stanzas = stanzas;
+}
+
 void room_take(struct room *room, const char *client, uint32_t count)
 {
 	struct session_id c2s;

@@ -51,6 +51,7 @@ void room_lose(struct room *room, const char *name); /* every worker hears that 
 void room_wait(struct room *room, int64_t ms);
 /* From now on the session's c2s is a name that nobody serves. */
 void room_hide_c2s_of(struct room *room, const char *client);
+void room_queue(struct room *room, uint32_t stanzas); /* sessions.resume_queue */
 void room_disk_full(struct room *room, bool full);
 
 /* What a client ("world": the world) was told, each thing once, in order. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
+#include "base/buf.h"
 #include "room.h"
 
 #define TO_JULIET(body) "<message to='juliet@localhost' type='chat'><body>" body "</body></message>"
@@ -193,6 +194,35 @@ static void what_was_given_and_could_not_be_deleted_is_not_given_again(void **st
 	room_expect_none_with(room, "juliet@localhost/b", "<body>");
 }
 
+/* Her queue has room for some of what is stored, and takes the rest as she takes those. */
+static void what_is_new_waits_behind_what_she_has_no_room_for(void **state)
+{
+	struct room *room = *state;
+	char old[16];
+
+	two_people(room);
+	room_queue(room, 12);
+	for (unsigned at = 0; at < 9; at++) {
+		AUTO(buf_fini) struct buf text = {0};
+
+		buf_printf(&text, TO_JULIET("old %u"), at);
+		room_send(room, "romeo@localhost/a", buf_text(&text));
+	}
+	room_login(room, "juliet@localhost/b");
+	room_keep(room, true);
+	room_send(room, "juliet@localhost/b", "<presence/>");
+	room_send(room, "romeo@localhost/a", TO_JULIET("new"));
+	room_expect(room, "juliet@localhost/b", "<presence");
+	for (unsigned at = 0; at < 9; at++) {
+		snprintf(old, sizeof(old), "old %u", at);
+		room_expect(room, "juliet@localhost/b", old);
+		if (at == 4)
+			room_take(room, "juliet@localhost/b", 5);
+	}
+	room_expect(room, "juliet@localhost/b", "new");
+	room_expect_nothing(room, "juliet@localhost/b");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -204,6 +234,8 @@ int main(void)
 						room_close),
 		cmocka_unit_test_setup_teardown(stores_only_what_has_a_body, room_open, room_close),
 		cmocka_unit_test_setup_teardown(takes_only_so_many, room_open_one, room_close),
+		cmocka_unit_test_setup_teardown(what_is_new_waits_behind_what_she_has_no_room_for,
+						room_open, room_close),
 		cmocka_unit_test_setup_teardown(what_a_full_disk_refused_takes_no_place,
 						room_open_one, room_close),
 		cmocka_unit_test_setup_teardown(

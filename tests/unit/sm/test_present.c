@@ -800,6 +800,28 @@ static void what_is_stored_and_comes_again_is_given_once(void **state)
 	buf_fini(&message.recent);
 }
 
+/* What is stored comes first, whoever is faster: what is new waits behind it. */
+static void what_is_new_does_not_overtake_what_is_stored(void **state)
+{
+	struct room *room = *state;
+	struct message message = {0};
+
+	send_message(room, &message, true, "");
+	present(room, &message.romeo, "");
+	present(room, &message.juliet, "");
+	attach(room, &message.romeo);
+	repeat(room, ROMEO, message.count + 1, TO_JULIET("then"));
+	assert_int_equal(room_settled(room, ROMEO), message.count + 1); /* it is stored */
+	room_expect_nothing(room, JULIET);
+	attach(room, &message.juliet);
+	room_expect(room, JULIET, "once");
+	room_expect(room, JULIET, "then");
+	room_expect_nothing(room, JULIET);
+	room_take(room, JULIET, 2);
+	assert_nothing_waits(room);
+	buf_fini(&message.recent);
+}
+
 /* So that her c2s can say that she has it. */
 static void what_is_given_from_storage_is_known_by_its_origin(void **state)
 {
@@ -1050,6 +1072,7 @@ int main(void)
 		far_away(a_row_of_what_the_client_never_has_stays),
 		far_away(a_row_of_what_the_client_took_while_it_was_presented_goes),
 		far_away(what_is_stored_and_comes_again_is_given_once),
+		far_away(what_is_new_does_not_overtake_what_is_stored),
 		far_away(what_is_given_from_storage_is_known_by_its_origin),
 		far_away(what_came_meanwhile_is_sent_behind_what_was_held),
 		far_away(a_message_that_was_settled_has_no_effect),
