@@ -29,17 +29,24 @@ def run(build, words):
         return [json.loads(line) for line in lines]
 
 
+def shown(test):
+    """Its last words, and those of its scenarios that failed."""
+    lines = [line for line in test.get('stdout', '').splitlines() if line.startswith('not ok')]
+    return '\n  '.join([test['result'], *lines, *test.get('stderr', '').splitlines()[-6:]])
+
+
 def main():
-    passed = failed = 0
+    passed, failed = 0, []
     for argument in sys.argv[1:]:
         build, _, words = argument.partition(':')
         for test in run(build, words.split(',') if words else []):
             if test['result'] in ('OK', 'EXPECTEDFAIL'):
                 passed += 1
             else:
-                failed += 1
-                print('failed:', test['name'])
-    print(f'{passed} passed, {failed} failed')
+                failed.append(f'{test["name"]} in {build}: {shown(test)}')
+    for test in failed:
+        print(test)
+    print(f'{passed} passed, {len(failed)} failed')
     return 1 if failed or not passed else 0
 
 
