@@ -16,7 +16,7 @@ build-test/build.ninja:
 	@$(MESON) setup build-test -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Dwerror=true >/dev/null
 
 build-soak/build.ninja:
-	@$(MESON) setup build-soak -Dbuildtype=release >/dev/null
+	@$(MESON) setup build-soak -Dbuildtype=release -Db_lto=true >/dev/null
 
 build-tsan/build.ninja:
 	@$(MESON) setup build-tsan -Dbuildtype=debugoptimized -Db_sanitize=thread -Dwerror=true >/dev/null

@@ -8,7 +8,7 @@
 #include "stanza/ns.h"
 #include "xml/nad.h"
 
-enum { RESUME_PERCENT = 70, ANSWER_MS = 15000 };
+enum { RESUME_PERCENT = 70, ANSWER_MS = 15000, LEISURE_TIMES = 8 };
 
 static struct device *device_of(struct client *client)
 {
@@ -165,13 +165,20 @@ static bool may_wait_in_vain(const struct device *device)
 	       now_ms - standing->since_ms > ANSWER_MS;
 }
 
+static void pause(struct device *device)
+{
+	struct people *people = device->people;
+	int64_t ms = scene_between(people->scene, people->habits.pause_min_ms, people->habits.pause_max_ms);
+
+	mio_timer_set(device->client.env->mio, &device->act, people->leisure ? ms * LEISURE_TIMES : ms);
+}
+
 static void on_act(struct mio_timer *timer)
 {
 	struct device *device = container_of(timer, struct device, act);
 	struct people *people = device->people;
-	const struct people_habits *habits = &people->habits;
 
-	mio_timer_set(device->client.env->mio, timer, scene_between(people->scene, habits->pause_min_ms, habits->pause_max_ms));
+	pause(device);
 	if (device->client.state != CLIENT_ON)
 		return;
 	if (may_wait_in_vain(device))
@@ -281,6 +288,15 @@ void people_calm(struct people *people, bool calm)
 			mio_timer_set(device->client.env->mio, &device->ease, 1);
 		if (!device->client.line)
 			come_soon(device, 500);
+	}
+}
+
+void people_leisure(struct people *people, bool leisure)
+{
+	people->leisure = leisure;
+	for (unsigned at = 0; at < people->users * DEVICES_OF_USER; at++) {
+		if (people->device[at].exists)
+			pause(&people->device[at]);
 	}
 }
 

@@ -50,6 +50,7 @@ struct people {
 	unsigned hosts, users;
 	struct device device[DEVICES_MAX];
 	bool calm; /* nobody does anything but come back */
+	bool leisure;
 };
 
 void people_start(struct people *people, struct scene *scene, struct deployment *deployment, const struct people_habits *habits,
@@ -57,6 +58,8 @@ void people_start(struct people *people, struct scene *scene, struct deployment 
 void people_stop(struct people *people); /* all connections are cut, their memory is gone */
 /* Nobody starts anything new; all who are slow or away come back. Or they go on. */
 void people_calm(struct people *people, bool calm);
+/* They take their time, as most people do most of the time; or they are busy again. */
+void people_leisure(struct people *people, bool leisure);
 /* Some leave, with </stream:stream>. */
 void people_leave(struct people *people, unsigned percent);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The soak: deployments, people who use them, and what happens to both, by a seed. In rounds: faults while people are busy,
- * then calm, in which everybody must come back, see what is, and have heard what was promised. At last everything stops in
- * good order and gives back its memory.
+ * The soak: deployments, people who use them, and what happens to both, by a seed. In rounds: an undisturbed while, in which
+ * what is remembered for a minute is forgotten, faults while people are busy, then calm, in which everybody must come back,
+ * see what is, and have heard what was promised. At last everything stops in good order and gives back its memory.
  *
  * usage: soak [--seeds N] [--from S] [--jobs J] [--stop] | --list FILE | --seed S [--log]
  */
@@ -14,7 +14,7 @@
 #include "seeds.h"
 #include "sim_guard.h"
 
-enum { BACK_MAX_MS = 120000, AGREE_MAX_MS = 5000, HEARD_MAX_MS = 40000, LEAVE_MAX_MS = 20000 };
+enum { BACK_MAX_MS = 120000, AGREE_MAX_MS = 5000, HEARD_MAX_MS = 40000, LEAVE_MAX_MS = 20000, LEISURE_MAX_MS = 400000 };
 
 /* What a seed decides before anything happens. */
 struct plan {
@@ -111,6 +111,9 @@ static void play(struct stage *stage)
 
 	sim_run(scene->sim, 6000, NULL, NULL);
 	for (unsigned round = 0; round < stage->plan.rounds; round++) {
+		people_leisure(&stage->people, true);
+		sim_run(scene->sim, scene_between(scene, 0, LEISURE_MAX_MS), NULL, NULL);
+		people_leisure(&stage->people, false);
 		faults_run(&stage->faults, scene_between(scene, 20000, 240000));
 		calm_down(stage, round + 1 == stage->plan.rounds);
 	}
