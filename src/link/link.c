@@ -175,18 +175,18 @@ static unsigned worker_for(const struct link *link, const struct link_part *part
 	return worker < link->options.workers ? worker : 0;
 }
 
+/* All by one lane: what is settled is said behind what it changed. */
 static void cross(struct link *link, unsigned worker, struct packet **taken,
 		  void (*run)(struct mio *mio, struct mio_mail *mail))
 {
 	struct packet *packet = *taken;
-	enum mio_lane lane = packet->kind == PACKET_SETTLED ? MIO_CONTROL : MIO_DATA;
 
 	*taken = NULL;
 	packet_freeze(packet);
 	packet->at = link->options.all[worker];
 	packet->mail.run = run;
 	packet->mail.bytes = packet_weight(packet);
-	mio_post(link->mio, packet->at->mio, lane, &packet->mail);
+	mio_post(link->mio, packet->at->mio, MIO_DATA, &packet->mail);
 }
 
 void link_to_part(struct link *link, const struct link_part *part, struct packet **packet)

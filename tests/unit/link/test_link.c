@@ -175,6 +175,33 @@ static void order_is_kept(void **state)
 	room_expect(room, buf_text(&expected));
 }
 
+/* Of whatever kind: what c2s is to know before something is settled is not overtaken by that. */
+static void what_is_settled_stays_behind_what_was_said_before(void **state)
+{
+	struct room *room = *state;
+	const char *at = NULL;
+
+	for (unsigned round = 0; round < 10; round++) {
+		AUTO(str_free) struct str *from = str_new(SLICE("sm")), *to = str_new(SLICE("c2s"));
+		struct packet *said = message("sm", "c2s", NULL), *settled = packet_new(PACKET_SETTLED, from, to);
+
+		session_id_take(&said->c2s, SLICE("1.1.1"));
+		session_id_take(&settled->c2s, SLICE("1.1.1"));
+		link_send(room->links[0], &said);
+		link_send(room->links[0], &settled);
+	}
+	room_settle(room);
+	at = buf_text(&room->heard);
+	for (unsigned line = 0; line < 20; line++) {
+		const char *next = strchr(at, '\n'), *settled = strstr(at, "jackdaw-settled");
+
+		assert_non_null(next);
+		assert_int_equal(settled && settled < next, line % 2);
+		at = next + 1;
+	}
+	buf_clear(&room->heard);
+}
+
 static void what_nobody_serves_comes_back(void **state)
 {
 	for (unsigned worker = 0; worker < ROOM_WORKERS; worker++) {
@@ -350,6 +377,7 @@ int main(void)
 		in_room(an_account_answer_finds_its_asker),
 		in_room(nothing_is_delivered_within_link_send),
 		in_room(order_is_kept),
+		in_room(what_is_settled_stays_behind_what_was_said_before),
 		in_room(what_nobody_serves_comes_back),
 		in_room(what_came_back_does_not_come_back_again),
 		in_room(knows_its_names),
