@@ -156,7 +156,10 @@ static void expect(struct session *session, struct recent *recent, const struct 
 	recent->delivery->refs++;
 }
 
-/* What the client has need not wait for who is away; what it will have leaves storage then. */
+/*
+ * What the client has need not wait for who is away; what it will have leaves storage then. A row that is being deleted,
+ * for another client has it, is none.
+ */
 static void match_rows(struct session *session, const struct store_row *rows, size_t count)
 {
 	struct presented *presented = session->presented;
@@ -166,6 +169,8 @@ static void match_rows(struct session *session, const struct store_row *rows, si
 	for (size_t at = 0; at < count; at++) {
 		struct recent *recent = rows[at].session ? find(session, rows[at].session, rows[at].count) : NULL;
 
+		if (offline_is_gone(session->user, rows[at].seq))
+			continue;
 		if (recent && recent->held)
 			expect(session, recent, &rows[at]);
 		else if (recent && !delivery_row_taken(session->user, rows[at].seq))

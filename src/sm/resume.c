@@ -358,7 +358,9 @@ static void outbox_read(struct sm *sm, struct packet **lent, const struct store_
 		return;
 	}
 	if (session && !outbox_fill(session, rows, count)) {
-		session_end(session, SESSION_TELL_NOBODY);
+		if (present_is_open(session))
+			session_tell(session, SESSION_REPLACED);
+		session_end(session, SESSION_TELL_REPLACED);
 		session = NULL;
 	}
 	packet->session.resume.handled = session ? session->outbox.handled : 0;

@@ -244,8 +244,10 @@ void offline_had(struct user *user, uint64_t row)
 	add_gone(user, row, true);
 }
 
-static bool is_gone(const struct offline_user *own, uint64_t row)
+bool offline_is_gone(const struct user *user, uint64_t row)
 {
+	const struct offline_user *own = state_of(user);
+
 	for (unsigned at = 0; at < own->gone_count; at++) {
 		if (own->gone[at].row == row && !own->gone[at].marked)
 			return true;
@@ -281,7 +283,7 @@ static bool give(const struct offline *offline, struct user *user, const struct 
 	struct delivery *delivery;
 	bool given;
 
-	if (delivery_holds(user, row->seq) || is_gone(state_of(user), row->seq))
+	if (delivery_holds(user, row->seq) || offline_is_gone(user, row->seq))
 		return true;
 	if (!keep_ms(offline) || sm_wall_ms(offline->sm) - row->stamp_ms <= keep_ms(offline))
 		stanza = sm_stanza_parse(offline->sm, row->value);
@@ -430,7 +432,7 @@ static void read_had(void *state, struct user *user, const struct store_row *row
 			continue;
 		item.data += strlen(HAD);
 		item.len -= strlen(HAD);
-		if (slice_to_u64(item, &row) && !delivery_was_had(user, row) && !is_gone(state_of(user), row))
+		if (slice_to_u64(item, &row) && !delivery_was_had(user, row) && !offline_is_gone(user, row))
 			offline_forget(user, row);
 	}
 }

@@ -747,6 +747,42 @@ static void a_row_of_what_one_client_holds_is_not_given_to_another(void **state)
 	buf_fini(&message.recent);
 }
 
+/* Her other client has it, so it is deleted, while this one is still to get it: it does without storage then. */
+static void a_row_that_is_being_deleted_is_none(void **state)
+{
+	struct room *room = *state;
+	struct message message = {0};
+	AUTO(buf_fini) struct buf had = {0};
+	struct packet *packet;
+	struct kept other;
+
+	two_people(room);
+	room_login(room, "juliet@localhost/c");
+	room_send(room, "juliet@localhost/c", "<presence/>");
+	other = settled_kept(room, "juliet@localhost/c");
+	send_message(room, &message, true, "*");
+	room_disk_full(room, true);
+	present(room, &other, mention(&had, message.romeo.key, message.count, ""));
+	packet = present_new(room, &message.juliet, buf_text(&message.recent));
+	packet->session.resume.known = true;
+	packet->session.resume.seconds = 60;
+	packet->session.resume.key = str_new(SLICE("k"));
+	room_packet(room, &packet);
+	room_disk_full(room, false);
+	room_wait(room, 6000);
+	hold(room, JULIET, message.romeo.key, message.count, TO_JULIET("once"));
+	attach(room, &message.juliet);
+	packet = room_make_action(room, JULIET, SESSION_DETACH);
+	room_packet(room, &packet);
+	packet = room_make_action(room, "new", SESSION_RESUME);
+	packet->session.target = jid_parse(SLICE("juliet@localhost"));
+	packet->session.resume.key = str_new(SLICE("k"));
+	room_packet(room, &packet);
+	room_expect(room, "new", "resumed");
+	room_expect(room, "new", "once");
+	buf_fini(&message.recent);
+}
+
 /* She never gets it there: it is still a message for who is away. */
 static void a_row_of_what_the_client_never_has_stays(void **state)
 {
@@ -1069,6 +1105,7 @@ int main(void)
 		far_away(a_row_of_what_the_client_has_goes),
 		far_away(a_row_of_what_the_client_will_have_is_not_given_and_goes_then),
 		far_away(a_row_of_what_one_client_holds_is_not_given_to_another),
+		far_away(a_row_that_is_being_deleted_is_none),
 		far_away(a_row_of_what_the_client_never_has_stays),
 		far_away(a_row_of_what_the_client_took_while_it_was_presented_goes),
 		far_away(what_is_stored_and_comes_again_is_given_once),
