@@ -430,6 +430,7 @@ void client_come(struct client *client)
 	list_init(&line->link);
 	line->env = env;
 	line->client = client;
+	line->number = client->number;
 	line->conn = conn_connect(env->conns, env->address(env), &env->options, line, &fault);
 	client->line = line;
 	client->state = CLIENT_LOGIN;

@@ -55,6 +55,7 @@ struct line {
 	struct client_env *env;
 	struct conn *conn;
 	struct client *client; /* NULL: a ghost */
+	unsigned number;       /* of who had it */
 };
 
 struct client {

@@ -74,9 +74,13 @@ static void hear_presence(struct device *device, const struct nad *nad)
 		return;
 	seen = &device->seen[from];
 	seen->available = !type.len;
-	scene_say(device->people->scene, "d%u: d%u is %s", device_number(device), from, type.len ? "away" : "there");
-	if (seen->available && (status < 0 || text_numbers(nad_cdata(nad, status), "%u:%u", &seen->session, &seen->version, NULL, NULL) != 2))
+	if (!seen->available)
+		scene_say(device->people->scene, "d%u: d%u is away", device_number(device), from);
+	else if (status < 0 || text_numbers(nad_cdata(nad, status), "%u:%u", &seen->session, &seen->version, NULL, NULL) != 2)
 		scene_fail(device->people->scene, "d%u sees d%u without a status", device_number(device), from);
+	else
+		scene_say(device->people->scene, "d%u: d%u is there, presence %u of session %u", device_number(device), from,
+			  seen->version, seen->session);
 }
 
 static void hear_roster(struct device *device, const struct nad *nad)

@@ -57,7 +57,13 @@ void people_blame_unsettled(const struct people *people)
 				   people->model.standing[at].known == KNOWN_PRESENT ? "present" : "not present", client->acked,
 				   client->session, list_empty(&client->unsettled) ? "nothing" : container_of(client->unsettled.next, struct sent, link)->text);
 	}
-	scene_fail(people->scene, "a connection whose session has another stays open");
+	for (unsigned at = 0; at < people->hosts; at++) {
+		const struct list *ghosts = &people->env[at].ghosts;
+
+		if (!list_empty(ghosts))
+			scene_fail(people->scene, "a connection that d%u forgot stays open, and its session has another",
+				   container_of(ghosts->next, struct line, link)->number);
+	}
 }
 
 bool people_gone(void *arg)
