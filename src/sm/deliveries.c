@@ -39,27 +39,6 @@ static void forget_row(struct delivery *delivery)
 	delivery->row = 0;
 }
 
-/* Nobody refers to it: what nobody has either finds another way. */
-static void leave(struct delivery *delivery)
-{
-	struct user *user = delivery->user;
-
-	if (delivery->refs || delivery->storing)
-		return;
-	if (delivery->over) {
-		forget_row(delivery);
-	} else if (!delivery->row) {
-		AUTO(jid_free) struct jid *bare = jid_ref(user->jid);
-		struct stanza *stanza = stanza_copy(delivery->stanza);
-
-		stanza_set_to(stanza, bare);
-		if (!stanza->delay_ms)
-			stanza->delay_ms = sm_wall_ms(user->sm);
-		route_home(user->sm, &stanza);
-	}
-	delivery_free(delivery);
-}
-
 static void settle_delivery(struct delivery *delivery)
 {
 	if (!delivery->stanza)
@@ -79,6 +58,41 @@ static void end(struct delivery *delivery)
 		offline_had(delivery->user, delivery->row);
 }
 
+/* Nobody refers to it: what nobody has either finds another way. */
+static void leave(struct delivery *delivery)
+{
+	struct user *user = delivery->user;
+
+	if (delivery->refs || delivery->storing)
+		return;
+	if (delivery->had)
+		end(delivery);
+	if (delivery->over) {
+		forget_row(delivery);
+	} else if (!delivery->row) {
+		AUTO(jid_free) struct jid *bare = jid_ref(user->jid);
+		struct stanza *stanza = stanza_copy(delivery->stanza);
+
+		stanza_set_to(stanza, bare);
+		if (!stanza->delay_ms)
+			stanza->delay_ms = sm_wall_ms(user->sm);
+		route_home(user->sm, &stanza);
+	}
+	delivery_free(delivery);
+}
+
+/*
+ * Of a session that was left in storage without it (sm/resume.h) another start would know nothing: what others have is then
+ * safe for it when it is stored, too.
+ */
+static void take(struct delivery *delivery)
+{
+	if (!delivery->refs || delivery->row || !delivery->stanza || !delivery->user->resumptions.left)
+		end(delivery);
+	else
+		delivery->had = true;
+}
+
 void delivery_unref(struct delivery *delivery)
 {
 	delivery->refs--;
@@ -88,7 +102,7 @@ void delivery_unref(struct delivery *delivery)
 void delivery_taken(struct delivery *delivery)
 {
 	delivery->refs--;
-	end(delivery);
+	take(delivery);
 	leave(delivery);
 }
 
@@ -135,7 +149,9 @@ static void stored(void *state, struct user *user, const struct store_txn *txn, 
 		delivery->row = rows[0].seq;
 		if (!delivery->over)
 			settle_delivery(delivery);
-		if (delivery->over && delivery->refs)
+		if (delivery->had)
+			end(delivery);
+		else if (delivery->over && delivery->refs)
 			offline_had(user, delivery->row);
 		stanza_free(&delivery->stanza);
 		outboxes_shed(user);
@@ -321,7 +337,7 @@ void delivery_sent(struct user *user, const struct stanza *stanza)
 	struct delivery *delivery = last_of(user, stanza);
 
 	if (delivery)
-		end(delivery);
+		take(delivery);
 }
 
 void deliveries_forget(struct user *user)

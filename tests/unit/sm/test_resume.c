@@ -93,6 +93,45 @@ static void what_is_stored_for_its_user_clears_it(void **state)
 	room_expect(room, "new", "target=romeo@localhost handled=0");
 }
 
+/* What is in storage does not know of it: when the process ends now, that is what comes back. */
+static void what_a_session_waits_for_is_settled_when_it_is_stored(void **state)
+{
+	struct room *room = *state;
+	AUTO(str_free) struct str *key = NULL;
+	struct packet *packet;
+
+	room_account(room, "romeo@localhost");
+	room_account(room, "juliet@localhost");
+	room_login(room, ROMEO);
+	room_send(room, ROMEO, "<presence/>");
+	packet = room_make_action(room, ROMEO, SESSION_ENABLE);
+	packet->session.resume.seconds = 600;
+	room_packet(room, &packet);
+	packet = room_make_action(room, ROMEO, SESSION_DETACH);
+	room_packet(room, &packet);
+	key = str_new(str_slice(room_session(room, ROMEO)->key));
+	room_save(room);
+	room_disk_full(room, true);
+	room_restart(room);
+	room_wait(room, 1000);
+	room_login(room, "romeo@localhost/b");
+	room_login(room, "juliet@localhost/j");
+	room_send(room, "romeo@localhost/b", "<presence/>");
+	room_send(room, "juliet@localhost/j", "<message to='romeo@localhost' type='chat'><body>once</body></message>");
+	room_expect_among(room, "romeo@localhost/b", "once"); /* and it has it */
+	room_wait(room, 3000);
+	assert_int_equal(room_settled(room, "juliet@localhost/j"), 0);
+	room_disk_full(room, false);
+	room_wait(room, 3000);
+	assert_int_equal(room_settled(room, "juliet@localhost/j"), 1);
+	resume(room, key);
+	room_expect(room, "new", "resumed");
+	room_expect_among(room, "new", "once");
+	room_login(room, "romeo@localhost/c");
+	room_send(room, "romeo@localhost/c", "<presence/>");
+	room_expect_none_with(room, "romeo@localhost/c", "once");
+}
+
 #define FROM_JULIET "<message from='juliet@far.example/x' to='romeo@localhost' type='chat'><body>once</body></message>"
 
 /* Stored, because nobody had it in time; then one of two has it, and the other never. */
@@ -144,6 +183,7 @@ int main(void)
 		alone(it_goes_on_behind_an_orderly_end_and_not_behind_another),
 		alone(what_a_disk_did_not_clear_is_not_resumed),
 		alone(what_is_stored_for_its_user_clears_it),
+		alone(what_a_session_waits_for_is_settled_when_it_is_stored),
 		alone(what_one_of_two_had_is_not_for_the_next),
 		alone(what_a_disk_did_not_delete_goes_when_it_can),
 	};
