@@ -8,7 +8,7 @@
 #include "component/quotas.h"
 #include "component/tls.h"
 
-enum { DRAIN_MAX_MS = 3000, DRAIN_LOOK_MS = 10, QUEUES_PART = 4 /* of the machine's memory */ };
+enum { DRAIN_MAX_MS = 4000 /* all is over in 5 seconds */, DRAIN_LOOK_MS = 10, QUEUES_PART = 4 /* of the machine's memory */ };
 
 /* What start_worker() is given: the process is made on worker 0, so that it lives in its heap. */
 struct starting {

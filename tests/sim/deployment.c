@@ -10,7 +10,7 @@
 #include "router/router.h"
 #include "sm/sm_component.h"
 
-enum { STOP_MAX_MS = 15000, UNDER_WAY_MS = 1000, PRESENT_MS = 15000 };
+enum { STOP_MAX_MS = 15000, PATIENCE_MS = 4000 /* of who stops with a slow disk */, UNDER_WAY_MS = 1000, PRESENT_MS = 15000 };
 
 static const char *const addresses[FRONTS_MAX] = {"127.0.0.1:5222", "127.0.0.1:5223"};
 
@@ -81,6 +81,7 @@ static bool has_stopped(void *arg)
 void part_stop(struct deployment *deployment, struct part *part)
 {
 	struct scene *scene = deployment->scene;
+	int64_t began_ms = sim_now_ms(scene->sim);
 
 	if (!part->process)
 		return;
@@ -94,6 +95,8 @@ void part_stop(struct deployment *deployment, struct part *part)
 	process_free(&part->process);
 	mio_host_free(&part->host);
 	note_loss(deployment, part, false);
+	if (sim_now_ms(scene->sim) - began_ms >= PATIENCE_MS)
+		deployment->disk_failed_ms = sim_now_ms(scene->sim);
 	scene_say(scene, "FAULT %s has stopped", part->name);
 	if (sim_left_behind(scene->sim))
 		scene_fail(scene, "%s stopped in good order and left memory behind", part->name);
