@@ -371,11 +371,26 @@ static void let_all_go(struct presented *presented, bool taken)
 		let_go(&presented->recent[at], taken);
 }
 
+/* c2s may mention once more, without its star, what it wrote and the client does not have. */
+static void spread_held(struct presented *presented)
+{
+	for (unsigned at = 0; at < presented->count; at++) {
+		const struct recent *held = &presented->recent[at];
+
+		for (unsigned later = at + 1; held->held && later < presented->count; later++) {
+			struct recent *recent = &presented->recent[later];
+
+			recent->held = recent->held || (recent->key == held->key && recent->count == held->count);
+		}
+	}
+}
+
 /* To the client it is as if it was never sent: it comes again from its sender, or from storage. */
 static void forget_held(struct presented *presented)
 {
 	unsigned count = 0;
 
+	spread_held(presented);
 	for (unsigned at = 0; at < presented->count; at++) {
 		struct recent recent = presented->recent[at];
 

@@ -521,6 +521,8 @@ static void resume_presented(struct room *room, bool stored)
 	struct packet *packet;
 
 	send_message(room, &message, stored, "*");
+	/* It was written, too, in the last minute. */
+	buf_printf(&message.recent, " %llx.%x", (unsigned long long)message.romeo.key, message.count);
 	present(room, &message.romeo, "");
 	packet = present_new(room, &message.juliet, buf_text(&message.recent));
 	packet->session.resume.known = true;
