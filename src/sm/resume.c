@@ -479,6 +479,15 @@ static void put_session(struct store_txn *txn, struct session *session)
 	store_put(txn, STORE_SESSION, jid_user(session->user->jid), str_slice(session->key), buf_slice(&text));
 }
 
+/* A disk that failed once is asked again, as long as the process may take for its end. */
+static void saved(void *state, struct user *user, const struct store_txn *txn, int result)
+{
+	if (result == 0)
+		user->resumptions.left = false;
+	else
+		user->sm->saved = false;
+}
+
 /* One transaction a user: their sessions, and how far they are. */
 static void save_user(struct user *user)
 {
@@ -486,7 +495,6 @@ static void save_user(struct user *user)
 	struct session *session = NULL;
 	unsigned count = user->resumptions.left;
 
-	user->resumptions.left = false;
 	store_clear(txn, STORE_SESSION, jid_user(user->jid));
 	while ((session = user_next_session(user, session))) {
 		struct resumption *item = session->key ? find(user, str_slice(session->key)) : NULL;
@@ -500,7 +508,7 @@ static void save_user(struct user *user)
 	if (count)
 		put(user, txn);
 	if (offline_drop_gone(txn, user) || count) /* the former, or sessions that go on would get it again */
-		sm_store(user, &txn, NULL, NULL);
+		sm_store(user, &txn, saved, NULL);
 	store_txn_free(&txn);
 }
 

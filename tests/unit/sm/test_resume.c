@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include "component/component.h"
 #include "jid/jid.h"
 #include "link/packet.h"
 #include "room.h"
@@ -49,6 +50,22 @@ static void it_goes_on_behind_an_orderly_end_and_not_behind_another(void **state
 	room_restart(room);
 	resume(room, key);
 	room_expect(room, "new", "target=romeo@localhost handled=0");
+}
+
+/* It may recover while the process ends. */
+static void what_a_disk_did_not_save_is_saved_again(void **state)
+{
+	struct room *room = *state;
+	AUTO(str_free) struct str *key = detach(room);
+
+	room_disk_full(room, true);
+	process_drain(room_process(room));
+	room_wait(room, 1000);
+	room_disk_full(room, false);
+	room_save(room);
+	room_restart(room);
+	resume(room, key);
+	room_expect(room, "new", "resumed");
 }
 
 static void what_a_disk_did_not_clear_is_not_resumed(void **state)
@@ -181,6 +198,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		alone(it_goes_on_behind_an_orderly_end_and_not_behind_another),
+		alone(what_a_disk_did_not_save_is_saved_again),
 		alone(what_a_disk_did_not_clear_is_not_resumed),
 		alone(what_is_stored_for_its_user_clears_it),
 		alone(what_a_session_waits_for_is_settled_when_it_is_stored),
