@@ -422,16 +422,17 @@ static void free_worker(struct worker **taken)
 	struct packet *packet;
 
 	*taken = NULL;
-	for (unsigned at = count_components(worker->process); at-- > 0;)
-		mem_free(worker->states[at]);
 	for (uint32_t at = 0; (packet = slots_next(&worker->asked, &at));)
 		packet_free(&packet);
 	slots_fini(&worker->asked);
 	auth_free(&worker->auth);
 	link_free(&worker->link);
-	conn_env_free(&worker->conns);
+	/* They look through mail, some of which is embedded in what goes behind them. */
 	tls_view_free(&worker->tls);
 	tls_view_free(&worker->router_tls);
+	conn_env_free(&worker->conns);
+	for (unsigned at = count_components(worker->process); at-- > 0;)
+		mem_free(worker->states[at]);
 	log_ring_free(&worker->ring);
 	mem_free(worker->states);
 	mem_free(worker);

@@ -149,10 +149,10 @@ static void stored(void *state, struct user *user, const struct store_txn *txn, 
 		delivery->row = rows[0].seq;
 		if (!delivery->over)
 			settle_delivery(delivery);
-		if (delivery->had)
-			end(delivery);
-		else if (delivery->over && delivery->refs)
+		if (delivery->over && delivery->refs)
 			offline_had(user, delivery->row);
+		else if (delivery->had)
+			end(delivery);
 		stanza_free(&delivery->stanza);
 		outboxes_shed(user);
 	} else if (result == STORE_EXISTS) {

@@ -304,10 +304,10 @@ static void accept_resume(struct session *session, const struct packet *packet)
 	resume->settled = session->counting ? session->settled : session->in;
 	resume->handled = session->outbox.handled;
 	buf_append_slice(&made->session.text, buf_slice(&packet->session.text));
+	present_resumed(session); /* what it does not have is not said to be had */
 	present_had_origins(session, &made->session.text);
 	link_send(sm->link, &made);
 	outbox_resend(session);
-	present_resumed(session);
 	offline_give(session->user); /* what came when it was saved already */
 	sm_session_changed(session);
 }
@@ -482,10 +482,10 @@ static void put_session(struct store_txn *txn, struct session *session)
 /* A disk that failed once is asked again, as long as the process may take for its end. */
 static void saved(void *state, struct user *user, const struct store_txn *txn, int result)
 {
-	if (result == 0)
-		user->resumptions.left = false;
-	else
-		user->sm->saved = false;
+	if (!result)
+		return;
+	user->sm->saved = false;
+	user->resumptions.left = true; /* and what was there before */
 }
 
 /* One transaction a user: their sessions, and how far they are. */
@@ -495,6 +495,7 @@ static void save_user(struct user *user)
 	struct session *session = NULL;
 	unsigned count = user->resumptions.left;
 
+	user->resumptions.left = false;
 	store_clear(txn, STORE_SESSION, jid_user(user->jid));
 	while ((session = user_next_session(user, session))) {
 		struct resumption *item = session->key ? find(user, str_slice(session->key)) : NULL;

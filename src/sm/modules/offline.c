@@ -66,10 +66,15 @@ static struct offline *module_of(const struct user *user)
 
 /* -- storing -- */
 
+static void keep_message(struct store_txn *txn, struct user *user, const struct stanza *stanza)
+{
+	kept_message(txn, user->jid, stanza, stanza->delay_ms ? stanza->delay_ms : sm_wall_ms(user->sm));
+}
+
 void offline_append(struct store_txn *txn, struct user *user, const struct stanza *stanza)
 {
 	state_of(user)->coming++;
-	kept_message(txn, user->jid, stanza, stanza->delay_ms ? stanza->delay_ms : sm_wall_ms(user->sm));
+	keep_message(txn, user, stanza);
 }
 
 void offline_appended(struct user *user, bool committed)
@@ -79,6 +84,17 @@ void offline_appended(struct user *user, bool committed)
 		return;
 	state_of(user)->count++;
 	sm_count_offline(user->sm);
+}
+
+static bool somebody_has_room(const struct user *user)
+{
+	struct session *session = NULL;
+
+	while ((session = user_next_session(user, session))) {
+		if (presence_takes_messages(session) && outbox_has_room(session))
+			return true;
+	}
+	return false;
 }
 
 /* Somebody's c2s has not said yet what her client has (sm/present.h). */
@@ -93,12 +109,12 @@ static bool somebody_waits(const struct user *user)
 	return false;
 }
 
-/* Rows that are to be given first, and cannot be now. */
+/* Rows that are to be given first, and cannot be now. Who has room does not wait for who has none. */
 static bool is_behind(const struct user *user)
 {
 	const struct offline_user *own = state_of(user);
 
-	return own->more || (somebody_waits(user) && own->count > deliveries_with_row(user));
+	return (own->more && !somebody_has_room(user)) || (somebody_waits(user) && own->count > deliveries_with_row(user));
 }
 
 static int stored(void *state, const struct sm_event *event, unsigned note)
@@ -126,7 +142,7 @@ static int store(void *state, const struct sm_event *event)
 	if (!keep_ms(offline) || user->count >= OFFLINE_MAX)
 		return SM_PASS;
 	commit.txn = store_txn_new();
-	offline_append(commit.txn, event->user, stanza);
+	keep_message(commit.txn, event->user, stanza);
 	user->count++;
 	return sm_commit(event, &commit);
 }
@@ -283,8 +299,6 @@ static bool give(const struct offline *offline, struct user *user, const struct 
 	struct delivery *delivery;
 	bool given;
 
-	if (delivery_holds(user, row->seq) || offline_is_gone(user, row->seq))
-		return true;
 	if (!keep_ms(offline) || sm_wall_ms(offline->sm) - row->stamp_ms <= keep_ms(offline))
 		stanza = sm_stanza_parse(offline->sm, row->value);
 	if (!stanza) {
@@ -322,6 +336,8 @@ static void read(void *state, struct user *user, const struct store_txn *txn, in
 		own->count = count > deleted_count(own) ? count - deleted_count(own) : 0;
 	own->more = false;
 	for (size_t at = 0; at < count && !own->more; at++) {
+		if (delivery_holds(user, rows[at].seq) || offline_is_gone(user, rows[at].seq))
+			continue;
 		own->more = !have_room(user);
 		if (!own->more && !give(offline, user, &rows[at]))
 			break;
@@ -369,29 +385,29 @@ static int came(void *state, const struct sm_event *event)
 	return SM_PASS;
 }
 
-/* Unless it names a resource that they are not for. */
-static bool goes_behind(const struct sm_event *event)
-{
-	const struct stanza *stanza = event->stanza;
-
-	return is_behind(event->user) && outbox_fate(stanza) == OUTBOX_STORE && delivery_is_for_best(event->user, stanza);
-}
-
 static int wait(void *state, const struct sm_event *event)
 {
 	struct offline_user *user = state_of(event->user);
 	uint64_t token;
 
-	if (event->stanza->type == STANZA_ERROR)
+	if (!user->giving || event->stanza->type == STANZA_ERROR)
 		return SM_PASS;
-	if (!user->giving)
-		return goes_behind(event) ? store(state, event) : SM_PASS;
 	if (sm_hold(event, &token) == SM_FULL)
 		return sm_reply_error(event, STANZA_RESOURCE_CONSTRAINT);
 	user->waiting = mem_realloc(MEM_USER, user->waiting,
 				    (user->waiting_count + 1) * sizeof(*user->waiting));
 	user->waiting[user->waiting_count++] = token;
 	return SM_HELD;
+}
+
+/* Also what waited while some of them were given. Unless it names a resource that they are not for. */
+static int go_behind(void *state, const struct sm_event *event)
+{
+	const struct stanza *stanza = event->stanza;
+
+	if (!is_behind(event->user) || outbox_fate(stanza) != OUTBOX_STORE || !delivery_is_for_best(event->user, stanza))
+		return SM_PASS;
+	return store(state, event);
 }
 
 /* -- life -- */
@@ -454,6 +470,7 @@ static void user_free(void *state, struct user *user)
 
 static const struct sm_hook hooks[] = {
 	{SM_PKT_USER, STANZA_MESSAGE, NULL, NULL, SM_EARLY, wait},
+	{SM_PKT_USER, STANZA_MESSAGE, NULL, NULL, SM_EARLY, go_behind},
 	{SM_PKT_USER, STANZA_MESSAGE, NULL, NULL, SM_LAST, store},
 	{SM_IN_SESS, STANZA_PRESENCE, NULL, NULL, SM_LAST, came},
 	{.run = NULL},

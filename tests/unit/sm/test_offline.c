@@ -223,6 +223,59 @@ static void what_is_new_waits_behind_what_she_has_no_room_for(void **state)
 	room_expect_nothing(room, "juliet@localhost/b");
 }
 
+/* Her other client has room, and does not wait for the one that has none. */
+static void who_has_room_does_not_wait_for_who_has_none(void **state)
+{
+	struct room *room = *state;
+
+	two_people(room);
+	room_queue(room, 12);
+	room_login(room, "juliet@localhost/slow");
+	room_login(room, "juliet@localhost/quick");
+	room_send(room, "juliet@localhost/slow", "<presence/>");
+	room_send(room, "juliet@localhost/quick", "<presence/>");
+	room_keep(room, true);
+	for (unsigned at = 0; at < 7; at++) {
+		AUTO(buf_fini) struct buf text = {0};
+
+		buf_printf(&text, TO_JULIET("old %u"), at);
+		room_send(room, "romeo@localhost/a", buf_text(&text));
+	}
+	room_wait(room, 2000); /* they are stored */
+	room_take(room, "juliet@localhost/quick", 9);
+	room_send(room, "juliet@localhost/quick", "<presence/>");
+	room_forget(room);
+	room_send(room, "romeo@localhost/a", TO_JULIET("new"));
+	room_expect(room, "juliet@localhost/quick", "new");
+}
+
+/* What came while some were read and given goes behind those that were not. */
+static void what_waited_for_a_read_goes_behind_the_rest(void **state)
+{
+	struct room *room = *state;
+	char old[16];
+
+	two_people(room);
+	room_queue(room, 12);
+	for (unsigned at = 0; at < 9; at++) {
+		AUTO(buf_fini) struct buf text = {0};
+
+		buf_printf(&text, TO_JULIET("old %u"), at);
+		room_send(room, "romeo@localhost/a", buf_text(&text));
+	}
+	room_login(room, "juliet@localhost/b");
+	room_keep(room, true);
+	room_send_all(room, (const char *[]){"juliet@localhost/b", "<presence/>", "romeo@localhost/a", TO_JULIET("new"), NULL});
+	room_expect(room, "juliet@localhost/b", "<presence");
+	for (unsigned at = 0; at < 9; at++) {
+		snprintf(old, sizeof(old), "old %u", at);
+		room_expect(room, "juliet@localhost/b", old);
+		if (at == 4)
+			room_take(room, "juliet@localhost/b", 5);
+	}
+	room_expect(room, "juliet@localhost/b", "new");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -236,6 +289,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(takes_only_so_many, room_open_one, room_close),
 		cmocka_unit_test_setup_teardown(what_is_new_waits_behind_what_she_has_no_room_for,
 						room_open, room_close),
+		cmocka_unit_test_setup_teardown(who_has_room_does_not_wait_for_who_has_none,
+						room_open, room_close),
+		cmocka_unit_test_setup_teardown(what_waited_for_a_read_goes_behind_the_rest,
+						room_open_one, room_close),
 		cmocka_unit_test_setup_teardown(what_a_full_disk_refused_takes_no_place,
 						room_open_one, room_close),
 		cmocka_unit_test_setup_teardown(
