@@ -156,7 +156,7 @@ void mio_given_name(struct mio *mio, int given, char *out, size_t len); /* as mi
 
 /* -- between workers ------------------------------------------------------------------------------- */
 
-/* Settlements, session ends, returned memory, completions go by the control lane, everything else by data. */
+/* Completions, news and what mends a shortage go by the control lane; packets between parts, each in its order, by data. */
 enum mio_lane { MIO_DATA, MIO_CONTROL };
 
 /* Embedded in what is posted. run() is called on the receiving loop and owns what it is embedded in. */

@@ -194,24 +194,21 @@ static void what_was_given_and_could_not_be_deleted_is_not_given_again(void **st
 	room_expect_none_with(room, "juliet@localhost/b", "<body>");
 }
 
-/* Her queue has room for some of what is stored, and takes the rest as she takes those. */
-static void what_is_new_waits_behind_what_she_has_no_room_for(void **state)
+static void send_old(struct room *room, unsigned count)
 {
-	struct room *room = *state;
-	char old[16];
-
-	two_people(room);
-	room_queue(room, 12);
-	for (unsigned at = 0; at < 9; at++) {
+	for (unsigned at = 0; at < count; at++) {
 		AUTO(buf_fini) struct buf text = {0};
 
 		buf_printf(&text, TO_JULIET("old %u"), at);
 		room_send(room, "romeo@localhost/a", buf_text(&text));
 	}
-	room_login(room, "juliet@localhost/b");
-	room_keep(room, true);
-	room_send(room, "juliet@localhost/b", "<presence/>");
-	room_send(room, "romeo@localhost/a", TO_JULIET("new"));
+}
+
+/* All nine of them, of which her queue has room for six. */
+static void expect_old_and_new(struct room *room)
+{
+	char old[16];
+
 	room_expect(room, "juliet@localhost/b", "<presence");
 	for (unsigned at = 0; at < 9; at++) {
 		snprintf(old, sizeof(old), "old %u", at);
@@ -221,6 +218,21 @@ static void what_is_new_waits_behind_what_she_has_no_room_for(void **state)
 	}
 	room_expect(room, "juliet@localhost/b", "new");
 	room_expect_nothing(room, "juliet@localhost/b");
+}
+
+/* Her queue has room for some of what is stored, and takes the rest as she takes those. */
+static void what_is_new_waits_behind_what_she_has_no_room_for(void **state)
+{
+	struct room *room = *state;
+
+	two_people(room);
+	room_queue(room, 12);
+	send_old(room, 9);
+	room_login(room, "juliet@localhost/b");
+	room_keep(room, true);
+	room_send(room, "juliet@localhost/b", "<presence/>");
+	room_send(room, "romeo@localhost/a", TO_JULIET("new"));
+	expect_old_and_new(room);
 }
 
 /* Her other client has room, and does not wait for the one that has none. */
@@ -235,12 +247,7 @@ static void who_has_room_does_not_wait_for_who_has_none(void **state)
 	room_send(room, "juliet@localhost/slow", "<presence/>");
 	room_send(room, "juliet@localhost/quick", "<presence/>");
 	room_keep(room, true);
-	for (unsigned at = 0; at < 7; at++) {
-		AUTO(buf_fini) struct buf text = {0};
-
-		buf_printf(&text, TO_JULIET("old %u"), at);
-		room_send(room, "romeo@localhost/a", buf_text(&text));
-	}
+	send_old(room, 7);
 	room_wait(room, 2000); /* they are stored */
 	room_take(room, "juliet@localhost/quick", 9);
 	room_send(room, "juliet@localhost/quick", "<presence/>");
@@ -253,27 +260,14 @@ static void who_has_room_does_not_wait_for_who_has_none(void **state)
 static void what_waited_for_a_read_goes_behind_the_rest(void **state)
 {
 	struct room *room = *state;
-	char old[16];
 
 	two_people(room);
 	room_queue(room, 12);
-	for (unsigned at = 0; at < 9; at++) {
-		AUTO(buf_fini) struct buf text = {0};
-
-		buf_printf(&text, TO_JULIET("old %u"), at);
-		room_send(room, "romeo@localhost/a", buf_text(&text));
-	}
+	send_old(room, 9);
 	room_login(room, "juliet@localhost/b");
 	room_keep(room, true);
 	room_send_all(room, (const char *[]){"juliet@localhost/b", "<presence/>", "romeo@localhost/a", TO_JULIET("new"), NULL});
-	room_expect(room, "juliet@localhost/b", "<presence");
-	for (unsigned at = 0; at < 9; at++) {
-		snprintf(old, sizeof(old), "old %u", at);
-		room_expect(room, "juliet@localhost/b", old);
-		if (at == 4)
-			room_take(room, "juliet@localhost/b", 5);
-	}
-	room_expect(room, "juliet@localhost/b", "new");
+	expect_old_and_new(room);
 }
 
 int main(void)
