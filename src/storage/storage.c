@@ -233,6 +233,13 @@ void storage_run(struct storage *storage, struct mio *mio, struct store_txn **ta
 	mio_submit(mio, storage->thread, &txn->job);
 }
 
+int storage_run_now(struct storage *storage, struct store_txn *txn)
+{
+	txn->next = NULL;
+	run_transactions(storage, txn);
+	return txn->result;
+}
+
 unsigned storage_waiting(const struct storage *storage)
 {
 	return mio_driver_queued(storage->thread);

@@ -106,6 +106,9 @@ typedef void storage_done_fn(void *arg, uint64_t token, const struct store_txn *
 void storage_run(struct storage *storage, struct mio *mio, struct store_txn **txn, storage_done_fn *done, void *arg,
 		 uint64_t token);
 
+/* Before the loops run, with nothing queued: runs it, blocks, and returns the result; what it read is in txn. */
+int storage_run_now(struct storage *storage, struct store_txn *txn);
+
 struct store_row {
 	struct slice item, value; /* lent as long as the transaction is */
 	uint64_t seq;             /* a log's: grows, is never used again; or the answer of store_append() and store_count() */
