@@ -140,12 +140,12 @@ void keep_had(struct client *client, struct slice origins)
 	}
 }
 
-void keep_snapshot(struct client *client, const struct packet *packet)
+void keep_snapshot(struct client *client, struct slice snapshot)
 {
-	if (!client->keep)
+	if (!client->keep || !snapshot.len)
 		return;
 	str_free(&client->keep->snapshot);
-	client->keep->snapshot = str_new(buf_slice(&packet->session.text));
+	client->keep->snapshot = str_new(snapshot);
 	client->keep->snapshot_ms = mio_now_ms(client->c2s->worker->mio);
 }
 
@@ -156,8 +156,12 @@ static struct keeper *first_keeper(const struct c2s *c2s)
 
 void keep_apart(struct c2s *c2s)
 {
-	if (c2s->worker->process->workers[0] == c2s->worker && !c2s->keeper.apart_ms)
-		c2s->keeper.apart_ms = mio_now_ms(c2s->worker->mio);
+	int64_t waits_ms;
+
+	if (c2s->worker->process->workers[0] != c2s->worker || c2s->keeper.apart_ms)
+		return;
+	waits_ms = link_waits_ms(c2s->worker->link, &c2s->part);
+	c2s->keeper.apart_ms = waits_ms ? waits_ms : mio_now_ms(c2s->worker->mio);
 }
 
 void keep_together(struct c2s *c2s)

@@ -52,7 +52,7 @@ void keep_settled(struct client *client);
 void keep_out(struct client *client, const struct stanza *stanza);
 void keep_taken(struct client *client, uint32_t count);
 void keep_had(struct client *client, struct slice origins); /* before it was resumed here: "KEY.COUNT", blanks between */
-void keep_snapshot(struct client *client, const struct packet *packet);
+void keep_snapshot(struct client *client, struct slice snapshot); /* empty: there is none */
 /* What its next sm is told of a session: a PRESENT to be sent or kept. */
 struct packet *keep_describe(struct client *client);
 

@@ -161,6 +161,8 @@ static void become_active(struct client *client, const struct packet *packet)
 
 static void resumed(struct client *client, const struct packet *packet)
 {
+	struct slice snapshot = buf_slice(&packet->session.text);
+
 	if (!is_awaited(client, packet, true) || !packet->session.target || !packet->session.resume.key) {
 		end_unknown(client->c2s, packet, client);
 		return;
@@ -168,7 +170,8 @@ static void resumed(struct client *client, const struct packet *packet)
 	jid_free(&client->jid);
 	client->jid = jid_ref(packet->session.target);
 	become_active(client, packet);
-	keep_had(client, buf_slice(&packet->session.text));
+	keep_had(client, slice_line(&snapshot)); /* before it */
+	keep_snapshot(client, snapshot);
 	ack_resumed(client, packet);
 	client_go_on(client);
 }
@@ -197,6 +200,7 @@ static void started(struct client *client, const struct packet *packet)
 		return;
 	}
 	become_active(client, packet);
+	keep_snapshot(client, buf_slice(&packet->session.text));
 	send_bound(client);
 	client_go_on(client);
 }
@@ -282,7 +286,7 @@ static void take_action(struct client *client, const struct packet *packet)
 		break;
 	case SESSION_SNAPSHOT:
 		if (is_of(client, packet))
-			keep_snapshot(client, packet);
+			keep_snapshot(client, buf_slice(&packet->session.text));
 		break;
 	case SESSION_PRESENT:
 		if (failed)

@@ -335,6 +335,8 @@ void channel_append(struct channel *channel, struct packet **taken)
 	    !slice_equal(str_slice(packet->from), str_slice(channel->ours)))
 		packet->via = str_ref(channel->ours);
 	packet->next = NULL;
+	if (!channel->first)
+		channel->waits_ms = mio_now_ms(channel->link->mio);
 	*channel->last = packet;
 	channel->last = &packet->next;
 	if (!channel->next)
@@ -359,6 +361,7 @@ void channel_take_ack(struct channel *channel, uint64_t ack)
 			channel->flying -= packet->mail.bytes;
 		packet_free(&packet);
 	}
+	channel->waits_ms = mio_now_ms(channel->link->mio);
 	if (!channel->first)
 		channel->last = &channel->first;
 	if (channel->sent <= channel->acked) {

@@ -18,6 +18,7 @@ struct channel {
 	struct packet *first, **last;
 	struct packet *next; /* the first of those beyond sent */
 	size_t bytes, flying;
+	int64_t waits_ms; /* since when the first waits, or one before it was acknowledged */
 	bool probing, gone, slow;
 	int64_t away_ms;  /* since when nobody has the name; 0: somebody does */
 	uint64_t doubted; /* what came back as if nobody had the name, last */

@@ -134,11 +134,16 @@ static void print_resume(const struct packet_resume *resume, struct buf *out)
 		attr(out, "over", SLICE("1"));
 }
 
+/* To an end of ours. */
+static bool has_text(enum session_action action)
+{
+	return action == SESSION_SNAPSHOT || action == SESSION_PRESENT || action == SESSION_STARTED || action == SESSION_RESUMED;
+}
+
 static void print_text(const struct packet *packet, struct buf *out)
 {
 	buf_append_char(out, '>');
-	if (packet->session.action == SESSION_SNAPSHOT || packet->session.action == SESSION_PRESENT ||
-	    packet->session.action == SESSION_RESUMED)
+	if (has_text(packet->session.action))
 		buf_append_xml(out, buf_slice(&packet->session.text));
 	buf_append_text(out, "</sc:session>");
 }
@@ -363,7 +368,7 @@ static bool read_action(const struct nad *nad, int elem, struct packet *packet)
 	if (slice_is(nad_attr_value(nad, elem, "type"), "error"))
 		packet->failed = true;
 	packet->session.action = action_of(nad_attr_value(nad, elem, "action"));
-	if (packet->session.action == SESSION_SNAPSHOT || packet->session.action == SESSION_PRESENT)
+	if (has_text(packet->session.action))
 		buf_append_slice(&packet->session.text, nad_cdata(nad, elem));
 	if (!is_ours(packet->session.action))
 		packet->session.rest = read_rest(nad, elem, packet);

@@ -191,6 +191,18 @@ static bool is_of_earlier_life(const struct link_part *part, const struct packet
 	       slice_is(str_slice(packet->from), part->name);
 }
 
+int64_t link_waits_ms(const struct link *link, const struct link_part *part)
+{
+	struct channel *channel;
+	int64_t first_ms = 0;
+
+	for (uint32_t at = 0; (channel = table_next(&link->ends[part_index(link, part)], &at));) {
+		if (channel->first && (!first_ms || channel->waits_ms < first_ms))
+			first_ms = channel->waits_ms;
+	}
+	return first_ms;
+}
+
 bool ends_receive(struct link *link, const struct link_part *part, struct packet *packet)
 {
 	const struct packet_end *end = &packet->end;

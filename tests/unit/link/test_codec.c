@@ -166,16 +166,17 @@ static void stream_management_reads_back(void **state)
 /* Lines, blanks and the stanzas of a snapshot are as they were. */
 static void what_is_kept_of_a_session_reads_back(void **state)
 {
+	static const enum session_action actions[] = {SESSION_SNAPSHOT, SESSION_PRESENT, SESSION_STARTED, SESSION_RESUMED};
 	static const char *const texts[] = {"", "\n", "ab.1* cd.2\na@a.example/it's <&>\n1f\npresence 9 \r\t]]>\n\n"};
 
-	for (unsigned at = 0; at < 4 * countof(texts); at++) {
+	for (unsigned at = 0; at < countof(actions) * countof(texts); at++) {
 		struct packet *packet = packet_of(PACKET_SESSION);
 
-		packet->session.action = at & 1 ? SESSION_SNAPSHOT : SESSION_PRESENT;
+		packet->session.action = actions[at % countof(actions)];
 		packet->ours = true;
-		packet->session.resume.over = at & 2;
-		packet->session.resume.fresh = at & 1;
-		buf_append_text(&packet->session.text, texts[at / 4]);
+		packet->session.resume.over = packet->session.action == SESSION_PRESENT;
+		packet->session.resume.fresh = packet->session.action == SESSION_PRESENT;
+		buf_append_text(&packet->session.text, texts[at / countof(actions)]);
 		assert_reads_back(*state, &packet);
 	}
 }
