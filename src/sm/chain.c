@@ -371,7 +371,6 @@ int sm_commit(const struct sm_event *event, const struct sm_commit *commit)
 	hold->commit.txn = NULL;
 	if (origin->key && !done)
 		store_origin(txn, origin->key, origin->count, origin->mark);
-	resume_clear(event->user, txn);
 	sm_run(event->sm, &txn, committed, &hold->wait);
 	return SM_HELD;
 }

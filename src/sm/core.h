@@ -6,6 +6,7 @@
 #include "base/table.h"
 #include "component/component.h"
 #include "link/link.h"
+#include "sm/saved.h"
 #include "sm/sm.h"
 #include "sm/user.h"
 
@@ -68,9 +69,7 @@ struct sm {
 	struct list due;     /* deliveries that will be stored, the first first */
 	struct mio_timer due_timer;
 	struct list full;    /* sessions that end with this work */
-	struct mio_timer page_timer;
-	struct buf page;     /* the last owner of a page of saved sessions */
-	bool saved;          /* sessions are on their way to storage, for the next start */
+	struct saved saved;
 	bool draining;
 	struct mio_task report;
 	uint64_t fresh; /* for ids of stanzas that we make */
@@ -138,6 +137,7 @@ void user_stale(struct user *user); /* what is in memory was never stored */
 void user_rest(struct user *user);
 void users_trim(struct sm *sm);
 void users_drop(struct sm *sm); /* all, at the end */
+void users_load_again(struct sm *sm, bool fail); /* those that wait for saved sessions; or their loads fail */
 
 /* -- session.c -- */
 

@@ -65,8 +65,6 @@ static void leave(struct delivery *delivery)
 
 	if (delivery->refs || delivery->storing)
 		return;
-	if (delivery->had)
-		end(delivery);
 	if (delivery->over) {
 		forget_row(delivery);
 	} else if (!delivery->row) {
@@ -81,18 +79,6 @@ static void leave(struct delivery *delivery)
 	delivery_free(delivery);
 }
 
-/*
- * Of a session that was left in storage without it (sm/resume.h) another start would know nothing: what others have is then
- * safe for it when it is stored, too.
- */
-static void take(struct delivery *delivery)
-{
-	if (!delivery->refs || delivery->row || !delivery->stanza || !delivery->user->resumptions.left)
-		end(delivery);
-	else
-		delivery->had = true;
-}
-
 void delivery_unref(struct delivery *delivery)
 {
 	delivery->refs--;
@@ -102,7 +88,7 @@ void delivery_unref(struct delivery *delivery)
 void delivery_taken(struct delivery *delivery)
 {
 	delivery->refs--;
-	take(delivery);
+	end(delivery);
 	leave(delivery);
 }
 
@@ -151,8 +137,6 @@ static void stored(void *state, struct user *user, const struct store_txn *txn, 
 			settle_delivery(delivery);
 		if (delivery->over && delivery->refs)
 			offline_had(user, delivery->row);
-		else if (delivery->had)
-			end(delivery);
 		stanza_free(&delivery->stanza);
 		outboxes_shed(user);
 	} else if (result == STORE_EXISTS) {
@@ -178,7 +162,6 @@ static void store(struct delivery *delivery)
 	}
 	txn = store_txn_new();
 	offline_append(txn, user, delivery->stanza);
-	resume_clear(user, txn);
 	if (origin->session && origin->key)
 		store_origin(txn, origin->key, origin->count, origin->mark);
 	delivery->storing = true;
@@ -337,7 +320,7 @@ void delivery_sent(struct user *user, const struct stanza *stanza)
 	struct delivery *delivery = last_of(user, stanza);
 
 	if (delivery)
-		take(delivery);
+		end(delivery);
 }
 
 void deliveries_forget(struct user *user)

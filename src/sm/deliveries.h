@@ -25,7 +25,6 @@ struct delivery {
 	struct stanza *stanza; /* NULL: its row has it */
 	uint64_t row;	       /* in STORE_OFFLINE; 0: it is not stored */
 	bool storing;	       /* it pins its user until storage answers */
-	bool had;	       /* somebody has it, but it is to be stored first */
 	bool over;	       /* somebody has it */
 };
 

@@ -497,15 +497,16 @@ void present_saved(struct session *session, struct slice origins)
 	session->presented = presented;
 }
 
-void present_resumed(struct session *session)
+bool present_resumed(struct session *session)
 {
 	struct presented *presented = session->presented;
 
 	if (!presented || presented->attached)
-		return;
+		return false;
 	presented->attached = true;
 	presented->until_ms = mio_now_ms(session->user->sm->mio) + RECENT_MS;
 	forget_held(presented);
+	return true;
 }
 
 bool present_waits(const struct session *session)

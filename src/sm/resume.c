@@ -75,7 +75,7 @@ static void trim(struct user *user, struct store_txn *txn)
 }
 
 /* A line each: key, origin, in, handled, ended. */
-static void put(struct user *user, struct store_txn *txn)
+void resume_put(struct user *user, struct store_txn *txn)
 {
 	AUTO(buf_fini) struct buf text = {0};
 
@@ -92,25 +92,12 @@ static void put(struct user *user, struct store_txn *txn)
 		store_del(txn, STORE_USER, jid_user(user->jid), SLICE("sessions"));
 }
 
-void resume_clear(const struct user *user, struct store_txn *txn)
-{
-	if (user->resumptions.left)
-		store_clear(txn, STORE_SESSION, jid_user(user->jid));
-}
-
-static void cleared(void *state, struct user *user, const struct store_txn *txn, int result)
-{
-	if (result == 0)
-		user->resumptions.left = false;
-}
-
 static void keep(struct user *user)
 {
 	struct store_txn *txn = store_txn_new();
 
-	resume_clear(user, txn);
-	put(user, txn);
-	sm_store(user, &txn, user->resumptions.left ? cleared : NULL, NULL);
+	resume_put(user, txn);
+	sm_store(user, &txn, NULL, NULL);
 }
 
 static void read_line(struct user *user, char *line)
@@ -144,6 +131,11 @@ static void read_all(void *state, struct user *user, const struct store_row *row
 		while ((line = strsep(&rest, "\n")) && rest)
 			read_line(user, line);
 	}
+}
+
+void resume_load(struct user *user, struct sm_load *load)
+{
+	sm_load_list(load, STORE_USER, read_all);
 }
 
 void resume_user_free(struct user *user)
@@ -253,6 +245,15 @@ static uint32_t handled_of(uint32_t settled, uint32_t in)
 	return (int32_t)(settled - in) > 0 ? settled - in : 0;
 }
 
+bool resume_note(struct session *session)
+{
+	struct resumption *item = session->key ? find(session->user, str_slice(session->key)) : NULL;
+
+	if (item)
+		item->handled = handled_of(session->counting ? session->settled : session->in, session->in);
+	return item;
+}
+
 void resume_ended(struct session *session)
 {
 	struct user *user = session->user;
@@ -289,6 +290,7 @@ static void accept_resume(struct session *session, const struct packet *packet)
 	struct sm *sm = session->user->sm;
 	struct packet *made = packet_answer(packet, PACKET_SESSION);
 	struct packet_resume *resume = &made->session.resume;
+	bool unsure;
 
 	session->turn = ++session->user->turn;
 	session_place(session, packet);
@@ -304,12 +306,19 @@ static void accept_resume(struct session *session, const struct packet *packet)
 	resume->settled = session->counting ? session->settled : session->in;
 	resume->handled = session->outbox.handled;
 	buf_append_slice(&made->session.text, buf_slice(&packet->session.text));
-	present_resumed(session); /* what it does not have is not said to be had */
+	unsure = present_resumed(session); /* what it does not have is not said to be had */
 	present_had_origins(session, &made->session.text);
+	if (session->kept) {
+		buf_append_char(&made->session.text, '\n');
+		present_snapshot(session, &made->session.text);
+	}
 	link_send(sm->link, &made);
 	outbox_resend(session);
+	if (unsure) {
+		sm_served(sm);
+		presence_stayed(session); /* messages come again by themselves */
+	}
 	offline_give(session->user); /* what came when it was saved already */
-	sm_session_changed(session);
 }
 
 static void outbox_read(struct sm *sm, struct packet **packet, const struct store_txn *txn, int result);
@@ -402,28 +411,6 @@ static void crashed(struct sm *sm, struct packet **lent, const struct store_txn 
 	refuse(sm, packet, item);
 }
 
-static void cleared_for(struct sm *sm, struct packet **packet, const struct store_txn *txn, int result)
-{
-	struct user *user = user_get(sm, (*packet)->session.target);
-
-	if (result) {
-		session_fail(sm, *packet);
-		return;
-	}
-	if (user)
-		user->resumptions.left = false;
-	session_packet(sm, packet);
-}
-
-/* Nobody resumes, or hears that it is over, what the next start might bring back as it was. */
-static void clear_for(struct user *user, struct packet **packet)
-{
-	struct store_txn *txn = store_txn_new();
-
-	resume_clear(user, txn);
-	sm_store_packet(user->sm, &txn, packet, cleared_for);
-}
-
 void resume_user(struct user *user, struct packet **packet)
 {
 	struct slice key = (*packet)->session.resume.key ? str_slice((*packet)->session.resume.key) : SLICE("");
@@ -433,8 +420,6 @@ void resume_user(struct user *user, struct packet **packet)
 
 	if (user->disabled) {
 		session_fail(user->sm, *packet);
-	} else if (user->resumptions.left) {
-		clear_for(user, packet);
 	} else if (session) {
 		resume_session(session, packet);
 	} else if (!item || item->ended_ms) {
@@ -445,201 +430,4 @@ void resume_user(struct user *user, struct packet **packet)
 		sm_store_packet(user->sm, &txn, packet, crashed);
 	}
 	user_rest(user);
-}
-
-/* -- in storage --------------------------------------------------------------------------------------- */
-
-static void number(struct buf *out, unsigned long long value)
-{
-	buf_printf(out, "%llx ", value);
-}
-
-static void print_counts(struct session *session, struct buf *out)
-{
-	const struct outbox *outbox = &session->outbox;
-
-	number(out, session->counting ? session->settled : session->in);
-	number(out, session->in);
-	number(out, session->seconds);
-	number(out, (unsigned long long)sm_wall_ms(session->user->sm));
-	number(out, outbox->before);
-	number(out, outbox->handled);
-	number(out, outbox->sent);
-	present_save_origins(session, out);
-	buf_append_char(out, '\n');
-}
-
-static void put_session(struct store_txn *txn, struct session *session)
-{
-	AUTO(buf_fini) struct buf text = {0};
-
-	print_counts(session, &text);
-	present_snapshot(session, &text);
-	outbox_save(session, &text);
-	store_put(txn, STORE_SESSION, jid_user(session->user->jid), str_slice(session->key), buf_slice(&text));
-}
-
-/* A disk that failed once is asked again, as long as the process may take for its end. */
-static void saved(void *state, struct user *user, const struct store_txn *txn, int result)
-{
-	if (!result)
-		return;
-	user->sm->saved = false;
-	user->resumptions.left = true; /* and what was there before */
-}
-
-/* One transaction a user: their sessions, and how far they are. */
-static void save_user(struct user *user)
-{
-	struct store_txn *txn = store_txn_new();
-	struct session *session = NULL;
-	unsigned count = user->resumptions.left;
-
-	user->resumptions.left = false;
-	store_clear(txn, STORE_SESSION, jid_user(user->jid));
-	while ((session = user_next_session(user, session))) {
-		struct resumption *item = session->key ? find(user, str_slice(session->key)) : NULL;
-
-		if (!item || !session->detached || present_waits(session))
-			continue; /* its c2s has it */
-		item->handled = handled_of(session->counting ? session->settled : session->in, session->in);
-		put_session(txn, session);
-		count++;
-	}
-	if (count)
-		put(user, txn);
-	if (offline_drop_gone(txn, user) || count) /* the former, or sessions that go on would get it again */
-		sm_store(user, &txn, saved, NULL);
-	store_txn_free(&txn);
-}
-
-bool resume_save(struct sm *sm)
-{
-	struct user *user;
-
-	if (!list_empty(&sm->due) || slots_count(&sm->waits)) {
-		deliveries_store(sm);
-		return false;
-	}
-	if (sm->saved)
-		return true;
-	sm->saved = true;
-	for (uint32_t at = 0; (user = table_next(&sm->users, &at));)
-		save_user(user);
-	return true;
-}
-
-/* Takes them off the line. */
-static bool read_numbers(struct slice *line, unsigned long long *numbers, unsigned count)
-{
-	AUTO(buf_fini) struct buf text = {0};
-	char *end;
-
-	buf_append_slice(&text, *line);
-	end = (char *)buf_text(&text);
-	for (unsigned at = 0; at < count; at++) {
-		char *from = end;
-
-		numbers[at] = strtoull(from, &end, 16);
-		if (end == from)
-			return false;
-	}
-	line->data += end - buf_text(&text);
-	line->len -= (size_t)(end - buf_text(&text));
-	return true;
-}
-
-static void restore(struct user *user, const struct store_row *row)
-{
-	unsigned long long numbers[7];
-	struct slice in = row->value, line = slice_line(&in);
-	bool sound = read_numbers(&line, numbers, countof(numbers));
-	struct session *session = sound ? present_restore(user, &in) : NULL;
-	int64_t left_ms;
-
-	if (!session)
-		return;
-	session->enabled = true;
-	session->key = str_new(row->item);
-	session->settled = session->seen = (uint32_t)numbers[0];
-	session->in = (uint32_t)numbers[1];
-	session->seconds = (uint32_t)numbers[2];
-	if (!outbox_load(session, in)) {
-		session_end(session, SESSION_TELL_NOBODY);
-		return;
-	}
-	present_saved(session, line);
-	session->outbox.before = (uint32_t)numbers[4];
-	session->outbox.handled = (uint32_t)numbers[5];
-	session->outbox.sent = (uint32_t)numbers[6];
-	left_ms = (int64_t)numbers[3] + (int64_t)session->seconds * 1000 - sm_wall_ms(user->sm);
-	resume_wait(session, left_ms > 0 ? left_ms : 0);
-}
-
-/* Once: from then on they are in memory, or over; and what was saved is for the next start. */
-static void read_sessions(void *state, struct user *user, const struct store_row *rows, size_t count)
-{
-	struct store_txn *txn;
-
-	if (!count || user->resumptions.left || user->sm->saved)
-		return;
-	user->resumptions.left = true;
-	for (size_t at = 0; at < count; at++)
-		restore(user, &rows[at]);
-	txn = store_txn_new();
-	resume_clear(user, txn);
-	sm_store(user, &txn, cleared, NULL);
-}
-
-void resume_load(struct user *user, struct sm_load *load)
-{
-	sm_load_list(load, STORE_USER, read_all);
-	sm_load_list(load, STORE_SESSION, read_sessions);
-}
-
-/* -- the start ------------------------------------------------------------------------------------------ */
-
-enum { OWNERS_PAGE = 200 };
-
-static void read_page(struct mio_timer *timer);
-
-static void page_read(void *arg, uint64_t token, const struct store_txn *txn, int result)
-{
-	struct sm *sm = arg;
-	size_t count;
-	const struct store_row *rows = store_rows(txn, 0, &count);
-
-	for (size_t at = 0; result == 0 && at < count; at++) {
-		AUTO(jid_free) struct jid *jid = jid_parse(rows[at].item);
-
-		buf_clear(&sm->page);
-		buf_append_slice(&sm->page, rows[at].item);
-		if (jid && sm_is_domain(sm, jid_domain(jid)) && link_worker_of(sm->link, jid) == mio_worker(sm->mio))
-			user_rest(user_need(sm, jid));
-	}
-	if (result == 0 && count == OWNERS_PAGE)
-		mio_timer_set(sm->mio, &sm->page_timer, 0);
-	else
-		buf_fini(&sm->page);
-}
-
-static void read_page(struct mio_timer *timer)
-{
-	struct sm *sm = container_of(timer, struct sm, page_timer);
-	struct store_txn *txn = store_txn_new();
-
-	store_owners(txn, STORE_SESSION, buf_slice(&sm->page), OWNERS_PAGE);
-	storage_run(sm->process->storage, sm->mio, &txn, page_read, sm, 0);
-}
-
-void resume_start(struct sm *sm)
-{
-	mio_timer_init(&sm->page_timer, read_page);
-	mio_timer_set(sm->mio, &sm->page_timer, 0);
-}
-
-void resume_stop(struct sm *sm)
-{
-	mio_timer_stop(&sm->page_timer);
-	buf_fini(&sm->page);
 }

@@ -19,7 +19,6 @@ struct packet;
 struct session;
 struct sm;
 struct sm_load;
-struct store_row;
 struct store_txn;
 struct user;
 
@@ -35,7 +34,7 @@ struct resumption {
 struct resumptions {
 	struct resumption *items; /* the oldest first */
 	unsigned count;
-	bool left; /* storage may still have what was read from it */
+	bool left; /* storage may still have sessions that were read from it, sm/saved.h */
 };
 
 void resume_enable(struct session *session, const struct packet *packet); /* answers */
@@ -49,16 +48,8 @@ uint32_t resume_settled(const struct store_txn *txn, uint32_t settled);
 /* The session ends for good: its client may still ask for it. */
 void resume_ended(struct session *session);
 
-/*
- * Adds what resumption reads with a user. Sessions that were read are cleared from storage; where a disk did not do that,
- * nobody resumes them, and whatever is stored for the user clears them with it: so they do not come back beside it.
- */
-void resume_load(struct user *user, struct sm_load *load);
-void resume_clear(const struct user *user, struct store_txn *txn);
+void resume_load(struct user *user, struct sm_load *load); /* adds what is read with a user */
 void resume_user_free(struct user *user);
-
-/* The orderly end: all sessions that can be resumed go to storage. True when it is done. */
-bool resume_save(struct sm *sm);
-/* The start: the users whose sessions wait in storage are loaded, a few at a time. */
-void resume_start(struct sm *sm);
-void resume_stop(struct sm *sm);
+/* How far a session is that can be resumed, for resume_put(), which stores it for all of the user. False: it cannot. */
+bool resume_note(struct session *session);
+void resume_put(struct user *user, struct store_txn *txn);

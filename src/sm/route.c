@@ -269,7 +269,7 @@ void route_client_packet(struct sm *sm, struct packet **packet)
 
 /* -- from the world -- */
 
-/* Without a user in memory there is no session, and these are for sessions only. */
+/* Without a user in memory there is no session, unless it is saved, and these are for sessions only. */
 static bool needs_user(const struct stanza *stanza)
 {
 	switch (stanza->kind) {
@@ -333,7 +333,7 @@ void route_arrived(struct sm *sm, struct stanza **stanza)
 		chain_start(sm, SM_PKT_SM, NULL, NULL, stanza);
 		return;
 	}
-	if (!user_get(sm, to) && !needs_user(*stanza)) {
+	if (!user_get(sm, to) && !sm->saved.found && !needs_user(*stanza)) {
 		drop(sm, stanza);
 		return;
 	}

@@ -263,8 +263,9 @@ void session_start(struct user *user, struct packet *packet)
 	str_free(&made->from);
 	made->from = str_ref(sm->name);
 	session_id_set(&made->sm, session->id);
+	if (session->kept)
+		present_snapshot(session, &made->session.text);
 	link_send(sm->link, &made);
-	sm_session_changed(session);
 	sm_served(sm);
 	user_rest(user);
 }

@@ -24,7 +24,7 @@ static void taken(struct sm *sm, const struct packet *packet)
  */
 static bool is_for_the_next(const struct sm *sm, const struct packet *packet)
 {
-	if (!sm->saved && (!sm->draining || sm->alone))
+	if (!sm->saved.step && (!sm->draining || sm->alone))
 		return false;
 	if (packet->kind == PACKET_STANZA)
 		return (packet->ours && packet->c2s.len) || packet->stanza->origin.key;
@@ -32,7 +32,7 @@ static bool is_for_the_next(const struct sm *sm, const struct packet *packet)
 		return false;
 	switch (packet->session.action) {
 	case SESSION_DETACH:
-		return sm->saved;
+		return sm->saved.step;
 	case SESSION_END:
 	case SESSION_START:
 	case SESSION_ENABLE:
@@ -234,7 +234,7 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	}
 	chains_sort(sm);
 	attach(sm);
-	resume_start(sm);
+	saved_start(sm);
 	return 0;
 }
 
@@ -271,7 +271,7 @@ static bool drained(void *state)
 {
 	struct sm *sm = state;
 
-	if (buf_used(&sm->queue) || is_attached(sm) || !resume_save(sm))
+	if (buf_used(&sm->queue) || is_attached(sm) || !saved_save(sm))
 		return false;
 	return slots_count(&sm->waits) == 0;
 }
@@ -299,7 +299,7 @@ static void stop(void *state)
 		mem_free(container_of(mail, struct news, mail));
 	mio_undefer(sm->mio, &sm->report);
 	deliveries_drop(sm);
-	resume_stop(sm);
+	saved_stop(sm);
 	drop_queue(sm);
 	stores_drop(sm);
 	users_drop(sm);

@@ -108,9 +108,9 @@ struct stanza *sm_stanza_parse(struct sm *sm, struct slice text);
 
 /* Called with what was read when the user's transaction is answered. */
 typedef void sm_load_fn(void *state, struct user *user, const struct store_row *rows, size_t count);
-/* All rows of the user; or one row whose seq is their count. store is an enum store. */
-void sm_load_list(struct sm_load *load, int store, sm_load_fn *loaded);
-void sm_load_count(struct sm_load *load, int store, sm_load_fn *loaded);
+/* All rows of the user; or one row whose seq is their count. store is an enum store. Return the read's number in its transaction. */
+unsigned sm_load_list(struct sm_load *load, int store, sm_load_fn *loaded);
+unsigned sm_load_count(struct sm_load *load, int store, sm_load_fn *loaded);
 
 /* -- answering -- */
 

@@ -16,15 +16,17 @@
 #include "sm/core.h"
 #include "sm/modules/modules.h"
 #include "sm/deliveries.h"
+#include "sm/saved.h"
 
 enum { LOAD_READS_MAX = 16 };
 
 struct sm_load {
 	struct wait wait;
+	struct list again; /* among those that are read once more, sm/saved.h */
 	struct user *user;
 	struct store_txn *txn;
 	void *state; /* of the module that adds reads now */
-	unsigned account_op, active_op;
+	unsigned account_op, active_op, saved_op;
 	struct {
 		sm_load_fn *loaded;
 		void *state;
@@ -103,23 +105,24 @@ struct session *user_find_session(const struct user *user, const struct jid *ful
 
 /* -- loading -- */
 
-static void add_read(struct sm_load *load, unsigned op, sm_load_fn *loaded)
+static unsigned add_read(struct sm_load *load, unsigned op, sm_load_fn *loaded)
 {
 	if (load->read_count == LOAD_READS_MAX)
-		return; /* the modules are ours, and few */
+		return op; /* the modules are ours, and few */
 	load->reads[load->read_count].loaded = loaded;
 	load->reads[load->read_count].state = load->state;
 	load->reads[load->read_count++].op = op;
+	return op;
 }
 
-void sm_load_list(struct sm_load *load, int store, sm_load_fn *loaded)
+unsigned sm_load_list(struct sm_load *load, int store, sm_load_fn *loaded)
 {
-	add_read(load, store_list(load->txn, (enum store)store, jid_user(load->user->jid)), loaded);
+	return add_read(load, store_list(load->txn, (enum store)store, jid_user(load->user->jid)), loaded);
 }
 
-void sm_load_count(struct sm_load *load, int store, sm_load_fn *loaded)
+unsigned sm_load_count(struct sm_load *load, int store, sm_load_fn *loaded)
 {
-	add_read(load, store_count(load->txn, (enum store)store, jid_user(load->user->jid)),
+	return add_read(load, store_count(load->txn, (enum store)store, jid_user(load->user->jid)),
 		 loaded);
 }
 
@@ -146,6 +149,7 @@ static bool is_disabled(const struct sm_load *load, const struct store_txn *txn)
 
 static void load_free(struct sm_load *load)
 {
+	list_remove(&load->again);
 	wait_del(load->user->sm, &load->wait);
 	mem_free(load->waiting);
 	mem_free(load);
@@ -166,6 +170,18 @@ static void load_end(struct sm_load *load, bool loaded)
 	load_free(load);
 }
 
+/* Its sessions cannot come back yet: what comes for it waits for them. */
+static bool must_wait(struct sm_load *load, const struct store_txn *txn)
+{
+	size_t count;
+
+	store_rows(txn, load->saved_op, &count);
+	if (!count || !saved_is_sealed(load->user->sm))
+		return false;
+	list_append(&load->user->sm->saved.loads, &load->again);
+	return true;
+}
+
 static void loaded(void *arg, uint64_t token, const struct store_txn *txn, int result)
 {
 	struct sm *sm = arg;
@@ -177,6 +193,8 @@ static void loaded(void *arg, uint64_t token, const struct store_txn *txn, int r
 		return;
 	load = container_of(wait, struct sm_load, wait);
 	user = load->user;
+	if (result == 0 && must_wait(load, txn))
+		return;
 	user->load = NULL;
 	user->state = result ? USER_STALE : USER_READY;
 	if (result == 0) {
@@ -203,12 +221,12 @@ static void stop_resting(struct user *user)
 	list_remove(&user->rest);
 }
 
-static void load_start(struct user *user)
+static void read_all(struct sm_load *load)
 {
+	struct user *user = load->user;
 	struct sm *sm = user->sm;
-	struct sm_load *load = mem_zalloc(MEM_USER, sizeof(*load));
 
-	load->user = user;
+	load->read_count = 0;
 	load->txn = store_txn_new();
 	load->account_op = store_list(load->txn, STORE_ACCOUNT, jid_user(user->jid));
 	load->active_op = store_get(load->txn, STORE_USER, jid_user(user->jid), SLICE("active"));
@@ -218,12 +236,41 @@ static void load_start(struct user *user)
 			sm_modules[at]->user_load(load->state, user, load);
 	}
 	resume_load(user, load);
+	load->saved_op = saved_load(load);
 	offline_load(user, load);
+	sm_run(sm, &load->txn, loaded, &load->wait);
+}
+
+static void load_start(struct user *user)
+{
+	struct sm_load *load = mem_zalloc(MEM_USER, sizeof(*load));
+
+	load->user = user;
+	list_init(&load->again);
 	stop_resting(user); /* one that was about to be dropped may be needed again */
 	user->state = USER_LOADING;
 	user->load = load;
-	wait_add(sm, &load->wait, WAIT_LOAD);
-	sm_run(sm, &load->txn, loaded, &load->wait);
+	wait_add(user->sm, &load->wait, WAIT_LOAD);
+	read_all(load);
+}
+
+void users_load_again(struct sm *sm, bool fail)
+{
+	struct list *again;
+
+	while ((again = list_shift(&sm->saved.loads))) {
+		struct sm_load *load = container_of(again, struct sm_load, again);
+		struct user *user = load->user;
+
+		if (!fail) {
+			read_all(load);
+			continue;
+		}
+		user->load = NULL;
+		user->state = USER_STALE;
+		load_end(load, false);
+		user_rest(user);
+	}
 }
 
 bool user_wait(struct user *user, struct packet **packet)
@@ -263,7 +310,7 @@ void user_rest(struct user *user)
 	stop_resting(user);
 	if (is_needed(user))
 		return;
-	if (user->known && user->state == USER_READY)
+	if (user->known)
 		list_append(&sm->resting, &user->rest);
 	else
 		list_append(sm->resting.next, &user->rest);
@@ -288,8 +335,7 @@ void users_trim(struct sm *sm)
 	while (!list_empty(&sm->resting)) {
 		struct user *first = container_of(sm->resting.next, struct user, rest);
 
-		if (sm->resting_count <= USERS_RESTING_MAX && first->known &&
-		    first->state == USER_READY)
+		if (sm->resting_count <= USERS_RESTING_MAX && first->known)
 			break;
 		user_drop(first);
 	}

@@ -228,7 +228,6 @@ static void drop_rows(struct user *user)
 	list_remove(&own->undeleted);
 	txn = store_txn_new();
 	offline_drop_gone(txn, user);
-	resume_clear(user, txn);
 	own->dropping = own->gone_count;
 	sm_store(user, &txn, dropped, NULL);
 }

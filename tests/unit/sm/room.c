@@ -154,9 +154,12 @@ static void to_c2s(void *part, struct packet **taken)
 	struct packet *packet = *taken;
 	AUTO(buf_fini) struct buf name = {0}, text = {0};
 	struct client *client;
+	struct slice told = buf_slice(&packet->session.text);
 
 	buf_append_slice(&name, session_id_slice(&packet->c2s));
 	client = client_of(recorder->room, buf_text(&name));
+	if (packet->kind == PACKET_SESSION && packet->session.action == SESSION_RESUMED)
+		slice_line(&told);
 	if (packet->kind == PACKET_SETTLED) {
 		client->settled = packet->count;
 	} else if (packet->kind == PACKET_SESSION && packet->session.action == SESSION_SNAPSHOT) {
@@ -166,6 +169,8 @@ static void to_c2s(void *part, struct packet **taken)
 		    (packet->session.action == SESSION_STARTED || packet->session.action == SESSION_PRESENTED ||
 		     packet->session.action == SESSION_RESUMED))
 			client->sm = packet->sm;
+		if (packet->kind == PACKET_SESSION && told.len)
+			keep_snapshot(client, told);
 		if (packet->kind == PACKET_STANZA)
 			client->origin = packet->stanza->origin;
 		print_packet(packet, &text);

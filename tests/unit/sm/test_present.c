@@ -538,8 +538,9 @@ static void resume_presented(struct room *room, bool stored)
 	room_expect_among(room, JULIET, "replaced"); /* her connection there is open still */
 	attach(room, &message.romeo);
 	repeat(room, ROMEO, message.count, TO_JULIET("once"));
+	room_expect(room, "new", "<presence"); /* her own, as ever */
 	room_expect(room, "new", "once");
-	room_take(room, "new", 1);
+	room_take(room, "new", 2);
 	room_expect_nothing(room, "new");
 	assert_int_equal(room_settled(room, ROMEO), message.count);
 	buf_fini(&message.recent);
@@ -553,6 +554,36 @@ static void who_resumes_a_presented_session_gets_what_it_does_not_have(void **st
 static void who_resumes_a_presented_session_gets_what_is_stored_for_it(void **state)
 {
 	resume_presented(*state, true);
+}
+
+/* Nobody says a presence again that its c2s still had for it. */
+static void who_resumes_a_presented_session_asks_for_his_contacts(void **state)
+{
+	struct room *room = *state;
+	struct kept romeo, juliet;
+	struct packet *packet;
+
+	two_people(room);
+	befriend(room);
+	room_send(room, JULIET, "<presence><show>chat</show></presence>");
+	room_wait(room, OLD_MS);
+	romeo = settled_kept(room, ROMEO);
+	juliet = settled_kept(room, JULIET);
+	room_restart(room);
+	present(room, &juliet, "");
+	attach(room, &juliet);
+	packet = present_new(room, &romeo, "");
+	packet->session.resume.known = true;
+	packet->session.resume.seconds = 60;
+	packet->session.resume.key = str_new(SLICE("k"));
+	room_packet(room, &packet);
+	packet = room_make_action(room, "new", SESSION_RESUME);
+	packet->session.target = jid_parse(SLICE("romeo@localhost"));
+	packet->session.resume.key = str_new(SLICE("k"));
+	room_packet(room, &packet);
+	room_expect(room, "new", "resumed");
+	assert_kept(room, "new", "<presence"); /* at once: this manager may die before it says anything else */
+	room_expect_among(room, "new", "<show>chat</show>");
 }
 
 /* Not even when its connection is lost again. */
@@ -991,6 +1022,31 @@ static void a_change_that_was_settled_is_told_to_others(void **state)
 	room_expect_nothing(room, "romeo@localhost/other");
 }
 
+/* Nor may one who comes when all others have gone, and a disk failed meanwhile. */
+static void a_change_is_told_to_who_is_presented_long_after(void **state)
+{
+	struct room *room = *state;
+	struct kept romeo, other;
+
+	two_people(room);
+	room_login(room, "romeo@localhost/other");
+	room_send(room, "romeo@localhost/other", ROSTER_GET);
+	room_send(room, ROMEO, ROSTER_SET("1", "one"));
+	romeo = settled_kept(room, ROMEO);
+	romeo.fresh = true;
+	other = settled_kept(room, "romeo@localhost/other");
+	room_restart(room);
+	present(room, &romeo, "");
+	attach(room, &romeo);
+	room_end(room, ROMEO);
+	room_disk_full(room, true);
+	room_from_world(room, "<presence from='x@remote.example' to='romeo@localhost' type='subscribe'/>");
+	room_disk_full(room, false);
+	present(room, &other, "");
+	attach(room, &other);
+	room_expect_among(room, "romeo@localhost/other", "name='one'");
+}
+
 static void an_answer_that_the_client_has_is_not_given_again(void **state)
 {
 	static const char question[] = "<iq type='get' to='localhost' id='p'><ping xmlns='urn:xmpp:ping'/></iq>";
@@ -1098,6 +1154,7 @@ int main(void)
 		far_away(what_the_client_has_is_settled_and_not_sent_again),
 		far_away(who_resumes_a_presented_session_gets_what_it_does_not_have),
 		far_away(who_resumes_a_presented_session_gets_what_is_stored_for_it),
+		far_away(who_resumes_a_presented_session_asks_for_his_contacts),
 		far_away(what_the_client_took_is_settled_while_it_is_away),
 		far_away(what_the_client_was_asked_it_is_not_asked_again),
 		far_away(what_the_client_will_have_is_settled_when_it_does),
@@ -1117,6 +1174,7 @@ int main(void)
 		far_away(a_message_that_was_settled_has_no_effect),
 		far_away(a_question_that_was_settled_is_answered_without_its_effect),
 		far_away(a_change_that_was_settled_is_told_to_others),
+		far_away(a_change_is_told_to_who_is_presented_long_after),
 		far_away(an_answer_that_the_client_has_is_not_given_again),
 	};
 
