@@ -287,7 +287,8 @@ static void read_page(struct sm *sm)
 
 static void lose(struct sm *sm)
 {
-	log_error(&sm->log, "storage does not take anything; sessions from before the start are over");
+	if (!mio_worker(sm->mio))
+		log_error(&sm->log, "storage takes nothing; sessions from before the start are over");
 	sm->saved.end++; /* theirs counts no more */
 	sm->saved.found = false;
 	sm->saved.seals = SEALS_LEFT;
