@@ -26,6 +26,7 @@ void conn_free(struct conn **freed)
 	conn->phase = CONN_DEAD;
 	conn_account(conn);
 	list_remove(&conn->link);
+	crowd_leave(conn);
 	mio_undefer(conn->env->mio, &conn->task);
 	mio_timer_stop(&conn->timer);
 	if (conn->sock.fd)
@@ -106,6 +107,7 @@ struct conn *conn_new(struct conn_env *env, const struct conn_options *options, 
 	conn->options = options;
 	conn->owner = owner;
 	conn->task.run = run_task;
+	list_init(&conn->place);
 	list_append(&env->conns, &conn->link);
 	mio_timer_init(&conn->timer, conn_timer_run);
 	return conn;

@@ -139,15 +139,14 @@ static void rest(struct conn *conn)
 		conn_rest(conn, ready);
 }
 
-static void readable(struct mio_sock *sock)
+void conn_read(struct conn *conn)
 {
-	struct conn *conn = container_of(sock, struct conn, sock);
 	size_t allowed = conn->phase == CONN_RUNNING ? share(conn, conn_allowance(conn)) : 0;
 	ssize_t got;
 
 	if (!allowed)
 		return;
-	got = mio_read(sock, conn->env->buffer, allowed);
+	got = mio_read(&conn->sock, conn->env->buffer, allowed);
 	if (got == -EAGAIN)
 		return;
 	if (got < 0) {
@@ -166,6 +165,14 @@ static void readable(struct mio_sock *sock)
 	if (conn->phase == CONN_RUNNING)
 		conn_check_input(conn);
 	conn_account(conn);
+}
+
+static void readable(struct mio_sock *sock)
+{
+	struct conn *conn = container_of(sock, struct conn, sock);
+
+	if (!crowd_takes(conn))
+		conn_read(conn);
 }
 
 static void writable(struct mio_sock *sock)

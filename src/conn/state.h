@@ -7,13 +7,15 @@
 #include "conn/conn.h"
 #include "conn/pool.h"
 
-enum { CONN_READ_BYTES = 65536, CONN_CLOSE_MS = 5000 };
+enum { CONN_READ_BYTES = 65536, CONN_CLOSE_MS = 5000, CROWD_STAGES = 2 };
 
 struct conn_env {
 	struct mio *mio;
 	struct sx_env sx;
 	char *buffer;	   /* CONN_READ_BYTES, for one read at a time */
 	struct list conns; /* killed ones too, until the end of the turn */
+	struct list crowd[CROWD_STAGES]; /* who waits to be read, the next first */
+	struct mio_task crowd_task;
 	struct conn_pool *pool; /* NULL: none */
 	struct mio_mail shed_mail; /* the pool is over its bound */
 	_Atomic bool shed_waits; /* it is under way */
@@ -27,13 +29,14 @@ struct conn_env {
 enum conn_phase { CONN_RUNNING, CONN_DRAINING, CONN_ENDED, CONN_DEAD };
 
 /* Why we do not read. */
-enum { PAUSE_OWNER = 1, PAUSE_RATE = 2, PAUSE_INPUT = 4, PAUSE_END = 8, PAUSE_UNREAD = 16 };
+enum { PAUSE_OWNER = 1, PAUSE_RATE = 2, PAUSE_INPUT = 4, PAUSE_END = 8, PAUSE_UNREAD = 16, PAUSE_CROWD = 32 };
 
 struct conn {
 	struct mio_sock sock;
 	struct mio_task task;	/* what is left to do at the end of the turn */
 	struct mio_timer timer; /* the earlier of the two times below */
 	struct list link;	/* in the env's list */
+	struct list place;	/* in its crowd */
 	struct conn_env *env;
 	const struct conn_options *options;
 	void *owner;
@@ -72,6 +75,13 @@ void conn_flush(struct conn *conn);
 void conn_set_pause(struct conn *conn, uint8_t why, bool paused);
 void conn_check_input(struct conn *conn);
 void conn_refuse_proxy(struct conn *conn); /* its header is wrong or does not come */
+
+void conn_read(struct conn *conn); /* what is there, or the end */
+
+/* crowd.c */
+void crowd_init(struct conn_env *env);
+bool crowd_takes(struct conn *conn); /* one that became readable: it is read later */
+void crowd_leave(struct conn *conn); /* it is not read any more; or it was not in it */
 
 /* pool.c */
 void conn_account(struct conn *conn); /* its queues may have changed */
