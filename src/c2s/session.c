@@ -71,13 +71,24 @@ void client_start(struct client *client, const struct stanza *stanza, struct sli
 
 /* -- from the session manager ----------------------------------------------------------------------- */
 
-static void end_with(struct client *client, enum sx_error error, const char *text)
+static void leave_session(struct client *client)
 {
 	if (client->state == CLIENT_ACTIVE)
 		metric_add(client->c2s->worker->process, METRIC_BOUND, -1);
 	client->state = CLIENT_UNBOUND;
 	keep_stop(client);
+}
+
+static void end_with(struct client *client, enum sx_error error, const char *text)
+{
+	leave_session(client);
 	conn_close(client->conn, error, text);
+}
+
+static void shed(struct client *client)
+{
+	leave_session(client);
+	conn_shed(client->conn);
 }
 
 void client_end(struct client *client, enum sx_error error)
@@ -155,7 +166,7 @@ static void become_active(struct client *client, const struct packet *packet)
 	client_forget_pending(client);
 	client->state = CLIENT_ACTIVE;
 	metric_add(client->c2s->worker->process, METRIC_BOUND, 1);
-	if (packet->relayed && client_is_ours(client))
+	if (packet->relayed && (packet->ours || client_is_ours(client))) /* it may be gone since */
 		keep_start(client);
 }
 
@@ -327,6 +338,10 @@ static void take_action(struct client *client, const struct packet *packet)
 	case SESSION_DISABLED:
 		if (is_of(client, packet))
 			end_with(client, SX_NOT_AUTHORIZED, "the account is disabled");
+		break;
+	case SESSION_SHED:
+		if (is_of(client, packet))
+			shed(client);
 		break;
 	default:
 		break;

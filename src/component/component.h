@@ -13,11 +13,11 @@
 #include "base/log.h"
 #include "component/settings.h"
 #include "conn/conn.h"
-#include "conn/pool.h"
 #include "link/link.h"
 #include "mio/mio.h"
 #include "storage/storage.h"
 
+struct budget;
 struct ctl;
 struct quotas;
 struct process;
@@ -108,7 +108,7 @@ struct process {
 	struct hash_key shard_key;
 	uint32_t epoch; /* of this start: random, never 0 */
 	struct quotas *quotas; /* per address, component/quotas.h */
-	struct conn_pool *queues; /* limits.memory */
+	struct budget *queues; /* limits.memory */
 	uint64_t memory; /* of the machine; 0: unknown */
 	struct tls_store *tls; /* the certificates of this process, component/tls.h; NULL: none */
 	struct tls_store *router_tls; /* the router's own; NULL: none */

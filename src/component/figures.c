@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "component/component.h"
+#include "mio/budget.h"
 #include "stanza/stanza.h"
 
 /* -- values of labels
@@ -147,7 +148,7 @@ static bool mailboxes(const struct process *process, unsigned at, int64_t *value
 
 static bool queues(const struct process *process, unsigned at, int64_t *value)
 {
-	*value = process->queues ? (int64_t)conn_pool_used(process->queues) : 0;
+	*value = process->queues ? (int64_t)budget_used(process->queues) : 0;
 	return process->queues;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "component/component.h"
+#include "mio/budget.h"
 #include "component/quotas.h"
 #include "component/tls.h"
 
@@ -109,7 +110,7 @@ static int make_process(struct starting *starting, struct mio *mio)
 	process->shard_key = mio_hash_key(mio);
 	process->quotas = quotas_new(options->settings, mio_hash_key(mio), options->descriptors);
 	process->memory = options->memory;
-	process->queues = conn_pool_new(queues_limit(options->settings, options->memory));
+	process->queues = budget_new(queues_limit(options->settings, options->memory));
 	while (!process->epoch)
 		mio_host_random(process->host, &process->epoch, sizeof(process->epoch));
 	make_secret(process, options->secret);
@@ -156,7 +157,7 @@ static struct worker *make_worker(struct process *process, struct mio *mio,
 	worker->ring = log_ring_new(process->logs, mio_wall_clock(mio));
 	worker->log = (struct log){worker->ring, process->name, NULL};
 	worker->conns = conn_env_new(mio);
-	conn_pool_join(process->queues, worker->conns);
+	budget_join(process->queues, conn_env_queues(worker->conns));
 	worker->link = process->links[mio_worker(mio)] = link_new(mio, &link);
 	set_auth(worker);
 	worker->tls = tls_view_new(process->tls, mio);
@@ -337,7 +338,7 @@ bool process_reload(struct process *process, const struct reload *with)
 	log_set_level(process->logs, (enum log_level)with->settings->log.level);
 	log_set_format(process->logs, (enum log_format)with->settings->log.format);
 	log_set_addresses(process->logs, (enum log_addresses)with->settings->log.addresses);
-	conn_pool_set(process->queues, queues_limit(with->settings, process->memory));
+	budget_set(process->queues, queues_limit(with->settings, process->memory));
 	take_settings(process->workers[0], with->settings);
 	for (unsigned at = 0; at < count; at++) {
 		struct arrival *arrival = &reloading->arrivals[at];
@@ -458,7 +459,7 @@ void process_free(struct process **taken)
 	for (unsigned at = 0; at < process->worker_count && process->workers[at]; at++)
 		free_worker(&process->workers[at]);
 	mem_free(process->reloading);
-	conn_pool_free(&process->queues);
+	budget_free(&process->queues);
 	quotas_free(&process->quotas);
 	mem_wipe(process->secret, sizeof(process->secret));
 	buf_fini(&process->listening);

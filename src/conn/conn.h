@@ -10,6 +10,7 @@
 #include "mio/mio.h"
 #include "sx/sx.h"
 
+struct budget_member;
 struct conn;
 
 /* What a worker's connections share. */
@@ -18,6 +19,8 @@ struct conn_env *conn_env_new(struct mio *mio);
 void conn_env_free(struct conn_env **env); /* after its connections */
 /* Frees all that are left, killed in a turn that never ended: after the loops stopped, while their options live. */
 void conn_env_reap(struct conn_env *env);
+/* The queues of its connections with conn_options.pooled, unsent and unparsed: for budget_join(). */
+struct budget_member *conn_env_queues(struct conn_env *env);
 struct mio *conn_env_mio(const struct conn_env *env);
 struct sx_env *conn_env_sx(struct conn_env *env);
 
@@ -50,7 +53,7 @@ struct conn_options {
 	size_t out_full;       /* unsent bytes at which conn_is_full() is true; 0: 16 KB */
 	size_t out_max;        /* unsent bytes at which the connection is ended; 0: 4 MB */
 	uint8_t sock_flags;    /* MIO_ENTRY */
-	bool pooled;           /* its queues are bounded with those of others: conn/pool.h */
+	bool pooled;           /* its queues are bounded with those of others: conn_env_queues() */
 };
 
 /*
@@ -88,6 +91,7 @@ void conn_hold(struct conn *conn, bool held);
 void conn_close(struct conn *conn, enum sx_error error, const char *text);
 /* The same for one of our limits. */
 void conn_refuse(struct conn *conn, enum sx_refusal refusal);
+void conn_shed(struct conn *conn); /* the same for want of memory; who does not read hears nothing of it, and ends at once */
 /* Ends at once: what is unsent is lost, closed() is not called. NULL is fine. */
 void conn_kill(struct conn **conn);
 /* Tries to write what is unsent, then closes the socket without stream end or error: sessions that resume. */

@@ -27,6 +27,7 @@ struct conn_env *conn_env_new(struct mio *mio)
 	env->mio = mio;
 	list_init(&env->conns);
 	crowd_init(env);
+	conn_queues_init(env);
 	env->buffer = mem_alloc(MEM_CONN, CONN_READ_BYTES);
 	env->sx = (struct sx_env){
 		.pool = xml_pool_new(),

@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include "base/list.h"
 #include "conn/conn.h"
-#include "conn/pool.h"
+#include "mio/budget.h"
 
 enum { CONN_READ_BYTES = 65536, CONN_CLOSE_MS = 5000, CROWD_STAGES = 2 };
 
@@ -16,9 +16,7 @@ struct conn_env {
 	struct list conns; /* killed ones too, until the end of the turn */
 	struct list crowd[CROWD_STAGES]; /* who waits to be read, the next first */
 	struct mio_task crowd_task;
-	struct conn_pool *pool; /* NULL: none */
-	struct mio_mail shed_mail; /* the pool is over its bound */
-	_Atomic bool shed_waits; /* it is under way */
+	struct budget_member queues;
 };
 
 /*
@@ -48,7 +46,7 @@ struct conn {
 	int64_t resume_ms;	/* when the rate allows to read again; 0: now */
 	int64_t tokens, tokens_ms;
 	int64_t heard_ms;
-	size_t queued; /* as the pool knows it */
+	size_t queued; /* as the budget knows it */
 	int fault;
 	uint8_t phase, end, pauses, refusal;
 	bool resume : 1;    /* let the stream parse on in the task */
@@ -83,9 +81,9 @@ void crowd_init(struct conn_env *env);
 bool crowd_takes(struct conn *conn); /* one that became readable: it is read later */
 void crowd_leave(struct conn *conn); /* it is not read any more; or it was not in it */
 
-/* pool.c */
+/* queues.c */
+void conn_queues_init(struct conn_env *env);
 void conn_account(struct conn *conn); /* its queues may have changed */
-void conn_pool_wake(struct conn_env *env);
 
 /* time.c */
 void conn_set_deadline(struct conn *conn, int64_t ms); /* 0: none */

@@ -6,6 +6,7 @@
 #include "base/table.h"
 #include "component/component.h"
 #include "link/link.h"
+#include "mio/budget.h"
 #include "sm/saved.h"
 #include "sm/sm.h"
 #include "sm/user.h"
@@ -69,6 +70,7 @@ struct sm {
 	struct list due;     /* deliveries that will be stored, the first first */
 	struct mio_timer due_timer;
 	struct list full;    /* sessions that end with this work */
+	struct budget_member queues; /* of clients that are slow */
 	struct saved saved;
 	bool draining;
 	struct mio_task report;
@@ -85,10 +87,7 @@ struct wait {
 	uint64_t token; /* 0: none */
 };
 
-/*
- * After everything that came from outside: works off the queue, lets users go. Nothing of sm calls
- * itself.
- */
+/* After everything that came from outside: works off the queue, lets users go. Nothing of sm calls itself. */
 void sm_work(struct sm *sm);
 /* Who is presented from now on may have been missed. */
 void sm_served(struct sm *sm);
@@ -137,7 +136,7 @@ void user_stale(struct user *user); /* what is in memory was never stored */
 void user_rest(struct user *user);
 void users_trim(struct sm *sm);
 void users_drop(struct sm *sm); /* all, at the end */
-void users_load_again(struct sm *sm, bool fail); /* those that wait for saved sessions; or their loads fail */
+void users_load_again(struct sm *sm); /* those that wait for saved sessions */
 
 /* -- session.c -- */
 
@@ -149,7 +148,7 @@ void session_delete_user(struct user *user, struct packet **packet);
 void session_allow_user(struct user *user, bool allowed); /* its account may be used again, or not any more */
 void session_fail(struct sm *sm, const struct packet *packet); /* answers that it failed */
 /* Ends it: presence goes unavailable, c2s is told or not, the session is freed. */
-enum session_tell { SESSION_TELL_NOBODY, SESSION_TELL_ENDED, SESSION_TELL_REPLACED, SESSION_TELL_DISABLED };
+enum session_tell { SESSION_TELL_NOBODY, SESSION_TELL_ENDED, SESSION_TELL_REPLACED, SESSION_TELL_DISABLED, SESSION_TELL_SHED };
 struct session *session_new(struct user *user, struct jid *full); /* of no c2s yet */
 void session_place(struct session *session, const struct packet *packet); /* its c2s is who sent this */
 void session_tell(struct session *session, enum session_action action); /* its c2s */
@@ -158,6 +157,7 @@ void session_end(struct session *session, enum session_tell tell);
 /* Those of a c2s that went away, ours or not: they end, or are detached. */
 void sessions_end_of(struct sm *sm, struct slice c2s, bool ours);
 void sessions_end_full(struct sm *sm);
+void sessions_shed(struct budget_member *member, int class); /* those that have most */
 void sessions_found(struct sm *sm, struct slice c2s);  /* their c2s is there (again) */
 /* Its c2s was not there to take a stanza. True: it has been away for so long that the session is over. */
 bool session_missed(struct session *session);

@@ -42,11 +42,26 @@ enum outbox_fate outbox_fate(const struct stanza *stanza)
 	return stanza_find(stanza, NS_CLIENT, "body") >= 0 ? OUTBOX_STORE : OUTBOX_DROP;
 }
 
+/* Its sender need not wait a second to learn that nobody takes it. */
+static bool is_slow(const struct outbox *outbox)
+{
+	return outbox->count > SLOW_COUNT || outbox->bytes > SLOW_BYTES;
+}
+
+/* What a client has in a moment is no queue. */
+static void account(struct outbox *outbox)
+{
+	struct session *session = container_of(outbox, struct session, outbox);
+
+	budget_count(&session->user->sm->queues, &outbox->counted, is_slow(outbox) ? outbox->bytes : 0);
+}
+
 static void entry_free(struct outbox *outbox, struct entry *entry)
 {
 	list_remove(&entry->link);
 	outbox->count--;
 	outbox->bytes -= entry->bytes;
+	account(outbox);
 	stanza_free(&entry->stanza);
 	mem_free(entry);
 }
@@ -91,17 +106,12 @@ static void insert(struct outbox *outbox, struct list *place, const struct stanz
 	list_append(place, &entry->link);
 	outbox->count++;
 	outbox->bytes += entry->bytes;
+	account(outbox);
 }
 
 static void append(struct outbox *outbox, const struct stanza *stanza, struct delivery *delivery)
 {
 	insert(outbox, &outbox->entries, stanza, delivery);
-}
-
-/* Its sender need not wait a second to learn that nobody takes it. */
-static bool is_slow(const struct outbox *outbox)
-{
-	return outbox->count > SLOW_COUNT || outbox->bytes > SLOW_BYTES;
 }
 
 bool outbox_add(struct session *session, const struct stanza *stanza)
@@ -343,13 +353,14 @@ void outbox_shed(struct session *session)
 		struct entry *entry = container_of(at, struct entry, link);
 
 		if (!entry->stanza)
-			return;
+			break;
 		if (!entry->delivery || !entry->delivery->row)
 			continue;
 		stanza_free(&entry->stanza);
 		outbox->bytes -= entry->bytes - ENTRY_BYTES;
 		entry->bytes = ENTRY_BYTES;
 	}
+	account(outbox);
 }
 
 void outboxes_shed(struct user *user)

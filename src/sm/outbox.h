@@ -28,6 +28,7 @@ struct outbox {
 	uint32_t before;      /* entries left from before the client began to count */
 	uint32_t handled;     /* those that it has since */
 	uint32_t bytes;
+	size_t counted; /* of a slow client: as the budget of all queues knows it */
 };
 
 void outbox_init(struct outbox *outbox);

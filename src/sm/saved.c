@@ -163,10 +163,9 @@ static void put_seal(struct sm *sm)
 	sm_store_packet(sm, &txn, &none, sealed);
 }
 
-/* A disk that failed once is asked again, as long as the process may take for its end. */
+/* A disk that failed once is asked again, as long as the process may take for its end. Who waits for saved sessions comes first. */
 bool saved_save(struct sm *sm)
 {
-	users_load_again(sm, true); /* theirs stay as they are saved */
 	if (!list_empty(&sm->due) || slots_count(&sm->waits) || sm->saved.seals)
 		deliveries_store(sm);
 	else if (sm->saved.step == SAVED_NOTHING)
@@ -292,7 +291,7 @@ static void lose(struct sm *sm)
 	sm->saved.end++; /* theirs counts no more */
 	sm->saved.found = false;
 	sm->saved.seals = SEALS_LEFT;
-	users_load_again(sm, false);
+	users_load_again(sm);
 	sm_work(sm);
 }
 
@@ -311,7 +310,7 @@ static void broken(void *arg, uint64_t token, const struct store_txn *txn, int r
 	if (!waited)
 		return;
 	mio_timer_set(sm->mio, &sm->saved.timer, 0);
-	users_load_again(sm, false);
+	users_load_again(sm);
 	sm_work(sm);
 }
 

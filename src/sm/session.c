@@ -89,7 +89,9 @@ static enum session_action action_of(const struct session *session, enum session
 {
 	if (how == SESSION_TELL_REPLACED)
 		return SESSION_REPLACED;
-	return how == SESSION_TELL_DISABLED && session->ours ? SESSION_DISABLED : SESSION_ENDED;
+	if (session->ours && how == SESSION_TELL_DISABLED)
+		return SESSION_DISABLED;
+	return session->ours && how == SESSION_TELL_SHED ? SESSION_SHED : SESSION_ENDED;
 }
 
 void session_end(struct session *session, enum session_tell how)
@@ -140,6 +142,20 @@ void sessions_end_full(struct sm *sm)
 		log_info(&sm->log, "session %s ends: more waits for it than sessions.resume_queue", jid_text(session->jid));
 		session_end(session, SESSION_TELL_ENDED);
 	}
+}
+
+void sessions_shed(struct budget_member *member, int class)
+{
+	struct sm *sm = container_of(member, struct sm, queues);
+	struct session *session;
+
+	for (uint32_t at = 0; budget_is_exceeded(member->budget) && (session = slots_next(&sm->sessions, &at));) {
+		if (budget_class(session->outbox.counted) != class)
+			continue;
+		log_info(&sm->log, "session %s ends: more waits in memory than limits.memory", jid_text(session->jid));
+		session_end(session, SESSION_TELL_SHED);
+	}
+	sm_work(sm);
 }
 
 void sessions_found(struct sm *sm, struct slice c2s)

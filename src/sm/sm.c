@@ -218,6 +218,10 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	sm->report.run = settle_report;
 	list_init(&sm->reports);
 	list_init(&sm->full);
+	sm->queues.mio = sm->mio;
+	sm->queues.shed = sessions_shed;
+	if (sm->process->queues)
+		budget_join(sm->process->queues, &sm->queues);
 	deliveries_init(sm);
 	users_init(sm);
 	sm->parsers = xml_pool_new();

@@ -254,23 +254,12 @@ static void load_start(struct user *user)
 	read_all(load);
 }
 
-void users_load_again(struct sm *sm, bool fail)
+void users_load_again(struct sm *sm)
 {
 	struct list *again;
 
-	while ((again = list_shift(&sm->saved.loads))) {
-		struct sm_load *load = container_of(again, struct sm_load, again);
-		struct user *user = load->user;
-
-		if (!fail) {
-			read_all(load);
-			continue;
-		}
-		user->load = NULL;
-		user->state = USER_STALE;
-		load_end(load, false);
-		user_rest(user);
-	}
+	while ((again = list_shift(&sm->saved.loads)))
+		read_all(container_of(again, struct sm_load, again));
 }
 
 bool user_wait(struct user *user, struct packet **packet)

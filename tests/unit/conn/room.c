@@ -148,8 +148,8 @@ static int start_worker(struct mio *mio, void *arg)
 	struct room *room = arg;
 
 	room->envs[mio_worker(mio)] = conn_env_new(mio);
-	if (room->pool)
-		conn_pool_join(room->pool, room->envs[mio_worker(mio)]);
+	if (room->budget)
+		budget_join(room->budget, conn_env_queues(room->envs[mio_worker(mio)]));
 	if (mio_worker(mio) == 0)
 		mio_accept(mio, room->listener, accepted, room);
 	return 0;
@@ -172,7 +172,7 @@ void room_close(struct room *room)
 	mio_unlisten(&room->listener);
 	conn_env_free(&room->envs[0]);
 	conn_env_free(&room->envs[1]);
-	conn_pool_free(&room->pool);
+	budget_free(&room->budget);
 	buf_fini(&room->heard); /* of the workers' heaps */
 	buf_fini(&room->got);
 	mio_host_free(&room->host);

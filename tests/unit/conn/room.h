@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include "conn/conn.h"
-#include "conn/pool.h"
+#include "mio/budget.h"
 #include "sx/plugins.h"
 
 struct room {
@@ -23,7 +23,7 @@ struct room {
 	int steps;
 	bool late;  /* gave up */
 	bool proxied; /* connections begin with a PROXY header */
-	struct conn_pool *pool; /* or NULL */
+	struct budget *budget; /* or NULL */
 	bool moves; /* a connection goes to worker 1 behind its login */
 	void (*on_packet)(struct room *room, struct conn *conn, struct nad *nad);
 	struct conn *conn;	    /* the last one accepted */

@@ -105,7 +105,7 @@ static void print_packet(const struct packet *packet, struct buf *out)
 		"created", "delete",  "deleted", "replaced", "hello",
 		"ack",	   "enable",  "enabled", "detach",   "resume",
 		"resumed", "snapshot", "present", "presented", "attach",
-		"disable", "allow",   "disabled"};
+		"disable", "allow",   "disabled", "shed"};
 
 	if (packet->kind == PACKET_STANZA) {
 		stanza_print(packet->stanza, out);

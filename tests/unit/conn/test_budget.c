@@ -18,7 +18,7 @@ struct crowd {
 static void open_crowd(struct crowd *crowd, size_t limit)
 {
 	room_open(&crowd->room);
-	crowd->room.pool = conn_pool_new(limit);
+	crowd->room.budget = budget_new(limit);
 	crowd->room.options.pooled = true;
 	crowd->room.options.out_max = 64 << 20;
 	for (unsigned at = 0; at < CLIENTS; at++) {
@@ -76,8 +76,8 @@ static void the_longest_queue_goes_first(void **test)
 	assert_non_null(crowd.room.conns[2]);
 	assert_string_equal(strstr(room_heard(&crowd.room), "closed"), "closed:fault ");
 	assert_int_equal(crowd.room.refusal, SX_REFUSED_MEMORY);
-	assert_true(conn_pool_used(crowd.room.pool) >= 550000);
-	assert_true(conn_pool_used(crowd.room.pool) <= LIMIT);
+	assert_true(budget_used(crowd.room.budget) >= 550000);
+	assert_true(budget_used(crowd.room.budget) <= LIMIT);
 	close_crowd(&crowd);
 }
 
@@ -97,7 +97,7 @@ static bool drop_them(struct room *room)
 		return false;
 	for (unsigned at = 0; at < CLIENTS; at++)
 		conn_kill(&room->conns[at]);
-	return conn_pool_used(room->pool) == 0;
+	return budget_used(room->budget) == 0;
 }
 
 static void nothing_is_counted_of_who_is_gone(void **test)
@@ -120,7 +120,7 @@ static void who_reads_hears_why(void **test)
 	char bytes[30000];
 
 	room_open(&room);
-	room.pool = conn_pool_new(20000);
+	room.budget = budget_new(20000);
 	room.options.pooled = true;
 	room_say(&room, HEADER AUTH HEADER);
 	memset(bytes, 'x', sizeof(bytes));
@@ -131,7 +131,7 @@ static void who_reads_hears_why(void **test)
 	assert_true(room_got(&room, "<resource-constraint"));
 	assert_string_equal(room_heard(&room), "stream open closed:error ");
 	assert_int_equal(room.refusal, SX_REFUSED_MEMORY);
-	assert_int_equal(conn_pool_used(room.pool), 0);
+	assert_int_equal(budget_used(room.budget), 0);
 	room_close(&room);
 }
 
