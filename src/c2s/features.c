@@ -38,8 +38,10 @@ static void offer(void *state, struct sx *sx, struct nad *features)
 	nad_append(features, NS_BIND, "bind", 1);
 	nad_append(features, NS_SESSION, "session", 1);
 	nad_append(features, NS_SESSION, "optional", 2);
-	if (client && client_is_ours(client))
-		nad_append(features, NS_SM, "sm", 1);
+	if (!client || !client_is_ours(client))
+		return;
+	nad_append(features, NS_SM, "sm", 1);
+	nad_append(features, NS_ROSTERVER, "ver", 1);
 }
 
 const struct sx_plugin c2s_features = {.name = "features", .features = offer};

@@ -99,6 +99,7 @@ const struct settings *sm_settings(const struct sm *sm);
 int64_t sm_wall_ms(const struct sm *sm);
 struct mio *sm_mio(const struct sm *sm);
 const char *const *sm_features(const struct sm *sm, size_t *count); /* of all modules, sorted */
+uint64_t sm_random(struct sm *sm); /* unguessable, never 0 */
 void sm_fresh_id(struct sm *sm, struct buf *out);		    /* for a stanza that we make */
 bool sm_is_domain(const struct sm *sm, struct slice domain);	    /* one that we serve */
 void sm_count_offline(struct sm *sm);				    /* a message was stored */

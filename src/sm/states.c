@@ -207,6 +207,16 @@ const char *const *sm_features(const struct sm *sm, size_t *count)
 	return sm->features;
 }
 
+uint64_t sm_random(struct sm *sm)
+{
+	uint64_t value;
+
+	do
+		mio_random(sm->mio, &value, sizeof(value));
+	while (!value);
+	return value;
+}
+
 void sm_fresh_id(struct sm *sm, struct buf *out)
 {
 	buf_printf(out, "sm-%llx", (unsigned long long)++sm->fresh);

@@ -27,6 +27,7 @@ struct sm_load {
 	struct store_txn *txn;
 	void *state; /* of the module that adds reads now */
 	unsigned account_op, active_op, saved_op;
+	unsigned lists[STORES]; /* the operation that reads it all, + 1; 0: none */
 	struct {
 		sm_load_fn *loaded;
 		void *state;
@@ -117,7 +118,9 @@ static unsigned add_read(struct sm_load *load, unsigned op, sm_load_fn *loaded)
 
 unsigned sm_load_list(struct sm_load *load, int store, sm_load_fn *loaded)
 {
-	return add_read(load, store_list(load->txn, (enum store)store, jid_user(load->user->jid)), loaded);
+	if (!load->lists[store])
+		load->lists[store] = store_list(load->txn, (enum store)store, jid_user(load->user->jid)) + 1;
+	return add_read(load, load->lists[store] - 1, loaded);
 }
 
 unsigned sm_load_count(struct sm_load *load, int store, sm_load_fn *loaded)
@@ -227,6 +230,7 @@ static void read_all(struct sm_load *load)
 	struct sm *sm = user->sm;
 
 	load->read_count = 0;
+	memset(load->lists, 0, sizeof(load->lists));
 	load->txn = store_txn_new();
 	load->account_op = store_list(load->txn, STORE_ACCOUNT, jid_user(user->jid));
 	load->active_op = store_get(load->txn, STORE_USER, jid_user(user->jid), SLICE("active"));

@@ -10,6 +10,7 @@ struct jid;
 struct roster;
 struct session;
 struct stanza;
+struct store_txn;
 
 extern const struct sm_module sm_session, sm_roster, sm_presence, sm_subscribe, sm_delivery,
 	sm_offline, sm_disco, sm_ping, sm_version;
@@ -21,6 +22,8 @@ bool roster_is_interested(
 	const struct session *session); /* it asked for the roster: pushes go there */
 /* SUBSCRIPTION_* of the item, 0 without one. */
 unsigned roster_state(const struct user *user, const struct jid *contact);
+/* With what changes it in storage: it has another version. */
+void roster_changed(struct store_txn *txn, struct user *user);
 /* Tells the interested sessions how the contact stands now: its item, or that it is gone. */
 void roster_push(struct user *user, struct jid *contact);
 /*

@@ -2,6 +2,7 @@
 /* The roster of a user, RFC 6121 section 2. */
 #include "sm/roster.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
 #include "jid/jid.h"
@@ -15,6 +16,8 @@
 
 enum { CHANGED_MAX = 8, UNSURE_MAX = 32 };
 
+#define VERSION SLICE("roster-version")
+
 struct contacts {
 	struct jid **jids; /* the last is the newest */
 	unsigned count;
@@ -22,11 +25,13 @@ struct contacts {
 
 struct interest {
 	bool interested;
+	bool versions; /* its client keeps them */
 	struct contacts changed; /* by this session, last */
 };
 
 struct roster_user {
 	struct roster roster;
+	uint64_t version; /* drawn with each change, section 2.6; 0: there was none yet */
 	struct contacts unsure; /* changed last: who is presented later may not have been told */
 };
 
@@ -86,9 +91,52 @@ static void contacts_fini(struct contacts *contacts)
 	contacts->jids = NULL;
 }
 
+/* -- versions -- */
+
+/* One that a client has of another life of this roster, as of before a backup came back, is never drawn again. */
+void roster_changed(struct store_txn *txn, struct user *user)
+{
+	struct roster_user *own = state_of(user);
+	AUTO(buf_fini) struct buf text = {0};
+
+	own->version = sm_random(user->sm);
+	buf_printf(&text, "%llx", (unsigned long long)own->version);
+	store_put(txn, STORE_USER, jid_user(user->jid), VERSION, buf_slice(&text));
+}
+
+static void read_version(void *state, struct user *user, const struct store_row *rows, size_t count)
+{
+	state_of(user)->version = 0;
+	for (size_t at = 0; at < count; at++) {
+		AUTO(buf_fini) struct buf text = {0};
+
+		if (!slice_equal(rows[at].item, VERSION))
+			continue;
+		buf_append_slice(&text, rows[at].value);
+		state_of(user)->version = strtoull(buf_text(&text), NULL, 16);
+	}
+}
+
+static void say_version(const struct user *user, struct nad *nad)
+{
+	AUTO(buf_fini) struct buf text = {0};
+
+	buf_printf(&text, "%llx", (unsigned long long)state_of(user)->version);
+	nad_append_attr(nad, -1, "ver", buf_slice(&text));
+}
+
+/* Its client said which it has, and it is the one. */
+static bool has_version(const struct user *user, struct slice ver)
+{
+	AUTO(buf_fini) struct buf text = {0};
+
+	buf_printf(&text, "%llx", (unsigned long long)state_of(user)->version);
+	return slice_equal(ver, buf_slice(&text));
+}
+
 /* -- telling -- */
 
-static struct stanza *push_new(struct user *user, struct jid *contact)
+static struct stanza *push_new(struct user *user, struct jid *contact, bool versions)
 {
 	const struct roster_item *item = roster_find(roster_of(user), contact);
 	AUTO(buf_fini) struct buf id = {0};
@@ -97,6 +145,8 @@ static struct stanza *push_new(struct user *user, struct jid *contact)
 	sm_fresh_id(user->sm, &id);
 	push = stanza_new(STANZA_IQ, STANZA_SET, buf_slice(&id));
 	nad_append(push->payload, NS_ROSTER, "query", 1);
+	if (versions)
+		say_version(user, push->payload);
 	if (item) {
 		roster_item_append(item, NS_ROSTER, push->payload, 2);
 	} else {
@@ -108,25 +158,24 @@ static struct stanza *push_new(struct user *user, struct jid *contact)
 	return push;
 }
 
-static void push_to(struct session *session, const struct stanza *push)
+static void push_to(struct session *session, struct jid *contact)
 {
-	struct stanza *copy;
+	struct stanza *push;
 
 	if (!roster_is_interested(session))
 		return;
-	copy = stanza_copy(push);
-	stanza_set_to(copy, session->jid);
-	sm_deliver(session, &copy);
+	push = push_new(session->user, contact, interest_of(session)->versions);
+	stanza_set_to(push, session->jid);
+	sm_deliver(session, &push);
 }
 
 void roster_push(struct user *user, struct jid *contact)
 {
 	struct session *session = NULL;
-	AUTO(stanza_free) struct stanza *push = push_new(user, contact);
 
 	contacts_add(&state_of(user)->unsure, contact, UNSURE_MAX);
 	while ((session = user_next_session(user, session)))
-		push_to(session, push);
+		push_to(session, contact);
 }
 
 void roster_stayed(struct session *session, bool fresh)
@@ -134,11 +183,8 @@ void roster_stayed(struct session *session, bool fresh)
 	struct roster_user *own = state_of(session->user);
 	const struct contacts *changed = &interest_of(session)->changed;
 
-	for (unsigned at = 0; at < own->unsure.count; at++) {
-		AUTO(stanza_free) struct stanza *push = push_new(session->user, own->unsure.jids[at]);
-
-		push_to(session, push);
-	}
+	for (unsigned at = 0; at < own->unsure.count; at++)
+		push_to(session, own->unsure.jids[at]);
 	for (unsigned at = 0; fresh && at < changed->count; at++)
 		roster_push(session->user, changed->jids[at]);
 }
@@ -228,6 +274,7 @@ static void loaded(void *state, struct user *user, const struct store_row *rows,
 
 static void user_load(void *state, struct user *user, struct sm_load *load)
 {
+	sm_load_list(load, STORE_USER, read_version); /* first: what is told of differences bears it */
 	sm_load_list(load, STORE_ROSTER, loaded);
 }
 
@@ -252,13 +299,19 @@ static int get(void *state, const struct sm_event *event)
 	const struct roster *roster = roster_of(event->user);
 	struct interest *interest = interest_of(event->session);
 	struct stanza *result;
+	struct slice ver;
 
 	if (!is_own(event))
 		return SM_PASS;
 	interest->interested = true;
+	interest->versions = nad_attr(event->stanza->payload, stanza_child(event->stanza), NULL, "ver", &ver);
 	sm_session_changed(event->session);
+	if (interest->versions && has_version(event->user, ver))
+		return sm_reply_result(event);
 	result = stanza_result(event->stanza);
 	nad_append(result->payload, NS_ROSTER, "query", 1);
+	if (interest->versions)
+		say_version(event->user, result->payload);
 	for (unsigned at = 0; at < roster->count; at++)
 		roster_item_append(roster->items[at], NS_ROSTER, result->payload, 2);
 	return sm_reply(event, &result);
@@ -304,6 +357,7 @@ static int change(const struct sm_event *event, struct roster_item **item)
 
 	(*item)->subscription = (uint8_t)roster_state(event->user, (*item)->jid);
 	kept_contact(commit.txn, event->user->jid, *item);
+	roster_changed(commit.txn, event->user);
 	if (!roster_put(roster_of(event->user), item)) {
 		store_txn_free(&commit.txn);
 		return sm_reply_error(event, STANZA_RESOURCE_CONSTRAINT);
@@ -338,6 +392,7 @@ static int drop(const struct sm_event *event, struct jid *contact)
 	commit.txn = store_txn_new();
 	store_del(commit.txn, STORE_ROSTER, jid_user(event->user->jid), jid_user(contact));
 	roster_del(roster, contact);
+	roster_changed(commit.txn, event->user);
 	return sm_commit(event, &commit);
 }
 
@@ -372,12 +427,12 @@ static int set(void *state, const struct sm_event *event)
 
 /* -- sessions -- */
 
-/* "1" or "0", and the contacts that it changed, a line each. */
+/* "0", "1", or "2" with versions, and the contacts that it changed, a line each. */
 static int session_save(void *state, const struct session *session, struct buf *out)
 {
 	const struct contacts *changed = &interest_of(session)->changed;
 
-	buf_append_char(out, roster_is_interested(session) ? '1' : '0');
+	buf_append_char(out, !roster_is_interested(session) ? '0' : interest_of(session)->versions ? '2' : '1');
 	for (unsigned at = 0; at < changed->count; at++) {
 		buf_append_char(out, '\n');
 		buf_append_slice(out, jid_full(changed->jids[at]));
@@ -388,8 +443,11 @@ static int session_save(void *state, const struct session *session, struct buf *
 static int session_load(void *state, struct session *session, struct slice in)
 {
 	struct interest *interest = interest_of(session);
+	struct slice how;
 
-	interest->interested = slice_is(slice_line(&in), "1");
+	how = slice_line(&in);
+	interest->versions = slice_is(how, "2");
+	interest->interested = interest->versions || slice_is(how, "1");
 	while (in.len) {
 		AUTO(jid_free) struct jid *contact = jid_parse(slice_line(&in));
 

@@ -127,6 +127,7 @@ static bool change_item(struct store_txn *txn, struct user *user, struct jid *co
 			return false;
 	}
 	kept_contact(txn, user->jid, item);
+	roster_changed(txn, user);
 	return true;
 }
 

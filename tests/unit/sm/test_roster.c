@@ -221,6 +221,38 @@ static void refuses_what_is_wrong(void **state)
 	room_expect(room, "romeo@localhost/a", "<service-unavailable");
 }
 
+#define VERSIONED(ver) "<iq type='get' id='r'><query xmlns='jabber:iq:roster' ver='" ver "'/></iq>"
+
+/* RFC 6121 2.6: who has it is not sent it; across starts, and not when it was another. */
+static void who_has_its_version_is_not_sent_it(void **state)
+{
+	struct room *room = *state;
+	char get[256];
+	const char *told;
+
+	room_account(room, "romeo@localhost");
+	room_login(room, "romeo@localhost/a");
+	room_send(room, "romeo@localhost/a", VERSIONED(""));
+	room_expect(room, "romeo@localhost/a", "<query xmlns='jabber:iq:roster' ver='0'/>");
+	room_send(room, "romeo@localhost/a", VERSIONED("0"));
+	room_expect(room, "romeo@localhost/a", "<iq type='result' id='r'></iq>");
+	room_send(room, "romeo@localhost/a", ROSTER_SET("<item jid='nurse@localhost'/>"));
+	while ((told = room_next(room, "romeo@localhost/a")) && !strstr(told, "ver='"))
+		;
+	assert_non_null(told);
+	snprintf(get, sizeof(get), "<iq type='get' id='r'><query xmlns='jabber:iq:roster' %.*s'/></iq>",
+		 (int)strcspn(strstr(told, "ver='") + 5, "'") + 5, strstr(told, "ver='"));
+	room_forget(room);
+	room_restart(room);
+	room_login(room, "romeo@localhost/a");
+	room_send(room, "romeo@localhost/a", VERSIONED("0"));
+	room_expect(room, "romeo@localhost/a", "nurse@localhost");
+	room_send(room, "romeo@localhost/a", VERSIONED("ffffffffffffffff"));
+	room_expect(room, "romeo@localhost/a", "nurse@localhost");
+	room_send(room, "romeo@localhost/a", get);
+	room_expect(room, "romeo@localhost/a", "<iq type='result' id='r'></iq>");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -231,6 +263,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(pushes_changes_to_those_who_asked, room_open,
 						room_close),
 		cmocka_unit_test_setup_teardown(keeps_it_in_storage, room_open, room_close),
+		cmocka_unit_test_setup_teardown(who_has_its_version_is_not_sent_it, room_open, room_close),
 		cmocka_unit_test_setup_teardown(who_saw_what_a_disk_refused_hears_what_is, room_open, room_close),
 		cmocka_unit_test_setup_teardown(refuses_what_is_wrong, room_open, room_close),
 	};
