@@ -58,6 +58,19 @@ static void end(struct delivery *delivery)
 		offline_had(delivery->user, delivery->row);
 }
 
+static void store(struct delivery *delivery);
+
+/* What waits for storage now came later, and must not come before it. */
+static bool goes_ahead(struct delivery *delivery)
+{
+	struct user *user = delivery->user;
+
+	if (delivery->ahead || !user->hold_count || !sm_settings(user->sm)->messages.offline_ms)
+		return false;
+	delivery->ahead = true;
+	return true;
+}
+
 /* Nobody refers to it: what nobody has either finds another way. */
 static void leave(struct delivery *delivery)
 {
@@ -65,6 +78,10 @@ static void leave(struct delivery *delivery)
 
 	if (delivery->refs || delivery->storing)
 		return;
+	if (!delivery->over && !delivery->row && goes_ahead(delivery)) {
+		store(delivery);
+		return;
+	}
 	if (delivery->over) {
 		forget_row(delivery);
 	} else if (!delivery->row) {

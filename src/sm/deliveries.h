@@ -26,6 +26,7 @@ struct delivery {
 	uint64_t row;	       /* in STORE_OFFLINE; 0: it is not stored */
 	bool storing;	       /* it pins its user until storage answers */
 	bool over;	       /* somebody has it */
+	bool ahead;	       /* nobody had it, and others wait: it is stored before them, or was tried to be */
 };
 
 /* The one of this message: copies for several sessions are made in one go, and share what is inside. */
