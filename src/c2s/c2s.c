@@ -108,7 +108,7 @@ static void packet(void *part, struct packet **packet)
 
 static void router_lost(void *state)
 {
-	keep_apart(state);
+	keep_lost_sight(state);
 }
 
 static void name_changed(void *part, struct slice name, bool available)

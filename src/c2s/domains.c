@@ -273,6 +273,8 @@ void domain_changed(struct c2s *c2s, struct slice name, bool available)
 		keep_apart(c2s);
 		manager_went(c2s, name, false);
 	}
+	if (domain)
+		keep_saw(c2s, available);
 	if (!domain || domain->state == DOMAIN_LOCAL || mio_worker(c2s->worker->mio))
 		return;
 	if (!available) {

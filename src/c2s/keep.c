@@ -164,9 +164,25 @@ void keep_apart(struct c2s *c2s)
 	c2s->keeper.apart_ms = waits_ms ? waits_ms : mio_now_ms(c2s->worker->mio);
 }
 
+/* One that comes and goes before it has our sessions may have said of them that they are over. */
+void keep_saw(struct c2s *c2s, bool available)
+{
+	struct keeper *keeper = &c2s->keeper;
+
+	keeper->missed = keeper->missed || (!available && keeper->came);
+	keeper->came = available && keeper->apart_ms;
+}
+
+void keep_lost_sight(struct c2s *c2s)
+{
+	c2s->keeper.missed = true;
+	keep_apart(c2s);
+}
+
 void keep_together(struct c2s *c2s)
 {
 	c2s->keeper.apart_ms = 0;
+	c2s->keeper.came = c2s->keeper.missed = false;
 }
 
 /* What was said shortly before then, by us or to us, may not have come. */
@@ -179,7 +195,7 @@ static int64_t parted_ms(const struct c2s *c2s)
 
 static bool is_fresh(const struct client *client)
 {
-	return parted_ms(client->c2s) - client->keep->snapshot_ms <= FRESH_MS;
+	return first_keeper(client->c2s)->missed || parted_ms(client->c2s) - client->keep->snapshot_ms <= FRESH_MS;
 }
 
 struct packet *keep_describe(struct client *client)

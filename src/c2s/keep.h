@@ -42,6 +42,8 @@ struct keeper {
 	/* Worker 0: of this round. */
 	unsigned workers_busy;
 	_Atomic int64_t apart_ms; /* since when what a session manager says may not come; 0: it does */
+	bool came;		  /* meanwhile one did */
+	_Atomic bool missed;	  /* one may have been there that never had our sessions */
 };
 
 void keep_start(struct client *client);
@@ -61,6 +63,8 @@ void keep_present(struct c2s *c2s, struct slice manager);
 void keep_presented(struct client *client, const struct packet *packet); /* or it failed */
 /* Worker 0: from now on a session manager, or the router, is out of reach; and all are heard again. */
 void keep_apart(struct c2s *c2s);
+void keep_saw(struct c2s *c2s, bool available); /* a session manager, of a domain */
+void keep_lost_sight(struct c2s *c2s); /* of all of them: nobody says who comes and goes */
 void keep_together(struct c2s *c2s);
 bool keep_is_presenting(const struct c2s *c2s); /* worker 0: not all have it yet */
 void keep_drop(struct c2s *c2s); /* at the end */

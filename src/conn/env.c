@@ -57,6 +57,7 @@ void conn_env_free(struct conn_env **freed)
 		return;
 	*freed = NULL;
 	conn_env_reap(env);
+	mio_timer_stop(&env->crowd_timer);
 	xml_pool_free(&env->sx.pool);
 	mem_free(env->buffer);
 	mem_free(env);

@@ -16,6 +16,7 @@ struct conn_env {
 	struct list conns; /* killed ones too, until the end of the turn */
 	struct list crowd[CROWD_STAGES]; /* who waits to be read, the next first */
 	struct mio_task crowd_task;
+	struct mio_timer crowd_timer;
 	struct budget_member queues;
 };
 

@@ -284,6 +284,11 @@ bool mio_has_work(const struct mio *mio)
 
 /* -- sockets -- */
 
+bool mio_entry_rests(const struct mio *mio)
+{
+	return mio_entry_paused(mio);
+}
+
 int mio_connect(struct mio *mio, struct mio_sock *sock, const char *address,
 		const struct mio_sock_handler *handler, uint8_t flags)
 {

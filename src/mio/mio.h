@@ -123,6 +123,7 @@ struct mio_sock {
  * a mailbox that this worker feeds is above its mark.
  */
 enum { MIO_ENTRY = 1 };
+bool mio_entry_rests(const struct mio *mio); /* they are not read now */
 
 /* Readable is watched from the start. Returns 0 or a fault (bad address: -EINVAL; refused at once: its errno). */
 int mio_connect(struct mio *mio, struct mio_sock *sock, const char *address,

@@ -89,8 +89,8 @@ struct wait {
 
 /* After everything that came from outside: works off the queue, lets users go. Nothing of sm calls itself. */
 void sm_work(struct sm *sm);
-/* Who is presented from now on may have been missed. */
-void sm_served(struct sm *sm);
+void sm_served(struct sm *sm); /* who is presented from now on may have been missed */
+void sm_tell_workers(struct sm *sm, enum sm_news what); /* this one too, at once */
 
 /* -- store.c -- */
 

@@ -9,7 +9,7 @@
 #include "sm/modules/modules.h"
 #include "storage/storage.h"
 
-enum { ATTACH_MS = 30000, RECENT_MAX = 4096, RECENT_MS = 60000 };
+enum { ATTACH_MS = 30000, RESUME_MS = 3000, RECENT_MAX = 4096, RECENT_MS = 60000 };
 
 /* A message that the client was sent in the last minute, or that waits in storage for it. */
 struct recent {
@@ -22,6 +22,7 @@ struct recent {
 };
 
 struct presented {
+	struct session *session;
 	uint32_t done; /* all up to here were settled by who died */
 	bool knows_done;
 	uint32_t *stored; /* and these */
@@ -35,6 +36,9 @@ struct presented {
 	int64_t until_ms; /* what the others send again has come by then */
 	unsigned count;
 	struct recent *recent;
+	struct packet *resume; /* that waits for what its c2s still has for it */
+	struct mio_timer resume_timer;
+	bool waited;
 };
 
 /* -- snapshots ------------------------------------------------------------------------------------- */
@@ -101,6 +105,8 @@ void sm_session_changed(struct session *session)
 
 /* -- presenting ------------------------------------------------------------------------------------ */
 
+static void waited_enough(struct mio_timer *timer);
+
 /* "KEY.COUNT" and a star when it is held, joined by blanks. */
 static struct presented *read_recent(struct slice line)
 {
@@ -111,6 +117,7 @@ static struct presented *read_recent(struct slice line)
 		most += line.data[at] == ' ';
 	most = most < RECENT_MAX ? most : RECENT_MAX;
 	presented = mem_zalloc(MEM_SESSION, sizeof(*presented));
+	mio_timer_init(&presented->resume_timer, waited_enough);
 	presented->recent = mem_zalloc(MEM_SESSION, most * sizeof(struct recent));
 	while (line.len && presented->count < most) {
 		struct slice word = slice_word(&line);
@@ -339,6 +346,7 @@ void present_user(struct user *user, struct packet **packet)
 	session->ours = session->counting = true;
 	take_counts(session, &(*packet)->session.resume);
 	session->presented = read_recent(recent);
+	session->presented->session = session;
 	session->presented->over = (*packet)->session.resume.over;
 	session->presented->late = sm->served || user->told_over;
 	session->presented->fresh = (*packet)->session.resume.fresh;
@@ -415,7 +423,47 @@ void present_held(struct session *session, struct stanza **stanza)
 	stanza_free(stanza);
 }
 
-void present_attach(struct session *session, const struct packet *packet)
+/* -- who resumes it meanwhile ---------------------------------------------------------------------- */
+
+static void resume_now(struct session *session)
+{
+	struct presented *presented = session->presented;
+	struct packet *packet = presented->resume;
+
+	presented->resume = NULL;
+	presented->waited = true;
+	mio_timer_stop(&presented->resume_timer);
+	if (packet)
+		resume_user(session->user, &packet);
+	packet_free(&packet);
+}
+
+static void waited_enough(struct mio_timer *timer)
+{
+	struct presented *presented = container_of(timer, struct presented, resume_timer);
+	struct sm *sm = presented->session->user->sm;
+
+	resume_now(presented->session);
+	sm_work(sm);
+}
+
+bool present_must_wait(struct session *session, struct packet **packet)
+{
+	struct presented *presented = session->presented;
+
+	if (!present_is_open(session) || presented->waited)
+		return false;
+	if (presented->resume)
+		session_fail(session->user->sm, presented->resume);
+	packet_free(&presented->resume);
+	presented->resume = *packet;
+	*packet = NULL;
+	if (!mio_timer_is_set(&presented->resume_timer))
+		mio_timer_set(session->user->sm->mio, &presented->resume_timer, RESUME_MS);
+	return true;
+}
+
+static void attach(struct session *session, const struct packet *packet)
 {
 	struct user *user = session->user;
 
@@ -433,6 +481,13 @@ void present_attach(struct session *session, const struct packet *packet)
 		presence_stayed(session);
 	}
 	offline_give(user);
+}
+
+void present_attach(struct session *session, const struct packet *packet)
+{
+	attach(session, packet);
+	if (session->presented && session->presented->resume)
+		resume_now(session);
 }
 
 /* -- what comes again ------------------------------------------------------------------------------ */
@@ -492,6 +547,7 @@ void present_saved(struct session *session, struct slice origins)
 {
 	struct presented *presented = read_recent(origins);
 
+	presented->session = session;
 	presented->attached = presented->saved = true;
 	presented->until_ms = mio_now_ms(session->user->sm->mio) + RECENT_MS;
 	session->presented = presented;
@@ -526,6 +582,10 @@ void present_free(struct session *session)
 	session->presented = NULL;
 	if (!presented)
 		return;
+	mio_timer_stop(&presented->resume_timer);
+	if (presented->resume && !session->user->sm->stopping)
+		session_fail(session->user->sm, presented->resume); /* it asks again */
+	packet_free(&presented->resume);
 	let_all_go(presented, false);
 	mem_free(presented->stored);
 	mem_free(presented->recent);

@@ -27,6 +27,8 @@ void present_send(struct session *session); /* the snapshot, to its c2s */
 void present_user(struct user *user, struct packet **packet); /* PRESENT; of a user who is loaded, taken; answers */
 void present_held(struct session *session, struct stanza **stanza);
 void present_attach(struct session *session, const struct packet *packet);
+/* RESUME: it waits for ATTACH, taken, a few seconds. False: it need not. */
+bool present_must_wait(struct session *session, struct packet **packet);
 bool present_resumed(struct session *session); /* instead, by its client; true: what c2s still had for it, but messages, is lost */
 /* To storage, and back: what the session was sent. A stanza of it that comes again is not sent twice. */
 void present_save_origins(struct session *session, struct buf *out);

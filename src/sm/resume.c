@@ -206,6 +206,8 @@ static void over(struct mio_timer *timer)
 	struct session *session = container_of(timer, struct session, timer);
 	struct sm *sm = session->user->sm;
 
+	if (sm->saved.step)
+		return; /* as it was saved */
 	session_end(session, SESSION_TELL_NOBODY);
 	sm_work(sm);
 }
@@ -336,6 +338,8 @@ static void resume_session(struct session *session, struct packet **packet)
 	struct sm *sm = session->user->sm;
 	uint32_t taken = (*packet)->session.resume.handled - session->outbox.handled + session->outbox.before;
 
+	if (present_must_wait(session, packet))
+		return;
 	/* The c2s that wrote it may be another: this one is to know it when we die. */
 	if (session->ours)
 		outbox_origins(session, taken, &(*packet)->session.text);

@@ -166,11 +166,21 @@ static void put_seal(struct sm *sm)
 /* A disk that failed once is asked again, as long as the process may take for its end. Who waits for saved sessions comes first. */
 bool saved_save(struct sm *sm)
 {
-	if (!list_empty(&sm->due) || slots_count(&sm->waits) || sm->saved.seals)
+	struct saved *saved = &sm->saved;
+
+	if (!list_empty(&sm->due) || slots_count(&sm->waits) || saved->seals) {
 		deliveries_store(sm);
-	else if (sm->saved.step == SAVED_NOTHING)
+		return false;
+	}
+	if (!saved->told) {
+		saved->told = true;
+		sm_tell_workers(sm, SM_NEWS_READY);
+	}
+	if (saved->ready < sm->process->worker_count)
+		return false; /* what their sessions say to ours is still to come */
+	if (saved->step == SAVED_NOTHING)
 		save_users(sm);
-	else if (sm->saved.step == SAVED_USERS)
+	else if (saved->step == SAVED_USERS)
 		put_seal(sm);
 	else
 		return true;
@@ -230,21 +240,27 @@ static void cleared(void *state, struct user *user, const struct store_txn *txn,
 {
 	if (result == 0)
 		user->resumptions.left = false;
+	else
+		saved_missed(user->sm);
+}
+
+static void clear(struct user *user)
+{
+	struct store_txn *txn = store_txn_new();
+
+	store_clear(txn, STORE_SESSION, jid_user(user->jid));
+	sm_store(user, &txn, cleared, NULL);
 }
 
 /* Once: from then on they are in memory, or over; and what was saved is for the next start. */
 static void read_sessions(void *state, struct user *user, const struct store_row *rows, size_t count)
 {
-	struct store_txn *txn;
-
-	if (!count || user->resumptions.left || user->sm->saved.step)
+	if (!count || user->resumptions.left)
 		return;
 	user->resumptions.left = true;
 	for (size_t at = 0; at < count; at++)
 		restore(user, &rows[at]);
-	txn = store_txn_new();
-	store_clear(txn, STORE_SESSION, jid_user(user->jid));
-	sm_store(user, &txn, cleared, NULL);
+	clear(user);
 }
 
 unsigned saved_load(struct sm_load *load)
@@ -254,6 +270,19 @@ unsigned saved_load(struct sm_load *load)
 
 /* -- the start -------------------------------------------------------------------------------------- */
 
+static void look_at(struct sm *sm, struct slice owner)
+{
+	AUTO(jid_free) struct jid *jid = jid_parse(owner);
+	struct user *user;
+
+	if (!jid || !sm_is_domain(sm, jid_domain(jid)) || link_worker_of(sm->link, jid) != mio_worker(sm->mio))
+		return;
+	user = user_need(sm, jid);
+	if (user->state == USER_READY && user->resumptions.left && !user->pins)
+		clear(user);
+	user_rest(user);
+}
+
 static void page_read(void *arg, uint64_t token, const struct store_txn *txn, int result)
 {
 	struct sm *sm = arg;
@@ -261,13 +290,12 @@ static void page_read(void *arg, uint64_t token, const struct store_txn *txn, in
 	const struct store_row *rows = store_rows(txn, 0, &count);
 
 	for (size_t at = 0; result == 0 && at < count; at++) {
-		AUTO(jid_free) struct jid *jid = jid_parse(rows[at].item);
-
 		buf_clear(&sm->saved.page);
 		buf_append_slice(&sm->saved.page, rows[at].item);
-		if (jid && sm_is_domain(sm, jid_domain(jid)) && link_worker_of(sm->link, jid) == mio_worker(sm->mio))
-			user_rest(user_need(sm, jid));
+		look_at(sm, rows[at].item);
 	}
+	if (mio_timer_is_set(&sm->saved.timer))
+		return; /* all over again */
 	if (result || count == OWNERS_PAGE) {
 		mio_timer_set(sm->mio, &sm->saved.timer, result ? PAGE_AGAIN_MS : 0);
 		return;
@@ -276,23 +304,46 @@ static void page_read(void *arg, uint64_t token, const struct store_txn *txn, in
 	buf_fini(&sm->saved.page);
 }
 
+/* Who is not read when the process ends is saved as it is. */
 static void read_page(struct sm *sm)
 {
-	struct store_txn *txn = store_txn_new();
+	struct store_txn *txn;
 
+	if (sm->draining)
+		return;
+	txn = store_txn_new();
 	store_owners(txn, STORE_SESSION, buf_slice(&sm->saved.page), OWNERS_PAGE);
 	storage_run(sm->process->storage, sm->mio, &txn, page_read, sm, 0);
 }
 
-static void lose(struct sm *sm)
+void saved_missed(struct sm *sm)
 {
-	if (!mio_worker(sm->mio))
-		log_error(&sm->log, "storage takes nothing; sessions from before the start are over");
-	sm->saved.end++; /* theirs counts no more */
-	sm->saved.found = false;
-	sm->saved.seals = SEALS_LEFT;
+	if (!sm->saved.any)
+		return;
+	sm->saved.found = true;
+	buf_clear(&sm->saved.page);
+	mio_timer_set(sm->mio, &sm->saved.timer, PAGE_AGAIN_MS);
+}
+
+static void hear_of_seals(struct sm *sm, bool lost)
+{
+	struct saved *saved = &sm->saved;
+
+	saved->seals = lost && !mio_worker(sm->mio) ? SEALS_LEFT : SEALS_NONE;
+	saved->end += lost; /* theirs counts no more */
+	saved->found = !lost;
+	if (!lost)
+		mio_timer_set(sm->mio, &saved->timer, 0);
 	users_load_again(sm);
 	sm_work(sm);
+}
+
+void saved_hear(struct sm *sm, enum sm_news what)
+{
+	if (what == SM_NEWS_READY)
+		sm->saved.ready++;
+	else
+		hear_of_seals(sm, what == SM_NEWS_LOST);
 }
 
 static void broken(void *arg, uint64_t token, const struct store_txn *txn, int result)
@@ -300,18 +351,17 @@ static void broken(void *arg, uint64_t token, const struct store_txn *txn, int r
 	struct sm *sm = arg;
 	bool waited = saved_is_sealed(sm);
 
-	if (result) {
+	if (!result && waited) {
+		sm_tell_workers(sm, SM_NEWS_BROKEN);
+	} else if (!result) {
+		sm->saved.seals = SEALS_NONE;
+	} else {
 		mio_timer_set(sm->mio, &sm->saved.timer, BREAK_AGAIN_MS);
-		if (waited && mio_now_ms(sm->mio) > sm->saved.lost_ms)
-			lose(sm);
-		return;
+		if (!waited || mio_now_ms(sm->mio) < sm->saved.lost_ms)
+			return;
+		log_error(&sm->log, "storage takes nothing; sessions from before the start are over");
+		sm_tell_workers(sm, SM_NEWS_LOST);
 	}
-	sm->saved.seals = SEALS_NONE;
-	if (!waited)
-		return;
-	mio_timer_set(sm->mio, &sm->saved.timer, 0);
-	users_load_again(sm);
-	sm_work(sm);
 }
 
 static void go_on(struct mio_timer *timer)
@@ -327,21 +377,27 @@ static void go_on(struct mio_timer *timer)
 	}
 }
 
-/* Before anything happens that they could not know of. */
-static bool look_for_seals(struct sm *sm)
+/*
+ * They are broken when the loops run: a server that cannot start for another reason leaves them. What cannot be read now must not be
+ * believed later.
+ */
+static void look_for_seals(struct sm *sm)
 {
-	AUTO(store_txn_free) struct store_txn *read = store_txn_new();
-	AUTO(store_txn_free) struct store_txn *taken = breaking();
+	AUTO(store_txn_free) struct store_txn *txn = store_txn_new();
+	struct saved *saved = &sm->saved;
 
-	store_list(read, STORE_SERVER, SLICE(""));
-	sm->saved.end = storage_run_now(sm->process->storage, read) ? 0 : sealed_end(read);
-	if (!sm->saved.end) {
-		mio_random(sm->mio, &sm->saved.end, sizeof(sm->saved.end));
-		return false;
-	}
-	if (storage_run_now(sm->process->storage, taken))
-		sm->saved.seals = SEALS_TO_BREAK;
-	return true;
+	store_list(txn, STORE_SERVER, SLICE(""));
+	if (storage_run_now(sm->process->storage, txn))
+		saved->seals = SEALS_LEFT;
+	else
+		saved->end = sealed_end(txn);
+	saved->any = saved->end;
+	if (saved->any)
+		saved->seals = SEALS_TO_BREAK;
+	else
+		mio_random(sm->mio, &saved->end, sizeof(saved->end));
+	if (saved->seals)
+		mio_timer_set(sm->mio, &saved->timer, 0);
 }
 
 /*
@@ -357,14 +413,13 @@ void saved_start(struct sm *sm)
 	list_init(&saved->loads);
 	saved->lost_ms = mio_now_ms(sm->mio) + BREAK_MAX_MS;
 	if (sm == first) {
-		saved->found = look_for_seals(sm);
+		look_for_seals(sm);
 	} else {
 		saved->end = first->saved.end;
-		saved->found = first->saved.found;
-		saved->seals = first->saved.seals;
+		saved->any = first->saved.any;
+		saved->seals = saved->any ? SEALS_TO_BREAK : SEALS_NONE;
 	}
-	if (saved->found)
-		mio_timer_set(sm->mio, &saved->timer, 0);
+	saved->found = saved->any;
 }
 
 void saved_stop(struct sm *sm)

@@ -149,6 +149,8 @@ void sessions_shed(struct budget_member *member, int class)
 	struct sm *sm = container_of(member, struct sm, queues);
 	struct session *session;
 
+	if (sm->saved.step)
+		return;
 	for (uint32_t at = 0; budget_is_exceeded(member->budget) && (session = slots_next(&sm->sessions, &at));) {
 		if (budget_class(session->outbox.counted) != class)
 			continue;

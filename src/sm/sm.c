@@ -94,21 +94,28 @@ static void name_changed(void *part, struct slice name, bool available)
 struct news {
 	struct mio_mail mail;
 	struct sm *to;
+	enum sm_news what;
 };
 
-static void hear_served(struct mio *mio, struct mio_mail *mail)
+static void take_news(struct sm *sm, enum sm_news what)
+{
+	if (what == SM_NEWS_SERVED)
+		sm->served = true;
+	else
+		saved_hear(sm, what);
+}
+
+static void hear(struct mio *mio, struct mio_mail *mail)
 {
 	struct news *news = container_of(mail, struct news, mail);
 
-	news->to->served = true;
+	take_news(news->to, news->what);
 	mem_free(news);
 }
 
-void sm_served(struct sm *sm)
+/* Behind what was sent to them before. */
+void sm_tell_workers(struct sm *sm, enum sm_news what)
 {
-	if (sm->served)
-		return;
-	sm->served = true;
 	for (unsigned at = 0; at < sm->process->worker_count; at++) {
 		struct worker *other = sm->process->workers[at];
 		struct news *news;
@@ -117,9 +124,17 @@ void sm_served(struct sm *sm)
 			continue;
 		news = mem_zalloc(MEM_SESSION, sizeof(*news));
 		news->to = worker_state(other, &sm_component);
-		news->mail.run = hear_served;
-		mio_post(sm->mio, other->mio, MIO_CONTROL, &news->mail);
+		news->what = what;
+		news->mail.run = hear;
+		mio_post(sm->mio, other->mio, MIO_DATA, &news->mail);
 	}
+	take_news(sm, what);
+}
+
+void sm_served(struct sm *sm)
+{
+	if (!sm->served)
+		sm_tell_workers(sm, SM_NEWS_SERVED);
 }
 
 /* A c2s of ours: it has none of its sessions any more. */
@@ -299,7 +314,7 @@ static void stop(void *state)
 	struct mio_mail *mail;
 
 	sm->stopping = true;
-	while ((mail = mio_mail_take(sm->mio, hear_served)))
+	while ((mail = mio_mail_take(sm->mio, hear)))
 		mem_free(container_of(mail, struct news, mail));
 	mio_undefer(sm->mio, &sm->report);
 	deliveries_drop(sm);

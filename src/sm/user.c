@@ -11,6 +11,7 @@
  */
 #include "sm/user.h"
 
+#include <errno.h>
 #include "base/mem.h"
 #include "jid/jid.h"
 #include "sm/core.h"
@@ -173,16 +174,12 @@ static void load_end(struct sm_load *load, bool loaded)
 	load_free(load);
 }
 
-/* Its sessions cannot come back yet: what comes for it waits for them. */
-static bool must_wait(struct sm_load *load, const struct store_txn *txn)
+static bool has_saved(const struct sm_load *load, const struct store_txn *txn)
 {
 	size_t count;
 
 	store_rows(txn, load->saved_op, &count);
-	if (!count || !saved_is_sealed(load->user->sm))
-		return false;
-	list_append(&load->user->sm->saved.loads, &load->again);
-	return true;
+	return count;
 }
 
 static void loaded(void *arg, uint64_t token, const struct store_txn *txn, int result)
@@ -196,8 +193,14 @@ static void loaded(void *arg, uint64_t token, const struct store_txn *txn, int r
 		return;
 	load = container_of(wait, struct sm_load, wait);
 	user = load->user;
-	if (result == 0 && must_wait(load, txn))
+	if (result == 0 && saved_is_sealed(sm) && has_saved(load, txn)) {
+		list_append(&sm->saved.loads, &load->again); /* what comes for it waits for its sessions */
 		return;
+	}
+	if (result == 0 && sm->saved.step && has_saved(load, txn))
+		result = -EAGAIN; /* they are for the next start */
+	else if (result)
+		saved_missed(sm);
 	user->load = NULL;
 	user->state = result ? USER_STALE : USER_READY;
 	if (result == 0) {

@@ -22,7 +22,7 @@ bool roster_is_interested(
 	const struct session *session); /* it asked for the roster: pushes go there */
 /* SUBSCRIPTION_* of the item, 0 without one. */
 unsigned roster_state(const struct user *user, const struct jid *contact);
-/* With what changes it in storage: it has another version. */
+/* With what changes it in storage: it has another version when that is stored, and roster_push() is called. */
 void roster_changed(struct store_txn *txn, struct user *user);
 /* Tells the interested sessions how the contact stands now: its item, or that it is gone. */
 void roster_push(struct user *user, struct jid *contact);

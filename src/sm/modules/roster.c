@@ -31,7 +31,8 @@ struct interest {
 
 struct roster_user {
 	struct roster roster;
-	uint64_t version; /* drawn with each change, section 2.6; 0: there was none yet */
+	uint64_t version;  /* drawn with each change, section 2.6; 0: there was none yet */
+	unsigned changing; /* changes that storage has not answered yet: what is in memory is of no version */
 	struct contacts unsure; /* changed last: who is presented later may not have been told */
 };
 
@@ -100,13 +101,14 @@ void roster_changed(struct store_txn *txn, struct user *user)
 	AUTO(buf_fini) struct buf text = {0};
 
 	own->version = sm_random(user->sm);
+	own->changing++;
 	buf_printf(&text, "%llx", (unsigned long long)own->version);
 	store_put(txn, STORE_USER, jid_user(user->jid), VERSION, buf_slice(&text));
 }
 
 static void read_version(void *state, struct user *user, const struct store_row *rows, size_t count)
 {
-	state_of(user)->version = 0;
+	state_of(user)->version = state_of(user)->changing = 0;
 	for (size_t at = 0; at < count; at++) {
 		AUTO(buf_fini) struct buf text = {0};
 
@@ -121,6 +123,8 @@ static void say_version(const struct user *user, struct nad *nad)
 {
 	AUTO(buf_fini) struct buf text = {0};
 
+	if (state_of(user)->changing)
+		return;
 	buf_printf(&text, "%llx", (unsigned long long)state_of(user)->version);
 	nad_append_attr(nad, -1, "ver", buf_slice(&text));
 }
@@ -131,7 +135,7 @@ static bool has_version(const struct user *user, struct slice ver)
 	AUTO(buf_fini) struct buf text = {0};
 
 	buf_printf(&text, "%llx", (unsigned long long)state_of(user)->version);
-	return slice_equal(ver, buf_slice(&text));
+	return state_of(user)->version && !state_of(user)->changing && slice_equal(ver, buf_slice(&text));
 }
 
 /* -- telling -- */
@@ -169,7 +173,7 @@ static void push_to(struct session *session, struct jid *contact)
 	sm_deliver(session, &push);
 }
 
-void roster_push(struct user *user, struct jid *contact)
+static void push(struct user *user, struct jid *contact)
 {
 	struct session *session = NULL;
 
@@ -178,15 +182,33 @@ void roster_push(struct user *user, struct jid *contact)
 		push_to(session, contact);
 }
 
+void roster_push(struct user *user, struct jid *contact)
+{
+	struct roster_user *own = state_of(user);
+
+	own->changing -= own->changing > 0; /* it was read anew since, else */
+	push(user, contact);
+}
+
+/* One of several: who has the first of them has no version. */
+static void push_one(struct user *user, struct jid *contact)
+{
+	state_of(user)->changing++;
+	push(user, contact);
+	state_of(user)->changing--;
+}
+
 void roster_stayed(struct session *session, bool fresh)
 {
 	struct roster_user *own = state_of(session->user);
 	const struct contacts *changed = &interest_of(session)->changed;
 
+	own->changing++; /* who has the first of them has no version */
 	for (unsigned at = 0; at < own->unsure.count; at++)
 		push_to(session, own->unsure.jids[at]);
+	own->changing--;
 	for (unsigned at = 0; fresh && at < changed->count; at++)
-		roster_push(session->user, changed->jids[at]);
+		push_one(session->user, changed->jids[at]);
 }
 
 /* -- loading -- */
@@ -253,11 +275,11 @@ static void push_differences(struct user *user, const struct roster *before)
 
 	for (unsigned at = 0; at < before->count; at++) {
 		if (!is_same(before->items[at], roster_find(now, before->items[at]->jid)))
-			roster_push(user, before->items[at]->jid);
+			push_one(user, before->items[at]->jid);
 	}
 	for (unsigned at = 0; at < now->count; at++) {
 		if (!roster_find(before, now->items[at]->jid))
-			roster_push(user, now->items[at]->jid);
+			push_one(user, now->items[at]->jid);
 	}
 }
 
@@ -399,7 +421,7 @@ static int drop(const struct sm_event *event, struct jid *contact)
 /* By an earlier process: whether all were told nobody knows. */
 static int is_set(const struct sm_event *event, struct jid *contact)
 {
-	roster_push(event->user, contact);
+	push_one(event->user, contact);
 	return sm_reply_result(event);
 }
 
