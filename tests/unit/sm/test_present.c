@@ -534,6 +534,8 @@ static void resume_presented(struct room *room, bool stored)
 	packet->session.target = jid_parse(SLICE("juliet@localhost"));
 	packet->session.resume.key = str_new(SLICE("k"));
 	room_packet(room, &packet);
+	room_expect_nothing(room, "new");
+	room_wait(room, 4000);
 	room_expect(room, "new", "resumed");
 	room_expect_among(room, JULIET, "replaced"); /* her connection there is open still */
 	attach(room, &message.romeo);
@@ -581,9 +583,39 @@ static void who_resumes_a_presented_session_asks_for_his_contacts(void **state)
 	packet->session.target = jid_parse(SLICE("romeo@localhost"));
 	packet->session.resume.key = str_new(SLICE("k"));
 	room_packet(room, &packet);
+	room_expect_nothing(room, "new");
+	room_wait(room, 4000);
 	room_expect(room, "new", "resumed");
 	assert_kept(room, "new", "<presence"); /* at once: this manager may die before it says anything else */
 	room_expect_among(room, "new", "<show>chat</show>");
+}
+
+/* That is for a few seconds only when it does not come. */
+static void who_resumes_waits_for_what_its_c2s_still_has(void **state)
+{
+	struct room *room = *state;
+	struct kept juliet;
+	struct packet *packet;
+
+	two_people(room);
+	room_wait(room, OLD_MS);
+	juliet = settled_kept(room, JULIET);
+	room_restart(room);
+	packet = present_new(room, &juliet, "");
+	packet->session.resume.known = true;
+	packet->session.resume.seconds = 60;
+	packet->session.resume.key = str_new(SLICE("k"));
+	room_packet(room, &packet);
+	packet = room_make_action(room, "new", SESSION_RESUME);
+	packet->session.target = jid_parse(SLICE("juliet@localhost"));
+	packet->session.resume.key = str_new(SLICE("k"));
+	room_packet(room, &packet);
+	room_expect_nothing(room, "new");
+	hold(room, JULIET, 77, 1, "<message from='romeo@localhost/a' to='juliet@localhost/b'><body>another of hers had it</body></message>");
+	packet = room_make_action(room, JULIET, SESSION_ATTACH);
+	room_packet(room, &packet);
+	room_expect(room, "new", "resumed");
+	room_expect(room, "new", "another of hers had it");
 }
 
 /* Not even when its connection is lost again. */
@@ -1155,6 +1187,7 @@ int main(void)
 		far_away(who_resumes_a_presented_session_gets_what_it_does_not_have),
 		far_away(who_resumes_a_presented_session_gets_what_is_stored_for_it),
 		far_away(who_resumes_a_presented_session_asks_for_his_contacts),
+		far_away(who_resumes_waits_for_what_its_c2s_still_has),
 		far_away(what_the_client_took_is_settled_while_it_is_away),
 		far_away(what_the_client_was_asked_it_is_not_asked_again),
 		far_away(what_the_client_will_have_is_settled_when_it_does),
