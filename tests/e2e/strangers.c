@@ -198,7 +198,7 @@ static void be_deaf(uint64_t now)
 
 static bool deaf_are_there(void)
 {
-	return flood.there == flood.count;
+	return flood.begun == flood.count && flood.there == flood.open; /* some may be turned out already */
 }
 
 static void opened(struct stream *stream)
