@@ -13,7 +13,7 @@ static const struct auth_mechanism *const mechanisms[] = {
 	&auth_external,
 	&auth_scram_sha512_plus, &auth_scram_sha256_plus, &auth_scram_sha1_plus,
 	&auth_scram_sha512,	 &auth_scram_sha256,	  &auth_scram_sha1,
-	&auth_plain,
+	&auth_plain,		 &auth_anonymous,
 };
 
 static const char *const binding_names[AUTH_BINDINGS] = {
@@ -49,6 +49,8 @@ static bool is_usable(const struct auth *auth, const struct auth_mechanism *mech
 	if (mechanism->binds && !auth_channel_binds(channel))
 		return false;
 	if (mechanism->certified && !channel->certified_count)
+		return false;
+	if (mechanism->anonymous && !channel->anonymous)
 		return false;
 	if (mechanism->hashes && !(channel->hashes & 1u << mechanism->hash))
 		return false;

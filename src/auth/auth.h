@@ -43,7 +43,7 @@ void auth_account_wipe(struct auth_account *account);
 /* -- sources -------------------------------------------------------------------------------------- */
 
 enum { AUTH_ALL_HASHES = (1 << AUTH_HASHES) - 1 };
-enum { AUTH_OK, AUTH_EXISTS = 1, AUTH_UNKNOWN, AUTH_REFUSED }; /* outcomes; faults are negative */
+enum { AUTH_OK, AUTH_EXISTS = 1, AUTH_UNKNOWN, AUTH_REFUSED }; /* outcomes; faults are negative. REFUSED: no account can be so */
 
 /* Answers a source's request, on the loop of the request's auth, on a later turn. account is lent; NULL unless a lookup's. */
 void auth_source_answer(struct auth *auth, uint64_t token, int result, const struct auth_account *account);
@@ -77,6 +77,7 @@ void auth_lacking(enum auth_hash hash, struct slice domain, struct buf *out);
 /* Asks for the hashes that a domain offers: they are read with the number of the operation, a bit (1 << hash) each. */
 unsigned auth_census_ask(struct store_txn *txn, struct slice domain);
 unsigned auth_census(const struct store_txn *txn, unsigned op);
+bool auth_is_anonymous(const struct jid *user); /* a name that ANONYMOUS makes: no account can have it */
 bool auth_password_allowed(struct slice password); /* SASLprep, and neither empty nor too long */
 
 /* -- the engine ------------------------------------------------------------------------------------ */
@@ -102,6 +103,7 @@ enum { AUTH_CERTIFIED_MAX = 8 };
 struct auth_channel {
 	bool secure;
 	unsigned hashes; /* a bit (1 << hash) for each that its domain offers */
+	bool anonymous;  /* its domain serves who has no account */
 	unsigned certified_count;
 	struct jid *certified[AUTH_CERTIFIED_MAX]; /* of its domain: whom the client's certificate is for, bare */
 	struct auth_binding bindings[AUTH_BINDINGS];
@@ -158,6 +160,7 @@ struct auth_login *auth_begin(struct auth *auth, const char *mechanism, const st
 void auth_step(struct auth_login *login, struct slice message);
 void auth_end(struct auth_login **login); /* at any time, an answer under way is forgotten; NULL is fine */
 struct jid *auth_user(const struct auth_login *login); /* who it says to be; NULL: it did not say yet */
+bool auth_needs_no_message(const struct auth_login *login); /* one that was not sent is like an empty one */
 const char *auth_how(const struct auth_login *login); /* "SASL/SCRAM-SHA-256": constant */
 const char *auth_bound_by(const struct auth_login *login); /* "tls-exporter"; NULL: to nothing */
 

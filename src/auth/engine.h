@@ -68,6 +68,7 @@ struct auth_mechanism {
 	bool binds; /* to the channel */
 	bool hashes; /* needs a key of the hash below */
 	bool certified; /* by TLS; its message may be empty */
+	bool anonymous; /* whoever it is; no message is needed */
 	enum auth_hash hash;
 	size_t size;
 	void (*step)(struct auth_login *login, struct slice message);
@@ -82,7 +83,7 @@ const struct auth_mechanism *auth_usable(const struct auth *auth, const char *na
 
 extern const struct auth_mechanism auth_scram_sha1, auth_scram_sha256, auth_scram_sha512,
 	auth_scram_sha1_plus, auth_scram_sha256_plus, auth_scram_sha512_plus, auth_plain,
-	auth_external;
+	auth_external, auth_anonymous;
 
 void login_lookup(struct auth_login *login, struct slice user, struct slice authzid);
 /* Succeeds or fails by the password, on the hashing driver. */

@@ -4,6 +4,7 @@
  *
  *   SCRAM:  step, lookup at the source, challenge, step, success or failure
  *   PLAIN:  step, lookup at the source, check on the hashing driver, success or failure
+ *   ANONYMOUS: step, success or failure
  *
  * Until the proof is there nothing differs between an account that exists, one that is disabled
  * and one that is not.
@@ -82,6 +83,11 @@ struct jid *auth_user(const struct auth_login *login)
 	return login->user;
 }
 
+bool auth_needs_no_message(const struct auth_login *login)
+{
+	return login->mechanism->anonymous;
+}
+
 const char *auth_how(const struct auth_login *login)
 {
 	return login->mechanism->how;
@@ -102,7 +108,8 @@ void auth_step(struct auth_login *login, struct slice message)
 	login->begun = true;
 	if (login->over || login->request.token || login->job || message.len > AUTH_MESSAGE_MAX)
 		login_fail(login, AUTH_MALFORMED_REQUEST, "a message out of order, or too long");
-	else if (first && message.len == 0 && !login->mechanism->certified)
+	else if (first && message.len == 0 && !login->mechanism->certified &&
+		 !login->mechanism->anonymous)
 		login_challenge(login,
 				SLICE("")); /* the client speaks first, and waits to be asked */
 	else

@@ -101,12 +101,23 @@ static void lookup(void *state, struct auth *auth, struct jid *user, uint64_t to
 	storage_run(state, auth->mio, &txn, domain ? counted : looked_up, auth, token);
 }
 
+/* Anonymous sessions have such names. */
+static void refused(void *arg, uint64_t token, const struct store_txn *txn, int result)
+{
+	auth_source_answer(arg, token, result < 0 ? result : AUTH_REFUSED, NULL);
+}
+
 static void create(void *state, struct auth *auth, struct jid *user,
 		   const struct auth_account *account, uint64_t token)
 {
 	struct store_txn *txn = store_txn_new();
 	char stamp[STAMP_LEN];
 
+	if (auth_is_anonymous(user)) {
+		store_get(txn, STORE_ACCOUNT, jid_user(user), CREATED);
+		storage_run(state, auth->mio, &txn, refused, auth, token);
+		return;
+	}
 	auth_account_rows(txn, user, account, stamp_print(stamp, mio_wall_ms(auth->mio), false));
 	storage_run(state, auth->mio, &txn, written, auth, token);
 }

@@ -24,6 +24,8 @@ struct jid *account_jid(const struct process *process, struct slice text, const 
 		*why = "is no account's address: name@domain";
 	else if (!settings_serves(process->workers[0]->settings, jid_domain(jid)))
 		*why = "is not of a domain that is served here (domains)";
+	else if (auth_is_anonymous(jid))
+		*why = "is a name that anonymous logins get: no account has one";
 	if (*why)
 		jid_free(&jid);
 	return jid;

@@ -24,6 +24,7 @@ static const char *direction_name(unsigned at)
 static const char *mechanism_name(unsigned at)
 {
 	static const char *const names[METRIC_MECHANISMS] = {"none",
+							     "ANONYMOUS",
 							     "EXTERNAL",
 							     "PLAIN",
 							     "SCRAM-SHA-1",

@@ -136,7 +136,7 @@ const struct conf_option settings_options[] = {
 		"closed invite open"),
 	SETTING("accounts.mechanisms", CONF_LIST, accounts.mechanisms,
 		"[\"SCRAM-SHA-256\", \"SCRAM-SHA-1\", \"PLAIN\"]", NOW, SM_C2S,
-		"ways to log in, best first; PLAIN only under TLS unless tls.required is false"),
+		"ways to log in, best first; PLAIN only under TLS unless tls.required is false; ANONYMOUS: without an account"),
 
 	LATER("messages.archive", CONF_DURATION, messages.archive_ms, "off", RESTART, SM,
 		"how long messages are archived", NULL),
@@ -329,7 +329,7 @@ static int check_registration(const struct settings *settings, struct finding *f
 static int check_mechanisms(const struct settings *settings, struct finding *finding)
 {
 	static const char *const known[] = {"SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1",
-					    "PLAIN"};
+					    "PLAIN", "ANONYMOUS"};
 
 	for (size_t i = 0; i < settings->accounts.mechanisms.count; i++) {
 		const char *name = settings->accounts.mechanisms.items[i];
@@ -343,7 +343,7 @@ static int check_mechanisms(const struct settings *settings, struct finding *fin
 		if (at == countof(known))
 			return wrong(finding,
 				     "accounts.mechanisms: \"%.100s\" is not in this version; "
-				     "SCRAM-SHA-512, SCRAM-SHA-256, SCRAM-SHA-1, PLAIN",
+				     "SCRAM-SHA-512, SCRAM-SHA-256, SCRAM-SHA-1, PLAIN, ANONYMOUS",
 				     name);
 	}
 	if (!settings->accounts.mechanisms.count)
