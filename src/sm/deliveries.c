@@ -173,8 +173,8 @@ static void store(struct delivery *delivery)
 	struct store_txn *txn;
 
 	list_remove(&delivery->due);
-	if (!sm_settings(user->sm)->messages.offline_ms) {
-		settle_delivery(delivery); /* the operator keeps none: in memory it waits all the same */
+	if (!sm_settings(user->sm)->messages.offline_ms || user->anonymous) {
+		settle_delivery(delivery); /* none is kept: in memory it waits all the same */
 		return;
 	}
 	txn = store_txn_new();

@@ -71,6 +71,8 @@ static struct newcomer *read_user(struct import *import, int elem)
 		why = "is no address";
 	else if (!settings_serves(import->process->workers[0]->settings, jid_domain(jid)))
 		why = "is not of a domain that is served here (domains)";
+	else if (auth_is_anonymous(jid))
+		why = "is a name that anonymous logins get: no account has one";
 	if (!why)
 		return import_user_read(import->host, elem, jid,
 					mio_wall_ms(import->process->workers[0]->mio));

@@ -335,7 +335,7 @@ void present_user(struct user *user, struct packet **packet)
 	if (end_presented(user, *packet))
 		return;
 	make_way(user, *packet, turn_of(in));
-	session = user->known && !user->disabled ? restore(user, *packet, &in) : NULL;
+	session = user_is_allowed(user) ? restore(user, *packet, &in) : NULL;
 	if (!session || !jid_equal(session->jid, (*packet)->session.target)) {
 		if (session)
 			session_end(session, SESSION_TELL_NOBODY);

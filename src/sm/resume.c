@@ -193,7 +193,7 @@ void resume_enable(struct session *session, const struct packet *packet)
 	session->in = packet->session.resume.in;
 	session->outbox.before = session->outbox.sent;
 	session->outbox.handled = 0;
-	session->seconds = granted(session, packet->session.resume.seconds);
+	session->seconds = session->user->anonymous ? 0 : granted(session, packet->session.resume.seconds);
 	if (session->seconds)
 		make_key(session);
 	answer_enabled(session, packet);

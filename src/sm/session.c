@@ -219,6 +219,8 @@ struct session *session_new(struct user *user, struct jid *full)
 	struct sm *sm = user->sm;
 	struct session *session = mem_zalloc(MEM_SESSION, sizeof(*session) + sm->session_size);
 
+	if (!user->known && auth_is_anonymous(user->jid))
+		user->known = user->anonymous = true;
 	session->user = user;
 	session->jid = jid_ref(full);
 	mio_random(sm->mio, &session->origin, sizeof(session->origin));
@@ -265,7 +267,7 @@ void session_start(struct user *user, struct packet *packet)
 	struct session *session;
 	struct packet *made;
 
-	if (!user->known || user->disabled) {
+	if (!user_is_allowed(user)) {
 		session_fail(sm, packet);
 		return;
 	}
@@ -310,7 +312,7 @@ void session_create(struct user *user, struct packet **packet)
 	struct sm *sm = user->sm;
 	struct store_txn *txn;
 
-	if (user->known) {
+	if (user->known || auth_is_anonymous(user->jid)) {
 		session_fail(sm, *packet);
 		return;
 	}

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include "base/mem.h"
+#include "component/settings.h"
 #include "jid/jid.h"
 #include "sm/core.h"
 #include "sm/modules/modules.h"
@@ -103,6 +104,14 @@ struct session *user_find_session(const struct user *user, const struct jid *ful
 			break;
 	}
 	return session;
+}
+
+/* Who logged in c2s knows. Of ANONYMOUS are names that no account can have. */
+bool user_is_allowed(const struct user *user)
+{
+	bool anonymous = auth_is_anonymous(user->jid) && settings_offers(sm_settings(user->sm), "ANONYMOUS");
+
+	return (user->known || anonymous) && !user->disabled;
 }
 
 /* -- loading -- */
@@ -204,7 +213,7 @@ static void loaded(void *arg, uint64_t token, const struct store_txn *txn, int r
 	user->load = NULL;
 	user->state = result ? USER_STALE : USER_READY;
 	if (result == 0) {
-		user->known = is_known(load, txn);
+		user->known = is_known(load, txn) || user->anonymous;
 		user->disabled = is_disabled(load, txn);
 		for (unsigned at = 0; at < load->read_count; at++) {
 			size_t count;
@@ -298,11 +307,18 @@ static bool is_needed(const struct user *user)
 	return user->session_count || user->hold_count || user->pins || user->state == USER_LOADING || user->resumptions.left;
 }
 
+static void forget_anonymous(struct user *user)
+{
+	if (user->anonymous && !user->session_count)
+		user->known = user->anonymous = false;
+}
+
 /* A user who has to go at once rests before all others. */
 void user_rest(struct user *user)
 {
 	struct sm *sm = user->sm;
 
+	forget_anonymous(user);
 	stop_resting(user);
 	if (is_needed(user))
 		return;

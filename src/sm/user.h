@@ -35,6 +35,7 @@ struct user {
 	enum user_state state;
 	uint32_t turn; /* of the last session that started or was resumed */
 	bool known; /* there was such a user in storage */
+	bool anonymous; /* it has no account, and is known as long as it has a session: nothing of it is stored */
 	bool disabled; /* nobody may log in as it; what is for it is kept */
 	bool told_over; /* contacts heard of the end of a session that was presented: it may have gone on at another c2s */
 	_Alignas(16) unsigned char states[];
@@ -78,4 +79,5 @@ struct session {
 
 /* for (session = NULL; (session = user_next_session(user, session));) */
 struct session *user_next_session(const struct user *user, const struct session *after);
+bool user_is_allowed(const struct user *user); /* it may have sessions */
 struct session *user_find_session(const struct user *user, const struct jid *full); /* NULL: none */

@@ -101,8 +101,11 @@ static bool may_ask(const struct sm_event *event)
 	       roster_state(event->user, from) & SUBSCRIPTION_FROM;
 }
 
+/* XEP-0175: who knows an anonymous name may know what it is. */
 static int account_info(void *state, const struct sm_event *event)
 {
+	if (event->user->anonymous)
+		return info(event, "account", "anonymous", NULL);
 	return may_ask(event) ? info(event, "account", "registered", NULL) : SM_PASS;
 }
 

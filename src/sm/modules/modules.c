@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 const struct sm_module *const sm_modules[] = {
+	&sm_anonymous,
 	&sm_session,  &sm_roster, &sm_subscribe, &sm_presence, &sm_offline,
 	&sm_delivery, &sm_disco,  &sm_ping,	 &sm_version,  NULL,
 };

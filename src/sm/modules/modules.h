@@ -13,7 +13,7 @@ struct stanza;
 struct store_txn;
 
 extern const struct sm_module sm_session, sm_roster, sm_presence, sm_subscribe, sm_delivery,
-	sm_offline, sm_disco, sm_ping, sm_version;
+	sm_offline, sm_disco, sm_ping, sm_version, sm_anonymous;
 
 /* -- roster -- */
 

@@ -139,7 +139,7 @@ static int store(void *state, const struct sm_event *event)
 
 	if (stanza_find(stanza, NS_CLIENT, "body") < 0)
 		return 0;
-	if (!keep_ms(offline) || user->count >= OFFLINE_MAX)
+	if (!keep_ms(offline) || event->user->anonymous || user->count >= OFFLINE_MAX)
 		return SM_PASS;
 	commit.txn = store_txn_new();
 	keep_message(commit.txn, event->user, stanza);

@@ -38,6 +38,7 @@ struct room {
 	struct sim *sim;
 	struct mio_host *host;
 	unsigned workers;
+	const char *mechanism;
 	const char *name; /* of the process */
 	struct process *process;
 	struct settings settings;
@@ -639,6 +640,12 @@ void room_hide_c2s_of(struct room *room, const char *client)
 
 	str_free(&session->at);
 	session->at = str_new(SLICE("ghost"));
+}
+
+void room_offer(struct room *room, const char *mechanism)
+{
+	room->mechanism = mechanism;
+	room->settings.accounts.mechanisms = (struct conf_list){&room->mechanism, 1};
 }
 
 void room_disk_full(struct room *room, bool full)
