@@ -170,7 +170,9 @@ bool account_take(struct client *client, const struct stanza *stanza)
 {
 	if (!is_for_us(client, stanza))
 		return false;
-	if (stanza->type == STANZA_GET)
+	if (auth_is_anonymous(client->jid))
+		refuse(client, stanza, STANZA_NOT_ALLOWED);
+	else if (stanza->type == STANZA_GET)
 		send_facts(client, stanza);
 	else
 		set(client, stanza);

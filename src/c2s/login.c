@@ -69,8 +69,10 @@ static struct auth_channel channel_of(struct sx *sx, bool with_bytes)
 		else
 			channel.bindings[type].len = sx_tls_binding(sx, types[type], NULL);
 	}
-	if (certified.domain)
-		sx_tls_client(sx, note_certified, &certified);
+	if (!certified.domain)
+		return channel;
+	channel.anonymous = certified.domain->state == DOMAIN_LOCAL || certified.domain->state == DOMAIN_OURS;
+	sx_tls_client(sx, note_certified, &certified);
 	return channel;
 }
 
@@ -331,10 +333,10 @@ static void begin(struct client *client, const char *mechanism, bool initial, st
 				    &asker, c2s, client->id);
 	if (!pending->login) {
 		refuse(client, AUTH_INVALID_MECHANISM, not_offered(client, mechanism));
-	} else if (initial) {
+	} else if (initial || auth_needs_no_message(pending->login)) {
 		auth_step(pending->login, message);
 	} else {
-		/* All of our mechanisms begin with the client: an empty challenge asks it to. */
+		/* All of our other mechanisms begin with the client: an empty challenge asks it to. */
 		struct slice nothing = {"", 0};
 		struct sx_sasl_answer answer = {.outcome = SX_SASL_CHALLENGE, .data = &nothing};
 

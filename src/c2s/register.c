@@ -59,6 +59,18 @@ static void tell_foreign_sm(struct client *client)
 	link_send(c2s->worker->link, &packet);
 }
 
+static enum stanza_error refusal_of(int result)
+{
+	switch (result) {
+	case AUTH_EXISTS:
+		return STANZA_CONFLICT;
+	case AUTH_REFUSED:
+		return STANZA_NOT_ACCEPTABLE;
+	default:
+		return STANZA_RESOURCE_CONSTRAINT;
+	}
+}
+
 static void asked(void *arg, uint64_t token, int result, const struct auth_account *account)
 {
 	struct client *client = client_get(arg, token);
@@ -75,7 +87,7 @@ static void asked(void *arg, uint64_t token, int result, const struct auth_accou
 			  &(struct log_event){"registered", conn_peer(client->conn), {{"jid", jid_text(client->pending->user)}}},
 			  "registered %s", jid_text(client->pending->user));
 	}
-	register_answer(client, result == AUTH_OK, result == AUTH_EXISTS ? STANZA_CONFLICT : STANZA_RESOURCE_CONSTRAINT);
+	register_answer(client, result == AUTH_OK, refusal_of(result));
 }
 
 static void undone(void *arg, uint64_t token, int result, const struct auth_account *account)
