@@ -7,11 +7,32 @@
 #include "run/deployment.h"
 #include "run/progress.h"
 #include "run/run.h"
+#include "run/sandbox.h"
 #include "storage/storage.h"
+
+struct restoring {
+	struct deployment *deployment;
+	struct progress progress;
+};
 
 static bool goes_on(void *arg, const char *what, unsigned percent)
 {
-	return progress_tell(arg, what, percent);
+	struct restoring *restoring = arg;
+
+	return progress_tell(&restoring->progress, what, percent);
+}
+
+/* FILE may be where only root may read; what is in data.dir is of process.user from the beginning. */
+static int opened(void *arg, struct buf *why)
+{
+	/* Of whoever opens the database. */
+	static const char *const locks[] = {"run", "sm", NULL};
+	struct restoring *restoring = arg;
+	struct sandbox sandbox = {.landlock = 0};
+	int rc = sandbox_become(&sandbox, restoring->deployment, why);
+
+	rc = rc ? rc : identity_keep(&sandbox.identity, why);
+	return rc ? rc : deployment_lock(restoring->deployment, locks, why);
 }
 
 static void say_done(const struct cli *cli, struct buf *kept)
@@ -36,20 +57,20 @@ static void say_done(const struct cli *cli, struct buf *kept)
 		       buf_text(kept));
 }
 
-static int restore(const struct deployment *deployment, const struct cli *cli,
+static int restore(struct deployment *deployment, const struct cli *cli,
 		   struct mio_host *host, struct buf *why)
 {
 	const struct storage_options options = {.url = deployment->settings.storage.url,
 						.dir = deployment->settings.data.dir};
-	struct progress progress;
+	struct restoring restoring = {.deployment = deployment};
 	const struct storage_restore wanted = {
-		.file = cli->words[0], .goes_on = goes_on, .arg = &progress};
+		.file = cli->words[0], .opened = opened, .goes_on = goes_on, .arg = &restoring};
 	AUTO(buf_fini) struct buf kept = {0};
 	int rc;
 
-	progress_init(&progress, host);
+	progress_init(&restoring.progress, host);
 	rc = storage_restore(host, &options, &wanted, &kept, why);
-	progress_clear(&progress);
+	progress_clear(&restoring.progress);
 	if (!rc)
 		say_done(cli, &kept);
 	return rc;
@@ -57,8 +78,6 @@ static int restore(const struct deployment *deployment, const struct cli *cli,
 
 int verb_restore(const struct cli *cli)
 {
-	/* Of whoever opens the database. */
-	static const char *const locks[] = {"run", "sm", NULL};
 	struct deployment deployment = {.lock_count = 0};
 	struct mio_host *host;
 	AUTO(buf_fini) struct buf why = {0};
@@ -72,7 +91,6 @@ int verb_restore(const struct cli *cli)
 	umask(077);
 	host = mio_host_new("restore");
 	rc = deployment_load(&deployment, cli, &why);
-	rc = rc ? rc : deployment_lock(&deployment, locks, &why);
 	rc = rc ? rc : restore(&deployment, cli, host, &why);
 	if (rc)
 		fprintf(stderr, "jackdaw: %s\n", buf_text(&why));

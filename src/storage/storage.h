@@ -147,6 +147,8 @@ struct store_copied store_copied(const struct store_txn *txn);
  */
 struct storage_restore {
 	const char *file;
+	/* The file is open, nothing else was touched: who may read it need not be whose the database is. A fault ends it. May be NULL. */
+	int (*opened)(void *arg, struct buf *why);
 	bool (*goes_on)(void *arg, const char *what, unsigned percent); /* often; false ends it; may be NULL */
 	void *arg;
 };

@@ -337,6 +337,34 @@ def a_server_of_another_user_is_backed_up_to_a_folder_of_root():
             shutil.rmtree(other)
 
 
+def what_root_restores_is_of_the_user_of_the_server():
+    """From a file that only root can read, over a database and where there is none."""
+    user = pwd.getpwnam(OTHER_USER)
+    with Deployment(process=f'user = "{OTHER_USER}"') as deployment:
+        os.chmod(deployment.dir, 0o711)
+        deployment.add_user('romeo', 'secret')
+        there, data = os.path.join(deployment.dir, 'root'), f'{deployment.dir}/data'
+        os.mkdir(there, 0o700)
+        deployment.command('backup', f'{there}/backup.db')
+        for before in ('a database', 'nothing'):
+            if before == 'nothing':
+                shutil.rmtree(data)
+                os.mkdir(data, 0o700)
+                os.chown(data, user.pw_uid, user.pw_gid)
+            deployment.command('restore', f'{there}/backup.db')
+            owners = {name: os.stat(f'{data}/{name}').st_uid for name in os.listdir(data)}
+            assert 'jackdaw.db' in owners and set(owners.values()) == {user.pw_uid}, owners
+            deployment.start()
+            Raw(deployment.port).login('romeo', 'secret').close()
+            deployment.add_user(f'after-{before.split()[-1]}', 'secret')
+            line = _fails(deployment, 'restore', f'{there}/backup.db')
+            assert f'pid {deployment.processes["run"].process.pid}' in line, line
+            deployment.processes['run'].stop()
+        assert os.stat(f'{there}/backup.db').st_uid == 0
+        deployment.command('restore', f'{there}/none.db', code=1)
+        assert deployment.command('user', 'list').stdout == 'after-nothing@localhost\nromeo@localhost\n'
+
+
 def _interrupt(deployment, path, begun):
     """^C when the file begun is there."""
     command = subprocess.Popen([BINARY, 'backup', path, '--config', deployment.config], stdout=subprocess.DEVNULL,
@@ -441,6 +469,7 @@ if __name__ == '__main__':
               a_running_server_is_not_restored, parts_are_backed_up_by_who_has_the_database,
               where_a_backup_cannot_be_is_said_in_a_line, a_backup_without_room_leaves_nothing,
               a_backup_without_room_for_the_copy_leaves_nothing, a_backup_goes_where_the_server_may_not_write,
-              a_server_of_another_user_is_backed_up_to_a_folder_of_root, an_interrupted_backup_leaves_nothing,
+              a_server_of_another_user_is_backed_up_to_a_folder_of_root,
+              what_root_restores_is_of_the_user_of_the_server, an_interrupted_backup_leaves_nothing,
               the_copy_of_a_killed_server_is_removed_by_the_next, a_restore_refuses_what_is_no_whole_backup,
               a_backup_of_the_first_version_is_upgraded_by_the_next_start)

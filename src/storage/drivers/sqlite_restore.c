@@ -2,8 +2,9 @@
 /*
  * A backup takes the place of the database of a server that is stopped.
  *
- *   header of the file --> copied beside the database --> the copy is checked
- *      --> the old one's log is folded into it --> it gets another name --> the copy gets its name
+ *   header of the file --> whose the database is we become --> copied beside the database
+ *      --> the copy is checked --> the old one's log is folded into it --> it gets another name
+ *      --> the copy gets its name
  *
  * Until the last step the old database is in its place, whole; nothing of its log is ever beside
  * the new one.
@@ -27,6 +28,8 @@ struct restoring {
 	const struct storage_place *place;
 	const struct storage_restore *restore;
 	struct buf *why;
+	int from;	   /* the file */
+	int64_t size;
 	struct buf beside; /* the copy, until it has the database's name */
 	struct buf kept;   /* the old database afterwards */
 };
@@ -97,8 +100,7 @@ static int check_alone(struct restoring *restoring)
 		      restoring->restore->file);
 }
 
-/* Opens it; *size is its length. */
-static int open_file(struct restoring *restoring, int *out, int64_t *size)
+static int open_file(struct restoring *restoring)
 {
 	const char *file = restoring->restore->file;
 	unsigned char header[HEADER_BYTES];
@@ -123,8 +125,8 @@ static int open_file(struct restoring *restoring, int *out, int64_t *size)
 		close(fd);
 		return rc;
 	}
-	*out = fd;
-	*size = status.st_size;
+	restoring->from = fd;
+	restoring->size = status.st_size;
 	return 0;
 }
 
@@ -146,7 +148,7 @@ static int write_all(int fd, const char *bytes, size_t len)
 	return 0;
 }
 
-static int copy_bytes(struct restoring *restoring, int from, int to, int64_t size)
+static int copy_bytes(struct restoring *restoring, int to)
 {
 	AUTO(buf_fini) struct buf piece = {0};
 	int64_t done = 0;
@@ -156,9 +158,9 @@ static int copy_bytes(struct restoring *restoring, int from, int to, int64_t siz
 	while (!rc && got > 0) {
 		char *room = buf_reserve(&piece, PIECE_BYTES);
 
-		if (!goes_on(restoring, "copied", (unsigned)(done * 100 / size)))
+		if (!goes_on(restoring, "copied", (unsigned)(done * 100 / restoring->size)))
 			return refuse(restoring, -ECANCELED, "interrupted; nothing was done");
-		got = read(from, room, PIECE_BYTES);
+		got = read(restoring->from, room, PIECE_BYTES);
 		if (got < 0)
 			return refuse_file(restoring, -errno);
 		rc = write_all(to, room, (size_t)got);
@@ -173,20 +175,16 @@ static int copy_bytes(struct restoring *restoring, int from, int to, int64_t siz
 static int copy_file(struct restoring *restoring)
 {
 	const char *beside = buf_text(&restoring->beside);
-	int64_t size = 0;
-	int from = -1, to, rc = open_file(restoring, &from, &size);
+	int to, rc;
 
-	if (rc)
-		return rc;
 	unlink(beside); /* of one that was killed */
 	to = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (to < 0)
 		rc = refuse(restoring, -errno, "%s: %s", beside, strerror(errno));
 	else
-		rc = copy_bytes(restoring, from, to, size);
+		rc = copy_bytes(restoring, to);
 	if (to >= 0)
 		close(to);
-	close(from);
 	return rc;
 }
 
@@ -319,24 +317,36 @@ static int swap(struct restoring *restoring)
 	return rc ? refuse(restoring, rc, "%s: %s", path, strerror(-rc)) : 0;
 }
 
+static int replace(struct restoring *restoring)
+{
+	int rc = fold_old(restoring);
+
+	buf_printf(&restoring->beside, "%s.restoring", restoring->place->path);
+	rc = rc ? rc : copy_file(restoring);
+	rc = rc ? rc : check_copy(restoring);
+	rc = rc ? rc : fold_old(restoring); /* that it was free when we began is long ago */
+	rc = rc ? rc : swap(restoring);
+	if (rc) {
+		unlink(buf_text(&restoring->beside));
+		buf_append_text(&restoring->beside, "-wal");
+		unlink(buf_text(&restoring->beside));
+	}
+	return rc;
+}
+
 int sqlite_restore(const struct storage_place *place, const struct storage_restore *restore,
 		   struct buf *kept, struct buf *why)
 {
 	struct restoring restoring = {.place = place, .restore = restore, .why = why};
-	int rc = fold_old(&restoring);
+	int rc = open_file(&restoring);
 
-	buf_printf(&restoring.beside, "%s.restoring", place->path);
-	rc = rc ? rc : copy_file(&restoring);
-	rc = rc ? rc : check_copy(&restoring);
-	rc = rc ? rc : fold_old(&restoring); /* that it was free when we began is long ago */
-	rc = rc ? rc : swap(&restoring);
-	if (rc) {
-		unlink(buf_text(&restoring.beside));
-		buf_append_text(&restoring.beside, "-wal");
-		unlink(buf_text(&restoring.beside));
-	}
+	if (rc)
+		return rc;
+	rc = restore->opened ? restore->opened(restore->arg, why) : 0;
+	rc = rc ? rc : replace(&restoring);
 	if (!rc)
 		buf_append_slice(kept, buf_slice(&restoring.kept));
+	close(restoring.from);
 	buf_fini(&restoring.beside);
 	buf_fini(&restoring.kept);
 	return rc;
