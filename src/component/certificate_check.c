@@ -60,11 +60,24 @@ static int verify(const struct checking *checking, X509 *certificate, STACK_OF(X
 	return error;
 }
 
-/* A CA that tells where its certificate is to be had is a public one: its clients know only the
- * root. */
+/* A CA that tells where its certificate is to be had is a public one, and no root. */
 static bool names_its_issuer(const X509 *certificate)
 {
 	return X509_get_ext_by_NID(certificate, NID_info_access, -1) >= 0;
+}
+
+/*
+ * Whoever signed the last in the file may be a root, which clients have, or one between: the certificate does not say. It is
+ * taken for one between until this machine knows it for a root.
+ */
+static void tell_incomplete(const X509 *last, struct certificate_report *report)
+{
+	buf_printf(&report->problems, "%s: the chain is incomplete: the certificate of ", report->certificate);
+	add_name(X509_get_issuer_name(last), &report->problems);
+	buf_append_text(&report->problems, " is missing: append it to the file (fullchain.pem has both)");
+	if (!names_its_issuer(last))
+		buf_append_text(&report->problems, "; if it is a root of your own, add it to the CAs of this machine");
+	buf_append_char(&report->problems, '\n');
 }
 
 static void check_chain(const struct checking *checking, SSL_CTX *context,
@@ -87,12 +100,8 @@ static void check_chain(const struct checking *checking, SSL_CTX *context,
 	add_name(X509_get_issuer_name(last), &report->chain);
 	buf_append_text(&report->chain,
 			error == X509_V_OK ? ", a CA of this machine" : ", no CA of this machine");
-	if (error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY && names_its_issuer(last))
-		buf_printf(&report->problems,
-			   "%s: the certificate of its CA is missing: append it to the file "
-			   "(fullchain.pem "
-			   "has both)\n",
-			   report->certificate);
+	if (error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY)
+		tell_incomplete(last, report);
 }
 
 /* -- a pair, a name ----------------------------------------------------------------------- */

@@ -326,6 +326,7 @@ def an_expired_certificate_is_said_and_shown_all_the_same():
 def check_certs_says_what_is_wrong():
     with Domains() as deployment:
         ca = deployment.ca()
+        os.environ['SSL_CERT_FILE'] = ca.crt
         fine = deployment.certificate(key=EC, ca=ca, days=90)
         result = deployment.command('check', 'certs', code=1)
         assert re.search(f'^{OTHER}\n  problem     {OTHER}: no certificate in .*: put {OTHER}.crt', result.stdout, re.M), result
@@ -334,7 +335,7 @@ def check_certs_says_what_is_wrong():
         assert 'problem' not in result.stdout and re.search('days left   (89|90)\n', result.stdout), result
         assert re.search('localhost\n  certificate .*/localhost.crt\n  key         .*/localhost.key\n  names       localhost\n',
                          result.stdout), result
-        assert 'up to CN=ca, no CA of this machine' in result.stdout and 'signed by itself' in result.stdout, result
+        assert 'up to CN=ca, a CA of this machine' in result.stdout and 'signed by itself' in result.stdout, result
         facts = json.loads(deployment.command('check', 'certs', '--json').stdout)
         assert facts['ok'] and [entry['name'] for entry in facts['certificates']] == ['localhost', OTHER], facts
         assert facts['certificates'][0]['days'] in (89, 90) and facts['certificates'][0]['problems'] == [], facts
@@ -365,9 +366,38 @@ def check_certs_says_what_is_wrong():
         assert not os.path.exists(f'{deployment.dir}/data')
 
 
+def check_certs_finds_a_chain_that_is_incomplete():
+    """What is missing need not be named by the certificate: few CAs of one's own say where theirs is to be had."""
+    where = 'authorityInfoAccess=caIssuers;URI:http://ca.example/between.crt'
+    with Domains() as deployment:
+        deployment.certificate(OTHER, days=90)
+        root = deployment.ca()
+        between = Certificate(f'{deployment.dir}/ca', 'between', key=EC, ca=root, is_ca=True)
+
+        def checked(code, *chain, known=None, more=()):
+            certificate = deployment.certificate(key=EC, ca=between, days=90, more=more)
+            for part in chain:
+                with open(certificate.crt, 'a', encoding='ascii') as file, open(part.crt, encoding='ascii') as added:
+                    file.write(added.read())
+            os.environ['SSL_CERT_FILE'] = known.crt if known else '/dev/null'
+            entry = json.loads(deployment.command('check', 'certs', '--json', code=code).stdout)['certificates'][0]
+            assert len(entry['problems']) == code, entry
+            return entry['problems'][0] if code else entry['chain']
+
+        missing = r'localhost.crt: the chain is incomplete: the certificate of {} is missing: append it to the file \(.*\){}$'
+        own = '; if it is a root of your own, add it to the CAs of this machine'
+        for known in (None, root):
+            assert re.search(missing.format('CN=between', own), checked(1, known=known))
+            assert re.search(missing.format('CN=between', ''), checked(1, known=known, more=[where]))
+        assert re.search(missing.format('CN=ca', own), checked(1, between))
+        assert checked(0, between, known=root) == '2 in the file, up to CN=ca, a CA of this machine'
+        assert checked(0, between, root) == '3 in the file, up to CN=ca, no CA of this machine'
+
+
 if __name__ == '__main__':
     scenarios(only_tls_1_2_and_1_3_are_spoken, a_protocol_that_is_named_is_ours,
               what_is_said_behind_starttls_in_clear_is_not_heard, each_domain_has_its_own_certificate,
               who_can_read_an_ecdsa_certificate_is_shown_it, a_new_certificate_is_shown_at_once_and_everybody_stays,
               a_bad_certificate_keeps_the_old_one, a_new_ca_of_clients_counts_at_once, a_session_is_resumed_by_its_ticket,
-              an_expired_certificate_is_said_and_shown_all_the_same, check_certs_says_what_is_wrong)
+              an_expired_certificate_is_said_and_shown_all_the_same, check_certs_says_what_is_wrong,
+              check_certs_finds_a_chain_that_is_incomplete)

@@ -142,10 +142,11 @@ def openssl(*words):
 class Certificate:
     """Of its own, or signed by another; pem: with its key, as jabberd2 wants it."""
 
-    def __init__(self, folder, name, names=None, ca=None, key=('rsa:2048',), file=None, expired=False, days=2):
+    def __init__(self, folder, name, names=None, ca=None, key=('rsa:2048',), file=None, expired=False, days=2, more=(), is_ca=False):
         self.crt, self.key, self.pem = (os.path.join(folder, f'{file or name}.{kind}') for kind in ('crt', 'key', 'pem'))
-        signed = ['-CA', ca.crt, '-CAkey', ca.key, '-addext', 'basicConstraints=critical,CA:FALSE'] if ca else []
+        signed = ['-CA', ca.crt, '-CAkey', ca.key, '-addext', f'basicConstraints=critical,CA:{str(is_ca).upper()}'] if ca else []
         names = ['-addext', f'subjectAltName={names}'] if names else []
+        names += [word for extension in more for word in ('-addext', extension)]
         openssl('req', '-x509', '-newkey', *key, '-nodes', '-days', str(days), '-subj', f'/CN={name}', '-keyout', self.key,
                 '-out', self.crt, *signed, *names)
         if expired:
