@@ -104,6 +104,7 @@ struct auth_channel {
 	bool secure;
 	unsigned hashes; /* a bit (1 << hash) for each that its domain offers */
 	bool anonymous;  /* its domain serves who has no account */
+	uint64_t place;  /* where the client is: of one place only so many passwords wait to be checked; 0: it is not counted */
 	unsigned certified_count;
 	struct jid *certified[AUTH_CERTIFIED_MAX]; /* of its domain: whom the client's certificate is for, bare */
 	struct auth_binding bindings[AUTH_BINDINGS];

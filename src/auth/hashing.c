@@ -96,14 +96,34 @@ static void refuse(struct mio_task *task)
 	finish(container_of(task, struct hash_job, refusal));
 }
 
+/*
+ * One place may have as many waiting, on each worker, as there is room left for others. So some is left for who comes from
+ * elsewhere, however many workers and however greedy: one that comes when it has none waiting needs room for one.
+ */
+static bool has_room(const struct hashing *hashing, uint64_t place)
+{
+	unsigned queued = mio_driver_queued(hashing->driver), waiting = 0;
+
+	if (queued >= HASHING_QUEUE_MAX || !place)
+		return queued < HASHING_QUEUE_MAX;
+	for (const struct list *at = hashing->jobs.next; at != &hashing->jobs; at = at->next) {
+		const struct hash_job *job = container_of(at, const struct hash_job, link);
+
+		waiting += job->place == place && !job->refused;
+		if (waiting >= HASHING_QUEUE_MAX - queued)
+			return false;
+	}
+	return true;
+}
+
 void hash_job_start(struct hashing *hashing, struct hash_job **taken)
 {
 	struct hash_job *job = *taken;
 
 	*taken = NULL;
+	job->refused = !has_room(hashing, job->place);
 	list_append(&hashing->jobs, &job->link);
-	if (mio_driver_queued(hashing->driver) >= HASHING_QUEUE_MAX) {
-		job->refused = true;
+	if (job->refused) {
 		job->refusal.run = refuse;
 		mio_defer(hashing->mio, &job->refusal);
 		return;

@@ -22,6 +22,7 @@ struct hash_job {
 	struct auth_account account;
 	bool refused; /* the queue was full */
 	bool good;    /* the keys are made: the password is allowed */
+	uint64_t place; /* who shares a part of the queue; 0: nobody */
 	size_t password_len;
 	char password[];
 };

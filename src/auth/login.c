@@ -229,6 +229,7 @@ void login_check(struct auth_login *login, enum auth_hash hash, const struct aut
 	struct hash_job *job = hash_job_new(password, checked, login);
 
 	job->account.keys[hash] = *key;
+	job->place = login->channel.place;
 	login->hash = hash;
 	login->expected = *key;
 	login->job = job;

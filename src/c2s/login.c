@@ -328,6 +328,7 @@ static void begin(struct client *client, const char *mechanism, bool initial, st
 	void *state;
 	const struct auth_source *source = login_source(c2s, pending->domain, &state);
 
+	channel.place = quotas_where(c2s->worker->process->quotas, conn_peer(client->conn));
 	auth_end(&pending->login);
 	pending->login = auth_begin(c2s->worker->auth, mechanism, &channel, str_slice(pending->domain->name), source, state,
 				    &asker, c2s, client->id);

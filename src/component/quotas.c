@@ -182,6 +182,15 @@ void quotas_leave_place(struct quotas *quotas, const char *peer)
 		tally_del(quotas->places, address_customer(&address));
 }
 
+uint64_t quotas_where(struct quotas *quotas, const char *peer)
+{
+	struct address address;
+
+	if (!address_of_peer(peer, &address) || is_unlimited(quotas, &address))
+		return 0;
+	return hash_bytes(quotas->seed, address_customer(&address)) | 1;
+}
+
 static bool take(struct quotas *quotas, struct limiter *limiter, const char *peer,
 		 int64_t now_ms)
 {

@@ -45,5 +45,7 @@ bool quotas_registration(struct quotas *quotas, const char *peer, int64_t now_ms
 bool quotas_may_log_in(struct quotas *quotas, const char *peer, struct slice user, int64_t now_ms);
 void quotas_login_failed(struct quotas *quotas, const char *peer, struct slice user, int64_t now_ms);
 void quotas_logged_in(struct quotas *quotas, const char *peer, struct slice user);
+/* Names the address of a client, or its /64, as long as the process lives; 0: it is not counted. Any thread. */
+uint64_t quotas_where(struct quotas *quotas, const char *peer);
 /* As quotas_registration(), of a component's connection to the router, router.connects. */
 bool quotas_component(struct quotas *quotas, const char *peer, int64_t now_ms);

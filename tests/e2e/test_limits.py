@@ -8,6 +8,7 @@ import select
 import socket
 import ssl
 import struct
+import threading
 import time
 
 from harness import BINARY, STREAM, Deployment, Process, Raw, scenarios
@@ -204,6 +205,35 @@ def guesses_made_at_once_are_no_more_than_others():
         # Threads hash in an order of their own: the right one may be among the first, and clears those before it.
         assert len(told) <= (6 if answers[-1] == 'temporary-auth-failure' else 12), answers
         assert set(told) <= {'not-authorized', answers[-1]}, answers
+
+
+def who_floods_with_passwords_keeps_nobody_else_waiting():
+    """Hashing has room for 64; one address wants all of it all the time."""
+    over, refused = threading.Event(), []
+
+    def flood(deployment):
+        while not over.is_set():
+            try:
+                refused.extend(answer for answer in _tries(deployment, HERE, [('p1', 'wrong')] * 10)
+                               if answer == 'temporary-auth-failure')
+            except (OSError, AttributeError):
+                pass  # at the end
+
+    with _deployment('login_attempts = "off"').start() as deployment:
+        threads = [threading.Thread(target=flood, args=(deployment,)) for _ in range(100)]
+        for thread in threads:
+            thread.start()
+        try:
+            end = time.monotonic() + 60
+            while len(refused) < 50:
+                assert time.monotonic() < end, 'the queue is never full'
+                time.sleep(0.05)
+            answers = _tries(deployment, THERE, [(name, 'secret') for name in PEOPLE])
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+        assert answers == ['success'] * len(PEOPLE), answers
 
 
 def failures_end_the_stream():
@@ -492,7 +522,8 @@ def limits_are_told_in_the_features():
 if __name__ == '__main__':
     scenarios(an_address_has_so_many_connections, places_come_back_however_connections_end, there_are_so_many_connections,
               descriptors_are_not_used_up, a_thousand_bad_logins_lock_nobody_out, a_success_clears_what_failed,
-              who_tries_many_accounts_is_stopped, guesses_made_at_once_are_no_more_than_others, failures_end_the_stream,
+              who_tries_many_accounts_is_stopped, guesses_made_at_once_are_no_more_than_others,
+              who_floods_with_passwords_keeps_nobody_else_waiting, failures_end_the_stream,
               a_proxy_says_whom_it_speaks_for, logins_are_counted_for_whom_a_proxy_speaks,
               a_header_comes_in_pieces_and_before_tls, without_a_right_header_a_proxy_is_not_served,
               nobody_else_is_believed, who_does_not_read_is_disconnected,
