@@ -40,3 +40,28 @@ size_t utf8_first(struct slice text)
 	}
 	return len;
 }
+
+size_t utf8_first_xml(struct slice text)
+{
+	size_t len = utf8_first(text);
+	unsigned char c = len ? (unsigned char)text.data[0] : 0;
+
+	if (len == 1 && c < 0x20 && c != '\t' && c != '\n' && c != '\r')
+		return 0;
+	if (len == 3 && !memcmp(text.data, "\xEF\xBF", 2) && (unsigned char)text.data[2] >= 0xBE)
+		return 0;
+	return len;
+}
+
+bool utf8_is_xml(struct slice text)
+{
+	while (text.len) {
+		size_t len = utf8_first_xml(text);
+
+		if (!len)
+			return false;
+		text.data += len;
+		text.len -= len;
+	}
+	return true;
+}

@@ -6,6 +6,7 @@
 #include <sqlite3.h>
 #include <string.h>
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "run/import/jabberd2_rows.h"
 #include "sm/import.h"
 #include "xml/nad.h"
@@ -247,7 +248,7 @@ static const char *password_problem(const struct jabberd2_data *data, struct sli
 	if (data->passwords == JABBERD2_GUESS && looks_hashed(password))
 		return "has a password that looks hashed: name the directory of c2s.xml, whose "
 		       "password_type says; else jackdaw user passwd gives it one";
-	return jabberd2_is_text(password)
+	return utf8_is_xml(password)
 		       ? NULL
 		       : "has a password with characters that no client can send";
 }
@@ -300,7 +301,7 @@ static int next_user(struct jabberd2_data *data)
 	}
 	data->done++;
 	jid = column(data->users, 0);
-	if (jid.len && memchr(jid.data, '@', jid.len) && jabberd2_is_text(jid)) {
+	if (jid.len && memchr(jid.data, '@', jid.len) && utf8_is_xml(jid)) {
 		print_user(data, jid, column(data->users, 1));
 	} else {
 		AUTO(buf_fini) struct buf text = {0};

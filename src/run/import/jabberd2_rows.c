@@ -57,23 +57,10 @@ void jabberd2_rows_fini(struct jabberd2_rows *rows)
 
 /* -- text -- */
 
-/* Bytes of the first character when XML 1.0 can hold it, else 0. */
-static size_t xml_first(struct slice text)
-{
-	size_t len = utf8_first(text);
-	unsigned char c = len ? (unsigned char)text.data[0] : 0;
-
-	if (len == 1 && c < 0x20 && c != '\t' && c != '\n' && c != '\r')
-		return 0;
-	if (len == 3 && !memcmp(text.data, "\xEF\xBF", 2) && (unsigned char)text.data[2] >= 0xBE)
-		return 0;
-	return len;
-}
-
 void jabberd2_clean(struct slice text, struct buf *out)
 {
 	while (text.len) {
-		size_t len = xml_first(text);
+		size_t len = utf8_first_xml(text);
 
 		if (len)
 			buf_append(out, text.data, len);
@@ -82,19 +69,6 @@ void jabberd2_clean(struct slice text, struct buf *out)
 		text.data += len ? len : 1;
 		text.len -= len ? len : 1;
 	}
-}
-
-bool jabberd2_is_text(struct slice text)
-{
-	while (text.len) {
-		size_t len = xml_first(text);
-
-		if (!len)
-			return false;
-		text.data += len;
-		text.len -= len;
-	}
-	return true;
 }
 
 /* -- rows -- */
@@ -144,7 +118,7 @@ static void append_groups(struct jabberd2_rows *rows, struct nad *nad, struct sl
 	while (step(rows, rows->groups)) {
 		struct slice group = column(rows->groups, 0);
 
-		if (jabberd2_is_text(group))
+		if (utf8_is_xml(group))
 			nad_append_text(nad, NS_ROSTER, "group", 4, group);
 	}
 }
@@ -176,7 +150,7 @@ static void append_items(struct jabberd2_rows *rows, struct nad *nad, struct sli
 	while (step(rows, statement)) {
 		struct slice jid = column(statement, 0);
 
-		if (jabberd2_is_text(jid) && jabberd2_is_text(column(statement, 1))) {
+		if (utf8_is_xml(jid) && utf8_is_xml(column(statement, 1))) {
 			append_item(rows, nad, statement);
 			continue;
 		}
@@ -265,7 +239,7 @@ static struct slice named_column(void *arg, const char *name)
 		if (!strcmp(sqlite3_column_name(statement, at), name)) {
 			struct slice text = column(statement, at);
 
-			return jabberd2_is_text(text) ? text : SLICE("");
+			return utf8_is_xml(text) ? text : SLICE("");
 		}
 	}
 	return SLICE("");

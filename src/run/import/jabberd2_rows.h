@@ -31,5 +31,4 @@ void jabberd2_rows_fini(struct jabberd2_rows *rows);			    /* not the db */
  * problems. */
 void jabberd2_rows_append(struct jabberd2_rows *rows, struct nad *nad, struct slice owner);
 
-bool jabberd2_is_text(struct slice text);		 /* XML can hold it */
 void jabberd2_clean(struct slice text, struct buf *out); /* it can hold what comes out */
