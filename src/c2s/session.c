@@ -339,6 +339,10 @@ static void take_action(struct client *client, const struct packet *packet)
 		if (is_of(client, packet))
 			end_with(client, SX_NOT_AUTHORIZED, "the account is disabled");
 		break;
+	case SESSION_KICKED:
+		if (is_of(client, packet))
+			end_with(client, SX_POLICY_VIOLATION, "an administrator ended the session");
+		break;
 	case SESSION_SHED:
 		if (is_of(client, packet))
 			shed(client);

@@ -47,12 +47,13 @@ enum packet_kind {
  * connection has it from now on, RESUMED. SNAPSHOT: what c2s is to keep of a session for the death of sm. PRESENT: a session
  * that the new sm is to have, PRESENTED: it has; ATTACH: c2s has said all that it kept of it. DISABLE, ALLOW: an account may not
  * be used any more, may again; within a process only. DISABLED: therefore a session ended. SHED: for want of memory.
+ * KICKED: an administrator ended it.
  */
 enum session_action {
 	SESSION_START, SESSION_STARTED, SESSION_END, SESSION_ENDED, SESSION_CREATE, SESSION_CREATED, SESSION_DELETE,
 	SESSION_DELETED, SESSION_REPLACED, SESSION_HELLO, SESSION_ACK, SESSION_ENABLE, SESSION_ENABLED, SESSION_DETACH,
 	SESSION_RESUME, SESSION_RESUMED, SESSION_SNAPSHOT, SESSION_PRESENT, SESSION_PRESENTED, SESSION_ATTACH, SESSION_DISABLE,
-	SESSION_ALLOW, SESSION_DISABLED, SESSION_SHED, SESSION_UNKNOWN,
+	SESSION_ALLOW, SESSION_DISABLED, SESSION_SHED, SESSION_KICKED, SESSION_UNKNOWN,
 	SESSION_ACTIONS
 };
 

@@ -89,9 +89,18 @@ static enum session_action action_of(const struct session *session, enum session
 {
 	if (how == SESSION_TELL_REPLACED)
 		return SESSION_REPLACED;
-	if (session->ours && how == SESSION_TELL_DISABLED)
+	if (!session->ours)
+		return SESSION_ENDED;
+	switch (how) {
+	case SESSION_TELL_DISABLED:
 		return SESSION_DISABLED;
-	return session->ours && how == SESSION_TELL_SHED ? SESSION_SHED : SESSION_ENDED;
+	case SESSION_TELL_SHED:
+		return SESSION_SHED;
+	case SESSION_TELL_KICKED:
+		return SESSION_KICKED;
+	default:
+		return SESSION_ENDED;
+	}
 }
 
 void session_end(struct session *session, enum session_tell how)

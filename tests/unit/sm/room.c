@@ -106,7 +106,7 @@ static void print_packet(const struct packet *packet, struct buf *out)
 		"created", "delete",  "deleted", "replaced", "hello",
 		"ack",	   "enable",  "enabled", "detach",   "resume",
 		"resumed", "snapshot", "present", "presented", "attach",
-		"disable", "allow",   "disabled", "shed"};
+		"disable", "allow",   "disabled", "shed", "kicked"};
 
 	if (packet->kind == PACKET_STANZA) {
 		stanza_print(packet->stanza, out);
