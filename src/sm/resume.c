@@ -219,6 +219,7 @@ void resume_wait(struct session *session, int64_t ms)
 	session->outbox.sent = session->outbox.sent < session->outbox.count ? session->outbox.sent : session->outbox.count;
 	mio_timer_init(&session->timer, over);
 	mio_timer_set(session->user->sm->mio, &session->timer, ms);
+	session->over_ms = mio_now_ms(session->user->sm->mio) + ms;
 	metric_add(session->user->sm->process, METRIC_DETACHED, 1);
 	if (!present_waits(session))
 		outbox_shed(session);

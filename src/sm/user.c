@@ -36,6 +36,7 @@ struct sm_load {
 		unsigned op;
 	} reads[LOAD_READS_MAX];
 	unsigned read_count;
+	struct list waiters; /* of struct user_waiter */
 	struct packet **waiting;
 	unsigned waiting_count, waiting_cap;
 };
@@ -173,12 +174,18 @@ static void load_end(struct sm_load *load, bool loaded)
 {
 	struct user *user = load->user;
 	struct sm *sm = user->sm;
+	struct list *first;
 
 	for (unsigned at = 0; at < load->waiting_count; at++) {
 		if (loaded)
 			route_loaded(sm, user, &load->waiting[at]);
 		else
 			route_not_loaded(sm, &load->waiting[at]);
+	}
+	while ((first = list_shift(&load->waiters))) {
+		struct user_waiter *waiter = container_of(first, struct user_waiter, link);
+
+		waiter->loaded(waiter, loaded);
 	}
 	load_free(load);
 }
@@ -263,6 +270,7 @@ static void load_start(struct user *user)
 
 	load->user = user;
 	list_init(&load->again);
+	list_init(&load->waiters);
 	stop_resting(user); /* one that was about to be dropped may be needed again */
 	user->state = USER_LOADING;
 	user->load = load;
@@ -292,6 +300,11 @@ bool user_wait(struct user *user, struct packet **packet)
 	load->waiting[load->waiting_count++] = *packet;
 	*packet = NULL;
 	return true;
+}
+
+void user_await(struct user *user, struct user_waiter *waiter)
+{
+	list_append(&user->load->waiters, &waiter->link);
 }
 
 void user_stale(struct user *user)

@@ -72,10 +72,21 @@ struct session {
 	uint32_t in;	      /* its client's stanzas before it enabled */
 	uint32_t seconds;     /* how long it may be detached */
 	struct mio_timer timer;
+	int64_t over_ms; /* when, on the loop's clock */
 	struct list full_link;
 	struct presented *presented; /* by a c2s that had it of an earlier process; NULL: not */
 	_Alignas(16) unsigned char states[];
 };
+
+/*
+ * Somebody who waits until a user is loaded, behind the packets that wait; embedded. loaded() is called once, false: storage did
+ * not answer; the user may have to be loaded again. Who waits no more takes itself out.
+ */
+struct user_waiter {
+	struct list link;
+	void (*loaded)(struct user_waiter *waiter, bool loaded);
+};
+void user_await(struct user *user, struct user_waiter *waiter); /* a user who is loading */
 
 /* for (session = NULL; (session = user_next_session(user, session));) */
 struct session *user_next_session(const struct user *user, const struct session *after);
