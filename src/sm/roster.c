@@ -126,10 +126,25 @@ struct slice roster_item_name(const struct roster_item *item)
 	return slice_of(item->texts);
 }
 
+struct slice roster_item_group(const struct roster_item *item, unsigned at)
+{
+	const char *text = item->texts + strlen(item->texts) + 1;
+
+	for (; at; at--)
+		text += strlen(text) + 1;
+	return slice_of(text);
+}
+
+const char *roster_item_subscription(const struct roster_item *item)
+{
+	static const char *const words[] = {"none", "to", "from", "both"};
+
+	return words[item->subscription & SUBSCRIPTION_BOTH];
+}
+
 void roster_item_append(const struct roster_item *item, const char *uri, struct nad *nad,
 			unsigned depth)
 {
-	static const char *const words[] = {"none", "to", "from", "both"};
 	const char *text = item->texts + strlen(item->texts) + 1;
 
 	if (uri)
@@ -140,7 +155,7 @@ void roster_item_append(const struct roster_item *item, const char *uri, struct 
 	if (*item->texts)
 		nad_append_attr(nad, -1, "name", roster_item_name(item));
 	nad_append_attr(nad, -1, "subscription",
-			slice_of(words[item->subscription & SUBSCRIPTION_BOTH]));
+			slice_of(roster_item_subscription(item)));
 	if (item->subscription & SUBSCRIPTION_ASK)
 		nad_append_attr(nad, -1, "ask", SLICE("subscribe"));
 	for (unsigned at = 0; at < item->groups; at++) {

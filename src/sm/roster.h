@@ -42,6 +42,8 @@ struct roster_item *roster_item_new(struct jid *jid,
 void roster_item_free(struct roster_item **item);
 
 struct slice roster_item_name(const struct roster_item *item);
+struct slice roster_item_group(const struct roster_item *item, unsigned at); /* of item->groups */
+const char *roster_item_subscription(const struct roster_item *item);	     /* "none", "both" */
 /* Appends it as a child at depth; uri NULL: in no namespace. */
 void roster_item_append(const struct roster_item *item, const char *uri, struct nad *nad,
 			unsigned depth);

@@ -8,6 +8,7 @@
 
 struct jid;
 struct roster;
+struct roster_item;
 struct session;
 struct stanza;
 struct store_txn;
@@ -24,6 +25,8 @@ bool roster_is_interested(
 unsigned roster_state(const struct user *user, const struct jid *contact);
 /* With what changes it in storage: it has another version when that is stored, and roster_push() is called. */
 void roster_changed(struct store_txn *txn, struct user *user);
+/* Adds or changes an item, taken, as its user wants it: what they are to each other stays. False: the roster is full. */
+bool roster_change(struct store_txn *txn, struct user *user, struct roster_item **item);
 /* Tells the interested sessions how the contact stands now: its item, or that it is gone. */
 void roster_push(struct user *user, struct jid *contact);
 /*
@@ -58,6 +61,11 @@ void presence_hide(struct user *user, struct jid *contact);
 
 /* What a user and a contact are to each other, with SUBSCRIPTION_REQUEST. */
 unsigned subscribe_state(const struct user *user, const struct jid *contact);
+/*
+ * Each sees the other from now on, as far as this user's side of it goes; nobody is told yet. False: the roster is full, nothing
+ * was changed.
+ */
+bool subscribe_grant(struct store_txn *txn, struct user *user, struct jid *contact);
 /* Sends one of the four types from a user, who needs no session, to a contact. */
 void subscribe_send(struct user *user, struct jid *contact, enum stanza_type type);
 

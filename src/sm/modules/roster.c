@@ -373,14 +373,23 @@ static int changed(void *state, const struct sm_event *event, unsigned note)
 	return sm_reply_result(event);
 }
 
+bool roster_change(struct store_txn *txn, struct user *user, struct roster_item **item)
+{
+	const struct roster_item *put = *item;
+
+	(*item)->subscription = (uint8_t)roster_state(user, (*item)->jid);
+	if (!roster_put(roster_of(user), item))
+		return false;
+	kept_contact(txn, user->jid, put);
+	roster_changed(txn, user);
+	return true;
+}
+
 static int change(const struct sm_event *event, struct roster_item **item)
 {
 	struct sm_commit commit = {.txn = store_txn_new(), .committed = changed, .stale = true};
 
-	(*item)->subscription = (uint8_t)roster_state(event->user, (*item)->jid);
-	kept_contact(commit.txn, event->user->jid, *item);
-	roster_changed(commit.txn, event->user);
-	if (!roster_put(roster_of(event->user), item)) {
+	if (!roster_change(commit.txn, event->user, item)) {
 		store_txn_free(&commit.txn);
 		return sm_reply_error(event, STANZA_RESOURCE_CONSTRAINT);
 	}

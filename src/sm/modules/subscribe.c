@@ -143,6 +143,11 @@ static bool apply(struct store_txn *txn, struct user *user, struct jid *contact,
 	return true;
 }
 
+bool subscribe_grant(struct store_txn *txn, struct user *user, struct jid *contact)
+{
+	return apply(txn, user, contact, note_of(subscribe_state(user, contact), SUBSCRIPTION_BOTH));
+}
+
 static int commit_change(const struct sm_event *event, struct jid *contact, unsigned note,
 			 sm_committed_fn *committed)
 {
