@@ -2,6 +2,7 @@
 /* user import: one account a line. */
 #include <string.h>
 #include "base/mem.h"
+#include "component/accounts.h"
 #include "component/accounts_private.h"
 #include "component/component.h"
 #include "component/intake.h"

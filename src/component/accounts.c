@@ -13,8 +13,6 @@
 #include "ctl/ctl.h"
 #include "jid/jid.h"
 
-enum { LIST_PAGE = 1000 };
-
 struct jid *account_jid(const struct process *process, struct slice text, const char **why)
 {
 	struct jid *jid = jid_parse(text);
@@ -408,67 +406,10 @@ static void user_enable(void *arg, struct ctl_call *call)
 /* -- list, show
  * -------------------------------------------------------------------------------------- */
 
-static void list_page(struct accounts *accounts, struct ctl_call *call, struct slice after);
-
-/* How many lines went out is kept with the call: JSON needs to know the first. */
-static void print_listed(struct ctl_call *call, struct slice user)
-{
-	size_t *printed = ctl_kept(call);
-	AUTO(buf_fini) struct buf line = {0};
-
-	if (ctl_wants_json(call)) {
-		buf_append_text(&line, *printed ? ", " : "[");
-		ctl_json_text(&line, user);
-	} else {
-		buf_append_slice(&line, user);
-	}
-	(*printed)++;
-	ctl_print(call, "%s", buf_text(&line));
-}
-
-static void listed(void *arg, uint64_t token, const struct store_txn *txn, int result)
-{
-	struct accounts *accounts = arg;
-	struct ctl_call *call = ctl_call(accounts->ctl, token);
-	const struct store_row *rows;
-	size_t count;
-
-	if (!call)
-		return;
-	if (result < 0) {
-		ctl_error(call, "storage: %s", strerror(-result));
-		ctl_end(call, CTL_PROBLEM);
-		return;
-	}
-	rows = store_rows(txn, 0, &count);
-	for (size_t i = 0; i < count; i++)
-		print_listed(call, rows[i].item);
-	if (count == LIST_PAGE) {
-		list_page(accounts, call, rows[count - 1].item);
-		return;
-	}
-	if (ctl_wants_json(call))
-		ctl_print(call, "%s", *(size_t *)ctl_kept(call) ? "]" : "[]");
-	ctl_end(call, CTL_OK);
-}
-
-static void list_page(struct accounts *accounts, struct ctl_call *call, struct slice after)
-{
-	struct store_txn *txn = store_txn_new();
-
-	store_owners(txn, STORE_ACCOUNT, after, LIST_PAGE);
-	storage_run(accounts->process->storage, loop_of(accounts), &txn, listed, accounts,
-		    ctl_id(call));
-}
-
 static void user_list(void *arg, struct ctl_call *call)
 {
-	struct accounts *accounts = arg;
-
-	if (!has_storage(accounts, call))
-		return;
-	ctl_keep(call, mem_zalloc(MEM_OTHER, sizeof(size_t)), mem_free);
-	list_page(accounts, call, SLICE(""));
+	if (has_storage(arg, call))
+		account_list(arg, call);
 }
 
 /* What is known of an account, out of its rows. */
@@ -477,6 +418,7 @@ struct facts {
 	bool disabled;
 	const char *quote;
 	struct buf mechanisms; /* each in quotes */
+	uint64_t contacts, messages;
 };
 
 static void gather(struct facts *facts, const struct store_row *row)
@@ -502,15 +444,26 @@ static void print_facts(struct ctl_call *call, struct facts *facts)
 	if (ctl_wants_json(call)) {
 		ctl_print(call,
 			  "{\"jid\": %s, \"created\": \"%.*s\", \"disabled\": %s, \"mechanisms\": "
-			  "[%s]}",
+			  "[%s], \"contacts\": %llu, \"messages\": %llu}",
 			  buf_text(&jid), (int)facts->created.len, facts->created.data,
-			  facts->disabled ? "true" : "false", mechanisms);
+			  facts->disabled ? "true" : "false", mechanisms,
+			  (unsigned long long)facts->contacts, (unsigned long long)facts->messages);
 		return;
 	}
 	ctl_print(call, "%s", ctl_arg(call, 0));
 	ctl_print(call, "  created     %.*s", (int)facts->created.len, facts->created.data);
 	ctl_print(call, "  disabled    %s", facts->disabled ? "yes" : "no");
 	ctl_print(call, "  logs in by  %s", *mechanisms ? mechanisms : "nothing: it has no keys");
+	ctl_print(call, "  contacts    %llu", (unsigned long long)facts->contacts);
+	ctl_print(call, "  messages    %llu stored, until it is on", (unsigned long long)facts->messages);
+}
+
+static uint64_t counted(const struct store_txn *txn, unsigned op)
+{
+	size_t count;
+	const struct store_row *rows = store_rows(txn, op, &count);
+
+	return count ? rows[0].seq : 0;
 }
 
 static void shown(void *arg, uint64_t token, const struct store_txn *txn, int result)
@@ -531,6 +484,8 @@ static void shown(void *arg, uint64_t token, const struct store_txn *txn, int re
 	}
 	for (size_t i = 0; i < count; i++)
 		gather(&facts, &rows[i]);
+	facts.contacts = counted(txn, 1);
+	facts.messages = counted(txn, 2);
 	print_facts(call, &facts);
 	buf_fini(&facts.mechanisms);
 	ctl_end(call, CTL_OK);
@@ -548,7 +503,9 @@ static void user_show(void *arg, struct ctl_call *call)
 	if (!jid)
 		return;
 	txn = store_txn_new();
-	store_list(txn, STORE_ACCOUNT, jid_user(jid));
+	store_list(txn, STORE_ACCOUNT, jid_user(jid)); /* the operations that shown() looks at */
+	store_count(txn, STORE_ROSTER, jid_user(jid));
+	store_count(txn, STORE_OFFLINE, jid_user(jid));
 	storage_run(accounts->process->storage, loop_of(accounts), &txn, shown, accounts,
 		    ctl_id(call));
 }

@@ -7,7 +7,6 @@
 struct ctl;
 struct ctl_call;
 struct intakes;
-struct jid;
 struct process;
 
 #define ACCOUNT_CREATED SLICE("created")
@@ -19,8 +18,6 @@ struct accounts {
 	struct intakes *intakes;
 };
 
-/* A bare address of a domain that we serve, or NULL and a text that says why not. */
-struct jid *account_jid(const struct process *process, struct slice text, const char **why);
-
 void accounts_check_commands(struct accounts *accounts); /* "check accounts" */
+void account_list(void *arg, struct ctl_call *call);   /* "user list" */
 void account_import(void *arg, struct ctl_call *call); /* "user import" */
