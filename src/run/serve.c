@@ -26,6 +26,7 @@
 #include "run/run.h"
 #include "run/sandbox.h"
 #include "run/status.h"
+#include "sm/commands.h"
 #include "sm/import.h"
 #include "sm/sm_component.h"
 
@@ -237,6 +238,7 @@ static int open_control(struct serving *serving, const struct cli *cli, struct b
 	serving->backup = backup_new(process->ctl, process);
 	serving->reloader = make_reloader(serving, cli);
 	status_commands(process->ctl, process);
+	sm_commands(process->ctl, process);
 	for (const struct component *const *at = process->components; *at; at++) {
 		if ((*at)->commands)
 			(*at)->commands(process->ctl, process);

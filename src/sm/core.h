@@ -52,8 +52,7 @@ struct sm {
 	struct chain chains[SM_CHAINS];
 	unsigned module_count;
 	void **modules; /* their states */
-	size_t *user_offsets, *session_offsets;
-	size_t user_size, session_size;
+	size_t *user_offsets, *session_offsets, user_size, session_size;
 	const char **features;
 	size_t feature_count;
 
@@ -70,6 +69,7 @@ struct sm {
 	struct list due;     /* deliveries that will be stored, the first first */
 	struct mio_timer due_timer;
 	struct list full;    /* sessions that end with this work */
+	struct list errands; /* of administrators, that are here, sm/errand.h */
 	struct budget_member queues; /* of clients that are slow */
 	struct saved saved;
 	bool draining;

@@ -6,6 +6,7 @@
 #include "jid/jid.h"
 #include "sm/core.h"
 #include "sm/deliveries.h"
+#include "sm/errand.h"
 #include "sm/sm_component.h"
 #include "xml/parser.h"
 
@@ -233,6 +234,7 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	sm->report.run = settle_report;
 	list_init(&sm->reports);
 	list_init(&sm->full);
+	list_init(&sm->errands);
 	sm->queues.mio = sm->mio;
 	sm->queues.shed = sessions_shed;
 	if (sm->process->queues)
@@ -316,6 +318,7 @@ static void stop(void *state)
 	sm->stopping = true;
 	while ((mail = mio_mail_take(sm->mio, hear)))
 		mem_free(container_of(mail, struct news, mail));
+	errands_stop(sm);
 	mio_undefer(sm->mio, &sm->report);
 	deliveries_drop(sm);
 	saved_stop(sm);

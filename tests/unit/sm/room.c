@@ -10,16 +10,18 @@
 #include <cmocka.h>
 #include "base/mem.h"
 #include "component/component.h"
+#include "ctl/ctl.h"
 #include "jid/jid.h"
 #include "link/policy.h"
 #include "mio/sim.h"
+#include "sm/commands.h"
 #include "sm/core.h"
 #include "sm/sm_component.h"
 #include "stanza/stanza.h"
 #include "xml/nad.h"
 #include "xml/parser.h"
 
-enum { CLIENTS_MAX = 16 };
+enum { CLIENTS_MAX = 400 };
 
 struct line {
 	struct line *next;
@@ -46,6 +48,8 @@ struct room {
 	struct line *lines, **last;
 	struct client clients[CLIENTS_MAX];
 	struct buf shown; /* what room_next() gave */
+	struct buf said;  /* by a command */
+	int code;	  /* of it; -1: it has not ended */
 	bool keeps;	  /* nobody has what was sent to them */
 	struct str *c2s, *sm, *world, *localhost;
 };
@@ -328,6 +332,7 @@ int room_close(void **state)
 	str_free(&room->world);
 	str_free(&room->localhost);
 	buf_fini(&room->shown);
+	buf_fini(&room->said);
 	mem_free(room);
 	return 0;
 }
@@ -651,4 +656,71 @@ void room_offer(struct room *room, const char *mechanism)
 void room_disk_full(struct room *room, bool full)
 {
 	sim_disk_full(room->sim, full);
+}
+
+/* -- commands -- */
+
+static void command_said(void *arg, bool error, struct slice text)
+{
+	struct room *room = arg;
+	struct heap *before = heap_enter(NULL);
+
+	buf_append_slice(&room->said, text);
+	buf_append_char(&room->said, '\n');
+	heap_enter(before);
+}
+
+static void command_ended(void *arg, int code)
+{
+	struct room *room = arg;
+
+	room->code = code;
+}
+
+static uint64_t command_start(struct room *room, const char *const *words, bool json)
+{
+	const struct ctl_sink sink = {.print = command_said, .ended = command_ended, .arg = room};
+	size_t count = 0;
+
+	while (words[count])
+		count++;
+	buf_clear(&room->said);
+	room->code = -1;
+	room->process->ctl = ctl_new(room->process->workers[0]->mio);
+	sm_commands(room->process->ctl, room->process);
+	return ctl_run(room->process->ctl, words, count, json, SLICE(""), &sink);
+}
+
+int room_command(struct room *room, const char *const *words, bool json)
+{
+	command_start(room, words, json);
+	let_settle(room);
+	ctl_free(&room->process->ctl);
+	return room->code;
+}
+
+static bool is_under_way(void *arg)
+{
+	struct room *room = arg;
+
+	for (unsigned at = 0; at < room->process->worker_count; at++) {
+		if (!list_empty(&sm_on(room, at)->errands))
+			return true;
+	}
+	return false;
+}
+
+void room_command_leave(struct room *room, const char *const *words)
+{
+	uint64_t call = command_start(room, words, false);
+
+	sim_run(room->sim, 1000, is_under_way, room);
+	assert_true(is_under_way(room));
+	ctl_cancel(room->process->ctl, call);
+	ctl_free(&room->process->ctl);
+}
+
+const char *room_said(struct room *room)
+{
+	return buf_text(&room->said);
 }

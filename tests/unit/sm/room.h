@@ -71,5 +71,9 @@ const char *room_snapshot(struct room *room, const char *client);
 /* Which stanza the last one that it was sent comes of. */
 const struct origin *room_origin(struct room *room, const char *client);
 uint32_t room_settled_before_snapshot(struct room *room, const char *client);
+/* A command of an administrator, its words before a NULL; its exit code. */
+int room_command(struct room *room, const char *const *words, bool json);
+void room_command_leave(struct room *room, const char *const *words); /* its caller goes away while it is under way */
+const char *room_said(struct room *room); /* what it printed, errors too */
 struct session *room_session(struct room *room, const char *client);
 struct process *room_process(struct room *room);
