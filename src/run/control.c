@@ -382,6 +382,39 @@ int verb_control(const struct cli *cli)
 	return act(cli, &command, false);
 }
 
+/* An option is a word of its own there: "name=Bob". */
+static void add_option(struct command *command, struct buf *text, const char *name, const char *value)
+{
+	buf_printf(text, "%s=%s", name, value);
+	command->words[command->count++] = buf_text(text);
+}
+
+int verb_roster_add(const struct cli *cli)
+{
+	AUTO(buf_fini) struct buf verb = {0}, name = {0};
+	struct buf groups[CLI_GROUPS_MAX] = {{0}};
+	struct command command;
+	struct input nothing;
+	int code;
+
+	if (cli->count != 2) {
+		fprintf(stderr, "jackdaw: %s wants an account and a contact: %s\n", cli->verb->name, cli->verb->example);
+		return EXIT_USAGE;
+	}
+	input_text(&nothing, SLICE(""));
+	set_command(cli, &command, &verb, &nothing);
+	if (cli->contact_name)
+		add_option(&command, &name, "name", cli->contact_name);
+	for (size_t at = 0; at < cli->group_count; at++)
+		add_option(&command, &groups[at], "group", cli->groups[at]);
+	if (cli->mutual)
+		command.words[command.count++] = "mutual";
+	code = act(cli, &command, false);
+	for (size_t at = 0; at < cli->group_count; at++)
+		buf_fini(&groups[at]);
+	return code;
+}
+
 int verb_account(const struct cli *cli)
 {
 	AUTO(buf_fini) struct buf name = {0};

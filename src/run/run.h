@@ -13,8 +13,13 @@ enum verb_option {
 	VERB_DEMO = 4,
 	VERB_NAME = 8,
 	VERB_PASSWORD = 16,
-	VERB_DRY_RUN = 32
+	VERB_DRY_RUN = 32,
+	VERB_CONTACT = 64, /* --name is a contact's */
+	VERB_GROUP = 128,
+	VERB_MUTUAL = 256
 };
+
+enum { CLI_GROUPS_MAX = 10 };
 
 enum { EXIT_OK = 0, EXIT_PROBLEM = 1, EXIT_USAGE = 2 };
 
@@ -22,7 +27,10 @@ enum { EXIT_OK = 0, EXIT_PROBLEM = 1, EXIT_USAGE = 2 };
 struct cli {
 	const struct verb *verb;
 	const char *config, *name, *password_file; /* NULL: not given */
-	bool json, demo, dry_run;
+	const char *contact_name; /* the same */
+	const char *groups[CLI_GROUPS_MAX];
+	size_t group_count;
+	bool json, demo, dry_run, mutual;
 	const char *const *words; /* behind the verb */
 	size_t count;
 };
@@ -60,4 +68,5 @@ int verb_config_show(const struct cli *cli); /* asks one, or shows the file */
 int verb_config_diff(const struct cli *cli);
 int verb_config_apply(const struct cli *cli);
 int verb_config_explain(const struct cli *cli);
+int verb_roster_add(const struct cli *cli); /* asks the running server; options are words there */
 int verb_version(const struct cli *cli);

@@ -23,12 +23,14 @@ static const struct option options[] = {
 	 "the password is its first line; - for standard input"},
 	{"--json", NULL, VERB_JSON, "prints facts as JSON"},
 	{"--dry-run", NULL, VERB_DRY_RUN, "counts what would be done and writes nothing"},
+	{"--name", "NAME", VERB_CONTACT, "of the contact; without it the name stays as it is"},
+	{"--group", "GROUP", VERB_GROUP, "that the contact is in, may be given again; without it they stay as they are"},
+	{"--mutual", NULL, VERB_MUTUAL, "both are accounts here: each has the other and sees their presence"},
 };
 
 /* Promised, and not done yet: better said than guessed at. */
 static const char *const later[] = {
-	"announce", "roster", "watch", "restart", "upgrade", "s2s", "user sessions", "user kick",
-	"user revoke",
+	"watch", "restart", "upgrade", "s2s", "user revoke",
 };
 
 /* What argv holds; words of the verb are still among them. */
@@ -37,7 +39,7 @@ struct parsed {
 	const char *words[WORDS_MAX];
 	size_t count;
 	unsigned given;
-	bool help;
+	bool help, groups_lost;
 };
 
 /* -- reading
@@ -56,6 +58,12 @@ static void set_option(struct parsed *parsed, enum verb_option option, const cha
 		parsed->cli.json = true;
 	else if (option == VERB_DRY_RUN)
 		parsed->cli.dry_run = true;
+	else if (option == VERB_GROUP && parsed->cli.group_count < CLI_GROUPS_MAX)
+		parsed->cli.groups[parsed->cli.group_count++] = value;
+	else if (option == VERB_GROUP)
+		parsed->groups_lost = true;
+	else if (option == VERB_MUTUAL)
+		parsed->cli.mutual = true;
 	else
 		parsed->cli.demo = true;
 }
@@ -273,6 +281,26 @@ static int unknown(const struct verb *verbs, const struct parsed *parsed)
 	return EXIT_USAGE;
 }
 
+/* What is wrong with the options of a verb; false: it is said. */
+static bool are_options_fine(struct parsed *parsed, const struct verb *verb)
+{
+	if (verb->options & VERB_CONTACT && parsed->given & VERB_NAME) {
+		parsed->given ^= VERB_NAME;
+		parsed->cli.contact_name = parsed->cli.name;
+		parsed->cli.name = NULL;
+	}
+	if (parsed->given & ~(verb->options | VERB_CONFIG))
+		fprintf(stderr, "jackdaw: %s has no such option; jackdaw %s --help\n", verb->name,
+			verb->name);
+	else if (parsed->cli.demo && parsed->cli.config)
+		fprintf(stderr, "jackdaw: --demo needs no --config\n");
+	else if (parsed->groups_lost)
+		fprintf(stderr, "jackdaw: more than %d groups at once\n", CLI_GROUPS_MAX);
+	else
+		return true;
+	return false;
+}
+
 int verbs_run(const struct verb *verbs, int argc, char **argv)
 {
 	struct parsed parsed = {.count = 0};
@@ -295,15 +323,8 @@ int verbs_run(const struct verb *verbs, int argc, char **argv)
 		print_page(verb);
 		return EXIT_OK;
 	}
-	if (parsed.given & ~(verb->options | VERB_CONFIG)) {
-		fprintf(stderr, "jackdaw: %s has no such option; jackdaw %s --help\n", verb->name,
-			verb->name);
+	if (!are_options_fine(&parsed, verb))
 		return EXIT_USAGE;
-	}
-	if (parsed.cli.demo && parsed.cli.config) {
-		fprintf(stderr, "jackdaw: --demo needs no --config\n");
-		return EXIT_USAGE;
-	}
 	if (verb->now)
 		fprintf(stderr, "jackdaw: %s is called \"jackdaw %s\" here\n", verb->name,
 			verb->now);
