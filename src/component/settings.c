@@ -195,6 +195,21 @@ const struct conf_option settings_options[] = {
 	SETTING("sessions.ping_timeout", CONF_DURATION, sessions.ping_timeout_ms, "60 s", NOW, C2S,
 		"who was asked and is silent for so long is taken to be gone"),
 
+	SETTING("contact.abuse", CONF_LIST, contact.abuse, "[]", NOW, SM,
+		"whom to write to about abuse: URIs, mailto: or xmpp:, that the domain's disco#info tells everybody (XEP-0157)"),
+	SETTING("contact.admin", CONF_LIST, contact.admin, "[]", NOW, SM,
+		"the same: those who run the server"),
+	SETTING("contact.feedback", CONF_LIST, contact.feedback, "[]", NOW, SM,
+		"the same: what people think of the service"),
+	SETTING("contact.sales", CONF_LIST, contact.sales, "[]", NOW, SM,
+		"the same: who sells it"),
+	SETTING("contact.security", CONF_LIST, contact.security, "[]", NOW, SM,
+		"the same: holes in its security"),
+	SETTING("contact.status", CONF_LIST, contact.status, "[]", NOW, SM,
+		"the same: where it says how the service is"),
+	SETTING("contact.support", CONF_LIST, contact.support, "[]", NOW, SM,
+		"the same: help"),
+
 	{.key = "component", .type = CONF_TABLES, .offset = AT(components), .preset = "[]",
 	 .text = "bridges and bots, XEP-0114", .sub = component_options,
 	 .sub_size = sizeof(struct settings_component), .effect = CONF_NOW, .parts = ROUTER_SM},
@@ -470,6 +485,7 @@ static const struct {
 	{"router", "alias", settings_check_aliases},
 	{"router", "rule", settings_check_rules},
 	{"router", "allow", settings_check_allow},
+	{"contact", "abuse", settings_check_contact},
 };
 
 /* Where a key stands in the text; the file as a whole when it is not there. */

@@ -85,6 +85,9 @@ struct settings {
 		int64_t resume_ms, ping_ms, ping_inactive_ms, ping_timeout_ms;
 		struct conf_queue resume_queue;
 	} sessions;
+	struct {
+		struct conf_list abuse, admin, feedback, sales, security, status, support;
+	} contact;
 	struct conf_tables components;
 };
 

@@ -36,4 +36,5 @@ int settings_check_networks(const struct conf_list *list, struct finding *findin
 int settings_check_logins(const struct settings *settings, struct finding *finding);
 int settings_check_aliases(const struct settings *settings, struct finding *finding);
 int settings_check_rules(const struct settings *settings, struct finding *finding);
+int settings_check_contact(const struct settings *settings, struct finding *finding);
 int settings_check_allow(const struct settings *settings, struct finding *finding);

@@ -21,6 +21,7 @@ struct hold {
 	uint64_t session;
 	struct stanza *stanza;
 	struct sm_commit commit;
+	sm_read_fn *answer; /* of one that only reads, with the state of commit */
 };
 
 struct run {
@@ -310,7 +311,19 @@ void sm_release(struct sm *sm, uint64_t token, int result)
 	release(&run, result, &key);
 }
 
-/* -- commits -- */
+/* -- what storage answers -- */
+
+/* The stanza goes on after it was held for storage, and what waited behind it. */
+static void stored(struct run *run, int rc, struct stanza *key)
+{
+	struct sm *sm = run->event.sm;
+	struct user *user = run->event.user;
+
+	release(run, rc, key);
+	if (user->session_count)
+		user_need(sm, user->jid); /* one that is stale now: clients may have seen it */
+	sm_work(sm);
+}
 
 static void committed(void *arg, uint64_t token, const struct store_txn *txn, int result)
 {
@@ -333,10 +346,27 @@ static void committed(void *arg, uint64_t token, const struct store_txn *txn, in
 		rc = commit.committed(commit.state, &run.event, commit.note);
 	else
 		rc = sm_reply_error(&run.event, STANZA_RESOURCE_CONSTRAINT);
-	release(&run, rc, &key);
-	if (run.event.user->session_count)
-		user_need(sm, run.event.user->jid); /* one that is stale now: clients may have seen it */
-	sm_work(sm);
+	stored(&run, rc, &key);
+}
+
+static void answered(void *arg, uint64_t token, const struct store_txn *txn, int result)
+{
+	struct sm *sm = arg;
+	struct wait *wait = wait_get(sm, token, WAIT_HOLD);
+	struct hold *hold;
+	sm_read_fn *answer;
+	void *state;
+	struct stanza key;
+	struct run run;
+
+	if (!wait)
+		return;
+	hold = container_of(wait, struct hold, wait);
+	answer = hold->answer;
+	state = hold->commit.state;
+	run = run_of(hold);
+	key = key_of(run.event.stanza);
+	stored(&run, result ? sm_reply_error(&run.event, STANZA_RESOURCE_CONSTRAINT) : answer(state, &run.event, txn), &key);
 }
 
 bool sm_is_done(const struct sm_event *event)
@@ -372,6 +402,22 @@ int sm_commit(const struct sm_event *event, const struct sm_commit *commit)
 	if (origin->key && !done)
 		store_origin(txn, origin->key, origin->count, origin->mark);
 	sm_run(event->sm, &txn, committed, &hold->wait);
+	return SM_HELD;
+}
+
+int sm_read(const struct sm_event *event, struct store_txn **txn, sm_read_fn *answer, void *state)
+{
+	uint64_t token;
+	struct hold *hold;
+
+	if (sm_hold(event, &token) == SM_FULL) {
+		store_txn_free(txn);
+		return sm_reply_error(event, STANZA_RESOURCE_CONSTRAINT);
+	}
+	hold = container_of(wait_get(event->sm, token, WAIT_HOLD), struct hold, wait);
+	hold->answer = answer;
+	hold->commit.state = state;
+	sm_run(event->sm, txn, answered, &hold->wait);
 	return SM_HELD;
 }
 

@@ -53,8 +53,8 @@ struct sm {
 	unsigned module_count;
 	void **modules; /* their states */
 	size_t *user_offsets, *session_offsets, user_size, session_size;
-	const char **features;
-	size_t feature_count;
+	const char **features[SM_ENTITIES];
+	size_t feature_counts[SM_ENTITIES];
 
 	struct table users;  /* of struct user */
 	struct list resting; /* users without sessions, the longest first */

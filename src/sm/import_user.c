@@ -211,8 +211,8 @@ static const struct {
 	{NS_ROSTER, "query", read_roster},
 	{NS_CLIENT, "presence", read_presence},
 	{NS_PIE, "offline-messages", read_messages},
-	{"vcard-temp", "vCard", read_vcard},
-	{"jabber:iq:private", "query", read_private},
+	{NS_VCARD, "vCard", read_vcard},
+	{NS_PRIVATE, "query", read_private},
 	{NS_IMPORT_PROBLEM, "problem", read_problem},
 };
 

@@ -2,6 +2,9 @@
 /* Rows of what belongs to a user. */
 #include "sm/kept.h"
 
+#include <openssl/evp.h>
+#include <openssl/sha.h>
+#include <string.h>
 #include "jid/jid.h"
 #include "sm/roster.h"
 #include "sm/sm.h"
@@ -56,23 +59,60 @@ void kept_message(struct store_txn *txn, struct jid *user, const struct stanza *
 		     message->origin.count, buf_slice(&text));
 }
 
+/* The text of PHOTO/BINVAL without white space, which means nothing in it (XEP-0153 section 4.5). */
+static void read_binval(const struct nad *nad, int vcard, struct buf *out)
+{
+	int photo = nad_find_child(nad, vcard, NS_VCARD, "PHOTO");
+	int binval = photo < 0 ? -1 : nad_find_child(nad, photo, NS_VCARD, "BINVAL");
+	struct slice text = binval < 0 ? SLICE("") : nad_cdata(nad, binval);
+
+	for (size_t at = 0; at < text.len; at++) {
+		if (!strchr(" \t\r\n", text.data[at]))
+			buf_append_char(out, text.data[at]);
+	}
+}
+
+void kept_photo(const struct nad *nad, int vcard, struct buf *hash)
+{
+	AUTO(buf_fini) struct buf text = {0}, image = {0};
+	unsigned char digest[SHA_DIGEST_LENGTH];
+
+	read_binval(nad, vcard, &text);
+	if (!buf_append_unbase64(&image, buf_slice(&text)) || !buf_used(&image))
+		return;
+	if (EVP_Digest(buf_slice(&image).data, buf_used(&image), digest, NULL, EVP_sha1(), NULL))
+		buf_append_hex(hash, digest, sizeof(digest));
+}
+
 void kept_vcard(struct store_txn *txn, struct jid *user, const struct nad *nad, int elem)
 {
-	AUTO(buf_fini) struct buf text = {0};
+	AUTO(buf_fini) struct buf text = {0}, hash = {0};
 
 	nad_print(nad, elem, NULL, &text);
-	store_put(txn, STORE_VCARD, jid_user(user), SLICE("vCard"), buf_slice(&text));
+	if (nad_first_child(nad, elem) >= 0)
+		store_put(txn, STORE_VCARD, jid_user(user), KEPT_VCARD, buf_slice(&text));
+	else
+		store_del(txn, STORE_VCARD, jid_user(user), KEPT_VCARD);
+	kept_photo(nad, elem, &hash);
+	if (buf_used(&hash))
+		store_put(txn, STORE_USER, jid_user(user), KEPT_PHOTO, buf_slice(&hash));
+	else
+		store_del(txn, STORE_USER, jid_user(user), KEPT_PHOTO);
+}
+
+void kept_private_item(const struct nad *nad, int elem, struct buf *item)
+{
+	buf_append_char(item, '{');
+	buf_append_slice(item, nad_ns(nad, elem));
+	buf_append_char(item, '}');
+	buf_append_slice(item, nad_name(nad, elem));
 }
 
 void kept_private(struct store_txn *txn, struct jid *user, const struct nad *nad, int elem)
 {
-	AUTO(buf_fini) struct buf text = {0};
-	AUTO(buf_fini) struct buf item = {0};
+	AUTO(buf_fini) struct buf text = {0}, item = {0};
 
-	buf_append_char(&item, '{');
-	buf_append_slice(&item, nad_ns(nad, elem));
-	buf_append_char(&item, '}');
-	buf_append_slice(&item, nad_name(nad, elem));
+	kept_private_item(nad, elem, &item);
 	nad_print(nad, elem, NULL, &text);
 	store_put(txn, STORE_PRIVATE, jid_user(user), buf_slice(&item), buf_slice(&text));
 }

@@ -24,6 +24,11 @@ void kept_request(struct store_txn *txn, struct jid *user, struct jid *contact,
 		  const struct stanza *request, struct buf *out);
 void kept_message(struct store_txn *txn, struct jid *user, const struct stanza *message,
 		  int64_t stamp_ms);
+/* XEP-0054, and the hash of its photo; nothing in it: there is none. */
+#define KEPT_VCARD SLICE("vCard")
+#define KEPT_PHOTO SLICE("photo") /* in STORE_USER */
 void kept_vcard(struct store_txn *txn, struct jid *user, const struct nad *nad, int elem);
+void kept_photo(const struct nad *nad, int vcard, struct buf *hash); /* of the image; without one nothing */
 /* XEP-0049: one element, found again by its namespace and name. */
+void kept_private_item(const struct nad *nad, int elem, struct buf *item); /* its name there */
 void kept_private(struct store_txn *txn, struct jid *user, const struct nad *nad, int elem);

@@ -15,6 +15,7 @@
 #include "stanza/stanza.h"
 
 struct mio;
+struct nad;
 struct conf_option;
 struct session;
 struct settings;
@@ -61,7 +62,8 @@ struct sm_hook {
 };
 
 struct sm_module {
-	const char *name, *features[SM_FEATURES_MAX]; /* features go into disco#info */
+	const char *name;
+	const char *features[SM_FEATURES_MAX], *account_features[SM_FEATURES_MAX]; /* in disco#info of a domain, of an account */
 	const struct conf_option *options;
 	const struct sm_hook *hooks; /* the last has no run; NULL: none */
 	size_t size, user_size,
@@ -97,15 +99,19 @@ void *sm_session_state(const struct session *session, const struct sm_module *mo
 void sm_session_changed(struct session *session);
 const struct settings *sm_settings(const struct sm *sm);
 int64_t sm_wall_ms(const struct sm *sm);
+bool sm_is_stopping(const struct sm *sm); /* what ends now only ends in memory */
 struct mio *sm_mio(const struct sm *sm);
-const char *const *sm_features(const struct sm *sm, size_t *count); /* of all modules, sorted */
 uint64_t sm_random(struct sm *sm); /* unguessable, never 0 */
+/* Of all modules, sorted. */
+enum sm_entity { SM_DOMAIN, SM_ACCOUNT, SM_ENTITIES };
+const char *const *sm_features(const struct sm *sm, enum sm_entity entity, size_t *count);
 void sm_fresh_id(struct sm *sm, struct buf *out);		    /* for a stanza that we make */
 bool sm_is_domain(const struct sm *sm, struct slice domain);	    /* one that we serve */
 void sm_count_offline(struct sm *sm);				    /* a message was stored */
 /* A stanza as a store keeps it, and back; NULL: it is none. */
 void sm_stanza_print(const struct stanza *stanza, struct buf *out);
 struct stanza *sm_stanza_parse(struct sm *sm, struct slice text);
+struct nad *sm_element_parse(struct sm *sm, struct slice text); /* any element */
 
 /* Called with what was read when the user's transaction is answered. */
 typedef void sm_load_fn(void *state, struct user *user, const struct store_row *rows, size_t count);
@@ -157,6 +163,12 @@ struct sm_commit {
 	bool loose; /* what follows need not wait: its order is kept otherwise */
 };
 int sm_commit(const struct sm_event *event, const struct sm_commit *commit);
+
+/*
+ * The same for a transaction that only reads; answer() makes of what it read how the event goes on.
+ */
+typedef int sm_read_fn(void *state, const struct sm_event *event, const struct store_txn *txn);
+int sm_read(const struct sm_event *event, struct store_txn **txn, sm_read_fn *answer, void *state);
 /* From a session: an earlier process committed it, and may not have come to tell others. */
 bool sm_is_done(const struct sm_event *event);
 

@@ -23,23 +23,25 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static void collect_features(struct sm *sm)
+static void collect_features(struct sm *sm, enum sm_entity entity)
 {
-	size_t max = sm->module_count * SM_FEATURES_MAX, unique = 0;
+	size_t max = sm->module_count * SM_FEATURES_MAX, count = 0, unique = 0;
+	const char **names = mem_zalloc(MEM_SESSION, max * sizeof(*names));
 
-	sm->features = mem_zalloc(MEM_SESSION, max * sizeof(*sm->features));
 	for (unsigned at = 0; at < sm->module_count; at++) {
-		const char *const *features = sm_modules[at]->features;
+		const struct sm_module *module = sm_modules[at];
+		const char *const *features = entity == SM_DOMAIN ? module->features : module->account_features;
 
 		for (unsigned i = 0; i < SM_FEATURES_MAX && features[i]; i++)
-			sm->features[sm->feature_count++] = features[i];
+			names[count++] = features[i];
 	}
-	qsort(sm->features, sm->feature_count, sizeof(*sm->features), by_text);
-	for (size_t at = 0; at < sm->feature_count; at++) {
-		if (unique == 0 || strcmp(sm->features[at], sm->features[unique - 1]) != 0)
-			sm->features[unique++] = sm->features[at];
+	qsort(names, count, sizeof(*names), by_text);
+	for (size_t at = 0; at < count; at++) {
+		if (unique == 0 || strcmp(names[at], names[unique - 1]) != 0)
+			names[unique++] = names[at];
 	}
-	sm->feature_count = unique;
+	sm->features[entity] = names;
+	sm->feature_counts[entity] = unique;
 }
 
 int modules_start(struct sm *sm)
@@ -61,7 +63,8 @@ int modules_start(struct sm *sm)
 		if (module->start)
 			rc = module->start(sm->modules[at], sm, sm->worker->settings);
 	}
-	collect_features(sm);
+	collect_features(sm, SM_DOMAIN);
+	collect_features(sm, SM_ACCOUNT);
 	return rc;
 }
 
@@ -75,7 +78,8 @@ void modules_stop(struct sm *sm)
 	mem_free(sm->modules);
 	mem_free(sm->user_offsets);
 	mem_free(sm->session_offsets);
-	mem_free(sm->features);
+	for (unsigned at = 0; at < SM_ENTITIES; at++)
+		mem_free(sm->features[at]);
 }
 
 static unsigned index_of(const struct sm *sm, const struct sm_module *module)
@@ -196,15 +200,20 @@ int64_t sm_wall_ms(const struct sm *sm)
 	return mio_wall_ms(sm->mio);
 }
 
+bool sm_is_stopping(const struct sm *sm)
+{
+	return sm->stopping;
+}
+
 struct mio *sm_mio(const struct sm *sm)
 {
 	return sm->mio;
 }
 
-const char *const *sm_features(const struct sm *sm, size_t *count)
+const char *const *sm_features(const struct sm *sm, enum sm_entity entity, size_t *count)
 {
-	*count = sm->feature_count;
-	return sm->features;
+	*count = sm->feature_counts[entity];
+	return sm->features[entity];
 }
 
 uint64_t sm_random(struct sm *sm)
@@ -252,18 +261,26 @@ static bool open_reader(struct sm *sm)
 	       XML_HEADER;
 }
 
-struct stanza *sm_stanza_parse(struct sm *sm, struct slice text)
+struct nad *sm_element_parse(struct sm *sm, struct slice text)
 {
-	AUTO(nad_free) struct nad *nad = NULL;
-	struct stanza *stanza = NULL;
+	struct nad *nad = NULL;
 	size_t used = 0;
 
 	if (text.len == 0)
 		return NULL;
-	if (open_reader(sm) && xml_read(sm->reader, text, &used, &nad) == XML_ELEMENT &&
-	    used == text.len)
+	if (open_reader(sm) && xml_read(sm->reader, text, &used, &nad) == XML_ELEMENT && used == text.len)
+		return nad;
+	nad_free(&nad);
+	xml_reader_free(&sm->reader);
+	return NULL;
+}
+
+struct stanza *sm_stanza_parse(struct sm *sm, struct slice text)
+{
+	struct nad *nad = sm_element_parse(sm, text);
+	struct stanza *stanza = NULL;
+
+	if (nad)
 		stanza_from_nad(&nad, &stanza);
-	else
-		xml_reader_free(&sm->reader);
 	return stanza;
 }

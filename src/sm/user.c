@@ -29,11 +29,11 @@ struct sm_load {
 	struct store_txn *txn;
 	void *state; /* of the module that adds reads now */
 	unsigned account_op, active_op, saved_op;
-	unsigned lists[STORES]; /* the operation that reads it all, + 1; 0: none */
 	struct {
 		sm_load_fn *loaded;
 		void *state;
 		unsigned op;
+		int list; /* the store that it lists; -1: it does not */
 	} reads[LOAD_READS_MAX];
 	unsigned read_count;
 	struct list waiters; /* of struct user_waiter */
@@ -117,27 +117,29 @@ bool user_is_allowed(const struct user *user)
 
 /* -- loading -- */
 
-static unsigned add_read(struct sm_load *load, unsigned op, sm_load_fn *loaded)
+static unsigned add_read(struct sm_load *load, unsigned op, int list, sm_load_fn *loaded)
 {
 	if (load->read_count == LOAD_READS_MAX)
 		return op; /* the modules are ours, and few */
 	load->reads[load->read_count].loaded = loaded;
 	load->reads[load->read_count].state = load->state;
+	load->reads[load->read_count].list = list;
 	load->reads[load->read_count++].op = op;
 	return op;
 }
 
 unsigned sm_load_list(struct sm_load *load, int store, sm_load_fn *loaded)
 {
-	if (!load->lists[store])
-		load->lists[store] = store_list(load->txn, (enum store)store, jid_user(load->user->jid)) + 1;
-	return add_read(load, load->lists[store] - 1, loaded);
+	for (unsigned at = 0; at < load->read_count; at++) {
+		if (load->reads[at].list == store)
+			return add_read(load, load->reads[at].op, store, loaded); /* it is read once for all */
+	}
+	return add_read(load, store_list(load->txn, (enum store)store, jid_user(load->user->jid)), store, loaded);
 }
 
 unsigned sm_load_count(struct sm_load *load, int store, sm_load_fn *loaded)
 {
-	return add_read(load, store_count(load->txn, (enum store)store, jid_user(load->user->jid)),
-		 loaded);
+	return add_read(load, store_count(load->txn, (enum store)store, jid_user(load->user->jid)), -1, loaded);
 }
 
 static bool is_known(const struct sm_load *load, const struct store_txn *txn)
@@ -249,7 +251,6 @@ static void read_all(struct sm_load *load)
 	struct sm *sm = user->sm;
 
 	load->read_count = 0;
-	memset(load->lists, 0, sizeof(load->lists));
 	load->txn = store_txn_new();
 	load->account_op = store_list(load->txn, STORE_ACCOUNT, jid_user(user->jid));
 	load->active_op = store_get(load->txn, STORE_USER, jid_user(user->jid), SLICE("active"));

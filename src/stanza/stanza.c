@@ -123,6 +123,26 @@ void stanza_set_to(struct stanza *stanza, struct jid *to)
 	set_jid(&stanza->to, to);
 }
 
+/* What was borrowed from the old payload is from the new one. */
+static void borrow_again(struct slice *field, const struct nad *old, const struct nad *now, const char *uri, const char *name)
+{
+	struct slice value;
+
+	if (nad_attr(old, 0, uri, name, &value) && value.data == field->data)
+		nad_attr(now, 0, uri, name, field);
+}
+
+void stanza_replace(struct stanza *stanza, int child, const struct nad *tree)
+{
+	struct nad *old = stanza->payload;
+
+	stanza->payload = nad_copy_without(old, child);
+	nad_append_tree(stanza->payload, tree, 0, 1);
+	borrow_again(&stanza->id, old, stanza->payload, NULL, "id");
+	borrow_again(&stanza->lang, old, stanza->payload, NS_XML, "lang");
+	nad_free(&old);
+}
+
 struct stanza *stanza_result(const struct stanza *request)
 {
 	struct stanza *result = stanza_new(STANZA_IQ, STANZA_RESULT, request->id);

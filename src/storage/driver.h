@@ -15,9 +15,10 @@ enum store_verb {
 	VERB_LIST,
 	VERB_OWNERS,
 	VERB_COUNT, /* read */
+	VERB_NEED,
+	VERB_MOST, /* check */
 	VERB_PUT,
 	VERB_ADD,
-	VERB_NEED,
 	VERB_DEL,
 	VERB_DEL_UP_TO,
 	VERB_CLEAR,
@@ -31,7 +32,7 @@ struct store_op {
 	enum store_verb verb;
 	enum store store;
 	struct slice owner, item, value;
-	uint64_t number;  /* the most owners; the last sequence number to trim */
+	uint64_t number;  /* the most owners or rows; the last sequence number to trim */
 	int64_t stamp_ms; /* of an append, and the two below */
 	uint64_t session;
 	uint32_t count;
@@ -55,7 +56,7 @@ struct store_txn {
 	const char *copy; /* a step of a copy, to this file; "": of none any more; NULL: no copy */
 	struct store_copied copied;
 
-	int result; /* the driver's answer: 0, STORE_EXISTS, STORE_ABSENT or a fault */
+	int result; /* the driver's answer: 0, STORE_EXISTS, STORE_ABSENT, STORE_FULL or a fault */
 	struct store_row *rows;
 	size_t row_count, row_cap;
 

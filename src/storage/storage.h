@@ -62,6 +62,7 @@ enum {
 	STORE_EXISTS = 1, /* a store_add() found its row there: nothing was done */
 	STORE_ABSENT,     /* a store_need() found no row: nothing was done */
 	STORE_MORE,       /* of a copy: there is more to do */
+	STORE_FULL,       /* a store_most() found more rows: nothing was done */
 };
 
 /* -- building one: slices are copied ------------------------------------------------------------- */
@@ -78,6 +79,7 @@ unsigned store_owners(struct store_txn *txn, enum store store, struct slice afte
 void store_put(struct store_txn *txn, enum store store, struct slice owner, struct slice item, struct slice value);
 void store_add(struct store_txn *txn, enum store store, struct slice owner, struct slice item, struct slice value);
 void store_need(struct store_txn *txn, enum store store, struct slice owner, struct slice item); /* only a check */
+void store_most(struct store_txn *txn, enum store store, struct slice owner, unsigned max); /* a check of the rows so far */
 void store_del(struct store_txn *txn, enum store store, struct slice owner, struct slice item); /* absent is fine */
 void store_del_up_to(struct store_txn *txn, enum store store, struct slice owner, struct slice item); /* items <= item */
 void store_clear(struct store_txn *txn, enum store store, struct slice owner); /* all rows of the owner */
@@ -99,8 +101,8 @@ unsigned store_count(struct store_txn *txn, enum store store, struct slice owner
 
 /*
  * txn is taken. done(arg, token, txn, result) is called on mio's loop on a later turn; txn is lent for the call. result:
- * 0, STORE_EXISTS, STORE_ABSENT, or a fault (-ENOSPC, -EIO: the caller answers "wait"). What waits is kept by token,
- * an id, never a pointer; arg is the part, which outlives its requests.
+ * 0, STORE_EXISTS, STORE_ABSENT, STORE_FULL, or a fault (-ENOSPC, -EIO: the caller answers "wait"). What waits is kept
+ * by token, an id, never a pointer; arg is the part, which outlives its requests.
  */
 typedef void storage_done_fn(void *arg, uint64_t token, const struct store_txn *txn, int result);
 void storage_run(struct storage *storage, struct mio *mio, struct store_txn **txn, storage_done_fn *done, void *arg,

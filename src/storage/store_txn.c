@@ -102,7 +102,7 @@ static struct store_op *add_op(struct store_txn *txn, enum store_verb verb, enum
 	*txn->last_op = op;
 	txn->last_op = &op->next;
 	txn->op_count++;
-	txn->writes += verb >= VERB_PUT && verb != VERB_NEED;
+	txn->writes += verb >= VERB_PUT;
 	txn->appends += verb == VERB_APPEND;
 	return op;
 }
@@ -156,6 +156,12 @@ void store_add(struct store_txn *txn, enum store store, struct slice owner, stru
 void store_need(struct store_txn *txn, enum store store, struct slice owner, struct slice item)
 {
 	add_keyed(txn, VERB_NEED, store, owner, item);
+}
+
+void store_most(struct store_txn *txn, enum store store, struct slice owner, unsigned max)
+{
+	assert(!store_is_log(store));
+	add_op(txn, VERB_MOST, store, owner)->number = max;
 }
 
 void store_del(struct store_txn *txn, enum store store, struct slice owner, struct slice item)

@@ -78,6 +78,20 @@ struct nad *nad_copy(const struct nad *nad, int elem)
 	return copy;
 }
 
+struct nad *nad_copy_without(const struct nad *nad, int child)
+{
+	struct nad *copy = nad_new();
+
+	copy_elem(copy, nad, 0, 0);
+	for (int at = nad_first_child(nad, 0); at >= 0; at = nad_next_sibling(nad, at)) {
+		if (at != child)
+			nad_append_tree(copy, nad, at, 1);
+		if (nad->elems[at].tail.len)
+			nad_append_cdata(copy, tree_slice(nad, nad->elems[at].tail), 1);
+	}
+	return copy;
+}
+
 static void unlink_attr(struct nad *nad, int elem, int attr, int previous)
 {
 	struct tree_elem *owner = &nad->elems[elem];

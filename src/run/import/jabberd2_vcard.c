@@ -3,9 +3,8 @@
 #include "run/import/jabberd2_vcard.h"
 
 #include <string.h>
+#include "stanza/ns.h"
 #include "xml/nad.h"
-
-#define NS_VCARD "vcard-temp"
 
 /* Those of one parent stand together. */
 static const struct {

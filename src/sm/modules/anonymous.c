@@ -39,7 +39,9 @@ static bool is_near(const struct settings *settings, struct slice name)
 static bool leaves_something(const struct stanza *stanza)
 {
 	return (stanza->kind == STANZA_PRESENCE && subscription_is_type(stanza->type)) ||
-	       stanza_matches(stanza, STANZA_IQ_SET, NS_ROSTER, "query");
+	       stanza_matches(stanza, STANZA_IQ_SET, NS_ROSTER, "query") ||
+	       stanza_matches(stanza, STANZA_IQ_SET, NS_PRIVATE, "query") ||
+	       stanza_matches(stanza, STANZA_IQ_SET, NS_VCARD, "vCard");
 }
 
 static int sends(void *state, const struct sm_event *event)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Service discovery of a domain and of an account, XEP-0030. */
+/* Service discovery of a domain and of an account, XEP-0030; with forms in it, XEP-0128. */
 #include "component/settings.h"
 #include "jid/jid.h"
 #include "sm/modules/modules.h"
-#include "sm/subscription.h"
 #include "sm/user.h"
 #include "xml/nad.h"
 
@@ -20,27 +19,36 @@ static struct stanza *answer_new(const struct sm_event *event, const char *uri)
 	return result;
 }
 
-static int info(const struct sm_event *event, const char *category, const char *type,
-		const char *name)
+static void append_identity(struct nad *nad, const char *category, const char *type, const char *name)
 {
-	struct stanza *result;
-	struct nad *nad;
-	size_t count;
-	const char *const *features = sm_features(event->sm, &count);
-
-	if (node_of(event->stanza).len)
-		return sm_reply_error(event, STANZA_ITEM_NOT_FOUND);
-	result = answer_new(event, NS_DISCO_INFO);
-	nad = result->payload;
 	nad_append(nad, NS_DISCO_INFO, "identity", 2);
 	nad_append_attr(nad, -1, "category", slice_of(category));
 	nad_append_attr(nad, -1, "type", slice_of(type));
 	if (name)
 		nad_append_attr(nad, -1, "name", slice_of(name));
+}
+
+static int info(const struct sm_event *event, enum sm_entity entity)
+{
+	struct stanza *result;
+	struct nad *nad;
+	size_t count;
+	const char *const *features = sm_features(event->sm, entity, &count);
+
+	if (node_of(event->stanza).len)
+		return sm_reply_error(event, STANZA_ITEM_NOT_FOUND);
+	result = answer_new(event, NS_DISCO_INFO);
+	nad = result->payload;
+	if (entity == SM_DOMAIN)
+		append_identity(nad, "server", "im", "jackdaw");
+	else
+		append_identity(nad, "account", event->user->anonymous ? "anonymous" : "registered", NULL);
 	for (size_t at = 0; at < count; at++) {
 		nad_append(nad, NS_DISCO_INFO, "feature", 2);
 		nad_append_attr(nad, -1, "var", slice_of(features[at]));
 	}
+	if (entity == SM_DOMAIN)
+		contact_append(event->sm, nad);
 	return sm_reply(event, &result);
 }
 
@@ -81,7 +89,7 @@ static void components(const struct sm_event *event, struct nad *nad)
 
 static int domain_info(void *state, const struct sm_event *event)
 {
-	return info(event, "server", "im", "jackdaw");
+	return info(event, SM_DOMAIN);
 }
 
 static int domain_items(void *state, const struct sm_event *event)
@@ -89,29 +97,15 @@ static int domain_items(void *state, const struct sm_event *event)
 	return items(event, components);
 }
 
-/*
- * Whether an account exists is for its owner and those who see its presence to know (XEP-0030
- * section 8).
- */
-static bool may_ask(const struct sm_event *event)
-{
-	const struct jid *from = event->stanza->from;
-
-	return jid_equal_bare(from, event->user->jid) ||
-	       roster_state(event->user, from) & SUBSCRIPTION_FROM;
-}
-
 /* XEP-0175: who knows an anonymous name may know what it is. */
 static int account_info(void *state, const struct sm_event *event)
 {
-	if (event->user->anonymous)
-		return info(event, "account", "anonymous", NULL);
-	return may_ask(event) ? info(event, "account", "registered", NULL) : SM_PASS;
+	return event->user->anonymous || account_may_ask(event) ? info(event, SM_ACCOUNT) : SM_PASS;
 }
 
 static int account_items(void *state, const struct sm_event *event)
 {
-	return may_ask(event) ? items(event, NULL) : SM_PASS;
+	return account_may_ask(event) ? items(event, NULL) : SM_PASS;
 }
 
 static const struct sm_hook hooks[] = {
@@ -123,4 +117,8 @@ static const struct sm_hook hooks[] = {
 };
 
 const struct sm_module sm_disco = {
-	.name = "disco", .features = {NS_DISCO_INFO, NS_DISCO_ITEMS}, .hooks = hooks};
+	.name = "disco",
+	.features = {NS_DISCO_INFO, NS_DISCO_ITEMS},
+	.account_features = {NS_DISCO_INFO, NS_DISCO_ITEMS},
+	.hooks = hooks,
+};

@@ -7,6 +7,7 @@
 #include "sm/sm.h"
 
 struct jid;
+struct nad;
 struct roster;
 struct roster_item;
 struct session;
@@ -14,7 +15,21 @@ struct stanza;
 struct store_txn;
 
 extern const struct sm_module sm_session, sm_roster, sm_presence, sm_subscribe, sm_delivery,
-	sm_offline, sm_disco, sm_ping, sm_version, sm_anonymous;
+	sm_offline, sm_disco, sm_ping, sm_version, sm_private, sm_vcard, sm_last,
+	sm_time, sm_anonymous;
+
+/* -- account -- */
+
+bool account_is_own(const struct sm_event *event); /* in IN_SESS: about the session's own account */
+/* In PKT_USER. That an account exists is for its owner and those who see its presence to know (XEP-0030 section 8). */
+bool account_may_ask(const struct sm_event *event);
+/* A hook of IN_ROUTER: what is the owner's alone to ask is forbidden to all others, whether there is such an account or not. */
+int account_forbid(void *state, const struct sm_event *event);
+
+/* -- contact -- */
+
+/* The form of whom to write to, into disco#info of a domain; without addresses none. */
+void contact_append(const struct sm *sm, struct nad *nad);
 
 /* -- roster -- */
 

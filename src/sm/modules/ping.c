@@ -13,4 +13,5 @@ static const struct sm_hook hooks[] = {
 	{.run = NULL},
 };
 
-const struct sm_module sm_ping = {.name = "ping", .features = {NS_PING}, .hooks = hooks};
+const struct sm_module sm_ping = {
+	.name = "ping", .features = {NS_PING}, .account_features = {NS_PING}, .hooks = hooks};

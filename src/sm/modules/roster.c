@@ -308,14 +308,6 @@ static void user_free(void *state, struct user *user)
 
 /* -- requests -- */
 
-/* Only the owner's sessions reach it, by no address or their own. */
-static bool is_own(const struct sm_event *event)
-{
-	const struct jid *to = event->stanza->to;
-
-	return !to || jid_equal(to, event->user->jid);
-}
-
 static int get(void *state, const struct sm_event *event)
 {
 	const struct roster *roster = roster_of(event->user);
@@ -323,7 +315,7 @@ static int get(void *state, const struct sm_event *event)
 	struct stanza *result;
 	struct slice ver;
 
-	if (!is_own(event))
+	if (!account_is_own(event))
 		return SM_PASS;
 	interest->interested = true;
 	interest->versions = nad_attr(event->stanza->payload, stanza_child(event->stanza), NULL, "ver", &ver);
@@ -439,7 +431,7 @@ static int set(void *state, const struct sm_event *event)
 	AUTO(roster_item_free) struct roster_item *item = NULL;
 	int elem, rc;
 
-	if (!is_own(event))
+	if (!account_is_own(event))
 		return SM_PASS;
 	elem = item_of(event->stanza);
 	rc = elem < 0 ? ROSTER_BAD : roster_item_read(event->stanza->payload, elem, &item);

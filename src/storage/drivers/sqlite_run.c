@@ -25,6 +25,7 @@ static const char *const verbs[2][VERBS] = {
 		[VERB_PUT] = "INSERT OR REPLACE INTO keyed VALUES (?1, ?2, ?3, ?4)",
 		[VERB_ADD] = "INSERT OR IGNORE INTO keyed VALUES (?1, ?2, ?3, ?4)",
 		[VERB_NEED] = "SELECT NULL, NULL, 0, 0" ROWS_OF("keyed") " AND item=?3",
+		[VERB_MOST] = "SELECT NULL, NULL, 0, 0" ROWS_OF("keyed") " LIMIT 1 OFFSET ?5",
 		[VERB_DEL] = "DELETE" ROWS_OF("keyed") " AND item=?3",
 		[VERB_DEL_UP_TO] = "DELETE" ROWS_OF("keyed") " AND item<=?3",
 		[VERB_CLEAR] = "DELETE" ROWS_OF("keyed"),
@@ -148,7 +149,7 @@ static int run_op(struct sqlite_db *db, struct store_txn *txn, struct store_op *
 		return code;
 	while (sqlite3_step(*statement) == SQLITE_ROW) {
 		found = true;
-		if (op->verb != VERB_NEED)
+		if (op->verb < VERB_NEED)
 			answer_row(txn, op, *statement);
 	}
 	code = sqlite3_reset(*statement);
@@ -158,6 +159,8 @@ static int run_op(struct sqlite_db *db, struct store_txn *txn, struct store_op *
 		*outcome = STORE_EXISTS;
 	if (op->verb == VERB_NEED && !found)
 		*outcome = STORE_ABSENT;
+	if (op->verb == VERB_MOST && found)
+		*outcome = STORE_FULL;
 	if (op->verb == VERB_APPEND)
 		store_answer(txn, op,
 			     &(struct store_row){.seq = op->number, .stamp_ms = op->stamp_ms});

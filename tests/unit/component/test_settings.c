@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 #include "component/way.h"
@@ -257,6 +258,20 @@ static void shows_a_file_that_it_would_accept(void **state)
 	accepted(buf_text(&text));
 }
 
+static void an_address_to_write_to_is_a_uri(void **state)
+{
+	static const char *const bad[] = {"abuse@b.example", "mailto:", ":x", "1a:x", "mail to:x", "mailto:a b", "xmpp:<x>"};
+	char text[200];
+
+	accepted("domains = [\"b.example\"]\n[contact]\nabuse = [\"mailto:a@b.example\", \"xmpp:a@b.example?message\"]\n"
+		 "status = [\"https://status.b.example/\"]\n");
+	for (size_t at = 0; at < countof(bad); at++) {
+		snprintf(text, sizeof(text), "domains = [\"b.example\"]\n[contact]\nadmin = []\nsupport = [\"%s\"]\n", bad[at]);
+		refused(text, 4, "contact.support");
+	}
+	refused("domains = [\"b.example\"]\n[contact]\nabused = []\n", 3, "contact.abuse");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +290,7 @@ int main(void)
 		cmocka_unit_test(without_an_address_the_router_is_in_data_dir),
 		cmocka_unit_test(refuses_a_ca_that_nobody_would_look_at),
 		cmocka_unit_test(serves_its_domains_only),
+		cmocka_unit_test(an_address_to_write_to_is_a_uri),
 		cmocka_unit_test(every_key_explains_itself),
 		cmocka_unit_test(shows_a_file_that_it_would_accept),
 	};

@@ -639,6 +639,11 @@ struct process *room_process(struct room *room)
 	return room->process;
 }
 
+struct settings *room_settings(struct room *room)
+{
+	return &room->settings;
+}
+
 void room_hide_c2s_of(struct room *room, const char *client)
 {
 	struct session *session = room_session(room, client);

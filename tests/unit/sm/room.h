@@ -14,6 +14,7 @@ struct packet;
 struct process;
 struct room;
 struct session;
+struct settings;
 struct stanza;
 
 /*
@@ -77,3 +78,4 @@ void room_command_leave(struct room *room, const char *const *words); /* its cal
 const char *room_said(struct room *room); /* what it printed, errors too */
 struct session *room_session(struct room *room, const char *client);
 struct process *room_process(struct room *room);
+struct settings *room_settings(struct room *room);

@@ -135,10 +135,10 @@ static void refuses_what_nobody_takes(void **state)
 		  "xmlns='urn:xmpp:ping'/></iq>");
 	room_expect(room, "romeo@localhost/a", "<service-unavailable");
 	room_send(room, "romeo@localhost/a",
-		  "<iq type='get' id='v'><vCard xmlns='vcard-temp'/></iq>");
+		  "<iq type='get' id='v'><x xmlns='u:unknown'/></iq>");
 	room_expect(room, "romeo@localhost/a", "<service-unavailable");
 	room_send(room, "romeo@localhost/a",
-		  "<iq to='nobody@localhost' type='get' id='v'><vCard xmlns='vcard-temp'/></iq>");
+		  "<iq to='nobody@localhost' type='get' id='v'><x xmlns='u:unknown'/></iq>");
 	room_expect(room, "romeo@localhost/a", "<service-unavailable");
 	room_send(room, "romeo@localhost/a",
 		  "<message to='nobody@localhost' id='n'><body>1</body></message>");

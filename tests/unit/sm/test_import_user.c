@@ -151,6 +151,16 @@ static void says_what_the_sender_could_not_bring(void **state)
 	forget(&read);
 }
 
+/* So that presence says it of who comes from elsewhere too. */
+static void the_photo_of_a_vcard_is_known_by_its_hash(void **state)
+{
+	struct read read = read_user("password='secret'><vCard xmlns='vcard-temp'><PHOTO><TYPE>image/png</TYPE>"
+				     "<BINVAL>YW\nJj</BINVAL></PHOTO></vCard>");
+
+	assert_value(row(&read, STORE_USER, "a9993"), "a9993e364706816aba3e25717850c26c9cd0d89d");
+	forget(&read);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,6 +168,7 @@ int main(void)
 		cmocka_unit_test(keeps_requests_that_are_not_answered),
 		cmocka_unit_test(makes_the_stamp_of_the_server_that_kept_it_the_time_of_a_message),
 		cmocka_unit_test(keeps_vcards_and_private_xml_whole),
+		cmocka_unit_test(the_photo_of_a_vcard_is_known_by_its_hash),
 		cmocka_unit_test(says_what_the_sender_could_not_bring),
 	};
 

@@ -1029,6 +1029,33 @@ static void a_question_that_was_settled_is_answered_without_its_effect(void **st
 	assert_int_equal(room_settled(room, ROMEO), count + 2);
 }
 
+#define PRIVATE_SET(value)                                                                                             \
+	"<iq type='set' id='p'><query xmlns='jabber:iq:private'><x xmlns='x:prefs'>" value "</x></query></iq>"
+
+static void what_was_stored_for_a_client_is_not_stored_again(void **state)
+{
+	struct room *room = *state;
+	struct kept romeo;
+	uint32_t count;
+
+	two_people(room);
+	room_login(room, "romeo@localhost/other");
+	room_send(room, ROMEO, PRIVATE_SET("one"));
+	count = count_of(room, ROMEO);
+	room_send(room, "romeo@localhost/other", PRIVATE_SET("two"));
+	room_wait(room, OLD_MS);
+	romeo = settled_kept(room, ROMEO);
+	romeo.settled = count - 1;
+	room_restart(room);
+	present(room, &romeo, "");
+	attach(room, &romeo);
+	repeat(room, ROMEO, count, PRIVATE_SET("one"));
+	room_expect(room, ROMEO, "type='result' id='p'");
+	assert_int_equal(room_settled(room, ROMEO), count);
+	repeat(room, ROMEO, count + 1, "<iq type='get' id='g'><query xmlns='jabber:iq:private'><x xmlns='x:prefs'/></query></iq>");
+	room_expect(room, ROMEO, ">two</x>");
+}
+
 /* They may not have heard of it any more. */
 static void a_change_that_was_settled_is_told_to_others(void **state)
 {
@@ -1206,6 +1233,7 @@ int main(void)
 		far_away(what_came_meanwhile_is_sent_behind_what_was_held),
 		far_away(a_message_that_was_settled_has_no_effect),
 		far_away(a_question_that_was_settled_is_answered_without_its_effect),
+		far_away(what_was_stored_for_a_client_is_not_stored_again),
 		far_away(a_change_that_was_settled_is_told_to_others),
 		far_away(a_change_is_told_to_who_is_presented_long_after),
 		far_away(an_answer_that_the_client_has_is_not_given_again),

@@ -219,6 +219,26 @@ static void weighs_what_it_holds(void **state)
 	assert_true(stanza_weight(large) >= stanza_weight(small) + sizeof(text));
 }
 
+static void a_child_takes_the_place_of_another(void **state)
+{
+	AUTO(stanza_free) struct stanza *stanza = read_stanza(
+		"<presence id='p1' xml:lang='de' x='y'><a/><b xmlns='u:b'>old<c/></b><d xmlns='u:d'>kept</d></presence>");
+	AUTO(stanza_free) struct stanza *copy = stanza_copy(stanza);
+	AUTO(nad_free) struct nad *made = nad_new();
+	AUTO(buf_fini) struct buf text = {0};
+
+	nad_append_text(made, "u:b", "b", 0, SLICE("new"));
+	stanza_replace(stanza, stanza_find(stanza, "u:b", "b"), made);
+	stanza_print(stanza, &text);
+	assert_string_equal(buf_text(&text), "<presence id='p1' xml:lang='de' x='y'><a/><d xmlns='u:d'>kept</d>"
+					     "<b xmlns='u:b'>new</b></presence>");
+	stanza_replace(copy, -1, made);
+	buf_clear(&text);
+	stanza_print(copy, &text);
+	assert_string_equal(buf_text(&text), "<presence id='p1' xml:lang='de' x='y'><a/><b xmlns='u:b'>old<c/></b>"
+					     "<d xmlns='u:d'>kept</d><b xmlns='u:b'>new</b></presence>");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,6 +256,7 @@ int main(void)
 		cmocka_unit_test(some_may_not_be_answered),
 		cmocka_unit_test(finds_children_by_namespace),
 		cmocka_unit_test(an_empty_one_has_no_child),
+		cmocka_unit_test(a_child_takes_the_place_of_another),
 		cmocka_unit_test(weighs_what_it_holds),
 	};
 

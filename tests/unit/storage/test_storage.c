@@ -115,6 +115,31 @@ static void need_refuses_what_is_absent(void **state)
 	assert_rows(&fixture->answers[0], 0, "");
 }
 
+static void most_refuses_what_is_one_too_many(void **state)
+{
+	struct fixture *fixture = *state;
+	struct store_txn *txn = store_txn_new();
+
+	store_put(txn, STORE_PRIVATE, ANN, SLICE("a"), SLICE("1"));
+	store_put(txn, STORE_PRIVATE, ANN, SLICE("b"), SLICE("1"));
+	store_put(txn, STORE_PRIVATE, BOB, SLICE("c"), SLICE("1"));
+	store_most(txn, STORE_PRIVATE, ANN, 2);
+	assert_int_equal(run(fixture, txn)->result, 0);
+
+	txn = store_txn_new();
+	store_put(txn, STORE_PRIVATE, ANN, SLICE("a"), SLICE("2"));
+	store_put(txn, STORE_PRIVATE, ANN, SLICE("c"), SLICE("2"));
+	store_most(txn, STORE_PRIVATE, ANN, 2);
+	assert_int_equal(run(fixture, txn)->result, STORE_FULL);
+
+	txn = store_txn_new();
+	store_put(txn, STORE_PRIVATE, ANN, SLICE("b"), SLICE("3"));
+	store_most(txn, STORE_PRIVATE, ANN, 2);
+	store_list(txn, STORE_PRIVATE, ANN);
+	assert_int_equal(run(fixture, txn)->result, 0);
+	assert_rows(&fixture->answers[0], 2, "a=1;b=3;");
+}
+
 static void lists_owners_by_name_in_pages(void **state)
 {
 	static const char *const owners[] = {"c", "a", "", "b", "d"};
@@ -353,6 +378,7 @@ int main(void)
 		BOTH(keeps_any_bytes),
 		BOTH(an_empty_transaction_is_answered),
 		BOTH(what_waits_together_is_committed_once),
+		BOTH(most_refuses_what_is_one_too_many),
 		BOTH(one_bad_transaction_fails_alone),
 		BOTH(takes_ten_thousand_appends),
 		BOTH(what_is_not_answered_is_freed_at_the_end),
