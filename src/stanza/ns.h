@@ -23,4 +23,6 @@
 #define NS_DISCO_ITEMS "http://jabber.org/protocol/disco#items"
 #define NS_DATA_FORM "jabber:x:data"
 #define NS_ROSTERVER "urn:xmpp:features:rosterver"
+#define NS_BLOCKING "urn:xmpp:blocking"
+#define NS_BLOCKING_ERRORS "urn:xmpp:blocking:errors"
 #define NS_PREAPPROVAL "urn:xmpp:features:pre-approval"

@@ -167,31 +167,56 @@ static bool may_answer(const struct stanza *stanza)
 	}
 }
 
-struct stanza *stanza_error_new(const struct stanza *stanza, enum stanza_error error, const char *text)
+/* With the standard condition inside; what else belongs to the error comes next. */
+static struct stanza *error_begin(const struct stanza *stanza, enum stanza_error error, const char *class)
 {
-	struct stanza *answer;
-	struct nad *nad;
+	struct stanza *answer = stanza_new(stanza->kind, STANZA_ERROR, stanza->id);
+	struct nad *nad = answer->payload;
 	char code[8];
-	int elem, child;
+	int elem;
 
-	if (!may_answer(stanza))
-		return NULL;
-	answer = stanza_new(stanza->kind, STANZA_ERROR, stanza->id);
 	answer->from = jid_ref(stanza->to);
 	answer->to = jid_ref(stanza->from);
 	answer->origin = stanza->origin;
-	nad = answer->payload;
 	elem = nad_append(nad, NS_CLIENT, "error", 1);
 	snprintf(code, sizeof(code), "%d", stanza_error_code(error));
-	nad_set_attr(nad, elem, NULL, "type", stanza_error_class(error));
+	nad_set_attr(nad, elem, NULL, "type", class);
 	nad_set_attr(nad, elem, NULL, "code", code);
 	nad_append(nad, NS_STANZA_ERROR, stanza_error_name(error), 2);
-	if (text)
-		nad_append_text(nad, NS_STANZA_ERROR, "text", 2, slice_of(text));
-	child = nad_first_child(stanza->payload, 0);
-	for (; child >= 0; child = nad_next_sibling(stanza->payload, child))
-		nad_append_tree(nad, stanza->payload, child, 1);
 	return answer;
+}
+
+static struct stanza *error_end(struct stanza *answer, const struct stanza *stanza)
+{
+	int child = nad_first_child(stanza->payload, 0);
+
+	for (; child >= 0; child = nad_next_sibling(stanza->payload, child))
+		nad_append_tree(answer->payload, stanza->payload, child, 1);
+	return answer;
+}
+
+struct stanza *stanza_error_new(const struct stanza *stanza, enum stanza_error error, const char *text)
+{
+	struct stanza *answer;
+
+	if (!may_answer(stanza))
+		return NULL;
+	answer = error_begin(stanza, error, stanza_error_class(error));
+	if (text)
+		nad_append_text(answer->payload, NS_STANZA_ERROR, "text", 2, slice_of(text));
+	return error_end(answer, stanza);
+}
+
+struct stanza *stanza_error_with(const struct stanza *stanza, enum stanza_error error,
+				 const struct stanza_condition *condition)
+{
+	struct stanza *answer;
+
+	if (!may_answer(stanza))
+		return NULL;
+	answer = error_begin(stanza, error, condition->class);
+	nad_append(answer->payload, condition->ns, condition->name, 2);
+	return error_end(answer, stanza);
 }
 
 int stanza_child(const struct stanza *stanza)

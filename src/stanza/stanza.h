@@ -88,6 +88,12 @@ struct stanza *stanza_result(const struct stanza *request);
  * an iq result, unavailable presence or a probe.
  */
 struct stanza *stanza_error_new(const struct stanza *stanza, enum stanza_error error, const char *text);
+/* The same, of another class, with a condition of an application's beside the standard one (RFC 6120 8.3.4). */
+struct stanza_condition {
+	const char *class, *ns, *name; /* class: "cancel" ... */
+};
+struct stanza *stanza_error_with(const struct stanza *stanza, enum stanza_error error,
+				 const struct stanza_condition *condition);
 
 /* The element inside: the first child of an iq, -1 when there is none. */
 int stanza_child(const struct stanza *stanza);

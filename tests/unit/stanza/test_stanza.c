@@ -152,6 +152,19 @@ static void an_error_goes_back_with_what_offended(void **state)
 	assert_null(stanza_error_new(error, STANZA_BAD_REQUEST, NULL));
 }
 
+static void an_error_has_a_condition_of_an_application(void **state)
+{
+	static const struct stanza_condition condition = {"cancel", "u:app", "because"};
+	AUTO(stanza_free) struct stanza *stanza = read_stanza(CHAT);
+	AUTO(stanza_free) struct stanza *error = stanza_error_with(stanza, STANZA_NOT_ACCEPTABLE, &condition);
+
+	assert_prints(error, "<message type='error' id='m1' from='bob@b.example' to='ann@a.example/x'>"
+			     "<error type='cancel' code='406'>"
+			     "<not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><because xmlns='u:app'/></error>"
+			     "<body>hi</body></message>");
+	assert_null(stanza_error_with(error, STANZA_NOT_ACCEPTABLE, &condition));
+}
+
 static void some_may_not_be_answered(void **state)
 {
 	static const struct {
@@ -253,6 +266,7 @@ int main(void)
 		cmocka_unit_test(setting_an_address_to_itself_keeps_it),
 		cmocka_unit_test(a_result_goes_back),
 		cmocka_unit_test(an_error_goes_back_with_what_offended),
+		cmocka_unit_test(an_error_has_a_condition_of_an_application),
 		cmocka_unit_test(some_may_not_be_answered),
 		cmocka_unit_test(finds_children_by_namespace),
 		cmocka_unit_test(an_empty_one_has_no_child),
