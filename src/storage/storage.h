@@ -30,6 +30,7 @@ enum store {
 	STORE_SESSION, /* keyed: owner a bare JID, item a resumption id; sessions that wait for the next start of the server */
 	STORE_ORIGIN,  /* keyed: which stanzas of a client's session are settled by what is stored; store_origin() */
 	STORE_LACKING, /* keyed: owner "SCRAM-SHA-256 example.org!ann@example.org", item "": accounts without that key, auth/census.c */
+	STORE_BLOCK,   /* keyed: owner a bare JID, item an address that it blocks, value empty, XEP-0191 */
 	STORES
 };
 
