@@ -356,6 +356,7 @@ void present_user(struct user *user, struct packet **packet)
 	session->wrote = true; /* to an earlier process, perhaps */
 	session_id_set(&(*packet)->sm, session->id);
 	roster_stayed(session, session->presented->fresh);
+	blocking_stayed(session, session->presented->fresh);
 	txn = store_txn_new();
 	store_origins(txn, session->origin);
 	store_list(txn, STORE_OFFLINE, jid_user(user->jid));

@@ -14,7 +14,7 @@ struct session;
 struct stanza;
 struct store_txn;
 
-extern const struct sm_module sm_session, sm_roster, sm_presence, sm_subscribe, sm_delivery,
+extern const struct sm_module sm_session, sm_roster, sm_blocking, sm_presence, sm_subscribe, sm_delivery,
 	sm_offline, sm_disco, sm_ping, sm_version, sm_private, sm_vcard, sm_last,
 	sm_time, sm_anonymous;
 
@@ -50,6 +50,15 @@ void roster_push(struct user *user, struct jid *contact);
  */
 void roster_stayed(struct session *session, bool fresh);
 
+/* -- blocking -- */
+
+/* Stanzas from and to the address are refused. Never the user's own, and never the server itself. */
+bool blocking_has(const struct user *user, const struct jid *jid);
+/* It sees the user offline: it was told so, and hears nothing more of presence. */
+bool blocking_hides(const struct user *user, const struct jid *jid);
+/* As roster_stayed(). Who may not have been told of a change is told the whole list. */
+void blocking_stayed(struct session *session, bool fresh);
+
 /* -- presence -- */
 
 struct presence {
@@ -71,6 +80,9 @@ void presence_stayed(struct session *session);
 /* Tells a contact of every available session of the user, or that they are gone. */
 void presence_show(struct user *user, struct jid *contact);
 void presence_hide(struct user *user, struct jid *contact);
+/* Who was told directly that the session is here, or is a resource of theirs, hears that it is gone. */
+void presence_withdraw(struct session *session, struct jid *jid);
+void presence_ask(struct user *user, struct jid *contact); /* for all available sessions, how the contact is */
 
 /* -- subscribe -- */
 

@@ -300,7 +300,7 @@ static bool give(const struct offline *offline, struct user *user, const struct 
 
 	if (!keep_ms(offline) || sm_wall_ms(offline->sm) - row->stamp_ms <= keep_ms(offline))
 		stanza = sm_stanza_parse(offline->sm, row->value);
-	if (!stanza) {
+	if (!stanza || (stanza->from && blocking_has(user, stanza->from))) {
 		offline_forget(user, row->seq);
 		return true;
 	}

@@ -41,13 +41,20 @@ static struct stanza *last_of(const struct session *session)
 
 /* -- sending -- */
 
-static void send_to(struct sm *sm, const struct stanza *stanza, struct jid *to)
+static void send(struct user *user, const struct stanza *stanza, struct jid *to)
 {
 	struct stanza *copy = stanza_copy(stanza);
 
 	copy->origin = (struct origin){0};
 	stanza_set_to(copy, to);
-	sm_route(sm, &copy);
+	sm_route(user->sm, &copy);
+}
+
+/* Unless the user is hidden from them. */
+static void send_to(struct user *user, const struct stanza *stanza, struct jid *to)
+{
+	if (!blocking_hides(user, to))
+		send(user, stanza, to);
 }
 
 static void give(struct session *session, const struct stanza *stanza)
@@ -76,7 +83,7 @@ void presence_show(struct user *user, struct jid *contact)
 		AUTO(stanza_free) struct stanza *last = last_of(session);
 
 		if (last)
-			send_to(user->sm, last, contact);
+			send_to(user, last, contact);
 	}
 }
 
@@ -88,7 +95,7 @@ void presence_hide(struct user *user, struct jid *contact)
 		AUTO(stanza_free) struct stanza *gone = unavailable_new(session->jid);
 
 		if (state_of(session)->last)
-			send_to(user->sm, gone, contact);
+			send(user, gone, contact);
 	}
 }
 
@@ -100,7 +107,7 @@ static void broadcast(struct user *user, const struct stanza *stanza)
 
 	for (unsigned at = 0; at < roster->count; at++) {
 		if (roster->items[at]->subscription & SUBSCRIPTION_FROM)
-			send_to(user->sm, stanza, roster->items[at]->jid);
+			send_to(user, stanza, roster->items[at]->jid);
 	}
 	while ((session = user_next_session(user, session))) {
 		if (state_of(session)->last)
@@ -118,8 +125,30 @@ static void probe_contacts(struct session *session)
 	stanza_set_from(probe, session->jid);
 	for (unsigned at = 0; at < roster->count; at++) {
 		if (roster->items[at]->subscription & SUBSCRIPTION_TO)
-			send_to(user->sm, probe, roster->items[at]->jid);
+			send_to(user, probe, roster->items[at]->jid);
 	}
+}
+
+static bool is_available(const struct user *user)
+{
+	struct session *session = NULL;
+
+	while ((session = user_next_session(user, session))) {
+		if (state_of(session)->last)
+			return true;
+	}
+	return false;
+}
+
+void presence_ask(struct user *user, struct jid *contact)
+{
+	AUTO(stanza_free) struct stanza *probe = NULL;
+
+	if (!is_available(user))
+		return;
+	probe = stanza_new(STANZA_PRESENCE, STANZA_PROBE, (struct slice){NULL, 0});
+	stanza_set_from(probe, user->jid);
+	send_to(user, probe, contact);
 }
 
 static void give_others(struct session *session)
@@ -174,6 +203,15 @@ static void directed_free(struct presence *presence)
 		jid_free(&presence->directed[--presence->directed_count]);
 	mem_free(presence->directed);
 	presence->directed = NULL;
+}
+
+void presence_withdraw(struct session *session, struct jid *jid)
+{
+	AUTO(stanza_free) struct stanza *gone = unavailable_new(session->jid);
+
+	send(session->user, gone, jid);
+	directed_del(state_of(session), jid);
+	sm_session_changed(session);
 }
 
 /* -- from a session -- */
@@ -237,7 +275,7 @@ static void leave(struct session *session, const struct stanza *stanza)
 	}
 	presence->fresh = false;
 	for (unsigned at = 0; at < presence->directed_count; at++)
-		send_to(session->user->sm, stanza, presence->directed[at]);
+		send_to(session->user, stanza, presence->directed[at]);
 	directed_free(presence);
 }
 
@@ -292,13 +330,13 @@ static void answer_probe(struct user *user, const struct stanza *probe)
 
 		if (!last)
 			continue;
-		send_to(user->sm, last, probe->from);
+		send_to(user, last, probe->from);
 		any = true;
 	}
 	if (!any) {
 		AUTO(stanza_free) struct stanza *gone = unavailable_new(user->jid);
 
-		send_to(user->sm, gone, probe->from);
+		send_to(user, gone, probe->from);
 	}
 }
 

@@ -291,9 +291,11 @@ static int offer(void *state, const struct sm_event *event)
 	    !presence_of(event->session)->fresh)
 		return SM_PASS;
 	for (unsigned at = 0; at < requests->count; at++) {
-		struct stanza *stanza =
-			sm_stanza_parse(event->sm, str_slice(requests->items[at].text));
+		const struct request *request = &requests->items[at];
+		struct stanza *stanza = NULL;
 
+		if (!blocking_has(event->user, request->from))
+			stanza = sm_stanza_parse(event->sm, str_slice(request->text));
 		if (stanza)
 			sm_deliver(event->session, &stanza);
 	}
