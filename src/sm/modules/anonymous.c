@@ -41,7 +41,9 @@ static bool leaves_something(const struct stanza *stanza)
 	return (stanza->kind == STANZA_PRESENCE && subscription_is_type(stanza->type)) ||
 	       stanza_matches(stanza, STANZA_IQ_SET, NS_ROSTER, "query") ||
 	       stanza_matches(stanza, STANZA_IQ_SET, NS_PRIVATE, "query") ||
-	       stanza_matches(stanza, STANZA_IQ_SET, NS_VCARD, "vCard");
+	       stanza_matches(stanza, STANZA_IQ_SET, NS_VCARD, "vCard") ||
+	       stanza_matches(stanza, STANZA_IQ_SET, NS_BLOCKING, "block") ||
+	       stanza_matches(stanza, STANZA_IQ_SET, NS_BLOCKING, "unblock");
 }
 
 static int sends(void *state, const struct sm_event *event)
