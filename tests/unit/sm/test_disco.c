@@ -29,6 +29,7 @@ static const struct {
 	{"jabber:iq:roster", DOMAIN},
 	{"jabber:iq:version", DOMAIN},
 	{"msgoffline", DOMAIN},
+	{"urn:xmpp:blocking", DOMAIN},
 	{"urn:xmpp:ping", DOMAIN | ACCOUNT},
 	{"urn:xmpp:time", DOMAIN},
 	{"vcard-temp", DOMAIN | ACCOUNT},
