@@ -18,7 +18,7 @@ def chosen(build, words):
 
 
 def run(build, words):
-    command = ['meson', 'test', '-C', build, '--no-rebuild', '--print-errorlogs', '--num-processes', '2']
+    command = ['meson', 'test', '-C', build, '--no-rebuild', '--print-errorlogs', '--num-processes', '3']
     if words:
         command += chosen(build, words)
     log = os.path.join(build, 'meson-logs', 'testlog.json')
