@@ -13,7 +13,6 @@
 
 struct sm;
 struct sm_load;
-struct user;
 
 enum sm_news {
 	SM_NEWS_SERVED,
