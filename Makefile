@@ -33,10 +33,15 @@ deps-clients: deps-test
 run: all
 	@build/jackdaw run --demo
 
-test: deps-clients all build-test/build.ninja build-tsan/build.ninja
+# The unit tests of these folders in a build: unit_tests(BUILD,FOLDER\|FOLDER). Under sanitizers each block of a heap is the
+# system's, so base is tested without, too.
+unit_tests = $$(ninja -C $(1) -t targets all | sed -n 's,^\(tests/unit/\($(2)\)/[^:]*\): c_LINKER.*,\1,p')
+
+test: deps-clients all build-test/build.ninja build-tsan/build.ninja build-soak/build.ninja
 	@ninja -C build-test
-	@ninja -C build-tsan jackdaw $$(ninja -C build-tsan -t targets all | sed -n 's,^\(tests/unit/\(base\|mio\|link\)/[^:]*\): c_LINKER.*,\1,p')
-	@$(PYTHON) tests/run.py build-test 'build-tsan:base,mio,link,e2e chat'
+	@ninja -C build-tsan jackdaw $(call unit_tests,build-tsan,base\|mio\|link)
+	@ninja -C build-soak $(call unit_tests,build-soak,base)
+	@$(PYTHON) tests/run.py build-test 'build-tsan:base,mio,link,e2e chat' build-soak:base
 
 soak: deps-test build-soak/build.ninja
 	@ninja -C build-soak tests/sim/soak

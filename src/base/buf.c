@@ -5,7 +5,11 @@
 #include <stdio.h>
 #include "base/mem.h"
 
-enum { KEEP_EMPTY = 4096, PRINT_ROOM = 64 };
+enum {
+	KEEP_EMPTY = 4096,
+	PRINT_ROOM = 64,
+	DOUBLE_MAX = 64 << 10, /* what is longer grows by a quarter: the system moves it without a copy */
+};
 
 int slice_compare(struct slice a, struct slice b)
 {
@@ -78,7 +82,7 @@ char *buf_reserve(struct buf *buf, size_t len)
 	}
 	cap = buf->cap ? buf->cap : 64;
 	while (cap - buf->len < len)
-		cap *= 2;
+		cap += cap < DOUBLE_MAX ? cap : cap / 4;
 	buf->data = mem_realloc(MEM_BUF, buf->data, cap);
 	buf->cap = cap;
 	return buf->data + buf->len;

@@ -6,6 +6,7 @@
  */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -26,7 +27,9 @@
 #define PLAIN_BLOCKS 0
 #endif
 
-enum { ALIGN = 16, CHUNK = 64 * 1024, SMALL_MAX = 32768, LARGE = 0xff, COLLECT_EVERY = 256 };
+enum { ALIGN = 16, CHUNK = 64 * 1024, SMALL_MAX = 32768, LARGE = 0xff, COLLECT_EVERY = 256, MAPPED = 128 * 1024 };
+
+#define SIZE_LIMIT (UINT32_MAX - CHUNK)
 
 /* Stands right before the payload; the payload is 16-byte aligned. */
 struct block {
@@ -99,16 +102,25 @@ static struct heap *heap_now(void)
 	return &last_resort;
 }
 
+static _Noreturn void no_memory(void)
+{
+	fprintf(stderr, "jackdaw: out of memory\n");
+	abort();
+}
+
+static void count_system(struct heap *heap, size_t change)
+{
+	atomic_fetch_add_explicit(&heap->system_bytes, change, memory_order_relaxed);
+	atomic_fetch_add_explicit(&heap->system_calls, 1, memory_order_relaxed);
+}
+
 static void *system_alloc(struct heap *heap, size_t size)
 {
 	void *memory = malloc(size);
 
-	if (!memory) {
-		fprintf(stderr, "jackdaw: out of memory\n");
-		abort();
-	}
-	atomic_fetch_add_explicit(&heap->system_bytes, size, memory_order_relaxed);
-	atomic_fetch_add_explicit(&heap->system_calls, 1, memory_order_relaxed);
+	if (!memory)
+		no_memory();
+	count_system(heap, size);
 	return memory;
 }
 
@@ -129,10 +141,18 @@ static void count(const struct heap *heap, _Atomic uint64_t *counter, uint64_t c
 				      memory_order_relaxed);
 }
 
+/* By itself the system's allocator learns to keep what was large and is free again: long queues would stay for good. */
+static void never_keep_large(void)
+{
+	mallopt(M_MMAP_THRESHOLD, MAPPED);
+}
+
 struct heap *heap_new(const char *name)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct heap *heap = calloc(1, sizeof(*heap));
 
+	pthread_once(&once, never_keep_large);
 	if (!heap)
 		abort();
 	heap_init(heap, name);
@@ -225,6 +245,21 @@ static void large_free(struct heap *heap, struct block *block)
 	atomic_fetch_sub_explicit(&heap->system_bytes, sizeof(*large) + block->size,
 				  memory_order_relaxed);
 	free(large);
+}
+
+/* Grows or shrinks where it is, or moves without a copy, if the system can. */
+static struct block *large_resize(struct heap *heap, struct block *block, size_t size)
+{
+	struct large *large = container_of(block, struct large, block), *moved;
+
+	pthread_mutex_lock(&heap->lock);
+	moved = realloc(large, sizeof(*large) + size);
+	if (!moved)
+		no_memory();
+	moved->next->prev = moved->prev->next = moved;
+	pthread_mutex_unlock(&heap->lock);
+	count_system(heap, size - moved->block.size);
+	return &moved->block;
 }
 
 static void give_back(struct heap *heap, struct block *block)
@@ -358,7 +393,7 @@ void *mem_alloc(enum mem_kind kind, size_t size)
 	struct heap *heap = heap_now();
 	struct block *block;
 
-	if (size > UINT32_MAX - CHUNK) {
+	if (size > SIZE_LIMIT) {
 		fprintf(stderr, "jackdaw: a block of %zu bytes was asked for\n", size);
 		abort();
 	}
@@ -407,6 +442,14 @@ void mem_free(void *memory)
 		leave_for_owner(heap, memory);
 }
 
+/* It can have that size without another block in its place. */
+static bool fits(const struct block *block, size_t size)
+{
+	if (block->heap != current || is_everybodys(block->heap))
+		return false;
+	return block->class == LARGE ? size > SMALL_MAX && size <= SIZE_LIMIT : size <= class_sizes[block->class];
+}
+
 void *mem_realloc(enum mem_kind kind, void *memory, size_t size)
 {
 	struct block *block;
@@ -415,10 +458,12 @@ void *mem_realloc(enum mem_kind kind, void *memory, size_t size)
 	if (!memory)
 		return mem_alloc(kind, size);
 	block = (struct block *)memory - 1;
-	if (block->class != LARGE && size <= class_sizes[block->class] && block->heap == current) {
+	if (fits(block, size)) {
+		if (block->class == LARGE)
+			block = large_resize(block->heap, block, size);
 		count(block->heap, &block->heap->bytes[block->kind], size - block->size);
 		block->size = (uint32_t)size;
-		return memory;
+		return block + 1;
 	}
 	moved = mem_alloc(block->kind, size);
 	memcpy(moved, memory, size < block->size ? size : block->size);

@@ -90,6 +90,35 @@ static void counts_by_kind(void **state)
 	assert_true(usage.system_bytes < 1000000);
 }
 
+/* What grew among others leaves nothing behind when it is gone. */
+static void gives_back_what_grew_side_by_side(void **state)
+{
+	enum { COUNT = 64, GROWN = 1 << 20 };
+	char *blocks[COUNT] = {NULL};
+	struct heap_usage usage;
+
+	for (size_t size = 40000; size < GROWN; size += size / 4) {
+		for (unsigned at = 0; at < COUNT; at++) {
+			blocks[at] = mem_realloc(MEM_BUF, blocks[at], size);
+			blocks[at][0] = (char)at;
+			memset(blocks[at] + size / 2, (int)at, size - size / 2);
+		}
+	}
+	for (unsigned at = 0; at < COUNT; at += 2) {
+		assert_int_equal(blocks[at][0], at);
+		mem_free(blocks[at]);
+	}
+	heap_usage(*state, &usage);
+	assert_true(usage.system_bytes < (uint64_t)COUNT / 2 * (GROWN + 64) + 65536);
+	for (unsigned at = 1; at < COUNT; at += 2) {
+		assert_int_equal(blocks[at][0], at);
+		mem_free(blocks[at]);
+	}
+	heap_usage(*state, &usage);
+	assert_int_equal(usage.bytes[MEM_BUF], 0);
+	assert_true(usage.system_bytes <= 65536);
+}
+
 static void zeroes_used_memory(void **state)
 {
 	char *block = mem_alloc(MEM_OTHER, 64);
@@ -320,6 +349,7 @@ int main(void)
 		TEST(counts_by_kind),
 		TEST(zeroes_used_memory),
 		TEST(reallocates_across_all_sizes),
+		TEST(gives_back_what_grew_side_by_side),
 		TEST(copies_strings),
 		TEST(wipes),
 		TEST(takes_back_what_another_thread_frees),
