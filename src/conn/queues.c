@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What waits in connections, as their budget counts it: bytes to be sent, and to be parsed. */
+/* What waits in connections, as their budget counts it: the memory of what is to be sent, and to be parsed. */
 #include "base/mem.h"
 #include "conn/state.h"
 
 void conn_account(struct conn *conn)
 {
-	size_t now = conn->phase < CONN_ENDED ? conn_unsent(conn) + sx_unparsed(conn->sx) : 0;
+	size_t now = conn->phase < CONN_ENDED ? sx_queued(conn->sx) : 0;
 
 	if (conn->options->pooled)
 		budget_count(&conn->env->queues, &conn->queued, now);

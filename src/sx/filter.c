@@ -96,9 +96,18 @@ size_t sx_input_waiting(const struct sx *sx)
 	return buf_used(&sx->input);
 }
 
-size_t sx_unparsed(const struct sx *sx)
+static size_t held(const struct buf *buf)
 {
-	return sx_input_waiting(sx) + xml_reader_weight(sx->reader);
+	return buf_used(buf) ? buf->cap : 0;
+}
+
+size_t sx_queued(const struct sx *sx)
+{
+	size_t queued = held(&sx->input) + xml_reader_weight(sx->reader) + held(&sx->output);
+
+	for (unsigned i = 0; sx->stages && i < sx_plugins(sx); i++)
+		queued += held(&sx->stages[i].read) + held(&sx->stages[i].write);
+	return queued;
 }
 
 size_t sx_unsent(const struct sx *sx)

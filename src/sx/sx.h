@@ -111,7 +111,7 @@ void sx_start(struct sx *sx); /* client: queues our header. Server: nothing; wai
 void sx_feed(struct sx *sx, const void *bytes, size_t len);
 void sx_feed_end(struct sx *sx);      /* the peer's bytes ended */
 size_t sx_input_waiting(const struct sx *sx); /* kept unparsed: the owner stops reading above its limit */
-size_t sx_unparsed(const struct sx *sx); /* the same, and what an incomplete element holds */
+size_t sx_queued(const struct sx *sx); /* memory that holds what is not parsed, not complete or not sent */
 void sx_pause(struct sx *sx, bool paused); /* parse nothing more until unpaused; may call the handler on unpausing */
 void sx_resume(struct sx *sx); /* parses on, unless paused or waiting */
 

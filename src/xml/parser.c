@@ -84,7 +84,7 @@ size_t xml_reader_weight(const struct xml_reader *reader)
 
 	if (!builder)
 		return 0;
-	return buf_used(&builder->held) + (builder->nad ? nad_weight(builder->nad) : 0);
+	return (buf_used(&builder->held) ? builder->held.cap : 0) + (builder->nad ? nad_weight(builder->nad) : 0);
 }
 
 /* Feeds what was held and then bytes. */
