@@ -52,6 +52,7 @@ struct store_txn {
 	struct store_txn *next; /* in its batch */
 	struct store_op *ops, **last_op;
 	unsigned op_count, writes, appends;
+	bool relaxed; /* its writes need no sync of their own */
 
 	const char *copy; /* a step of a copy, to this file; "": of none any more; NULL: no copy */
 	struct store_copied copied;

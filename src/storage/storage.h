@@ -97,6 +97,8 @@ unsigned store_append(struct store_txn *txn, enum store store, struct slice owne
 void store_drop(struct store_txn *txn, enum store store, struct slice owner, uint64_t seq);    /* one row of a log */
 void store_trim(struct store_txn *txn, enum store store, struct slice owner, uint64_t up_to); /* a log's rows <= up_to */
 unsigned store_count(struct store_txn *txn, enum store store, struct slice owner); /* rows[0].seq is the count */
+/* Nobody was promised what this writes: it survives the process, and with the next commit that is synced the machine. */
+void store_relax(struct store_txn *txn);
 
 /* -- running it ----------------------------------------------------------------------------------- */
 

@@ -117,6 +117,11 @@ static struct store_op *add_keyed(struct store_txn *txn, enum store_verb verb, e
 	return op;
 }
 
+void store_relax(struct store_txn *txn)
+{
+	txn->relaxed = true;
+}
+
 unsigned store_get(struct store_txn *txn, enum store store, struct slice owner, struct slice item)
 {
 	add_keyed(txn, VERB_GET, store, owner, item);

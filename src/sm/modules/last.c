@@ -135,6 +135,7 @@ static void write_fact(const struct session *session)
 	if (own->by == session->id)
 		buf_append_slice(&fact, str_slice(own->status));
 	store_put(txn, STORE_USER, jid_user(user->jid), FACT, buf_slice(&fact));
+	store_relax(txn);
 	sm_store(user, &txn, NULL, NULL);
 }
 

@@ -115,10 +115,19 @@ static int upgrade(struct sqlite_db *db, const char *path, struct buf *why)
 	return (uint64_t)version < countof(upgrades) ? upgrade_from(db, version) : 0;
 }
 
+int sqlite_set_sync(struct sqlite_db *db, enum commit_sync sync)
+{
+	static const char *const sql[] = {"PRAGMA synchronous=OFF", "PRAGMA synchronous=NORMAL", "PRAGMA synchronous=FULL"};
+	int rc = db->sync == sync ? 0 : sqlite_run_sql(db, sql[sync]);
+
+	if (!rc)
+		db->sync = sync;
+	return rc;
+}
+
 int sqlite_sync_as_asked(struct sqlite_db *db)
 {
-	return sqlite_run_sql(db, db->durability == DURABILITY_FULL ? "PRAGMA synchronous=FULL"
-								    : "PRAGMA synchronous=NORMAL");
+	return sqlite_set_sync(db, db->durability == DURABILITY_FULL ? COMMIT_SYNC_FULL : COMMIT_SYNC_NORMAL);
 }
 
 static int prepare(struct sqlite_db *db, const struct storage_place *place, const char *path,
@@ -127,6 +136,7 @@ static int prepare(struct sqlite_db *db, const struct storage_place *place, cons
 	int64_t next = 0;
 	int rc = sqlite_run_sql(db, settings);
 
+	db->sync = COMMIT_SYNC_OFF;
 	if (!rc)
 		rc = sqlite_sync_as_asked(db);
 	if (!rc)

@@ -20,10 +20,13 @@ enum sqlite_control {
 	CONTROLS
 };
 
+enum commit_sync { COMMIT_SYNC_OFF, COMMIT_SYNC_NORMAL, COMMIT_SYNC_FULL }; /* as PRAGMA synchronous counts them */
+
 struct sqlite_db {
 	sqlite3 *handle; /* NULL: closed */
 	struct mio_host *host;
 	enum durability durability;
+	enum commit_sync sync; /* of commits, now */
 	bool doubt; /* a write or sync failed: the log must start anew before one is promised */
 	sqlite3_stmt *verbs[2][VERBS]; /* of keyed stores and of logs; prepared when first used */
 	sqlite3_stmt *controls[CONTROLS];
@@ -38,7 +41,8 @@ int sqlite_open_file(struct sqlite_db *db, const struct storage_place *place, co
 		     struct buf *why);
 unsigned sqlite_version(void); /* of our schema */
 int sqlite_run_sql(struct sqlite_db *db, const char *sql);
-int sqlite_sync_as_asked(struct sqlite_db *db); /* how durable a commit is */
+int sqlite_set_sync(struct sqlite_db *db, enum commit_sync sync); /* how durable a commit is; between two */
+int sqlite_sync_as_asked(struct sqlite_db *db);
 void sqlite_close(void *state);
 int sqlite_run(void *state, struct store_txn *batch);
 int sqlite_copy(void *state, const char *path, struct store_copied *copied);

@@ -195,6 +195,14 @@ static int run_txn(struct sqlite_db *db, struct store_txn *txn)
 	return code;
 }
 
+/* A sync takes along what was committed before without one. */
+static int prepare_commit(struct sqlite_db *db, const struct store_txn *batch)
+{
+	while (batch && (!batch->writes || batch->relaxed))
+		batch = batch->next;
+	return batch ? sqlite_sync_as_asked(db) : sqlite_set_sync(db, COMMIT_SYNC_NORMAL);
+}
+
 /* The whole batch, or of it only what does not write. */
 static int run_all(struct sqlite_db *db, struct store_txn *batch, bool only_readers)
 {
@@ -225,7 +233,7 @@ static int run_all(struct sqlite_db *db, struct store_txn *batch, bool only_read
  */
 static void bury(struct sqlite_db *db)
 {
-	if (sqlite_run_sql(db, "PRAGMA synchronous=OFF"))
+	if (sqlite_set_sync(db, COMMIT_SYNC_OFF))
 		return;
 	reserve_to(db, db->reserved_seq + 1);
 	sqlite_sync_as_asked(db);
@@ -300,6 +308,8 @@ int sqlite_run(void *state, struct store_txn *batch)
 	struct sqlite_db *db = state;
 	int rc = has_writes(batch) ? recover(db) : 0;
 
+	if (!rc && has_writes(batch))
+		rc = prepare_commit(db, batch);
 	if (!rc)
 		rc = run_or_undo(db, batch, false);
 	if (rc)

@@ -69,6 +69,22 @@ static void answers_a_failed_sync_and_works_again(void **state)
 	answers_a_fault_and_works_again(*state, &fail_sync, SQLITE_IOERR_FSYNC, -EIO);
 }
 
+static void syncs_what_is_relaxed_only_with_what_is_not(void **state)
+{
+	struct fixture *fixture = *state;
+	struct store_txn *txn = put_txn("relaxed");
+
+	run(fixture, put_txn("before")); /* the log begins with a sync of its own */
+	store_relax(txn);
+	fail_sync = SQLITE_IOERR_FSYNC;
+	assert_int_equal(run(fixture, txn)->result, 0);
+	assert_int_equal(run(fixture, put_txn("lost"))->result, -EIO);
+	fail_sync = 0;
+	assert_int_equal(run(fixture, put_txn("after"))->result, 0);
+	reopen(fixture);
+	assert_rows(run(fixture, list_txn()), 0, "after=1;before=1;relaxed=1;");
+}
+
 /* Keeps the storage thread busy, so that what follows is one batch. */
 static struct store_txn *slow_txn(void)
 {
@@ -342,6 +358,7 @@ int main(void)
 		FILE_TEST(answers_a_full_disk_and_works_again),
 		FILE_TEST(answers_a_failed_write_and_works_again),
 		FILE_TEST(answers_a_failed_sync_and_works_again),
+		FILE_TEST(syncs_what_is_relaxed_only_with_what_is_not),
 		FILE_TEST(reads_are_answered_in_a_batch_that_fails),
 		FILE_TEST(sequence_numbers_go_on_behind_a_fault),
 		FILE_TEST(what_was_refused_does_not_come_back_after_a_kill),
