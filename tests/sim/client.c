@@ -29,6 +29,7 @@ static void watch_again(struct client *client, int64_t ms)
 
 static void lost(struct client *client)
 {
+	client->exposed = client->kind == CLIENT_PLAIN || client->state == CLIENT_BIND || client->state == CLIENT_ENABLE;
 	client->state = CLIENT_AWAY;
 	client->line = NULL;
 	client->asked_ms = 0;

@@ -69,6 +69,7 @@ struct client {
 	char refused[48], stale[48]; /* of one that was refused; and is over, for there is another */
 	bool tries_stale;  /* asks for that one first */
 	bool enabled;	   /* it counts */
+	bool exposed;      /* when it lost its connection nothing counted: what was under way to it may be lost */
 	bool silent;	   /* it does not say what it has */
 	bool owes;	   /* it was asked meanwhile */
 	uint32_t in, acked;

@@ -123,8 +123,8 @@ bool deployment_may_forget(const struct deployment *deployment, int64_t began_ms
 
 	if (deployment->sm_gone_ms + UNDER_WAY_MS >= began_ms)
 		lost |= deployment_was_without_sm(deployment, gone_ms);
-	/* What its c2s could not present to the next sm in time. */
-	if (deployment->sm_gone_ms >= deployment->apart_ms && deployment->apart_ms)
+	/* What its c2s could not present to the next sm in time: cut off before that sm was there, or soon after. */
+	if (deployment->apart_ms && deployment_was_without_sm(deployment, deployment->apart_ms))
 		lost |= gone_ms >= deployment->apart_ms && gone_ms <= deployment->joined_ms + UNDER_WAY_MS;
 	return lost || sim_now_ms(deployment->scene->sim) - gone_ms > deployment->plan.resume_ms / 2;
 }

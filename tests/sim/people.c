@@ -71,7 +71,7 @@ static void on_gone(struct client *client)
 		people->scene->client_ms += (uint64_t)(device->gone_ms - client->on_ms);
 	}
 	client->on_ms = 0;
-	if (client->kind == CLIENT_PLAIN)
+	if (client->exposed)
 		model_lossy(&people->model, device_number(device));
 	if (!client->key[0])
 		model_unsure(&people->model, device_number(device));
