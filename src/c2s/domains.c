@@ -182,6 +182,8 @@ static void become(struct c2s *c2s, struct domain *domain, enum domain_state sta
 			ask_hashes(c2s, domain); /* later when a stream begins: one that comes back is not asked by all at once */
 		ask_again_for_clients(c2s, domain);
 		login_go_on(c2s, domain);
+	} else if (state == DOMAIN_OURS) {
+		ask_again_for_clients(c2s, domain); /* it knows a question that it has heard; others went down with a router */
 	} else if (state == DOMAIN_ASKING && before == DOMAIN_OURS && !mio_worker(c2s->worker->mio)) {
 		log_event(&c2s->log, LOG_WARN, &(struct log_event){"domain-away", NULL, {{"domain", str_text(domain->name)}}},
 			  "no session manager serves %s: its sessions wait", str_text(domain->name));

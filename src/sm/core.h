@@ -139,7 +139,6 @@ void users_drop(struct sm *sm); /* all, at the end */
 void users_load_again(struct sm *sm); /* those that wait for saved sessions */
 
 /* -- session.c -- */
-
 void session_packet(struct sm *sm, struct packet **packet); /* an action; taken */
 /* Of a user who is loaded; a start is lent, the others taken. */
 void session_start(struct user *user, struct packet *packet);
@@ -151,6 +150,7 @@ void session_fail(struct sm *sm, const struct packet *packet); /* answers that i
 enum session_tell { SESSION_TELL_NOBODY, SESSION_TELL_ENDED, SESSION_TELL_REPLACED, SESSION_TELL_DISABLED, SESSION_TELL_SHED, SESSION_TELL_KICKED };
 struct session *session_new(struct user *user, struct jid *full); /* of no c2s yet */
 void session_place(struct session *session, const struct packet *packet); /* its c2s is who sent this */
+bool session_was_asked(const struct session *session, const struct packet *packet); /* this, before: c2s asks again */
 void session_tell(struct session *session, enum session_action action); /* its c2s */
 void session_send(struct session *session, const struct stanza *stanza); /* to its c2s */
 void session_end(struct session *session, enum session_tell tell);

@@ -448,13 +448,20 @@ static void waited_enough(struct mio_timer *timer)
 	sm_work(sm);
 }
 
+static bool is_same_question(const struct packet *one, const struct packet *other)
+{
+	return one->session.id && other->session.id && slice_equal(str_slice(one->from), str_slice(other->from)) &&
+	       slice_equal(session_id_slice(&one->c2s), session_id_slice(&other->c2s)) &&
+	       slice_equal(str_slice(one->session.id), str_slice(other->session.id));
+}
+
 bool present_must_wait(struct session *session, struct packet **packet)
 {
 	struct presented *presented = session->presented;
 
 	if (!present_is_open(session) || presented->waited)
 		return false;
-	if (presented->resume)
+	if (presented->resume && !is_same_question(presented->resume, *packet))
 		session_fail(session->user->sm, presented->resume);
 	packet_free(&presented->resume);
 	presented->resume = *packet;

@@ -339,7 +339,7 @@ static void resume_session(struct session *session, struct packet **packet)
 	struct sm *sm = session->user->sm;
 	uint32_t taken = (*packet)->session.resume.handled - session->outbox.handled + session->outbox.before;
 
-	if (present_must_wait(session, packet))
+	if ((!session->detached && session_was_asked(session, *packet)) || present_must_wait(session, packet))
 		return;
 	/* The c2s that wrote it may be another: this one is to know it when we die. */
 	if (session->ours)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include "base/mem.h"
+#include "base/table.h"
 #include "component/settings.h"
 #include "jid/jid.h"
 #include "sm/core.h"
@@ -246,6 +247,14 @@ struct session *session_new(struct user *user, struct jid *full)
 	return session;
 }
 
+/* Of a c2s of ours, whose questions have names of their own; 0: it has none. */
+static uint32_t question_of(const struct packet *packet)
+{
+	if (!packet->ours || !packet->session.id)
+		return 0;
+	return (uint32_t)hash_bytes((struct hash_key){0}, str_slice(packet->session.id)) | 1;
+}
+
 void session_place(struct session *session, const struct packet *packet)
 {
 	struct link *link = session->user->sm->link;
@@ -253,7 +262,15 @@ void session_place(struct session *session, const struct packet *packet)
 	str_free(&session->at);
 	session->at = link_name(link, str_slice(packet->from));
 	session->c2s = packet->c2s;
+	session->question = question_of(packet);
 	session->kept = session->ours && !link_serves(link, str_slice(session->at));
+}
+
+bool session_was_asked(const struct session *session, const struct packet *packet)
+{
+	return session->question && session->question == question_of(packet) &&
+	       slice_equal(str_slice(session->at), str_slice(packet->from)) &&
+	       slice_equal(session_id_slice(&session->c2s), session_id_slice(&packet->c2s));
 }
 
 /* The oldest that is away goes, then the oldest; the newcomer is never the one to go. */
@@ -281,6 +298,8 @@ void session_start(struct user *user, struct packet *packet)
 		return;
 	}
 	session = user_find_session(user, packet->session.target);
+	if (session && session_was_asked(session, packet))
+		return;
 	if (session)
 		session_end(session, SESSION_TELL_REPLACED);
 	make_room(user);

@@ -177,10 +177,15 @@ void model_refused(struct model *model, unsigned message)
 
 /* -- hearing -------------------------------------------------------------------------------------- */
 
+static bool disk_failed_since(const struct model *model, int64_t since_ms)
+{
+	return model->deployment->bad_disk || model->disk_failed_ms >= since_ms;
+}
+
 /* What was for no device in particular and no disk took went to another device first: it comes once more. */
 static bool may_be_late(const struct model *model, const struct message *message)
 {
-	return message->to_device < 0 && model->disk_failed_ms >= message->said_ms;
+	return message->to_device < 0 && disk_failed_since(model, message->said_ms);
 }
 
 static void check_live(struct model *model, unsigned device, struct heard_order *order, const struct words *words)
@@ -197,7 +202,7 @@ static void check_kept(struct model *model, unsigned device, struct heard_order 
 {
 	const struct message *message = &model->messages[words->message];
 
-	if (!message->change || message->session != words->session || model->disk_failed_ms >= message->said_ms)
+	if (!message->change || message->session != words->session || disk_failed_since(model, message->said_ms))
 		return;
 	if (order->kept_change == message->change && order->kept_to == message->to_device && words->sequence <= order->kept)
 		scene_fail(model->scene, "d%u heard m%u, number %u of session %u of d%u, behind number %u; both were kept", device,
@@ -234,7 +239,7 @@ static bool has_heard(const struct message *message, unsigned device, unsigned s
 /* A row that a disk did not delete before its sm died is given once more (docs/decisions/0011). */
 static bool may_be_left(const struct model *model, const struct message *message, const struct words *words)
 {
-	return words->kept && model->disk_failed_ms >= message->said_ms;
+	return words->kept && disk_failed_since(model, message->said_ms);
 }
 
 void model_heard(struct model *model, unsigned device, unsigned session, const struct words *words)

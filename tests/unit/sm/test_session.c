@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
+#include "jid/jid.h"
 #include "link/packet.h"
 #include "room.h"
 
@@ -58,6 +59,24 @@ static void replaces_the_older_session_first(void **state)
 	room_send(room, "romeo@localhost/a",
 		  "<message to='romeo@localhost'><body>late</body></message>");
 	room_expect(room, "romeo@localhost/a", "ended from=sm");
+}
+
+/* c2s asks again when its router was away: it may be that only the question was lost, or nothing at all. */
+static void starts_once_for_a_question(void **state)
+{
+	struct room *room = *state;
+	struct packet *packet;
+
+	room_account(room, "romeo@localhost");
+	room_login(room, "romeo@localhost/a");
+	room_start(room, "romeo@localhost/a");
+	room_expect_nothing(room, "romeo@localhost/a");
+	packet = room_make_action(room, "romeo@localhost/a", SESSION_START);
+	packet->session.target = jid_parse(SLICE("romeo@localhost/a"));
+	packet->session.id = str_new(SLICE("i2"));
+	room_packet(room, &packet);
+	room_expect(room, "romeo@localhost/a", "replaced from=sm");
+	room_expect(room, "romeo@localhost/a", "started from=sm");
 }
 
 static void ends_a_session_once(void **state)
@@ -176,6 +195,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(creates_an_account_once, room_open, room_close),
 		cmocka_unit_test_setup_teardown(replaces_the_older_session_first, room_open,
 						room_close),
+		cmocka_unit_test_setup_teardown(starts_once_for_a_question, room_open, room_close),
 		cmocka_unit_test_setup_teardown(ends_a_session_once, room_open, room_close),
 		cmocka_unit_test_setup_teardown(makes_room_for_the_newcomer, room_open, room_close),
 		cmocka_unit_test_setup_teardown(says_who_it_is, room_open, room_close),
