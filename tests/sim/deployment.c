@@ -22,9 +22,10 @@ static const struct component *const no_part[] = {NULL};
 
 /* -- processes ------------------------------------------------------------------------------------ */
 
+/* A new sm is not there before its router. */
 static void note_start(struct deployment *deployment, const struct part *part)
 {
-	if (part->role == PART_SM)
+	if (part->role == PART_SM || (part->role == PART_ROUTER && deployment_was_without_sm(deployment, deployment->router_gone_ms)))
 		deployment->sm_back_ms = sim_now_ms(deployment->scene->sim);
 }
 
@@ -58,6 +59,8 @@ static void note_loss(struct deployment *deployment, const struct part *part, bo
 
 	if (part->role == PART_SM)
 		deployment->sm_gone_ms = now_ms;
+	if (part->role == PART_ROUTER)
+		deployment->router_gone_ms = now_ms;
 	if (part->role == PART_ALL && killed)
 		deployment->sessions_lost_ms = now_ms;
 }
