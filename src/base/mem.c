@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Heaps: size classes cut from chunks, a block header that names heap, class and kind, and a stack
+ * Heaps: blocks from chunks, a block header that names heap, class and kind, and a stack
  * on which other threads leave what they free. Under sanitizers every block is the system's own, so
  * that they see each overrun.
  */
@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/chunks.h"
 #include "base/macros.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -27,9 +28,9 @@
 #define PLAIN_BLOCKS 0
 #endif
 
-enum { ALIGN = 16, CHUNK = 64 * 1024, SMALL_MAX = 32768, LARGE = 0xff, COLLECT_EVERY = 256, MAPPED = 128 * 1024 };
+enum { LARGE = 0xff, COLLECT_EVERY = 256, MAPPED = 128 * 1024, LOOK_EVERY = 4096, TRIM_AFTER = 16, TRIM_LEAST = 4 << 20 };
 
-#define SIZE_LIMIT (UINT32_MAX - CHUNK)
+#define SIZE_LIMIT (UINT32_MAX - 4096)
 
 /* Stands right before the payload; the payload is 16-byte aligned. */
 struct block {
@@ -39,7 +40,7 @@ struct block {
 	uint16_t mark;
 };
 
-_Static_assert(sizeof(struct block) == ALIGN, "a block header keeps payloads aligned");
+_Static_assert(sizeof(struct block) == CHUNKS_ALIGN, "a block header keeps payloads aligned");
 
 enum { MARK_LIVE = 0x51a6, MARK_FREE = 0xdead };
 
@@ -49,30 +50,21 @@ struct large {
 	struct block block;
 };
 
-struct chunk {
-	struct chunk *next, *unused;
+struct left {
+	struct left *next;
 };
-
-struct free_block {
-	struct free_block *next;
-};
-
-static const uint16_t class_sizes[] = {
-	16,   32,   48,	  64,	80,   96,    112,   128,   160,	  192,	 224,	   256,
-	320,  384,  448,  512,	640,  768,   896,   1024,  1280,  1536,	 2048,	   2560,
-	3072, 4096, 5120, 6144, 8192, 10240, 12288, 16384, 20480, 24576, SMALL_MAX};
-enum { CLASSES = countof(class_sizes) };
 
 struct heap {
 	char name[48];
-	struct free_block *free[CLASSES];
-	char *fresh, *fresh_end; /* what is not cut yet of the newest chunk */
-	struct chunk *chunks;
-	_Atomic(struct free_block *) remote; /* freed by other threads */
+	struct chunks chunks;
+	_Atomic(struct left *) remote;	     /* payloads that other threads have freed */
 	pthread_mutex_t lock;		     /* of the list of large blocks */
 	struct large large;
 	_Atomic uint64_t bytes[MEM_KINDS], blocks[MEM_KINDS];
-	_Atomic uint64_t system_bytes, system_calls, allocations;
+	_Atomic uint64_t system_bytes, system_calls, allocations; /* the system's: of large blocks */
+	uint64_t unused;  /* of the chunks, when they were last looked at */
+	unsigned freed;	  /* blocks, since the start */
+	unsigned idle;	  /* so many looks in a row found most of it unused */
 	bool shared; /* the heap of last resort: no thread owns it */
 };
 
@@ -83,6 +75,7 @@ static void heap_init(struct heap *heap, const char *name)
 	snprintf(heap->name, sizeof(heap->name), "%s", name);
 	pthread_mutex_init(&heap->lock, NULL);
 	heap->large.next = heap->large.prev = &heap->large;
+	chunks_init(&heap->chunks);
 }
 
 static struct heap last_resort;
@@ -174,12 +167,7 @@ void heap_drop(struct heap **taken)
 		free(at);
 		at = next;
 	}
-	for (struct chunk *at = heap->chunks; at;) {
-		struct chunk *next = at->next;
-
-		free(at);
-		at = next;
-	}
+	chunks_fini(&heap->chunks);
 	pthread_mutex_destroy(&heap->lock);
 	free(heap);
 }
@@ -196,8 +184,10 @@ void heap_usage(const struct heap *heap, struct heap_usage *usage)
 		usage->blocks[kind] =
 			atomic_load_explicit(&heap->blocks[kind], memory_order_relaxed);
 	}
-	usage->system_bytes = atomic_load_explicit(&heap->system_bytes, memory_order_relaxed);
-	usage->system_calls = atomic_load_explicit(&heap->system_calls, memory_order_relaxed);
+	usage->system_bytes = atomic_load_explicit(&heap->system_bytes, memory_order_relaxed) +
+			      atomic_load_explicit(&heap->chunks.system_bytes, memory_order_relaxed);
+	usage->system_calls = atomic_load_explicit(&heap->system_calls, memory_order_relaxed) +
+			      atomic_load_explicit(&heap->chunks.system_calls, memory_order_relaxed);
 	usage->allocations = atomic_load_explicit(&heap->allocations, memory_order_relaxed);
 }
 
@@ -214,23 +204,6 @@ const char *mem_kind_name(enum mem_kind kind)
 
 /* -- blocks
  * ---------------------------------------------------------------------------------------- */
-
-static unsigned class_of(size_t size)
-{
-	unsigned low = 0, high = CLASSES - 1;
-
-	if (size <= 128)
-		return size ? (unsigned)(size - 1) / ALIGN : 0;
-	while (low < high) {
-		unsigned middle = (low + high) / 2;
-
-		if (class_sizes[middle] < size)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
 
 static void large_free(struct heap *heap, struct block *block)
 {
@@ -262,27 +235,60 @@ static struct block *large_resize(struct heap *heap, struct block *block, size_t
 	return &moved->block;
 }
 
+static uint64_t load(const _Atomic uint64_t *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* Of the chunks, but for what heads of blocks and sizes of classes take. */
+static uint64_t unused_bytes(const struct heap *heap)
+{
+	uint64_t held = load(&heap->chunks.system_bytes), used = 0;
+
+	for (unsigned kind = 0; kind < MEM_KINDS; kind++)
+		used += load(&heap->bytes[kind]);
+	used -= load(&heap->system_bytes);
+	return held > used ? held - used : 0;
+}
+
+/*
+ * Most of what was once needed has been free for a while, and it is more than what stayed when it was last given back: to look
+ * for it is worth it.
+ */
+static void trim(struct heap *heap)
+{
+	uint64_t held = load(&heap->chunks.system_bytes), unused = unused_bytes(heap);
+
+	if (heap->unused > unused)
+		heap->unused = unused;
+	if (unused - heap->unused < TRIM_LEAST || unused - heap->unused < held / 2)
+		heap->idle = 0;
+	else if (++heap->idle == TRIM_AFTER) {
+		chunks_trim(&heap->chunks);
+		heap->unused = unused_bytes(heap);
+		heap->idle = 0;
+	}
+}
+
 static void give_back(struct heap *heap, struct block *block)
 {
-	struct free_block *payload = (struct free_block *)(block + 1);
-
 	count(heap, &heap->bytes[block->kind], -(uint64_t)block->size);
 	count(heap, &heap->blocks[block->kind], (uint64_t)-1);
-	if (block->class == LARGE) {
+	if (block->class == LARGE)
 		large_free(heap, block);
-		return;
-	}
-	payload->next = heap->free[block->class];
-	heap->free[block->class] = payload;
+	else
+		chunks_give(&heap->chunks, block, block->class);
+	if (!is_everybodys(heap) && ++heap->freed % LOOK_EVERY == 0)
+		trim(heap);
 }
 
 /* What other threads have freed comes home, all at once. */
 static void collect(struct heap *heap)
 {
-	struct free_block *at = atomic_exchange_explicit(&heap->remote, NULL, memory_order_acquire);
+	struct left *at = atomic_exchange_explicit(&heap->remote, NULL, memory_order_acquire);
 
 	while (at) {
-		struct free_block *next = at->next;
+		struct left *next = at->next;
 
 		give_back(heap, (struct block *)at - 1);
 		at = next;
@@ -300,9 +306,9 @@ struct heap *heap_enter(struct heap *heap)
 	return before;
 }
 
-static void leave_for_owner(struct heap *heap, struct free_block *payload)
+static void leave_for_owner(struct heap *heap, struct left *payload)
 {
-	struct free_block *head = atomic_load_explicit(&heap->remote, memory_order_relaxed);
+	struct left *head = atomic_load_explicit(&heap->remote, memory_order_relaxed);
 
 	do
 		payload->next = head;
@@ -329,63 +335,21 @@ static struct block *large_alloc(struct heap *heap, size_t size)
 	return &large->block;
 }
 
-static struct block *cut_fresh(struct heap *heap, unsigned class)
-{
-	struct block *block = (struct block *)heap->fresh;
-
-	heap->fresh += sizeof(*block) + class_sizes[class];
-	block->class = (uint8_t) class;
-	block->mark = MARK_FREE;
-	return block;
-}
-
-static size_t fresh_left(const struct heap *heap)
-{
-	return (size_t)(heap->fresh_end - heap->fresh);
-}
-
-/* What is left of a chunk becomes free blocks, the largest first. */
-static void use_up(struct heap *heap)
-{
-	for (unsigned class = CLASSES; class -- > 0;) {
-		while (fresh_left(heap) >= sizeof(struct block) + class_sizes[class]) {
-			struct free_block *payload =
-				(struct free_block *)(cut_fresh(heap, class) + 1);
-
-			payload->next = heap->free[class];
-			heap->free[class] = payload;
-		}
-	}
-}
-
-static struct block *cut(struct heap *heap, unsigned class)
-{
-	struct chunk *chunk;
-
-	if (fresh_left(heap) < sizeof(struct block) + class_sizes[class]) {
-		use_up(heap);
-		chunk = system_alloc(heap, CHUNK);
-		chunk->next = heap->chunks;
-		heap->chunks = chunk;
-		heap->fresh = (char *)(chunk + 1);
-		heap->fresh_end = (char *)chunk + CHUNK;
-	}
-	return cut_fresh(heap, class);
-}
-
 static struct block *small_alloc(struct heap *heap, size_t size)
 {
-	unsigned class = class_of(size);
-	struct free_block *payload = heap->free[class];
+	unsigned class = chunks_class(size);
+	struct block *block = chunks_take(&heap->chunks, class);
 
-	if (!payload) {
+	if (!block) {
 		collect(heap);
-		payload = heap->free[class];
+		block = chunks_take(&heap->chunks, class);
 	}
-	if (!payload)
-		return cut(heap, class);
-	heap->free[class] = payload->next;
-	return (struct block *)payload - 1;
+	if (!block)
+		block = chunks_cut(&heap->chunks, class);
+	if (!block)
+		no_memory();
+	block->class = (uint8_t)class;
+	return block;
 }
 
 void *mem_alloc(enum mem_kind kind, size_t size)
@@ -400,10 +364,10 @@ void *mem_alloc(enum mem_kind kind, size_t size)
 	/* Not only when a class runs out: a large block that another thread freed goes back to the
 	 * system. */
 	if (!is_everybodys(heap) &&
-	    (size > SMALL_MAX ||
+	    (size > CHUNKS_LARGEST ||
 	     atomic_load_explicit(&heap->allocations, memory_order_relaxed) % COLLECT_EVERY == 0))
 		collect(heap);
-	if (is_everybodys(heap) || size > SMALL_MAX)
+	if (is_everybodys(heap) || size > CHUNKS_LARGEST)
 		block = large_alloc(heap, size);
 	else
 		block = small_alloc(heap, size);
@@ -447,7 +411,7 @@ static bool fits(const struct block *block, size_t size)
 {
 	if (block->heap != current || is_everybodys(block->heap))
 		return false;
-	return block->class == LARGE ? size > SMALL_MAX && size <= SIZE_LIMIT : size <= class_sizes[block->class];
+	return block->class == LARGE ? size > CHUNKS_LARGEST && size <= SIZE_LIMIT : size <= chunks_payloads[block->class];
 }
 
 void *mem_realloc(enum mem_kind kind, void *memory, size_t size)

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include "unit.h"
 
@@ -117,6 +118,31 @@ static void gives_back_what_grew_side_by_side(void **state)
 	heap_usage(*state, &usage);
 	assert_int_equal(usage.bytes[MEM_BUF], 0);
 	assert_true(usage.system_bytes <= 65536);
+}
+
+/* A crowd came and went: what stayed among them, and some that come and go, are not in its way. */
+static void gives_back_what_a_crowd_left(void **state)
+{
+	enum { COUNT = 200000, SOME = 100000 };
+	void **crowd = malloc(COUNT * sizeof(*crowd));
+	struct heap_usage usage;
+
+	for (unsigned at = 0; at < COUNT; at++)
+		crowd[at] = mem_alloc(MEM_SESSION, 16 + at % 700);
+	heap_usage(*state, &usage);
+	assert_true(usage.system_bytes > 60 << 20);
+	for (unsigned at = 0; at < COUNT; at++) {
+		if (at % 20000)
+			mem_free(crowd[at]);
+	}
+	for (unsigned at = 0; at < SOME; at++)
+		mem_free(mem_alloc(MEM_OTHER, at % 500));
+	heap_usage(*state, &usage);
+	assert_true(usage.system_bytes < 12 << 20);
+	for (unsigned at = 0; at < COUNT; at += 20000)
+		mem_free(crowd[at]);
+	free(crowd);
+	assert_int_equal(blocks_of(*state, MEM_SESSION), 0);
 }
 
 static void zeroes_used_memory(void **state)
@@ -350,6 +376,7 @@ int main(void)
 		TEST(zeroes_used_memory),
 		TEST(reallocates_across_all_sizes),
 		TEST(gives_back_what_grew_side_by_side),
+		TEST(gives_back_what_a_crowd_left),
 		TEST(copies_strings),
 		TEST(wipes),
 		TEST(takes_back_what_another_thread_frees),
