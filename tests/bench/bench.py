@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """CPU of messages and logins and memory of sessions, beside peers in the same run: ratios, not absolute times.
 
-usage: bench.py --jackdaw BINARY [--load BINARY] [--peers "jabberd2 ejabberd prosody"] [--works "chat login idle"] [--quick]
+usage: bench.py --jackdaw BINARY [--load BINARY] [--peers "jabberd2 ejabberd prosody"] [--works "chat login storm presence idle"] [--quick]
 One line of JSON a server, then a table. Rounds go from server to server; of each the median counts.
 """
 import argparse
@@ -21,12 +21,17 @@ from loads import build, cpu, pss  # noqa: E402
 from peers import SERVERS  # noqa: E402
 
 SESSIONS = 500
+FRIENDS = 300  # in storms, and whose presence changes
 LOGGING_IN = 100  # who log in again and again: each has made his keys before it is measured
 
 
 def _run(load, server, mode, count, *options):
     return subprocess.Popen([load, '--port', str(server.port), '--mode', mode, '--count', str(count), *map(str, options)],
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def _friends(load):
+    return os.path.join(os.path.dirname(load), 'friends')
 
 
 def _measure(process, server):
@@ -66,13 +71,30 @@ def idle(load, server, count):
     return (after - before) / count
 
 
-WORKS = {'chat': chat, 'login': login}
-UNITS = {'chat': 'message', 'login': 'login'}
+def storm(load, server, seconds):
+    """Of FRIENDS who log in at once, with 20 mutual contacts each."""
+    result, spent = _measure(_run(_friends(load), server, 'storm', FRIENDS, '--seconds', seconds, '--mechanism',
+                                  'SCRAM-SHA-1'), server)
+    return 1e6 * spent / result['logins'], result['logins'] / result['seconds']
+
+
+def presence(load, server, seconds):
+    """A change of presence that 20 contacts hear."""
+    result, spent = _measure(_run(_friends(load), server, 'presence', FRIENDS, '--seconds', seconds), server)
+    return 1e6 * spent / result['deliveries'], result['deliveries'] / result['seconds']
+
+
+WORKS = {'chat': chat, 'login': login, 'storm': storm, 'presence': presence}
+UNITS = {'chat': 'message', 'login': 'login', 'storm': 'login', 'presence': 'delivery'}
+OF_FRIENDS = {'storm', 'presence'}
 
 
 def _in_rounds(names, works, load, seconds, rounds, figures):
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(SERVERS[name](SESSIONS, load)) for name in names]
+        if OF_FRIENDS.intersection(works):
+            for server in servers:
+                _run(_friends(load), server, 'befriend', FRIENDS).communicate()
         rows = {(name, work): [] for name in names for work in works}
         for _ in range(rounds):
             for work in works:
@@ -109,6 +131,7 @@ def main():
     idlers = 1000 if args.quick else 3000
     with tempfile.TemporaryDirectory(prefix='jackdaw-bench-') as folder:
         load = args.load or build(folder, 'load', source=HERE)
+        build(os.path.dirname(load), 'friends', source=HERE)
         for name in names if 'idle' in args.works.split() else ():
             users = idlers if name == 'jackdaw' else SESSIONS
             with SERVERS[name](users, load) as server:
