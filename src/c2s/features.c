@@ -42,6 +42,7 @@ static void offer(void *state, struct sx *sx, struct nad *features)
 		return;
 	nad_append(features, NS_SM, "sm", 1);
 	nad_append(features, NS_ROSTERVER, "ver", 1);
+	nad_append(features, NS_PREAPPROVAL, "sub", 1);
 }
 
 const struct sx_plugin c2s_features = {.name = "features", .features = offer};

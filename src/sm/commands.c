@@ -215,8 +215,9 @@ static void user_kick(void *arg, struct ctl_call *call)
 
 static void say_item(struct buf *out, const struct roster_item *item)
 {
-	buf_printf(out, "%-30s  %s%s", jid_text(item->jid), roster_item_subscription(item),
-		   item->subscription & SUBSCRIPTION_ASK ? ", asked" : "");
+	buf_printf(out, "%-30s  %s%s%s", jid_text(item->jid), roster_item_subscription(item),
+		   item->subscription & SUBSCRIPTION_ASK ? ", asked" : "",
+		   item->subscription & SUBSCRIPTION_APPROVED ? ", approved" : "");
 	if (roster_item_name(item).len) {
 		buf_append_text(out, "  ");
 		command_append_plain(out, roster_item_name(item));
@@ -239,8 +240,9 @@ static void say_item_json(struct buf *out, const struct roster_item *item)
 		buf_append_text(out, at ? ", " : "");
 		ctl_json_text(out, roster_item_group(item, at));
 	}
-	buf_printf(out, "], \"subscription\": \"%s\", \"ask\": %s}", roster_item_subscription(item),
-		   item->subscription & SUBSCRIPTION_ASK ? "true" : "false");
+	buf_printf(out, "], \"subscription\": \"%s\", \"ask\": %s, \"approved\": %s}", roster_item_subscription(item),
+		   item->subscription & SUBSCRIPTION_ASK ? "true" : "false",
+		   item->subscription & SUBSCRIPTION_APPROVED ? "true" : "false");
 }
 
 static void tell_roster(struct errand *errand, struct user *user)

@@ -44,6 +44,11 @@ static int read_groups(const struct nad *nad, int elem, struct draft *draft)
 	return 0;
 }
 
+static bool is_true(struct slice boolean)
+{
+	return slice_is(boolean, "true") || slice_is(boolean, "1");
+}
+
 static unsigned read_subscription(const struct nad *nad, int elem)
 {
 	static const struct {
@@ -59,7 +64,9 @@ static unsigned read_subscription(const struct nad *nad, int elem)
 		if (slice_is(word, words[at].word))
 			state |= words[at].state;
 	}
-	return state;
+	if (state & SUBSCRIPTION_FROM)
+		return state; /* some servers keep the approval of who has what was approved */
+	return is_true(nad_attr_value(nad, elem, "approved")) ? state | SUBSCRIPTION_APPROVED : state;
 }
 
 static char *put_text(char *at, struct slice text)
@@ -158,6 +165,8 @@ void roster_item_append(const struct roster_item *item, const char *uri, struct 
 			slice_of(roster_item_subscription(item)));
 	if (item->subscription & SUBSCRIPTION_ASK)
 		nad_append_attr(nad, -1, "ask", SLICE("subscribe"));
+	if (item->subscription & SUBSCRIPTION_APPROVED)
+		nad_append_attr(nad, -1, "approved", SLICE("true"));
 	for (unsigned at = 0; at < item->groups; at++) {
 		if (uri)
 			nad_append(nad, uri, "group", depth + 1);

@@ -20,7 +20,7 @@ enum {
  */
 struct roster_item {
 	struct jid *jid;      /* bare */
-	uint8_t subscription; /* SUBSCRIPTION_TO, FROM, ASK; not REQUEST */
+	uint8_t subscription; /* SUBSCRIPTION_TO, FROM, ASK, APPROVED; not REQUEST */
 	uint8_t groups;
 	char texts[];
 };
@@ -33,7 +33,7 @@ struct roster {
 /*
  * Reads an <item/> of a request or of storage; namespaces are not looked at. Returns 0, ROSTER_BAD
  * (no address, a group twice) or ROSTER_UNACCEPTABLE (a text too long, an empty group, too many).
- * subscription and ask are read too.
+ * subscription, ask and approved are read too.
  */
 enum { ROSTER_BAD = 1, ROSTER_UNACCEPTABLE };
 int roster_item_read(const struct nad *nad, int elem, struct roster_item **item);

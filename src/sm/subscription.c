@@ -2,6 +2,11 @@
 /* The tables of RFC 6121 appendix A, which come down to a few sets. */
 #include "sm/subscription.h"
 
+static unsigned granted(unsigned state)
+{
+	return (state & ~(unsigned)(SUBSCRIPTION_REQUEST | SUBSCRIPTION_APPROVED)) | SUBSCRIPTION_FROM;
+}
+
 unsigned subscription_out(unsigned state, enum stanza_type type, bool *pass)
 {
 	switch (type) {
@@ -13,12 +18,12 @@ unsigned subscription_out(unsigned state, enum stanza_type type, bool *pass)
 		return state & ~(unsigned)(SUBSCRIPTION_TO | SUBSCRIPTION_ASK);
 	case STANZA_SUBSCRIBED:
 		*pass = state & SUBSCRIPTION_REQUEST;
-		if (!*pass)
-			return state;
-		return (state & ~(unsigned)SUBSCRIPTION_REQUEST) | SUBSCRIPTION_FROM;
+		if (*pass)
+			return granted(state);
+		return state & SUBSCRIPTION_FROM ? state : state | SUBSCRIPTION_APPROVED;
 	case STANZA_UNSUBSCRIBED:
 		*pass = state & (SUBSCRIPTION_REQUEST | SUBSCRIPTION_FROM);
-		return state & ~(unsigned)(SUBSCRIPTION_REQUEST | SUBSCRIPTION_FROM);
+		return state & ~(unsigned)(SUBSCRIPTION_REQUEST | SUBSCRIPTION_FROM | SUBSCRIPTION_APPROVED);
 	default:
 		*pass = false;
 		return state;
@@ -29,7 +34,9 @@ unsigned subscription_in(unsigned state, enum stanza_type type, bool *pass)
 {
 	switch (type) {
 	case STANZA_SUBSCRIBE:
-		*pass = !(state & (SUBSCRIPTION_REQUEST | SUBSCRIPTION_FROM));
+		*pass = !(state & (SUBSCRIPTION_REQUEST | SUBSCRIPTION_FROM | SUBSCRIPTION_APPROVED));
+		if (state & SUBSCRIPTION_APPROVED)
+			return granted(state);
 		return *pass ? state | SUBSCRIPTION_REQUEST : state;
 	case STANZA_UNSUBSCRIBE:
 		*pass = state & (SUBSCRIPTION_REQUEST | SUBSCRIPTION_FROM);

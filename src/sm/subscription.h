@@ -8,12 +8,16 @@
 #include <stdbool.h>
 #include "stanza/stanza.h"
 
-/* A state is a set of these: "None + Pending Out+In" is SUBSCRIPTION_ASK | SUBSCRIPTION_REQUEST. */
+/*
+ * A state is a set of these: "None + Pending Out+In" is SUBSCRIPTION_ASK | SUBSCRIPTION_REQUEST. What is approved is neither
+ * FROM nor REQUEST: the request that comes uses the approval up (section 3.4.2 leaves that to us).
+ */
 enum {
 	SUBSCRIPTION_TO = 1,	  /* we see their presence */
 	SUBSCRIPTION_FROM = 2,	  /* they see ours */
 	SUBSCRIPTION_ASK = 4,	  /* we asked, they have not answered: pending out */
 	SUBSCRIPTION_REQUEST = 8, /* they asked, we have not answered: pending in */
+	SUBSCRIPTION_APPROVED = 16, /* when they ask, we have answered: pre-approved */
 	SUBSCRIPTION_BOTH = SUBSCRIPTION_TO | SUBSCRIPTION_FROM,
 };
 

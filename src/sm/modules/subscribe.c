@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Presence subscriptions, RFC 6121 section 3: who may see whom, and the requests that wait for an
- * answer.
+ * Presence subscriptions, RFC 6121 section 3: who may see whom, the requests that wait for an answer, and the answers that wait
+ * for a request.
  */
 #include "base/mem.h"
 #include "jid/jid.h"
@@ -13,7 +13,7 @@
 #include "storage/storage.h"
 #include "xml/nad.h"
 
-enum { ITEM_BITS = SUBSCRIPTION_BOTH | SUBSCRIPTION_ASK };
+enum { ITEM_BITS = SUBSCRIPTION_BOTH | SUBSCRIPTION_ASK | SUBSCRIPTION_APPROVED };
 
 struct request {
 	struct jid *from; /* bare */
@@ -176,8 +176,11 @@ static void forward(const struct sm_event *event, struct jid *contact)
 static int told(void *state, const struct sm_event *event, unsigned note)
 {
 	AUTO(jid_free) struct jid *contact = jid_bare(event->stanza->to);
+	bool pass;
 
-	forward(event, contact);
+	subscription_out(note & 0xff, event->stanza->type, &pass);
+	if (pass)
+		forward(event, contact);
 	if (won(note, SUBSCRIPTION_FROM))
 		presence_show(event->user, contact);
 	if (lost(note, SUBSCRIPTION_FROM))
@@ -232,10 +235,16 @@ static void deliver(const struct sm_event *event, struct jid *contact)
 static int heard(void *state, const struct sm_event *event, unsigned note)
 {
 	AUTO(jid_free) struct jid *contact = jid_bare(event->stanza->from);
+	bool approved = won(note, SUBSCRIPTION_FROM);
 
-	deliver(event, contact);
+	if (approved)
+		subscribe_send(event->user, contact, STANZA_SUBSCRIBED);
+	else
+		deliver(event, contact);
 	if (item_changed(note))
 		roster_push(event->user, contact);
+	if (approved)
+		presence_show(event->user, contact);
 	if (lost(note, SUBSCRIPTION_FROM))
 		presence_hide(event->user, contact);
 	return 0;
@@ -273,9 +282,9 @@ static int hear(void *state, const struct sm_event *event)
 	if (type == STANZA_SUBSCRIBE && before & SUBSCRIPTION_FROM)
 		subscribe_send(event->user, contact,
 			       STANZA_SUBSCRIBED); /* their side had lost it */
-	if (!pass)
+	if (after == before)
 		return 0;
-	if (type == STANZA_SUBSCRIBE)
+	if (won(note_of(before, after), SUBSCRIPTION_REQUEST))
 		return ask(event, contact, note_of(before, after));
 	return commit_change(event, contact, note_of(before, after), heard);
 }

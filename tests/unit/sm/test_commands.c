@@ -124,7 +124,7 @@ static void adds_a_contact_as_its_user_would(void **state)
 	room_restart(room);
 	assert_int_equal(COMMAND_JSON(room, "roster", "list", "romeo@localhost"), CTL_OK);
 	assert_string_equal(room_said(room), "[{\"jid\": \"nurse@remote.example\", \"name\": \"Nurse\", \"groups\": "
-					     "[\"Friends\", \"Staff\"], \"subscription\": \"none\", \"ask\": true}]\n");
+					     "[\"Friends\", \"Staff\"], \"subscription\": \"none\", \"ask\": true, \"approved\": false}]\n");
 }
 
 static void with_roster(struct room *room, const char *client)

@@ -13,7 +13,8 @@ enum {
 	TO = SUBSCRIPTION_TO,
 	FROM = SUBSCRIPTION_FROM,
 	OUT = SUBSCRIPTION_ASK,
-	IN = SUBSCRIPTION_REQUEST
+	IN = SUBSCRIPTION_REQUEST,
+	APPROVED = SUBSCRIPTION_APPROVED,
 };
 enum { BOTH = TO | FROM };
 
@@ -62,8 +63,9 @@ static void follows_table_a_2_2_outbound_unsubscribe(void **state)
 static void follows_table_a_2_3_outbound_subscribed(void **state)
 {
 	static const struct outcome table[] = {
-		{false, 0},   {false, OUT},  {true, FROM},	  {true, FROM | OUT}, {false, TO},
-		{true, BOTH}, {false, FROM}, {false, FROM | OUT}, {false, BOTH},
+		{false, APPROVED},	{false, OUT | APPROVED}, {true, FROM},
+		{true, FROM | OUT},	{false, TO | APPROVED},	 {true, BOTH},
+		{false, FROM},		{false, FROM | OUT},	 {false, BOTH},
 	};
 
 	check(subscription_out, STANZA_SUBSCRIBED, table);
@@ -120,6 +122,34 @@ static void follows_table_a_3_4_inbound_unsubscribed(void **state)
 	check(subscription_in, STANZA_UNSUBSCRIBED, table);
 }
 
+/* Section 3.4: each of these can be approved. */
+static void an_approval_waits_for_the_request(void **state)
+{
+	static const struct {
+		step_fn *step;
+		enum stanza_type type;
+		bool pass;
+		unsigned becomes[3]; /* of None, None + Pending Out, To */
+	} rows[] = {
+		{subscription_out, STANZA_SUBSCRIBED, false, {APPROVED, OUT | APPROVED, TO | APPROVED}},
+		{subscription_out, STANZA_UNSUBSCRIBED, false, {0, OUT, TO}},
+		{subscription_out, STANZA_SUBSCRIBE, true, {OUT | APPROVED, OUT | APPROVED, TO | APPROVED}},
+		{subscription_out, STANZA_UNSUBSCRIBE, true, {APPROVED, APPROVED, APPROVED}},
+		{subscription_in, STANZA_SUBSCRIBE, false, {FROM, FROM | OUT, BOTH}},
+		{subscription_in, STANZA_UNSUBSCRIBE, false, {APPROVED, OUT | APPROVED, TO | APPROVED}},
+	};
+	static const unsigned before[] = {APPROVED, OUT | APPROVED, TO | APPROVED};
+
+	for (size_t row = 0; row < countof(rows); row++) {
+		for (size_t at = 0; at < countof(before); at++) {
+			bool pass = !rows[row].pass;
+
+			assert_int_equal(rows[row].step(before[at], rows[row].type, &pass), rows[row].becomes[at]);
+			assert_int_equal(pass, rows[row].pass);
+		}
+	}
+}
+
 static void leaves_other_types_alone(void **state)
 {
 	bool pass = true;
@@ -141,6 +171,7 @@ int main(void)
 		cmocka_unit_test(follows_table_a_3_2_inbound_unsubscribe),
 		cmocka_unit_test(follows_table_a_3_3_inbound_subscribed),
 		cmocka_unit_test(follows_table_a_3_4_inbound_unsubscribed),
+		cmocka_unit_test(an_approval_waits_for_the_request),
 		cmocka_unit_test(leaves_other_types_alone),
 	};
 
