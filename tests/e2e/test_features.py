@@ -1,0 +1,68 @@
+#!/usr/bin/python3
+"""What the stream's features say is so: a real client library finds it."""
+import asyncio
+
+from harness import Deployment, scenarios
+from test_chat import Person
+
+
+class Reader(Person):
+    """It answers requests for a subscription with nothing, unless the server does."""
+
+    def __init__(self, deployment, name):
+        super().__init__(deployment, name, 'secret')
+        self.roster.auto_authorize = None
+        self.roster.auto_subscribe = False
+
+async def _log_in(deployment, name):
+    person = Reader(deployment, name)
+    await asyncio.wait_for(person.ready.wait(), 20)
+    return person
+
+
+def _deployment():
+    deployment = Deployment()
+    deployment.start()
+    for name in ('romeo', 'juliet'):
+        deployment.add_user(name, 'secret')
+    return deployment
+
+
+async def _roster_with(person, jid, **wanted):
+    """The item of the server's roster, when it has become so."""
+    for _ in range(150):
+        request = person.make_iq_get()
+        request.enable('roster')
+        answer = await request.send(timeout=10)
+        item = answer['roster']['items'].get(jid, {})
+        if all(item.get(key) == value for key, value in wanted.items()):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f'{jid} is {item}, not {wanted}')
+
+
+def who_is_approved_before_asking_is_not_asked_about():
+    async def play(deployment):
+        juliet = await _log_in(deployment, 'juliet')
+        assert 'preapproval' in juliet.features, juliet.features
+        juliet.send_presence_subscription('romeo@localhost', ptype='subscribed')
+        await _roster_with(juliet, 'romeo@localhost', subscription='none', approved='true')
+        await juliet.disconnect()
+        deployment.restart('run')
+        romeo = await _log_in(deployment, 'romeo')
+        romeo.send_presence_subscription('juliet@localhost', ptype='subscribe')
+        await romeo.next_presence('subscribed', 'juliet@localhost')
+        juliet = await _log_in(deployment, 'juliet')
+        await romeo.next_presence('available', 'juliet@localhost')
+        await _roster_with(juliet, 'romeo@localhost', subscription='from', approved='')
+        seen = [juliet.presences.get_nowait()['type'] for _ in range(juliet.presences.qsize())]
+        assert 'subscribe' not in seen, seen
+        for person in (romeo, juliet):
+            await person.disconnect()
+
+    with _deployment() as deployment:
+        asyncio.get_event_loop().run_until_complete(play(deployment))
+
+
+if __name__ == '__main__':
+    scenarios(who_is_approved_before_asking_is_not_asked_about)
