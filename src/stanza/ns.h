@@ -26,3 +26,6 @@
 #define NS_BLOCKING "urn:xmpp:blocking"
 #define NS_BLOCKING_ERRORS "urn:xmpp:blocking:errors"
 #define NS_PREAPPROVAL "urn:xmpp:features:pre-approval"
+#define NS_CAPS "http://jabber.org/protocol/caps"
+#define NS_CAPS2 "urn:xmpp:caps"
+#define NS_HASHES "urn:xmpp:hashes:2"
