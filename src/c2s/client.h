@@ -6,6 +6,7 @@
 #include "base/network.h"
 #include "c2s/ack.h"
 #include "c2s/c2s.h"
+#include "c2s/domains.h"
 #include "c2s/keep.h"
 #include "c2s/notes.h"
 #include "component/hush.h"
@@ -13,26 +14,6 @@
 #include "sx/plugins.h"
 
 enum { C2S_LISTENERS_MAX = 32 };
-
-/* What c2s knows of the session manager of a domain (domains.c). */
-enum domain_state {
-	DOMAIN_AWAY,    /* nobody serves it: streams to it get host-gone */
-	DOMAIN_ASKING,  /* somebody does; whether it is one of ours is being asked, logins wait */
-	DOMAIN_LOCAL,   /* the sm of this process */
-	DOMAIN_OURS,    /* a jackdaw sm: it is asked for accounts */
-	DOMAIN_FOREIGN, /* jabberd2's: accounts are our own */
-};
-
-struct domain {
-	struct str *name;
-	struct str *end; /* who answered our hello last, and in which life: worker 0 */
-	enum domain_state state;
-	uint32_t at;      /* among all */
-	uint8_t hashes;   /* that it offers: all accounts have them */
-	bool known;       /* that was answered once, or will not be */
-	int64_t asked_ms; /* when it was asked for last */
-	bool back; /* its sm is ours again, when that has all sessions of before: worker 0 */
-};
 
 struct c2s {
 	struct worker *worker;
@@ -185,15 +166,3 @@ void ends_drop(struct c2s *c2s); /* at the end */
 
 /* features.c */
 extern const struct sx_plugin c2s_features;
-
-/* domains.c */
-void domains_init(struct c2s *c2s);
-void domains_grow(struct c2s *c2s); /* adds those of the settings that it does not have yet */
-void domains_fini(struct c2s *c2s);
-struct domain *domain_get(struct c2s *c2s, struct slice name);
-void domain_changed(struct c2s *c2s, struct slice name, bool available); /* a domain, or a session manager */
-void domain_answered(struct c2s *c2s, const struct packet *packet); /* a hello's answer */
-void domains_end_changed(struct c2s *c2s, struct slice manager, uint32_t epoch);
-void domains_go_on(struct c2s *c2s); /* worker 0: the new sm has all sessions */
-unsigned domain_hashes(struct c2s *c2s, struct domain *domain); /* as far as is known; asks again now and then */
-bool domains_ready(const struct c2s *c2s, struct buf *why);

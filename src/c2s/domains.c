@@ -2,16 +2,45 @@
 /*
  * Which session manager serves a domain: the one of this process, one of ours behind the router, or jabberd2's. Worker 0 asks
  * by a hello (a session action with a verb of ours): ours answers with its end, jabberd2's with an error. It tells the others.
+ * Each worker asks ours again, now and then when a stream begins, for what it offers in the features.
  */
+#include "c2s/domains.h"
+
 #include <string.h>
 #include "base/mem.h"
 #include "c2s/client.h"
 #include "c2s/login.h"
 #include "jid/jid.h"
+#include "xml/nad.h"
+#include "xml/parser.h"
 
-enum { HELLO_AGAIN_MS = 2000, HASHES_AGAIN_MS = 1000 };
+enum { HELLO_AGAIN_MS = 2000, HASHES_AGAIN_MS = 1000, OFFERS_AGAIN_MS = 1000 };
 
 static void ask_again(struct mio_timer *timer);
+
+/* id: the answer has it too. */
+static void greet(struct c2s *c2s, struct domain *domain, const char *id)
+{
+	struct packet *packet = packet_session(c2s->name, domain->name, SESSION_HELLO);
+
+	packet->ours = true;
+	packet->session.target = jid_parse(str_slice(domain->name));
+	packet->session.id = id ? str_new(slice_of(id)) : NULL;
+	session_id_set(&packet->c2s, c2s->hello_id);
+	link_send(c2s->worker->link, &packet);
+}
+
+static void ask(struct c2s *c2s, struct domain *domain)
+{
+	greet(c2s, domain, NULL);
+}
+
+/* Of one that is known to be ours: for nothing else. */
+static void ask_offers(struct c2s *c2s, struct domain *domain)
+{
+	domain->offers_ms = mio_now_ms(c2s->worker->mio);
+	greet(c2s, domain, "offers");
+}
 
 static void hashes_answered(void *arg, uint64_t token, int result, const struct auth_account *account)
 {
@@ -44,6 +73,21 @@ unsigned domain_hashes(struct c2s *c2s, struct domain *domain)
 	return domain->hashes;
 }
 
+const struct nad *domain_offers(struct c2s *c2s, struct domain *domain)
+{
+	if (mio_now_ms(c2s->worker->mio) - domain->offers_ms >= OFFERS_AGAIN_MS)
+		ask_offers(c2s, domain);
+	return domain->offers;
+}
+
+static void take_offers(struct domain *domain, struct slice text)
+{
+	static const struct xml_limits limits = {.stanza_bytes = 16384, .depth = 8, .attributes = 16};
+
+	nad_free(&domain->offers);
+	domain->offers = xml_parse(text, &limits);
+}
+
 static void add_domain(struct c2s *c2s, const char *name)
 {
 	struct domain *domain = mem_zalloc(MEM_LINK, sizeof(*domain));
@@ -55,6 +99,7 @@ static void add_domain(struct c2s *c2s, const char *name)
 	if (link_serves(c2s->worker->link, slice_of(name))) {
 		domain->state = DOMAIN_LOCAL;
 		ask_hashes(c2s, domain);
+		ask_offers(c2s, domain);
 	}
 }
 
@@ -69,8 +114,8 @@ static void add_domains(struct c2s *c2s)
 
 void domains_init(struct c2s *c2s)
 {
-	add_domains(c2s);
 	c2s->hello_id = slots_add(&c2s->clients, c2s);
+	add_domains(c2s);
 	mio_timer_init(&c2s->hello_timer, ask_again);
 }
 
@@ -112,16 +157,6 @@ bool domains_ready(const struct c2s *c2s, struct buf *why)
 }
 
 /* -- asking: worker 0 ------------------------------------------------------------------------------- */
-
-static void ask(struct c2s *c2s, struct domain *domain)
-{
-	struct packet *packet = packet_session(c2s->name, domain->name, SESSION_HELLO);
-
-	packet->ours = true;
-	packet->session.target = jid_parse(str_slice(domain->name));
-	session_id_set(&packet->c2s, c2s->hello_id);
-	link_send(c2s->worker->link, &packet);
-}
 
 static void ask_again(struct mio_timer *timer)
 {
@@ -178,6 +213,8 @@ static void become(struct c2s *c2s, struct domain *domain, enum domain_state sta
 	} else if (state > DOMAIN_ASKING && before != state) {
 		if (state == DOMAIN_FOREIGN)
 			end_sessions(c2s, domain); /* those that waited for one of ours */
+		if (state == DOMAIN_OURS && mio_worker(c2s->worker->mio))
+			ask_offers(c2s, domain);
 		if (!domain->known)
 			ask_hashes(c2s, domain); /* later when a stream begins: one that comes back is not asked by all at once */
 		ask_again_for_clients(c2s, domain);
@@ -236,6 +273,7 @@ void domains_fini(struct c2s *c2s)
 	for (size_t at = 0; at < c2s->domain_count; at++) {
 		str_free(&c2s->domains[at]->name);
 		str_free(&c2s->domains[at]->end);
+		nad_free(&c2s->domains[at]->offers);
 		mem_free(c2s->domains[at]);
 	}
 	mem_free(c2s->domains);
@@ -345,7 +383,11 @@ void domain_answered(struct c2s *c2s, const struct packet *packet)
 	AUTO(buf_fini) struct buf why = {0};
 
 	/* A routing error says that nobody is there yet, not what it is: the timer asks again. */
-	if (!domain || packet->error || domain->state == DOMAIN_AWAY || domain->state == DOMAIN_LOCAL)
+	if (!domain || packet->error || domain->state == DOMAIN_AWAY)
+		return;
+	if (packet->session.end)
+		take_offers(domain, buf_slice(&packet->session.text));
+	if (domain->state == DOMAIN_LOCAL || packet->session.id)
 		return;
 	if (packet->session.end) {
 		become_ours(c2s, domain, packet->session.end);

@@ -2,6 +2,7 @@
 /* What a client may do next: register before login, bind after it. */
 #include "c2s/client.h"
 #include "c2s/login.h"
+#include "jid/jid.h"
 #include "stanza/ns.h"
 #include "xml/nad.h"
 
@@ -20,6 +21,18 @@ static void offer_limits(const struct settings *settings, bool logged_in, struct
 	append_number(features, "max-bytes", logged_in ? settings->limits.stanza : settings->limits.stanza_before_auth);
 	if (logged_in && settings->sessions.ping_ms)
 		append_number(features, "idle-seconds", settings->sessions.ping_ms / 1000);
+}
+
+/* What the session manager says that it has. */
+static void offer_of_domain(struct c2s *c2s, struct slice name, struct nad *features)
+{
+	struct domain *domain = domain_get(c2s, name);
+	const struct nad *offers = domain ? domain_offers(c2s, domain) : NULL;
+
+	if (!offers)
+		return;
+	for (int at = nad_first_child(offers, 0); at >= 0; at = nad_next_sibling(offers, at))
+		nad_append_tree(features, offers, at, 1);
 }
 
 static void offer(void *state, struct sx *sx, struct nad *features)
@@ -41,8 +54,7 @@ static void offer(void *state, struct sx *sx, struct nad *features)
 	if (!client || !client_is_ours(client))
 		return;
 	nad_append(features, NS_SM, "sm", 1);
-	nad_append(features, NS_ROSTERVER, "ver", 1);
-	nad_append(features, NS_PREAPPROVAL, "sub", 1);
+	offer_of_domain(client->c2s, jid_domain(sx_identity(sx)), features);
 }
 
 const struct sx_plugin c2s_features = {.name = "features", .features = offer};

@@ -137,7 +137,8 @@ static void print_resume(const struct packet_resume *resume, struct buf *out)
 /* To an end of ours. */
 static bool has_text(enum session_action action)
 {
-	return action == SESSION_SNAPSHOT || action == SESSION_PRESENT || action == SESSION_STARTED || action == SESSION_RESUMED;
+	return action == SESSION_SNAPSHOT || action == SESSION_PRESENT || action == SESSION_STARTED || action == SESSION_RESUMED ||
+	       action == SESSION_HELLO;
 }
 
 static void print_text(const struct packet *packet, struct buf *out)

@@ -101,7 +101,8 @@ struct packet {
 		struct str *id;         /* owned: of the request */
 		struct str *rest;       /* owned; from another process: attributes that mean nothing to us, for the answer */
 		struct str *end;        /* owned; HELLO's answer: "name/worker/epoch" of our own sm */
-		struct buf text;        /* SNAPSHOT, STARTED: a snapshot. PRESENT, RESUMED: a line of origins of what the client was sent, and one */
+		struct buf text;        /* SNAPSHOT, STARTED: a snapshot. PRESENT, RESUMED: a line of origins of what the client was sent, and one.
+					   HELLO's answer: an element with what the sm offers in the features of a stream */
 		struct packet_resume resume;
 	} session;
 	struct {

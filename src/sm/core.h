@@ -96,8 +96,7 @@ void sm_tell_workers(struct sm *sm, enum sm_news what); /* this one too, at once
 
 void wait_add(struct sm *sm, struct wait *wait, enum wait_kind kind);
 void wait_del(struct sm *sm, struct wait *wait);
-/* NULL: gone, or of another kind. */
-struct wait *wait_get(const struct sm *sm, uint64_t token, enum wait_kind kind);
+struct wait *wait_get(const struct sm *sm, uint64_t token, enum wait_kind kind); /* NULL: gone, or of another kind */
 /* Runs a transaction, taken; done(sm, token, ...) is called with the token of wait. */
 void sm_run(struct sm *sm, struct store_txn **txn, storage_done_fn *done, const struct wait *wait);
 /* Runs a transaction for a packet; both are taken, the packet is lent back, or taken again. */
@@ -109,6 +108,7 @@ void stores_drop(struct sm *sm); /* at the end */
 
 int modules_start(struct sm *sm); /* starts them all, lays out their states; 0 or the first fault */
 void modules_stop(struct sm *sm);
+void modules_offer(const struct sm *sm, struct buf *out); /* what stands in the features of a stream, inside an element */
 void modules_user_free(struct user *user);
 void modules_session_start(struct session *session);
 void modules_session_end(struct session *session);

@@ -402,6 +402,7 @@ static void hello(struct sm *sm, const struct packet *packet)
 	buf_printf(&text, "%s/%u/%08x", str_text(sm->name), mio_worker(sm->mio),
 		   sm->process->epoch);
 	made->session.end = str_new(buf_slice(&text));
+	modules_offer(sm, &made->session.text);
 	link_send(sm->link, &made);
 }
 

@@ -64,6 +64,8 @@ struct sm_hook {
 struct sm_module {
 	const char *name;
 	const char *features[SM_FEATURES_MAX], *account_features[SM_FEATURES_MAX]; /* in disco#info of a domain, of an account */
+	/* Adds to the features of the streams of who logged in. */
+	void (*offer)(void *state, const struct sm *sm, struct nad *features);
 	const struct conf_option *options;
 	const struct sm_hook *hooks; /* the last has no run; NULL: none */
 	size_t size, user_size,

@@ -108,6 +108,18 @@ void *sm_session_state(const struct session *session, const struct sm_module *mo
 	return (unsigned char *)session->states + sm->session_offsets[index_of(sm, module)];
 }
 
+void modules_offer(const struct sm *sm, struct buf *out)
+{
+	AUTO(nad_free) struct nad *features = nad_new();
+
+	nad_append_elem(features, -1, "features", 0);
+	for (unsigned at = 0; at < sm->module_count; at++) {
+		if (sm_modules[at]->offer)
+			sm_modules[at]->offer(sm->modules[at], sm, features);
+	}
+	nad_print(features, 0, NULL, out);
+}
+
 void modules_user_free(struct user *user)
 {
 	for (unsigned at = 0; at < user->sm->module_count; at++) {

@@ -448,6 +448,11 @@ static int set(void *state, const struct sm_event *event)
 	return change(event, &item);
 }
 
+static void offer(void *state, const struct sm *sm, struct nad *features)
+{
+	nad_append(features, NS_ROSTERVER, "ver", 1);
+}
+
 /* -- sessions -- */
 
 /* "0", "1", or "2" with versions, and the contacts that it changed, a line each. */
@@ -494,6 +499,7 @@ static const struct sm_hook hooks[] = {
 const struct sm_module sm_roster = {
 	.name = "roster",
 	.features = {NS_ROSTER},
+	.offer = offer,
 	.hooks = hooks,
 	.user_size = sizeof(struct roster_user),
 	.session_size = sizeof(struct interest),

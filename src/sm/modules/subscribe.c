@@ -291,8 +291,13 @@ static int hear(void *state, const struct sm_event *event)
 
 /* -- a session comes -- */
 
+static void offer(void *state, const struct sm *sm, struct nad *features)
+{
+	nad_append(features, NS_PREAPPROVAL, "sub", 1);
+}
+
 /* The requests that wait, again until they are answered. */
-static int offer(void *state, const struct sm_event *event)
+static int ask_again(void *state, const struct sm_event *event)
 {
 	const struct requests *requests = requests_of(event->user);
 
@@ -355,13 +360,14 @@ static void user_delete(void *state, struct user *user)
 
 static const struct sm_hook hooks[] = {
 	{SM_IN_SESS, STANZA_PRESENCE, NULL, NULL, SM_NORMAL, tell},
-	{SM_IN_SESS, STANZA_PRESENCE, NULL, NULL, SM_LATE, offer},
+	{SM_IN_SESS, STANZA_PRESENCE, NULL, NULL, SM_LATE, ask_again},
 	{SM_PKT_USER, STANZA_PRESENCE, NULL, NULL, SM_NORMAL, hear},
 	{.run = NULL},
 };
 
 const struct sm_module sm_subscribe = {
 	.name = "subscribe",
+	.offer = offer,
 	.hooks = hooks,
 	.user_size = sizeof(struct requests),
 	.user_load = user_load,

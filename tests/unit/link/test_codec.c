@@ -166,7 +166,8 @@ static void stream_management_reads_back(void **state)
 /* Lines, blanks and the stanzas of a snapshot are as they were. */
 static void what_is_kept_of_a_session_reads_back(void **state)
 {
-	static const enum session_action actions[] = {SESSION_SNAPSHOT, SESSION_PRESENT, SESSION_STARTED, SESSION_RESUMED};
+	static const enum session_action actions[] = {SESSION_SNAPSHOT, SESSION_PRESENT, SESSION_STARTED, SESSION_RESUMED,
+						      SESSION_HELLO};
 	static const char *const texts[] = {"", "\n", "ab.1* cd.2\na@a.example/it's <&>\n1f\npresence 9 \r\t]]>\n\n"};
 
 	for (unsigned at = 0; at < countof(actions) * countof(texts); at++) {
