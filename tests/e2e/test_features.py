@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """What the stream's features say is so: a real client library finds it."""
 import asyncio
+import base64
+import time
 
-from harness import Deployment, scenarios
+from harness import Deployment, Raw, scenarios
 from test_chat import Person
 
 
@@ -64,5 +66,53 @@ def who_is_approved_before_asking_is_not_asked_about():
         asyncio.get_event_loop().run_until_complete(play(deployment))
 
 
+def the_hash_is_that_of_what_the_server_answers():
+    def ver(features):
+        capabilities = features.find('{http://jabber.org/protocol/caps}c')
+        assert capabilities is not None and capabilities.get('hash') == 'sha-1', capabilities
+        assert len(features.findall('{urn:xmpp:caps}c/{urn:xmpp:hashes:2}hash')) == 2, features
+        return capabilities.get('ver')
+
+    async def play(deployment):
+        person = Reader(deployment, 'romeo')
+        person.register_plugin('xep_0115')
+        await asyncio.wait_for(person.ready.wait(), 20)
+        info = await person['xep_0030'].get_info('localhost', timeout=10)
+        own = person['xep_0115'].generate_verstring(info['disco_info'], 'sha-1')
+        for _ in range(100):  # it asks for the node of what was offered, and compares
+            verified = await person['xep_0115'].get_verstring('localhost')
+            if verified:
+                break
+            await asyncio.sleep(0.1)
+        assert verified == own, (verified, own)
+        await person.disconnect()
+        return own
+
+    def features(deployment):
+        stream = Raw(deployment.port).open()
+        stream.features()
+        token = base64.b64encode(b'\0romeo\0secret').decode()
+        stream.send(f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{token}</auth>")
+        assert stream.receive().tag.endswith('}success')
+        found = stream.open().features()
+        stream.close()
+        return found
+
+    for parts in (('run',), ('router', 'sm', 'c2s')):
+        with Deployment(connect=parts == ('run',)) as deployment:
+            deployment.start(*parts)
+            deployment.add_user('romeo', 'secret')
+            before = asyncio.get_event_loop().run_until_complete(play(deployment))
+            assert ver(features(deployment)) == before
+            with open(deployment.config, 'a', encoding='utf-8') as file:
+                file.write('[contact]\nabuse = ["mailto:abuse@localhost"]\n')
+            deployment.command('reload')
+            time.sleep(1.1)
+            features(deployment)  # it is asked for now
+            after = ver(features(deployment))
+            assert after != before
+            assert asyncio.get_event_loop().run_until_complete(play(deployment)) == after
+
+
 if __name__ == '__main__':
-    scenarios(who_is_approved_before_asking_is_not_asked_about)
+    scenarios(who_is_approved_before_asking_is_not_asked_about, the_hash_is_that_of_what_the_server_answers)

@@ -4,6 +4,7 @@
 #include "jid/jid.h"
 #include "sm/modules/modules.h"
 #include "sm/user.h"
+#include "stanza/names.h"
 #include "xml/nad.h"
 
 static struct slice node_of(const struct stanza *stanza)
@@ -16,40 +17,37 @@ static struct stanza *answer_new(const struct sm_event *event, const char *uri)
 	struct stanza *result = stanza_result(event->stanza);
 
 	nad_append(result->payload, uri, "query", 1);
+	if (node_of(event->stanza).len)
+		nad_append_attr(result->payload, -1, "node", node_of(event->stanza));
 	return result;
 }
 
-static void append_identity(struct nad *nad, const char *category, const char *type, const char *name)
+static void append_identity(struct nad *nad, const char *category, const char *type)
 {
 	nad_append(nad, NS_DISCO_INFO, "identity", 2);
 	nad_append_attr(nad, -1, "category", slice_of(category));
 	nad_append_attr(nad, -1, "type", slice_of(type));
-	if (name)
-		nad_append_attr(nad, -1, "name", slice_of(name));
 }
 
-static int info(const struct sm_event *event, enum sm_entity entity)
+static void append_features(const struct sm *sm, enum sm_entity entity, struct nad *nad)
 {
-	struct stanza *result;
-	struct nad *nad;
 	size_t count;
-	const char *const *features = sm_features(event->sm, entity, &count);
+	const char *const *features = sm_features(sm, entity, &count);
 
-	if (node_of(event->stanza).len)
-		return sm_reply_error(event, STANZA_ITEM_NOT_FOUND);
-	result = answer_new(event, NS_DISCO_INFO);
-	nad = result->payload;
-	if (entity == SM_DOMAIN)
-		append_identity(nad, "server", "im", "jackdaw");
-	else
-		append_identity(nad, "account", event->user->anonymous ? "anonymous" : "registered", NULL);
 	for (size_t at = 0; at < count; at++) {
 		nad_append(nad, NS_DISCO_INFO, "feature", 2);
 		nad_append_attr(nad, -1, "var", slice_of(features[at]));
 	}
-	if (entity == SM_DOMAIN)
-		contact_append(event->sm, nad);
-	return sm_reply(event, &result);
+}
+
+/* With the language of our streams: who hashes it need not know where it came from (XEP-0390 section 4.1). */
+void disco_append(const struct sm *sm, struct nad *nad)
+{
+	append_identity(nad, "server", "im");
+	nad_append_attr(nad, -1, "name", SLICE("jackdaw"));
+	nad_set_attr(nad, (int)nad_count(nad) - 1, NS_XML, "lang", "en");
+	append_features(sm, SM_DOMAIN, nad);
+	contact_append(sm, nad);
 }
 
 static int items(const struct sm_event *event, void (*fill)(const struct sm_event *event, struct nad *nad))
@@ -89,7 +87,14 @@ static void components(const struct sm_event *event, struct nad *nad)
 
 static int domain_info(void *state, const struct sm_event *event)
 {
-	return info(event, SM_DOMAIN);
+	struct slice node = node_of(event->stanza);
+	struct stanza *result;
+
+	if (node.len && !caps_is_node(node))
+		return sm_reply_error(event, STANZA_ITEM_NOT_FOUND);
+	result = answer_new(event, NS_DISCO_INFO);
+	disco_append(event->sm, result->payload);
+	return sm_reply(event, &result);
 }
 
 static int domain_items(void *state, const struct sm_event *event)
@@ -100,7 +105,16 @@ static int domain_items(void *state, const struct sm_event *event)
 /* XEP-0175: who knows an anonymous name may know what it is. */
 static int account_info(void *state, const struct sm_event *event)
 {
-	return event->user->anonymous || account_may_ask(event) ? info(event, SM_ACCOUNT) : SM_PASS;
+	struct stanza *result;
+
+	if (!event->user->anonymous && !account_may_ask(event))
+		return SM_PASS;
+	if (node_of(event->stanza).len)
+		return sm_reply_error(event, STANZA_ITEM_NOT_FOUND);
+	result = answer_new(event, NS_DISCO_INFO);
+	append_identity(result->payload, "account", event->user->anonymous ? "anonymous" : "registered");
+	append_features(event->sm, SM_ACCOUNT, result->payload);
+	return sm_reply(event, &result);
 }
 
 static int account_items(void *state, const struct sm_event *event)

@@ -16,7 +16,7 @@ struct store_txn;
 
 extern const struct sm_module sm_session, sm_roster, sm_blocking, sm_presence, sm_subscribe, sm_delivery,
 	sm_offline, sm_disco, sm_ping, sm_version, sm_private, sm_vcard, sm_last,
-	sm_time, sm_anonymous;
+	sm_time, sm_anonymous, sm_caps;
 
 /* -- account -- */
 
@@ -30,6 +30,14 @@ int account_forbid(void *state, const struct sm_event *event);
 
 /* The form of whom to write to, into disco#info of a domain; without addresses none. */
 void contact_append(const struct sm *sm, struct nad *nad);
+
+/* -- disco -- */
+
+void disco_append(const struct sm *sm, struct nad *nad); /* disco#info of a domain, into an element at depth 1 */
+
+/* -- caps -- */
+
+bool caps_is_node(struct slice node); /* that our hash names, or did */
 
 /* -- roster -- */
 
