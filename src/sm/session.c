@@ -368,7 +368,7 @@ void session_delete_user(struct user *user, struct packet **packet)
 {
 	static const enum store stores[] = {STORE_ROSTER,  STORE_USER,  STORE_REQUEST,
 					    STORE_OFFLINE, STORE_VCARD, STORE_PRIVATE, STORE_SESSION,
-					    STORE_BLOCK};
+					    STORE_BLOCK,   STORE_CAPS};
 	struct sm *sm = user->sm;
 	struct store_txn *txn = store_txn_new();
 

@@ -31,6 +31,7 @@ enum store {
 	STORE_ORIGIN,  /* keyed: which stanzas of a client's session are settled by what is stored; store_origin() */
 	STORE_LACKING, /* keyed: owner "SCRAM-SHA-256 example.org!ann@example.org", item "": accounts without that key, auth/census.c */
 	STORE_BLOCK,   /* keyed: owner a bare JID, item an address that it blocks, value empty, XEP-0191 */
+	STORE_CAPS,    /* keyed: owner a bare JID, item a hash that a client of it said, value what it wants, sm/modules/caps.c */
 	STORES
 };
 
