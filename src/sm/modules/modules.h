@@ -38,6 +38,7 @@ void disco_append(const struct sm *sm, struct nad *nad); /* disco#info of a doma
 /* -- caps -- */
 
 bool caps_is_node(struct slice node); /* that our hash names, or did */
+bool caps_wants(const struct session *session, struct slice node); /* its client has the feature "NODE+notify", as far as is known */
 
 /* -- roster -- */
 
