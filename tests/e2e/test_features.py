@@ -114,5 +114,34 @@ def the_hash_is_that_of_what_the_server_answers():
             assert asyncio.get_event_loop().run_until_complete(play(deployment)) == after
 
 
+def a_client_is_asked_once_what_it_has():
+    async def play(deployment):
+        person = Reader(deployment, 'romeo')
+        questions = []
+
+        def hear(stanza):
+            if stanza.name == 'iq' and stanza['type'] == 'get' and stanza['from'] == 'romeo@localhost':
+                questions.append(stanza['disco_info']['node'])
+            return stanza
+
+        person.add_filter('in', hear)
+        person.register_plugin('xep_0115')
+        person['xep_0030'].add_feature('http://jabber.org/protocol/tune+notify')
+        await asyncio.wait_for(person.ready.wait(), 20)
+        await person['xep_0115'].update_caps()
+        for _ in range(3):  # the last is answered behind what was asked
+            await person['xep_0199'].ping('localhost', timeout=10)
+        await person.disconnect()
+        return questions
+
+    with _deployment() as deployment:
+        loop = asyncio.get_event_loop()
+        asked = loop.run_until_complete(play(deployment))
+        assert asked and all(node.startswith('http://slixmpp.com/ver/') for node in asked), asked
+        deployment.restart('run')
+        assert not loop.run_until_complete(play(deployment)), 'it knows'
+
+
 if __name__ == '__main__':
-    scenarios(who_is_approved_before_asking_is_not_asked_about, the_hash_is_that_of_what_the_server_answers)
+    scenarios(who_is_approved_before_asking_is_not_asked_about, the_hash_is_that_of_what_the_server_answers,
+              a_client_is_asked_once_what_it_has)
