@@ -93,7 +93,7 @@ class Person(Raw):
     def log_in(self, mechanism='PLAIN'):
         getattr(self, '_' + mechanism.replace('-', '_').lower())()
         self.open()
-        self.features()
+        self.offered = self.features()
 
     # -- logging in
 

@@ -15,6 +15,7 @@ DELAY = '{urn:xmpp:delay}delay'
 def contacts(mix):
     register(mix, 'alice', 'bob')
     alice, bob = Person(mix, 'alice', 'home', 'SCRAM-SHA-1'), Person(mix, 'bob', 'desk')
+    assert (alice.offered.find('{urn:xmpp:caps}c') is not None) == ({'c2s', 'sm'} <= set(mix.ours)), 'who has it says so'
     befriend(alice, bob)
     talk(alice, bob)
     roster = alice.ask("<query xmlns='jabber:iq:roster'/>", type='get')
