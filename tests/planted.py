@@ -36,7 +36,7 @@ def build(directory, jobs):
 
 
 def patch(directory, name, *options):
-    patched = run('patch', '-p1', '--fuzz=3', '--no-backup-if-mismatch', '-i', os.path.join(PATCHES, name + '.patch'), *options,
+    patched = run('patch', '-p1', '--no-backup-if-mismatch', '-i', os.path.join(PATCHES, name + '.patch'), *options,
                   directory=directory)
     if patched.returncode:
         sys.exit(f'{name} does not apply:\n{patched.stdout}')
