@@ -14,7 +14,7 @@
 #include <string.h>
 #include "stream.h"
 
-enum { AT_ONCE = 32, LOGINS_AT_ONCE = 2, LIMIT_S = 300 };
+enum { AT_ONCE = 32, LOGINS_AT_ONCE = 16, LIMIT_S = 300 };
 
 struct client {
 	struct stream stream;
