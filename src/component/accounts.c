@@ -7,6 +7,7 @@
 
 #include <string.h>
 #include "base/mem.h"
+#include "base/stamp.h"
 #include "component/accounts_private.h"
 #include "component/component.h"
 #include "component/intake.h"
@@ -415,6 +416,7 @@ static void user_list(void *arg, struct ctl_call *call)
 /* What is known of an account, out of its rows. */
 struct facts {
 	struct slice created;
+	char last_on[STAMP_LEN]; /* "": it never was, or its first session has not ended yet */
 	bool disabled;
 	const char *quote;
 	struct buf mechanisms; /* each in quotes */
@@ -444,10 +446,10 @@ static void print_facts(struct ctl_call *call, struct facts *facts)
 	if (ctl_wants_json(call)) {
 		ctl_print(call,
 			  "{\"jid\": %s, \"created\": \"%.*s\", \"disabled\": %s, \"mechanisms\": "
-			  "[%s], \"contacts\": %llu, \"messages\": %llu}",
+			  "[%s], \"contacts\": %llu, \"messages\": %llu, \"last_on\": \"%s\"}",
 			  buf_text(&jid), (int)facts->created.len, facts->created.data,
 			  facts->disabled ? "true" : "false", mechanisms,
-			  (unsigned long long)facts->contacts, (unsigned long long)facts->messages);
+			  (unsigned long long)facts->contacts, (unsigned long long)facts->messages, facts->last_on);
 		return;
 	}
 	ctl_print(call, "%s", ctl_arg(call, 0));
@@ -456,6 +458,7 @@ static void print_facts(struct ctl_call *call, struct facts *facts)
 	ctl_print(call, "  logs in by  %s", *mechanisms ? mechanisms : "nothing: it has no keys");
 	ctl_print(call, "  contacts    %llu", (unsigned long long)facts->contacts);
 	ctl_print(call, "  messages    %llu stored, until it is on", (unsigned long long)facts->messages);
+	ctl_print(call, "  last on     %s", *facts->last_on ? facts->last_on : "unknown: no session of it has ended");
 }
 
 static uint64_t counted(const struct store_txn *txn, unsigned op)
@@ -464,6 +467,18 @@ static uint64_t counted(const struct store_txn *txn, unsigned op)
 	const struct store_row *rows = store_rows(txn, op, &count);
 
 	return count ? rows[0].seq : 0;
+}
+
+/* sm's note "MILLISECONDS STATUS" of the end of its last session. */
+static void read_last(const struct store_txn *txn, unsigned op, struct facts *facts)
+{
+	size_t count;
+	const struct store_row *rows = store_rows(txn, op, &count);
+	struct slice note = count ? rows[0].value : SLICE("");
+	uint64_t ms;
+
+	if (slice_to_u64(slice_word(&note), &ms) && ms <= INT64_MAX)
+		stamp_print(facts->last_on, (int64_t)ms, false);
 }
 
 static void shown(void *arg, uint64_t token, const struct store_txn *txn, int result)
@@ -486,6 +501,7 @@ static void shown(void *arg, uint64_t token, const struct store_txn *txn, int re
 		gather(&facts, &rows[i]);
 	facts.contacts = counted(txn, 1);
 	facts.messages = counted(txn, 2);
+	read_last(txn, 3, &facts);
 	print_facts(call, &facts);
 	buf_fini(&facts.mechanisms);
 	ctl_end(call, CTL_OK);
@@ -506,8 +522,15 @@ static void user_show(void *arg, struct ctl_call *call)
 	store_list(txn, STORE_ACCOUNT, jid_user(jid)); /* the operations that shown() looks at */
 	store_count(txn, STORE_ROSTER, jid_user(jid));
 	store_count(txn, STORE_OFFLINE, jid_user(jid));
+	store_get(txn, STORE_USER, jid_user(jid), SLICE("last"));
 	storage_run(accounts->process->storage, loop_of(accounts), &txn, shown, accounts,
 		    ctl_id(call));
+}
+
+static void user_count(void *arg, struct ctl_call *call)
+{
+	if (has_storage(arg, call))
+		account_count(arg, call);
 }
 
 static void user_import(void *arg, struct ctl_call *call)
@@ -523,7 +546,8 @@ static const struct ctl_command commands[] = {
 	 "jackdaw user del alice@example.com", CTL_NOTHING, user_del},
 	{"user passwd", "JID", "sets a password", "jackdaw user passwd alice@example.com", CTL_WHOLE,
 	 user_passwd},
-	{"user list", "", "lists the accounts", "jackdaw user list", CTL_NOTHING, user_list},
+	{"user list", "[disabled] [limit=N]", "lists the accounts", "jackdaw user list", CTL_NOTHING, user_list},
+	{"user count", "", "counts the accounts", "jackdaw user count", CTL_NOTHING, user_count},
 	{"user show", "JID", "says what is known of an account",
 	 "jackdaw user show alice@example.com", CTL_NOTHING, user_show},
 	{"user disable", "JID", "ends the sessions of an account and forbids it to log in; its mail is kept",

@@ -20,4 +20,5 @@ struct accounts {
 
 void accounts_check_commands(struct accounts *accounts); /* "check accounts" */
 void account_list(void *arg, struct ctl_call *call);   /* "user list" */
+void account_count(void *arg, struct ctl_call *call);  /* "user count" */
 void account_import(void *arg, struct ctl_call *call); /* "user import" */

@@ -277,6 +277,7 @@ static const struct ctl_command commands[] = {
 	 user_sessions},
 	{"user kick", "JID[/resource]", "ends all sessions of an account, or one", "jackdaw user kick alice@example.com/phone",
 	 CTL_NOTHING, user_kick},
+	{"user online", "[limit=N]", "lists the accounts that have a session", "jackdaw user online", CTL_NOTHING, online_run},
 	{"roster list", "JID", "lists the contacts of an account", "jackdaw roster list alice@example.com", CTL_NOTHING,
 	 roster_list},
 	{"roster add", "JID CONTACT [name=NAME] [group=GROUP]... [mutual]", "adds or changes a contact of an account",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The commands of administrators that need the session manager: user sessions, user kick, roster list, roster add,
+ * The commands of administrators that need the session manager: user sessions, user kick, user online, roster list, roster add,
  * announce.
  */
 #pragma once

@@ -68,4 +68,5 @@ struct jid *command_account(const struct process *process, struct ctl_call *call
 void command_append_plain(struct buf *out, struct slice text);
 
 void announce_run(void *arg, struct ctl_call *call);   /* "announce" */
+void online_run(void *arg, struct ctl_call *call);     /* "user online" */
 void roster_add_run(void *arg, struct ctl_call *call); /* "roster add" */

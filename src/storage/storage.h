@@ -21,7 +21,7 @@ struct store_txn;
 enum store {
 	STORE_ACCOUNT, /* keyed: owner a bare JID; "SCRAM-SHA-1" ...: RFC 5803 strings; "disabled"; "created" */
 	STORE_ROSTER,  /* keyed: owner a bare JID, item the contact's bare JID, value an <item/> */
-	STORE_USER,    /* keyed: owner a bare JID; small facts of sm: "active", "roster-version" */
+	STORE_USER,    /* keyed: owner a bare JID; small facts of sm: "active", "roster-version", "last" */
 	STORE_REQUEST, /* keyed: subscription requests not answered yet; item the contact, value the stanza */
 	STORE_OFFLINE, /* log: messages for who is away, each a whole stanza */
 	STORE_SERVER,  /* keyed: owner ""; "shard-key", "fast-key" ... */

@@ -198,6 +198,27 @@ static void counts_what_exists_and_does_not_fail(void **state)
 	assert_string_equal(buf_text(&fixture->out), "0 added, 1205 existed already, 0 wrong: nothing was changed\n");
 	assert_int_equal(run(fixture, "list", NULL, ""), CTL_OK);
 	assert_true(said(&fixture->out, "u1202@a.example\n"));
+	assert_int_equal(run(fixture, "count", NULL, ""), CTL_OK);
+	assert_string_equal(buf_text(&fixture->out), "1203 accounts, 0 of them disabled\n");
+	assert_int_equal(run(fixture, "list", "limit=2", ""), CTL_OK);
+	assert_string_equal(buf_text(&fixture->out), "u0@a.example\nu1000@a.example\n");
+}
+
+static void lists_those_who_are_disabled(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(run(fixture, "import", "file", "a@a.example\t" KEY "\nb@a.example\t" KEY "\n"), CTL_OK);
+	assert_int_equal(run(fixture, "list", "disabled", ""), CTL_OK);
+	assert_string_equal(buf_text(&fixture->out), "");
+	assert_int_equal(run(fixture, "disable", "b@a.example", ""), CTL_OK);
+	assert_int_equal(run(fixture, "list", "disabled", ""), CTL_OK);
+	assert_string_equal(buf_text(&fixture->out), "b@a.example\n");
+	assert_int_equal(run(fixture, "count", NULL, ""), CTL_OK);
+	assert_string_equal(buf_text(&fixture->out), "2 accounts, 1 of them disabled\n");
+	assert_int_equal(run(fixture, "list", "online", ""), CTL_USAGE);
+	assert_int_equal(run(fixture, "list", "limit=x", ""), CTL_USAGE);
+	assert_int_equal(run(fixture, "count", "disabled", ""), CTL_USAGE);
 }
 
 struct soon {
@@ -242,6 +263,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(says_which_lines_are_wrong, setup, teardown),
 		cmocka_unit_test_setup_teardown(counts_what_exists_and_does_not_fail, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(lists_those_who_are_disabled, setup, teardown),
 		cmocka_unit_test_setup_teardown(forgets_an_import_whose_caller_went_away, setup,
 						teardown),
 	};

@@ -221,6 +221,29 @@ static void tells_everyone_who_is_on(void **state)
 	assert_string_equal(room_said(room), "{\"sessions\": 5, \"detached\": 0}\n");
 }
 
+static void lists_who_is_on(void **state)
+{
+	struct room *room = *state;
+	char client[64];
+
+	assert_int_equal(COMMAND_JSON(room, "user", "online"), CTL_OK);
+	assert_string_equal(room_said(room), "{\"online\": 0, \"accounts\": []}\n");
+	for (size_t at = 0; at < sizeof(people) / sizeof(*people); at++) {
+		room_account(room, people[at]);
+		snprintf(client, sizeof(client), "%s/a", people[at]);
+		room_login(room, client);
+		snprintf(client, sizeof(client), "%s/b", people[at]);
+		room_login(room, client);
+	}
+	assert_int_equal(COMMAND(room, "user", "online"), CTL_OK);
+	for (size_t at = 0; at < sizeof(people) / sizeof(*people); at++)
+		expect_said(room, people[at]);
+	assert_int_equal(COMMAND_JSON(room, "user", "online", "limit=0"), CTL_OK);
+	assert_string_equal(room_said(room), "{\"online\": 6, \"accounts\": []}\n");
+	assert_int_equal(COMMAND(room, "user", "online", "limit=x"), CTL_USAGE);
+	assert_int_equal(COMMAND(room, "user", "online", "limit=1", "limit=2"), CTL_USAGE);
+}
+
 static void refuses_wrong_words(void **state)
 {
 	struct room *room = *state;
@@ -320,6 +343,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(changes_nothing_when_one_is_unknown, room_open, room_close),
 		cmocka_unit_test_setup_teardown(says_what_a_disk_refused, room_open, room_close),
 		cmocka_unit_test_setup_teardown(tells_everyone_who_is_on, room_open, room_close),
+		cmocka_unit_test_setup_teardown(lists_who_is_on, room_open, room_close),
 		cmocka_unit_test_setup_teardown(refuses_wrong_words, room_open, room_close),
 		cmocka_unit_test_setup_teardown(goes_on_when_its_caller_went_away, room_open, room_close),
 		cmocka_unit_test_setup_teardown(ends_with_the_server, room_open, room_close),
