@@ -56,8 +56,8 @@ static const struct conf_option component_options[] = {
 
 const struct conf_option settings_options[] = {
 	SETTING("domains", CONF_LIST, domains, NULL, GROWS, SM_C2S, "the part after @ in addresses"),
-	LATER("admins", CONF_LIST, admins, "[]", RESTART, SM,
-		"accounts that may administer the server from their clients", NULL),
+	SETTING("admins", CONF_LIST, admins, "[]", NOW, SM,
+		"accounts that may administer the server from their clients (XEP-0133); make them first"),
 
 	SETTING("data.dir", CONF_TEXT, data.dir, "/var/lib/jackdaw", RESTART, ALL,
 		"database, keys, control sockets; made when missing"),
@@ -226,6 +226,15 @@ bool settings_serves(const struct settings *settings, struct slice domain)
 	return false;
 }
 
+bool settings_is_admin(const struct settings *settings, struct slice account)
+{
+	for (size_t i = 0; i < settings->admins.count; i++) {
+		if (slice_is(account, settings->admins.items[i]))
+			return true;
+	}
+	return false;
+}
+
 bool settings_offers(const struct settings *settings, const char *mechanism)
 {
 	for (size_t i = 0; i < settings->accounts.mechanisms.count; i++) {
@@ -254,6 +263,24 @@ static int check_domains(const struct settings *settings, struct finding *findin
 				return wrong(finding, "domains: \"%.200s\" stands there twice",
 					     text);
 		}
+	}
+	return 0;
+}
+
+/* An account is written as it is compared, too. */
+static int check_admins(const struct settings *settings, struct finding *finding)
+{
+	for (size_t i = 0; i < settings->admins.count; i++) {
+		const char *text = settings->admins.items[i];
+		AUTO(jid_free) struct jid *jid = jid_parse(slice_of(text));
+
+		if (!jid || !jid_local(jid).len || !jid_is_bare(jid))
+			return wrong(finding, "admins: \"%.200s\" is no account's address, such as \"alice@%.200s\"", text,
+				     settings->domains.items[0]);
+		if (!settings_serves(settings, jid_domain(jid)))
+			return wrong(finding, "admins: \"%.200s\" is not of one of domains", text);
+		if (!slice_is(jid_full(jid), text))
+			return wrong(finding, "admins: write \"%.200s\" as \"%.200s\"", text, jid_text(jid));
 	}
 	return 0;
 }
@@ -469,6 +496,7 @@ static const struct {
 	int (*check)(const struct settings *settings, struct finding *finding);
 } checks[] = {
 	{NULL, "domains", check_domains},
+	{NULL, "admins", check_admins},
 	{NULL, "component", check_components},
 	{"storage", "url", check_storage},
 	{"accounts", "registration", check_registration},

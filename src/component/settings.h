@@ -116,4 +116,5 @@ int settings_condition(const char *name);
 const char *settings_metrics_address(const char *entry, struct slice *name);
 
 bool settings_serves(const struct settings *settings, struct slice domain);
+bool settings_is_admin(const struct settings *settings, struct slice account); /* a bare address; it is in admins */
 bool settings_offers(const struct settings *settings, const char *mechanism); /* it is in accounts.mechanisms */

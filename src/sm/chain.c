@@ -298,7 +298,7 @@ static void release(struct run *run, int rc, struct stanza *key)
 	user_rest(user);
 }
 
-void sm_release(struct sm *sm, uint64_t token, int result)
+void sm_answer(struct sm *sm, uint64_t token, sm_answer_fn *answer, void *state)
 {
 	struct wait *wait = wait_get(sm, token, WAIT_HOLD);
 	struct stanza key;
@@ -308,7 +308,17 @@ void sm_release(struct sm *sm, uint64_t token, int result)
 		return;
 	run = run_of(container_of(wait, struct hold, wait));
 	key = key_of(run.event.stanza);
-	release(&run, result, &key);
+	release(&run, answer(state, &run.event), &key);
+}
+
+static int say_result(void *result, const struct sm_event *event)
+{
+	return *(const int *)result;
+}
+
+void sm_release(struct sm *sm, uint64_t token, int result)
+{
+	sm_answer(sm, token, say_result, &result);
 }
 
 /* -- what storage answers -- */

@@ -69,7 +69,7 @@ struct sm {
 	struct list due;     /* deliveries that will be stored, the first first */
 	struct mio_timer due_timer;
 	struct list full;    /* sessions that end with this work */
-	struct list errands; /* of administrators, that are here, sm/errand.h */
+	struct list errands, scripts; /* of administrators, that are here: sm/errand.h, sm/script.h */
 	struct budget_member queues; /* of clients that are slow */
 	struct saved saved;
 	bool draining;

@@ -7,6 +7,7 @@
 #include "sm/core.h"
 #include "sm/deliveries.h"
 #include "sm/errand.h"
+#include "sm/script.h"
 #include "sm/sm_component.h"
 #include "xml/parser.h"
 
@@ -235,6 +236,7 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	list_init(&sm->reports);
 	list_init(&sm->full);
 	list_init(&sm->errands);
+	list_init(&sm->scripts);
 	sm->queues.mio = sm->mio;
 	sm->queues.shed = sessions_shed;
 	if (sm->process->queues)
@@ -319,6 +321,7 @@ static void stop(void *state)
 	while ((mail = mio_mail_take(sm->mio, hear)))
 		mem_free(container_of(mail, struct news, mail));
 	errands_stop(sm);
+	scripts_stop(sm);
 	mio_undefer(sm->mio, &sm->report);
 	deliveries_drop(sm);
 	saved_stop(sm);

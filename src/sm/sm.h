@@ -148,6 +148,9 @@ int sm_hold(const struct sm_event *event, uint64_t *token);
  * answered, not from a hook.
  */
 void sm_release(struct sm *sm, uint64_t token, int result);
+/* The same, when more than that is to be said: answer() makes of what came how the event goes on. */
+typedef int sm_answer_fn(void *state, const struct sm_event *event);
+void sm_answer(struct sm *sm, uint64_t token, sm_answer_fn *answer, void *state);
 
 /*
  * Holds the event until the transaction, taken, is committed; committed() then says how the event

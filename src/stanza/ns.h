@@ -22,6 +22,8 @@
 #define NS_DISCO_INFO "http://jabber.org/protocol/disco#info"
 #define NS_DISCO_ITEMS "http://jabber.org/protocol/disco#items"
 #define NS_DATA_FORM "jabber:x:data"
+#define NS_COMMANDS "http://jabber.org/protocol/commands"
+#define NS_ADMIN "http://jabber.org/protocol/admin"
 #define NS_ROSTERVER "urn:xmpp:features:rosterver"
 #define NS_BLOCKING "urn:xmpp:blocking"
 #define NS_BLOCKING_ERRORS "urn:xmpp:blocking:errors"

@@ -215,6 +215,8 @@ struct stanza *stanza_error_with(const struct stanza *stanza, enum stanza_error 
 	if (!may_answer(stanza))
 		return NULL;
 	answer = error_begin(stanza, error, condition->class);
+	if (condition->text)
+		nad_append_text(answer->payload, NS_STANZA_ERROR, "text", 2, slice_of(condition->text));
 	nad_append(answer->payload, condition->ns, condition->name, 2);
 	return error_end(answer, stanza);
 }

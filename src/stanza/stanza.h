@@ -91,6 +91,7 @@ struct stanza *stanza_error_new(const struct stanza *stanza, enum stanza_error e
 /* The same, of another class, with a condition of an application's beside the standard one (RFC 6120 8.3.4). */
 struct stanza_condition {
 	const char *class, *ns, *name; /* class: "cancel" ... */
+	const char *text; /* for people; NULL: none */
 };
 struct stanza *stanza_error_with(const struct stanza *stanza, enum stanza_error error,
 				 const struct stanza_condition *condition);

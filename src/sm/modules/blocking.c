@@ -451,7 +451,7 @@ static int arrived(void *state, const struct sm_event *event)
 /* Unavailable presence passes to those who do not see the user offline yet. */
 static int sent(void *state, const struct sm_event *event)
 {
-	static const struct stanza_condition condition = {"cancel", NS_BLOCKING_ERRORS, "blocked"};
+	static const struct stanza_condition condition = {"cancel", NS_BLOCKING_ERRORS, "blocked", NULL};
 	const struct stanza *stanza = event->stanza;
 	struct stanza *answer;
 

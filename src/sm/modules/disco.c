@@ -29,15 +29,19 @@ static void append_identity(struct nad *nad, const char *category, const char *t
 	nad_append_attr(nad, -1, "type", slice_of(type));
 }
 
+static void append_feature(struct nad *nad, const char *var)
+{
+	nad_append(nad, NS_DISCO_INFO, "feature", 2);
+	nad_append_attr(nad, -1, "var", slice_of(var));
+}
+
 static void append_features(const struct sm *sm, enum sm_entity entity, struct nad *nad)
 {
 	size_t count;
 	const char *const *features = sm_features(sm, entity, &count);
 
-	for (size_t at = 0; at < count; at++) {
-		nad_append(nad, NS_DISCO_INFO, "feature", 2);
-		nad_append_attr(nad, -1, "var", slice_of(features[at]));
-	}
+	for (size_t at = 0; at < count; at++)
+		append_feature(nad, features[at]);
 }
 
 /* With the language of our streams: who hashes it need not know where it came from (XEP-0390 section 4.1). */
@@ -94,6 +98,8 @@ static int domain_info(void *state, const struct sm_event *event)
 		return sm_reply_error(event, STANZA_ITEM_NOT_FOUND);
 	result = answer_new(event, NS_DISCO_INFO);
 	disco_append(event->sm, result->payload);
+	if (!node.len && ad_hoc_is_offered(event)) /* the hashes are of what everybody sees */
+		append_feature(result->payload, NS_COMMANDS);
 	return sm_reply(event, &result);
 }
 
@@ -114,6 +120,8 @@ static int account_info(void *state, const struct sm_event *event)
 	result = answer_new(event, NS_DISCO_INFO);
 	append_identity(result->payload, "account", event->user->anonymous ? "anonymous" : "registered");
 	append_features(event->sm, SM_ACCOUNT, result->payload);
+	if (ad_hoc_is_offered(event))
+		append_feature(result->payload, NS_COMMANDS);
 	return sm_reply(event, &result);
 }
 

@@ -16,7 +16,7 @@ struct store_txn;
 
 extern const struct sm_module sm_session, sm_roster, sm_blocking, sm_presence, sm_subscribe, sm_delivery,
 	sm_offline, sm_disco, sm_ping, sm_version, sm_private, sm_vcard, sm_last,
-	sm_time, sm_anonymous, sm_caps;
+	sm_time, sm_anonymous, sm_caps, sm_ad_hoc;
 
 /* -- account -- */
 
@@ -25,6 +25,11 @@ bool account_is_own(const struct sm_event *event); /* in IN_SESS: about the sess
 bool account_may_ask(const struct sm_event *event);
 /* A hook of IN_ROUTER: what is the owner's alone to ask is forbidden to all others, whether there is such an account or not. */
 int account_forbid(void *state, const struct sm_event *event);
+
+/* -- ad hoc -- */
+
+/* In PKT_USER and PKT_SM: whoever asks may have the commands of administrators done there. */
+bool ad_hoc_is_offered(const struct sm_event *event);
 
 /* -- contact -- */
 

@@ -90,7 +90,6 @@ static void refuses_what_is_no_domain_in_its_plain_form(void **state)
 static void says_what_is_not_in_this_version(void **state)
 {
 	static const char *const keys[] = {
-		"admins = [\"a@b.example\"]\n",
 		"[listen]\nserver = [\":5269\"]\n",
 		"[listen]\nhttps = [\":5281\"]\n",
 		"[process]\nsplit = true\n",
@@ -106,6 +105,15 @@ static void says_what_is_not_in_this_version(void **state)
 		buf_printf(&text, "domains = [\"b.example\"]\n%s", keys[i]);
 		refused(buf_text(&text), keys[i][0] == '[' ? 3 : 2, "not in this version");
 	}
+}
+
+static void admins_are_accounts_as_they_are_compared(void **state)
+{
+	accepted("domains = [\"b.example\"]\nadmins = [\"a@b.example\", \"b@b.example\"]\n");
+	refused("domains = [\"b.example\"]\nadmins = [\"b.example\"]\n", 2, "no account's address");
+	refused("domains = [\"b.example\"]\nadmins = [\"a@b.example/c\"]\n", 2, "no account's address");
+	refused("domains = [\"b.example\"]\nadmins = [\"a@c.example\"]\n", 2, "not of one of domains");
+	refused("domains = [\"b.example\"]\nadmins = [\"A@b.example\"]\n", 2, "a@b.example");
 }
 
 static void names_a_part_before_an_address_of_metrics(void **state)
@@ -280,6 +288,7 @@ int main(void)
 		cmocka_unit_test(refuses_what_is_no_domain_in_its_plain_form),
 		cmocka_unit_test(says_what_is_not_in_this_version),
 		cmocka_unit_test(accepts_values_that_ask_for_nothing),
+		cmocka_unit_test(admins_are_accounts_as_they_are_compared),
 		cmocka_unit_test(names_a_part_before_an_address_of_metrics),
 		cmocka_unit_test(knows_where_lines_go),
 		cmocka_unit_test(asks_for_client_certificates_by_their_ca),

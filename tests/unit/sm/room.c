@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "base/mem.h"
+#include "component/accounts.h"
 #include "component/component.h"
 #include "ctl/ctl.h"
 #include "jid/jid.h"
@@ -40,9 +41,10 @@ struct room {
 	struct sim *sim;
 	struct mio_host *host;
 	unsigned workers;
-	const char *mechanism;
+	const char *mechanism, *admin;
 	const char *name; /* of the process */
 	struct process *process;
+	struct accounts *accounts;
 	struct settings settings;
 	struct log_writer *logs;
 	struct line *lines, **last;
@@ -278,10 +280,17 @@ void room_save(struct room *room)
 	assert_true(sim_stopped(room->host));
 }
 
-void room_restart(struct room *room)
+static void end_process(struct room *room)
 {
+	ctl_free(&room->process->ctl);
+	accounts_free(&room->accounts);
 	process_free(&room->process);
 	mio_host_free(&room->host);
+}
+
+void room_restart(struct room *room)
+{
+	end_process(room);
 	room_forget(room);
 	for (unsigned at = 0; at < CLIENTS_MAX; at++)
 		room->clients[at].settled = 0;
@@ -319,8 +328,7 @@ int room_close(void **state)
 	struct room *room = *state;
 
 	room_forget(room);
-	process_free(&room->process);
-	mio_host_free(&room->host);
+	end_process(room);
 	sim_free(&room->sim);
 	log_writer_free(&room->logs);
 	for (unsigned at = 0; at < CLIENTS_MAX; at++) {
@@ -723,6 +731,27 @@ void room_command_leave(struct room *room, const char *const *words)
 	assert_true(is_under_way(room));
 	ctl_cancel(room->process->ctl, call);
 	ctl_free(&room->process->ctl);
+}
+
+void room_administer(struct room *room, const char *admin)
+{
+	room->admin = admin;
+	room->settings.admins = (struct conf_list){&room->admin, 1};
+	room->process->ctl = ctl_new(room->process->workers[0]->mio);
+	room->accounts = accounts_new(room->process->ctl, room->process);
+	sm_commands(room->process->ctl, room->process);
+}
+
+static bool is_running(void *arg)
+{
+	return !list_empty(&sm_on(arg, 0)->scripts);
+}
+
+void room_send_and_leave(struct room *room, const char *client, const char *xml)
+{
+	send_one(room, client, xml);
+	sim_run(room->sim, 1000, is_running, room);
+	assert_true(is_running(room));
 }
 
 const char *room_said(struct room *room)

@@ -75,6 +75,10 @@ uint32_t room_settled_before_snapshot(struct room *room, const char *client);
 /* A command of an administrator, its words before a NULL; its exit code. */
 int room_command(struct room *room, const char *const *words, bool json);
 void room_command_leave(struct room *room, const char *const *words); /* its caller goes away while it is under way */
+/* From now on there is the registry of commands, for the clients of an administrator; room_command() is not for then. */
+void room_administer(struct room *room, const char *admin);
+/* Sends it, and returns as soon as commands of it are being run. */
+void room_send_and_leave(struct room *room, const char *client, const char *xml);
 const char *room_said(struct room *room); /* what it printed, errors too */
 struct session *room_session(struct room *room, const char *client);
 struct process *room_process(struct room *room);

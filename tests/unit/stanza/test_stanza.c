@@ -154,7 +154,7 @@ static void an_error_goes_back_with_what_offended(void **state)
 
 static void an_error_has_a_condition_of_an_application(void **state)
 {
-	static const struct stanza_condition condition = {"cancel", "u:app", "because"};
+	static const struct stanza_condition condition = {"cancel", "u:app", "because", NULL};
 	AUTO(stanza_free) struct stanza *stanza = read_stanza(CHAT);
 	AUTO(stanza_free) struct stanza *error = stanza_error_with(stanza, STANZA_NOT_ACCEPTABLE, &condition);
 
