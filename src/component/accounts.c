@@ -85,7 +85,7 @@ static void end_with(struct ctl_call *call, int result, const char *done)
 		ctl_error(call, "%s: there is no such account", jid);
 	else
 		ctl_error(call, "%s: storage: %s", jid, strerror(-result));
-	ctl_end(call, result ? CTL_PROBLEM : CTL_OK);
+	ctl_end(call, result == AUTH_EXISTS ? CTL_CONFLICT : result ? CTL_PROBLEM : CTL_OK);
 }
 
 /* -- add, passwd

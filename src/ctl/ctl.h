@@ -30,8 +30,14 @@ enum {
 	CTL_OK = 0,
 	CTL_PROBLEM = 1,
 	CTL_USAGE = 2,
-	CTL_ELSEWHERE = 3 /* nothing done: another part can */
+	CTL_ELSEWHERE = 3, /* nothing done: another part can */
+	CTL_CONFLICT = 4   /* a problem: it is there already; who runs the command line is not told apart */
 };
+
+static inline int ctl_exit_code(int code)
+{
+	return code == CTL_CONFLICT ? CTL_PROBLEM : code;
+}
 
 enum ctl_input {
 	CTL_NOTHING,  /* reads none */

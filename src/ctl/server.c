@@ -109,7 +109,7 @@ static void client_ended(void *arg, int code)
 	struct client *client = arg;
 
 	client->state = CLIENT_CLOSING;
-	buf_printf(&client->out, "{\"exit\": %d}\n", code);
+	buf_printf(&client->out, "{\"exit\": %d}\n", ctl_exit_code(code));
 	mio_defer(client->server->mio, &client->flush);
 }
 

@@ -77,7 +77,7 @@ static void terminal_ended(void *arg, int code)
 	struct terminal *terminal = arg;
 
 	close_line(terminal);
-	terminal->code = terminal->input_failed ? EXIT_PROBLEM : code;
+	terminal->code = terminal->input_failed ? EXIT_PROBLEM : ctl_exit_code(code);
 	if (terminal->ctl)
 		mio_host_stop(terminal->clock);
 }

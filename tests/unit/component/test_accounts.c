@@ -112,7 +112,7 @@ static void adds_an_account_once(void **state)
 	struct fixture *fixture = *state;
 
 	assert_int_equal(run(fixture, "add", "Bob@a.example", "secret\n"), CTL_OK);
-	assert_int_equal(run(fixture, "add", "bob@a.example", "secret\n"), CTL_PROBLEM);
+	assert_int_equal(run(fixture, "add", "bob@a.example", "secret\n"), CTL_CONFLICT);
 	assert_true(said(&fixture->err, "already"));
 	assert_int_equal(run(fixture, "list", NULL, ""), CTL_OK);
 	assert_string_equal(buf_text(&fixture->out), "bob@a.example\n");
