@@ -129,6 +129,10 @@ static void made(void *arg, uint64_t token, int result, const struct auth_accoun
 		register_answer(client, false, result < 0 ? STANZA_RESOURCE_CONSTRAINT : STANZA_NOT_ACCEPTABLE);
 		return;
 	}
+	if (settings_is_admin(c2s->worker->settings, jid_user(client->pending->user))) {
+		register_answer(client, false, STANZA_CONFLICT); /* not for who comes first; no sooner than if it were there */
+		return;
+	}
 	source = login_source(c2s, client->pending->domain, &state);
 	auth_ask(c2s->worker->auth, AUTH_CREATE, source, state, client->pending->user, account, asked, c2s, client->id);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "auth/auth.h"
 #include "base/network.h"
 #include "base/toml.h"
 #include "component/settings_private.h"
@@ -56,8 +57,8 @@ static const struct conf_option component_options[] = {
 
 const struct conf_option settings_options[] = {
 	SETTING("domains", CONF_LIST, domains, NULL, GROWS, SM_C2S, "the part after @ in addresses"),
-	SETTING("admins", CONF_LIST, admins, "[]", NOW, SM,
-		"accounts that may administer the server from their clients (XEP-0133); make them first"),
+	SETTING("admins", CONF_LIST, admins, "[]", NOW, SM_C2S,
+		"accounts that may administer the server from their clients (XEP-0133); nobody can register them"),
 
 	SETTING("data.dir", CONF_TEXT, data.dir, "/var/lib/jackdaw", RESTART, ALL,
 		"database, keys, control sockets; made when missing"),
@@ -274,7 +275,7 @@ static int check_admins(const struct settings *settings, struct finding *finding
 		const char *text = settings->admins.items[i];
 		AUTO(jid_free) struct jid *jid = jid_parse(slice_of(text));
 
-		if (!jid || !jid_local(jid).len || !jid_is_bare(jid))
+		if (!jid || !jid_local(jid).len || !jid_is_bare(jid) || auth_is_anonymous(jid))
 			return wrong(finding, "admins: \"%.200s\" is no account's address, such as \"alice@%.200s\"", text,
 				     settings->domains.items[0]);
 		if (!settings_serves(settings, jid_domain(jid)))
