@@ -263,10 +263,14 @@ static void read_request(struct request *request)
 /* The request again, as it was held. */
 static int complete(void *state, const struct sm_event *event)
 {
-	const struct script *script = state;
+	struct script *script = state;
 	struct request request = {.ad_hoc = sm_module_state(event->sm, &sm_ad_hoc), .event = event};
 	struct stanza *answer;
 
+	if (script->count == 1 && script->steps[0].code == CTL_CONFLICT) {
+		answer = stanza_error_new(event->stanza, STANZA_CONFLICT, buf_text(&script->steps[0].error));
+		return sm_reply(event, &answer);
+	}
 	read_request(&request);
 	answer = answer_new(&request, "completed");
 	admin_append_result(request.command, script, answer->payload);

@@ -272,7 +272,7 @@ static void read_field(struct reading *reading, const char *var)
 	if (!strcmp(var, ACCOUNT))
 		read_accounts(reading, var, 1);
 	else if (!strcmp(var, ACCOUNTS))
-		read_accounts(reading, var, ADMIN_ACCOUNTS_MAX);
+		read_accounts(reading, var, reading->command->tell ? ADMIN_TOLD_MAX : ADMIN_ACCOUNTS_MAX);
 	else if (!strcmp(var, PASSWORD))
 		read_password(reading);
 	else if (!strcmp(var, AGAIN))

@@ -13,7 +13,8 @@ struct nad;
 struct script;
 struct sm;
 
-enum { ADMIN_ACCOUNTS_MAX = 1000, ADMIN_LIST_MAX = 1000 };
+/* Accounts of a form, fewer when much is told of each; those of a list. */
+enum { ADMIN_ACCOUNTS_MAX = 1000, ADMIN_TOLD_MAX = 20, ADMIN_LIST_MAX = 1000 };
 
 struct admin_field {
 	const char *var, *type, *label;
