@@ -83,7 +83,7 @@ static const struct {
 	{IN_SM, "storage/path", "no loadable modules"},
 	{IN_SM, "storage/limits", "users' requests to storage are not counted"},
 	{IN_SM, "storage/", "SQLite of our own (storage.url)"},
-	{IN_SM, "aci", "administrators (admins) from their clients: " NOT_YET ", use the command"},
+	{IN_SM, "aci", "name administrators in admins"},
 	{IN_SM, "modules", "all modules are on, in an order that is ours to know"},
 	{IN_SM, "discovery", "what disco answers is not to be set"},
 	{IN_SM, "user/auto-create", "our sm makes who is added: jackdaw user add, or registration"},
