@@ -3,7 +3,7 @@
 import asyncio
 import re
 
-from harness import Deployment, scenarios
+from harness import Deployment, Raw, scenarios
 from slixmpp.exceptions import IqError
 from test_chat import Person
 
@@ -79,8 +79,8 @@ async def _log_in(deployment, name, password='secret'):
     return client
 
 
-def _deployment(admins='["alice@localhost"]'):
-    deployment = Deployment()
+def _deployment(admins='["alice@localhost"]', **options):
+    deployment = Deployment(**options)
     with open(deployment.config, encoding='utf-8') as file:
         text = file.read()
     with open(deployment.config, 'w', encoding='utf-8') as file:
@@ -129,8 +129,7 @@ def accounts_come_and_go():
         notes, _ = await alice.done('add-user', accountjid='nurse@localhost', password='Ä secret', password_verify='Ä secret')
         assert notes == {'info': 'nurse@localhost: added'}, notes
         await (await _log_in(deployment, 'nurse', 'Ä secret')).disconnect()
-        notes, _ = await alice.done('add-user', accountjid='nurse@localhost', password='x', password_verify='x')
-        assert 'error' in notes and 'info' not in notes, notes
+        assert await alice.refusal('add-user', accountjid='nurse@localhost', password='x', password_verify='x') == 'conflict'
         assert await alice.refusal('add-user', accountjid='x@localhost', password='x', password_verify='y') == 'bad-request'
         notes, _ = await alice.done('change-user-password', accountjid='nurse@localhost', password='wherefore')
         assert notes == {'info': 'nurse@localhost: has its new password'}, notes
@@ -202,6 +201,18 @@ def who_is_an_administrator_changes_with_the_file():
     _play(play, admins='[]')
 
 
+def nobody_registers_as_an_administrator():
+    with _deployment(admins='["root@localhost"]', registration='open') as deployment:
+        for name, answer in (('root', 'error'), ('nurse', 'result')):
+            client = Raw(deployment.port).open()
+            client.features()
+            client.send(f"<iq type='set' id='r'><query xmlns='jabber:iq:register'><username>{name}</username>"
+                        "<password>x</password></query></iq>")
+            assert client.expect('iq', id='r').get('type') == answer
+            client.close()
+        assert 'root' not in deployment.command('user', 'list').stdout
+
+
 if __name__ == '__main__':
     scenarios(only_administrators_find_commands, accounts_come_and_go, administrators_see_who_is_there,
-              who_is_an_administrator_changes_with_the_file)
+              who_is_an_administrator_changes_with_the_file, nobody_registers_as_an_administrator)
