@@ -43,7 +43,8 @@ void auth_account_wipe(struct auth_account *account);
 /* -- sources -------------------------------------------------------------------------------------- */
 
 enum { AUTH_ALL_HASHES = (1 << AUTH_HASHES) - 1 };
-enum { AUTH_OK, AUTH_EXISTS = 1, AUTH_UNKNOWN, AUTH_REFUSED }; /* outcomes; faults are negative. REFUSED: no account can be so */
+/* Outcomes; faults are negative. REFUSED: no account can be so; LOCKED: an account of that name ended not long ago. */
+enum { AUTH_OK, AUTH_EXISTS = 1, AUTH_UNKNOWN, AUTH_REFUSED, AUTH_LOCKED };
 
 /* Answers a source's request, on the loop of the request's auth, on a later turn. account is lent; NULL unless a lookup's. */
 void auth_source_answer(struct auth *auth, uint64_t token, int result, const struct auth_account *account);
@@ -59,6 +60,8 @@ struct auth_source {
 	void (*create)(void *state, struct auth *auth, struct jid *user, const struct auth_account *account, uint64_t token);
 	void (*change)(void *state, struct auth *auth, struct jid *user, const struct auth_account *account, uint64_t token);
 	void (*remove)(void *state, struct auth *auth, struct jid *user, uint64_t token);
+	/* Of what was just created, and never used: the name is not locked. NULL: it cannot. */
+	void (*undo)(void *state, struct auth *auth, struct jid *user, uint64_t token);
 };
 
 extern const struct auth_source auth_source_storage; /* its state is a struct storage * */
@@ -72,6 +75,13 @@ void auth_account_rows(struct store_txn *txn, struct jid *user, const struct aut
 		       const char *created);
 /* The account was written, or (NULL) removed, otherwise: keeps STORE_LACKING in step. */
 void auth_account_lacks(struct store_txn *txn, struct jid *user, const struct auth_account *account);
+/*
+ * Whatever an account owns goes, in all stores, and nobody gets its name for 30 days: auth_account_unlocked() makes the
+ * transaction end with STORE_FULL, or forgets a lock that is over.
+ */
+void auth_account_end(struct store_txn *txn, struct jid *user, int64_t wall_ms);
+void auth_account_unlocked(struct store_txn *txn, struct jid *user, int64_t wall_ms);
+const char *auth_locked_until(char *stamp, int64_t wall_ms); /* of an account that ends now; STAMP_LEN bytes */
 /* Appends what owners of STORE_LACKING begin with, those of a hash in a domain; the user follows. */
 void auth_lacking(enum auth_hash hash, struct slice domain, struct buf *out);
 /* Asks for the hashes that a domain offers: they are read with the number of the operation, a bit (1 << hash) each. */
@@ -174,7 +184,7 @@ void auth_make_account(struct auth *auth, struct slice password, auth_made_fn *m
 
 /* A request to a source made for somebody else than a login: done(arg, token, result, account). */
 typedef void auth_asked_fn(void *arg, uint64_t token, int result, const struct auth_account *account);
-enum auth_verb { AUTH_LOOKUP, AUTH_CREATE, AUTH_CHANGE, AUTH_REMOVE };
+enum auth_verb { AUTH_LOOKUP, AUTH_CREATE, AUTH_CHANGE, AUTH_REMOVE, AUTH_UNDO };
 void auth_ask(struct auth *auth, enum auth_verb verb, const struct auth_source *source, void *state, struct jid *user,
 	      const struct auth_account *account, auth_asked_fn *done, void *arg, uint64_t token);
 

@@ -86,6 +86,8 @@ static void written(void *arg, uint64_t token, const struct store_txn *txn, int 
 		result = AUTH_EXISTS;
 	else if (result == STORE_ABSENT)
 		result = AUTH_UNKNOWN;
+	else if (result == STORE_FULL)
+		result = AUTH_LOCKED;
 	auth_source_answer(arg, token, result, NULL);
 }
 
@@ -118,6 +120,7 @@ static void create(void *state, struct auth *auth, struct jid *user,
 		storage_run(state, auth->mio, &txn, refused, auth, token);
 		return;
 	}
+	auth_account_unlocked(txn, user, mio_wall_ms(auth->mio));
 	auth_account_rows(txn, user, account, stamp_print(stamp, mio_wall_ms(auth->mio), false));
 	storage_run(state, auth->mio, &txn, written, auth, token);
 }
@@ -137,8 +140,15 @@ static void remove_all(void *state, struct auth *auth, struct jid *user, uint64_
 	struct store_txn *txn = store_txn_new();
 
 	store_need(txn, STORE_ACCOUNT, jid_user(user), CREATED);
-	for (unsigned store = 0; store < STORES; store++)
-		store_clear(txn, (enum store)store, jid_user(user));
+	auth_account_end(txn, user, mio_wall_ms(auth->mio));
+	storage_run(state, auth->mio, &txn, written, auth, token);
+}
+
+static void undo(void *state, struct auth *auth, struct jid *user, uint64_t token)
+{
+	struct store_txn *txn = store_txn_new();
+
+	store_clear(txn, STORE_ACCOUNT, jid_user(user));
 	auth_account_lacks(txn, user, NULL);
 	storage_run(state, auth->mio, &txn, written, auth, token);
 }
@@ -149,4 +159,5 @@ const struct auth_source auth_source_storage = {
 	.create = create,
 	.change = change,
 	.remove = remove_all,
+	.undo = undo,
 };

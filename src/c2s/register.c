@@ -63,6 +63,7 @@ static enum stanza_error refusal_of(int result)
 {
 	switch (result) {
 	case AUTH_EXISTS:
+	case AUTH_LOCKED:
 		return STANZA_CONFLICT;
 	case AUTH_REFUSED:
 		return STANZA_NOT_ACCEPTABLE;
@@ -113,7 +114,7 @@ void register_created(struct client *client, bool failed)
 		return;
 	}
 	source = login_source(c2s, client->pending->domain, &state);
-	auth_ask(c2s->worker->auth, AUTH_REMOVE, source, state, client->pending->user, NULL, undone, c2s, client->id);
+	auth_ask(c2s->worker->auth, AUTH_UNDO, source, state, client->pending->user, NULL, undone, c2s, client->id);
 }
 
 static void made(void *arg, uint64_t token, int result, const struct auth_account *account)

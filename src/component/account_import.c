@@ -167,6 +167,10 @@ static void settled(void *state, struct ctl_call *call, struct newcomer *newcome
 
 	import->added += end == NEWCOMER_ADDED;
 	import->existed += end == NEWCOMER_EXISTED;
+	if (end != NEWCOMER_LOCKED)
+		return;
+	if (++import->wrong <= ERRORS_SHOWN)
+		ctl_error(call, "%s: such an account was deleted, and its name is locked", jid_text(newcomer->user));
 }
 
 static void free_newcomer(struct newcomer *newcomer)

@@ -105,6 +105,8 @@ static void written(void *arg, uint64_t token, const struct store_txn *txn, int 
 
 	if (newcomer && result < 0)
 		fail(newcomer, result);
+	else if (newcomer && result == STORE_FULL)
+		settle(newcomer, NEWCOMER_LOCKED);
 	else if (newcomer)
 		settle(newcomer, result ? NEWCOMER_EXISTED : NEWCOMER_ADDED);
 }
@@ -116,6 +118,7 @@ static void write_newcomer(struct newcomer *newcomer)
 	struct store_txn *txn = newcomer->txn ? newcomer->txn : store_txn_new();
 
 	newcomer->txn = NULL;
+	auth_account_unlocked(txn, newcomer->user, mio_wall_ms(loop_of(intakes)));
 	auth_account_rows(txn, newcomer->user, &newcomer->account, intake->stamp);
 	storage_run(intakes->process->storage, loop_of(intakes), &txn, written, intakes,
 		    newcomer->id);

@@ -36,7 +36,7 @@ struct newcomer {
 	uint64_t id;
 };
 
-enum newcomer_end { NEWCOMER_ADDED, NEWCOMER_EXISTED };
+enum newcomer_end { NEWCOMER_ADDED, NEWCOMER_EXISTED, NEWCOMER_LOCKED /* the name, of one who was deleted */ };
 enum intake_next {
 	INTAKE_ONE,  /* *newcomer, taken */
 	INTAKE_MORE, /* input is needed first */

@@ -155,6 +155,11 @@ static void settled(void *state, struct ctl_call *call, struct newcomer *newcome
 		import->existed++;
 		return;
 	}
+	if (end == NEWCOMER_LOCKED) {
+		import->refused++;
+		problem(import, "%s: such an account was deleted, and its name is locked", jid_text(newcomer->user));
+		return;
+	}
 	import->users++;
 	import_tally_add(&import->tally, &user->tally);
 	all_problems(import, buf_slice(&user->problems));

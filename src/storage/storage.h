@@ -32,6 +32,8 @@ enum store {
 	STORE_LACKING, /* keyed: owner "SCRAM-SHA-256 example.org!ann@example.org", item "": accounts without that key, auth/census.c */
 	STORE_BLOCK,   /* keyed: owner a bare JID, item an address that it blocks, value empty, XEP-0191 */
 	STORE_CAPS,    /* keyed: owner a bare JID, item a hash that a client of it said, value what it wants, sm/modules/caps.c */
+	STORE_LOCK,    /* keyed: owner the bare JID of an account that ended, item until when nobody gets the name, a stamp */
+	STORE_FAREWELL, /* keyed: owner the bare JID of an account that ended, item a contact who has not heard of it, value what it is to hear */
 	STORES
 };
 

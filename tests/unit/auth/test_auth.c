@@ -115,6 +115,44 @@ static void a_removal_takes_everything_of_the_account(void **state)
 	assert_int_equal(ask(fixture, AUTH_LOOKUP, ANN, NULL), AUTH_UNKNOWN);
 }
 
+static void put_lock(struct fixture *fixture, const char *until)
+{
+	struct store_txn *txn = store_txn_new();
+
+	store_clear(txn, STORE_LOCK, SLICE(ANN));
+	store_put(txn, STORE_LOCK, SLICE(ANN), slice_of(until), SLICE(""));
+	fixture->waiting++;
+	storage_run(fixture->storage, fixture->mio, &txn, count_rows, fixture, 0);
+	await(fixture);
+}
+
+static void nobody_gets_the_name_of_a_removed_account_at_once(void **state)
+{
+	struct fixture *fixture = *state;
+	struct auth_account none = {0};
+
+	assert_int_equal(ask(fixture, AUTH_CREATE, ANN, &none), AUTH_OK);
+	assert_int_equal(ask(fixture, AUTH_REMOVE, ANN, NULL), AUTH_OK);
+	assert_int_equal(ask(fixture, AUTH_CREATE, ANN, &none), AUTH_LOCKED);
+	assert_int_equal(ask(fixture, AUTH_CREATE, "bob@example.org", &none), AUTH_OK);
+	assert_int_equal(ask(fixture, AUTH_LOOKUP, ANN, NULL), AUTH_UNKNOWN);
+	put_lock(fixture, "2999-01-01T00:00:00Z");
+	assert_int_equal(ask(fixture, AUTH_CREATE, ANN, &none), AUTH_LOCKED);
+	put_lock(fixture, "2001-01-01T00:00:00Z");
+	assert_int_equal(ask(fixture, AUTH_CREATE, ANN, &none), AUTH_OK);
+}
+
+static void what_is_undone_was_never_there(void **state)
+{
+	struct fixture *fixture = *state;
+	struct auth_account none = {0};
+
+	assert_int_equal(ask(fixture, AUTH_CREATE, ANN, &none), AUTH_OK);
+	assert_int_equal(ask(fixture, AUTH_UNDO, ANN, NULL), AUTH_OK);
+	assert_int_equal(ask(fixture, AUTH_LOOKUP, ANN, NULL), AUTH_UNKNOWN);
+	assert_int_equal(ask(fixture, AUTH_CREATE, ANN, &none), AUTH_OK);
+}
+
 static void refuses_passwords_that_are_not_allowed(void **state)
 {
 	static const struct slice bad[] = {{NULL, 0}, {"\x07", 1}, {"a\0b", 3}, {"\xff", 1}};
@@ -172,6 +210,8 @@ int main(void)
 		AUTH_TEST(an_account_may_have_no_keys),
 		AUTH_TEST(a_change_replaces_every_key),
 		AUTH_TEST(a_removal_takes_everything_of_the_account),
+		AUTH_TEST(nobody_gets_the_name_of_a_removed_account_at_once),
+		AUTH_TEST(what_is_undone_was_never_there),
 		AUTH_TEST(refuses_passwords_that_are_not_allowed),
 		AUTH_TEST(refuses_to_hash_when_too_much_waits),
 		AUTH_TEST(ends_with_work_under_way),
