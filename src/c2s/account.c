@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A person's own account, XEP-0077 sections 3.2 and 3.3: what it is, another password, its removal. */
+#include "c2s/account.h"
+
 #include "base/mem.h"
 #include "c2s/client.h"
 #include "c2s/login.h"
@@ -80,18 +82,20 @@ static void made(void *arg, uint64_t token, int result, const struct auth_accoun
 }
 
 /*
- * A removal goes on when its client has gone: what the session manager keeps of the user must follow the keys, or the next
- * one of that name would have it.
+ * A removal goes on when its client has gone. The session manager, when it is ours, ends all that there is of the account. One
+ * that is not is told when the keys have gone: what it keeps must follow them, or the next one of that name would have it.
  */
 struct removal {
 	struct list link; /* in the c2s's removals */
 	struct c2s *c2s;
-	struct packet *packet; /* what the session manager is told then */
+	struct jid *user;      /* owned */
+	struct packet *packet; /* what a session manager that is not ours is told then; NULL: it is */
 };
 
 static void removal_free(struct removal *removal)
 {
 	list_remove(&removal->link);
+	jid_free(&removal->user);
 	packet_free(&removal->packet);
 	mem_free(removal);
 }
@@ -108,30 +112,57 @@ static void removed(void *arg, uint64_t token, int result, const struct auth_acc
 	struct c2s *c2s = removal->c2s;
 	struct client *client = waiting(c2s, token);
 
-	if (client)
-		register_answer(client, result == AUTH_OK, STANZA_RESOURCE_CONSTRAINT);
-	if (result == AUTH_OK) {
+	if (result == AUTH_OK)
 		log_event(&c2s->log, LOG_INFO,
 			  &(struct log_event){"account-removed", client ? conn_peer(client->conn) : NULL,
-					      {{"jid", jid_text(removal->packet->session.target)}}},
-			  "account removed: %s", jid_text(removal->packet->session.target));
+					      {{"jid", jid_text(removal->user)}}},
+			  "account removed: %s", jid_text(removal->user));
+	if (client)
+		removal_answer(client, result == AUTH_OK);
+	if (result == AUTH_OK && removal->packet)
 		link_send(c2s->worker->link, &removal->packet);
-	}
 	removal_free(removal);
 }
 
 static void remove_account(struct client *client, const struct stanza *stanza)
 {
 	struct removal *removal = mem_zalloc(MEM_CLIENT, sizeof(*removal));
+	struct c2s *c2s = client->c2s;
 	struct pending *pending = begin(client, stanza);
-	void *state;
-	const struct auth_source *source = login_source(client->c2s, pending->domain, &state);
+	bool foreign = pending->domain->state == DOMAIN_FOREIGN;
 
-	removal->c2s = client->c2s;
-	removal->packet = client_packet_to_sm(client, SESSION_DELETE);
-	removal->packet->session.target = jid_ref(pending->user);
-	list_append(&client->c2s->removals, &removal->link);
-	auth_ask(client->c2s->worker->auth, AUTH_REMOVE, source, state, pending->user, NULL, removed, removal, client->id);
+	pending->removes = true;
+	removal->c2s = c2s;
+	removal->user = jid_ref(pending->user);
+	if (foreign) {
+		removal->packet = client_packet_to_sm(client, SESSION_DELETE);
+		removal->packet->session.target = jid_ref(pending->user);
+	}
+	list_append(&c2s->removals, &removal->link);
+	auth_ask(c2s->worker->auth, AUTH_REMOVE, foreign ? &auth_source_storage : &auth_source_link,
+		 foreign ? (void *)c2s->worker->process->storage : &c2s->asker, pending->user, NULL, removed, removal, client->id);
+}
+
+/* Its session is over with the account. Who asked for that hears first that it was done. */
+void removal_ended(struct client *client)
+{
+	bool asked = client->pending && client->pending->removes;
+
+	client_lose_session(client);
+	client->sm.len = 0; /* nothing goes by way of it any more */
+	if (asked)
+		client->pending->removed = true;
+	else
+		conn_close(client->conn, SX_NOT_AUTHORIZED, "the account was deleted");
+}
+
+void removal_answer(struct client *client, bool ok)
+{
+	bool ended = client->pending->removed;
+
+	register_answer(client, ok, STANZA_RESOURCE_CONSTRAINT);
+	if (ended)
+		conn_close(client->conn, SX_NOT_AUTHORIZED, ok ? "the account was deleted" : NULL);
 }
 
 static void change_password(struct client *client, const struct stanza *stanza, struct slice password)

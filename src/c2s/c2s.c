@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include "base/mem.h"
+#include "c2s/account.h"
 #include "c2s/client.h"
 #include "c2s/login.h"
 #include "c2s/entry.h"

@@ -5,6 +5,7 @@
 
 #include <string.h>
 #include "base/mem.h"
+#include "c2s/account.h"
 #include "jid/jid.h"
 #include "stanza/stanza.h"
 #include "xml/nad.h"

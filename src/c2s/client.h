@@ -92,6 +92,7 @@ struct pending {
 	struct domain *domain;
 	bool waits;           /* for the domain's sm to say what it is */
 	bool unbinds;         /* it asked for its session to end */
+	bool removes, removed; /* it asked for its account to end; its session has ended with it */
 	bool enables;         /* it asked for stream management; */
 	uint32_t seconds;     /* and would be away for so long */
 	struct str *key;      /* it resumes the session of this key, */
@@ -129,6 +130,7 @@ void client_ask_again(struct client *client); /* STARTING: who was asked died */
 void client_start(struct client *client, const struct stanza *stanza, struct slice wanted);
 void client_unanswered(struct mio_timer *timer);             /* of its pending state: there was time enough */
 void client_packet(struct c2s *c2s, struct packet **packet); /* from link, taken */
+void client_lose_session(struct client *client); /* its session is over */
 void client_end(struct client *client, enum sx_error error); /* closes its stream; its session is over already */
 
 /* taken.c */
@@ -141,16 +143,14 @@ void client_taken(struct client *client, uint32_t count); /* it has the next of 
 bool client_let_go(struct client **client, bool now);
 void client_probe(struct client *client); /* if it is silent for long; one that does not answer is gone */
 
-/* register.c */
+/* register.c; account.h has what people do with their accounts */
 bool register_take(struct client *client, struct stanza *stanza); /* false: not for registration */
 bool register_offered(const struct client *client);
 void register_created(struct client *client, bool failed);
 /* Answers the iq under way (client->iq_id) and lets the client go on. */
 void register_answer(struct client *client, bool ok, enum stanza_error error);
 
-/* account.c, unbind.c */
-bool account_take(struct client *client, const struct stanza *stanza); /* false: not about the own account */
-void account_drop(struct c2s *c2s);                                    /* at the end: removals without an answer */
+/* unbind.c */
 bool unbind_take(struct client *client, const struct stanza *stanza); /* false: it is not about its resource */
 void unbind_answered(struct client *client, bool ok); /* its session is over, or who knows; fine when it asked for nothing */
 

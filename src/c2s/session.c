@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The session of a client: asked for, started or resumed, ended; what its session manager says. */
 #include <string.h>
+#include "c2s/account.h"
 #include "c2s/client.h"
 #include "jid/jid.h"
 #include "stanza/stanza.h"
@@ -71,7 +72,7 @@ void client_start(struct client *client, const struct stanza *stanza, struct sli
 
 /* -- from the session manager ----------------------------------------------------------------------- */
 
-static void leave_session(struct client *client)
+void client_lose_session(struct client *client)
 {
 	if (client->state == CLIENT_ACTIVE)
 		metric_add(client->c2s->worker->process, METRIC_BOUND, -1);
@@ -81,13 +82,13 @@ static void leave_session(struct client *client)
 
 static void end_with(struct client *client, enum sx_error error, const char *text)
 {
-	leave_session(client);
+	client_lose_session(client);
 	conn_close(client->conn, error, text);
 }
 
 static void shed(struct client *client)
 {
-	leave_session(client);
+	client_lose_session(client);
 	conn_shed(client->conn);
 }
 
@@ -240,6 +241,8 @@ void client_unanswered(struct mio_timer *timer)
 		fail_start(client, STANZA_REMOTE_SERVER_TIMEOUT);
 	else if (client->state == CLIENT_ACTIVE && client->pending->enables)
 		conn_close(client->conn, SX_INTERNAL_SERVER_ERROR, NULL); /* to enable stream management */
+	else if (client->pending->removes)
+		removal_answer(client, false);
 	else
 		register_answer(client, false, STANZA_REMOTE_SERVER_TIMEOUT);
 }
@@ -338,6 +341,10 @@ static void take_action(struct client *client, const struct packet *packet)
 	case SESSION_DISABLED:
 		if (is_of(client, packet))
 			end_with(client, SX_NOT_AUTHORIZED, "the account is disabled");
+		break;
+	case SESSION_DELETED:
+		if (is_of(client, packet))
+			removal_ended(client);
 		break;
 	case SESSION_KICKED:
 		if (is_of(client, packet))

@@ -30,14 +30,20 @@ struct jid *account_jid(const struct process *process, struct slice text, const 
 	return jid;
 }
 
+/* "user add JID unlock" */
+static bool unlocks(const struct ctl_call *call)
+{
+	return ctl_args(call) == 2 && strcmp(ctl_arg(call, 1), "unlock") == 0;
+}
+
 /* The account that the command names; NULL: the call has ended with the reason. */
-static struct jid *named_account(struct accounts *accounts, struct ctl_call *call)
+static struct jid *named_account(struct accounts *accounts, struct ctl_call *call, bool may_unlock)
 {
 	const char *text = ctl_arg(call, 0);
 	const char *why;
 	struct jid *jid;
 
-	if (!text || ctl_args(call) > 1) {
+	if (!text || (ctl_args(call) > 1 && !(may_unlock && unlocks(call)))) {
 		ctl_error(call, "one account is wanted, such as alice@%s",
 			  accounts->process->workers[0]->settings->domains.items[0]);
 		ctl_end(call, CTL_USAGE);
@@ -52,7 +58,7 @@ static struct jid *named_account(struct accounts *accounts, struct ctl_call *cal
 }
 
 /* The same, when its command comes back to a call that was checked before. */
-static struct jid *known_account(struct accounts *accounts, const struct ctl_call *call)
+static struct jid *known_account(const struct accounts *accounts, const struct ctl_call *call)
 {
 	const char *why;
 
@@ -81,6 +87,9 @@ static void end_with(struct ctl_call *call, int result, const char *done)
 		ctl_print(call, "%s: %s", jid, done);
 	else if (result == AUTH_EXISTS)
 		ctl_error(call, "%s: there is such an account already", jid);
+	else if (result == AUTH_LOCKED)
+		ctl_error(call, "%s: such an account was deleted, and its name is locked (jackdaw user show %s); --unlock gives it all the same",
+			  jid, jid);
 	else if (result > 0)
 		ctl_error(call, "%s: there is no such account", jid);
 	else
@@ -140,10 +149,29 @@ static bool are_made(struct accounts *accounts, uint64_t token, int result)
 	return false;
 }
 
+static void unlocked(void *arg, uint64_t token, const struct store_txn *txn, int result)
+{
+}
+
+/* Storage does it before what is asked for the same name later. */
+static void unlock(const struct accounts *accounts, const struct ctl_call *call)
+{
+	AUTO(jid_free) struct jid *jid = known_account(accounts, call);
+	struct store_txn *txn = store_txn_new();
+
+	store_clear(txn, STORE_LOCK, jid_user(jid));
+	storage_run(accounts->process->storage, loop_of(accounts), &txn, unlocked, NULL, 0);
+}
+
 static void made_for_add(void *arg, uint64_t token, int result, const struct auth_account *account)
 {
-	if (are_made(arg, token, result))
-		write_account(arg, token, account, AUTH_CREATE, added);
+	struct accounts *accounts = arg;
+
+	if (!are_made(accounts, token, result))
+		return;
+	if (unlocks(ctl_call(accounts->ctl, token)))
+		unlock(accounts, ctl_call(accounts->ctl, token));
+	write_account(accounts, token, account, AUTH_CREATE, added);
 }
 
 /* A change keeps what the account is besides its keys. */
@@ -214,7 +242,7 @@ static void start_password(struct accounts *accounts, struct ctl_call *call, aut
 
 	if (!has_storage(accounts, call))
 		return;
-	jid = named_account(accounts, call);
+	jid = named_account(accounts, call, made == made_for_add);
 	if (jid)
 		auth_make_account(accounts->process->workers[0]->auth, password_of(call), made,
 				  accounts, ctl_id(call));
@@ -230,24 +258,16 @@ static void user_passwd(void *arg, struct ctl_call *call)
 	start_password(arg, call, made_for_change);
 }
 
-/* -- del, disable, enable
+/* -- disable, enable
  * ---------------------------------------------------------------------------- */
 
-static void removed(void *arg, uint64_t token, const struct store_txn *txn, int result)
+/* The sm whose accounts these are hears of it, if this process has it; others may serve the domain too. */
+static void tell_own_sm(struct accounts *accounts, struct jid *jid, enum session_action action)
 {
-	struct accounts *accounts = arg;
-	struct ctl_call *call = ctl_call(accounts->ctl, token);
-
-	if (call)
-		end_with(call, result, "deleted");
-}
-
-/* sm hears of it, if this process has one. */
-static void tell_sm(struct accounts *accounts, struct jid *jid, struct slice sm, enum session_action action)
-{
+	const char *name = accounts->process->name;
 	struct link *link = accounts->process->workers[0]->link;
-	AUTO(str_free) struct str *from = link_name(link, slice_of(accounts->process->name));
-	AUTO(str_free) struct str *to = link_name(link, sm);
+	AUTO(str_free) struct str *from = link_name(link, slice_of(name));
+	AUTO(str_free) struct str *to = link_name(link, slice_of(strcmp(name, "run") != 0 ? name : "sm"));
 	struct packet *packet;
 
 	if (!link_serves(link, jid_domain(jid)))
@@ -255,55 +275,6 @@ static void tell_sm(struct accounts *accounts, struct jid *jid, struct slice sm,
 	packet = packet_session(from, to, action);
 	packet->session.target = jid_ref(jid);
 	link_send(link, &packet);
-}
-
-/* The sm whose accounts these are, even if others serve the domain too. */
-static void tell_own_sm(struct accounts *accounts, struct jid *jid, enum session_action action)
-{
-	const char *name = accounts->process->name;
-
-	tell_sm(accounts, jid, slice_of(strcmp(name, "run") != 0 ? name : "sm"), action);
-}
-
-/* Its key is gone: sm ends the sessions, tells the contacts and clears what it keeps. */
-static void key_removed(void *arg, uint64_t token, const struct store_txn *txn, int result)
-{
-	struct accounts *accounts = arg;
-	struct ctl_call *call = ctl_call(accounts->ctl, token);
-	AUTO(jid_free) struct jid *jid = NULL;
-
-	if (!call)
-		return;
-	if (!result) {
-		jid = known_account(accounts, call);
-		tell_sm(accounts, jid, jid_domain(jid), SESSION_DELETE);
-	}
-	end_with(call, result, "deleted");
-}
-
-static void user_del(void *arg, struct ctl_call *call)
-{
-	struct accounts *accounts = arg;
-	AUTO(jid_free) struct jid *jid = NULL;
-	struct store_txn *txn;
-	bool has_sm;
-
-	if (!has_storage(accounts, call))
-		return;
-	jid = named_account(accounts, call);
-	if (!jid)
-		return;
-	has_sm = link_serves(accounts->process->workers[0]->link, jid_domain(jid));
-	txn = store_txn_new();
-	store_need(txn, STORE_ACCOUNT, jid_user(jid), ACCOUNT_CREATED);
-	store_clear(txn, STORE_ACCOUNT, jid_user(jid));
-	for (unsigned store = 0; !has_sm && store < STORES; store++) {
-		if (store != STORE_SERVER)
-			store_clear(txn, (enum store)store, jid_user(jid));
-	}
-	auth_account_lacks(txn, jid, NULL);
-	storage_run(accounts->process->storage, loop_of(accounts), &txn,
-		    has_sm ? key_removed : removed, accounts, ctl_id(call));
 }
 
 /* Its sessions end, and no login that is under way becomes one. */
@@ -379,7 +350,7 @@ static void set_disabled(struct accounts *accounts, struct ctl_call *call, bool 
 
 	if (!has_storage(accounts, call))
 		return;
-	jid = named_account(accounts, call);
+	jid = named_account(accounts, call, false);
 	if (!jid)
 		return;
 	txn = store_txn_new();
@@ -481,6 +452,20 @@ static void read_last(const struct store_txn *txn, unsigned op, struct facts *fa
 		stamp_print(facts->last_on, (int64_t)ms, false);
 }
 
+/* Nobody has the name, and nobody gets it. */
+static bool tell_lock(struct ctl_call *call, const struct store_txn *txn)
+{
+	size_t count;
+	const struct store_row *locks = store_rows(txn, 4, &count);
+
+	if (!count)
+		return false;
+	ctl_error(call, "%s: there is no such account any more; its name is locked until %.*s", ctl_arg(call, 0),
+		  (int)locks->item.len, locks->item.data);
+	ctl_end(call, CTL_PROBLEM);
+	return true;
+}
+
 static void shown(void *arg, uint64_t token, const struct store_txn *txn, int result)
 {
 	struct accounts *accounts = arg;
@@ -493,6 +478,8 @@ static void shown(void *arg, uint64_t token, const struct store_txn *txn, int re
 		return;
 	facts.quote = ctl_wants_json(call) ? "\"" : "";
 	rows = result ? NULL : store_rows(txn, 0, &count);
+	if (!count && !result && tell_lock(call, txn))
+		return;
 	if (!count) {
 		end_with(call, result ? result : AUTH_UNKNOWN, "");
 		return;
@@ -515,7 +502,7 @@ static void user_show(void *arg, struct ctl_call *call)
 
 	if (!has_storage(accounts, call))
 		return;
-	jid = named_account(accounts, call);
+	jid = named_account(accounts, call, false);
 	if (!jid)
 		return;
 	txn = store_txn_new();
@@ -523,6 +510,7 @@ static void user_show(void *arg, struct ctl_call *call)
 	store_count(txn, STORE_ROSTER, jid_user(jid));
 	store_count(txn, STORE_OFFLINE, jid_user(jid));
 	store_get(txn, STORE_USER, jid_user(jid), SLICE("last"));
+	store_list(txn, STORE_LOCK, jid_user(jid));
 	storage_run(accounts->process->storage, loop_of(accounts), &txn, shown, accounts,
 		    ctl_id(call));
 }
@@ -540,10 +528,8 @@ static void user_import(void *arg, struct ctl_call *call)
 }
 
 static const struct ctl_command commands[] = {
-	{"user add", "JID", "makes an account", "jackdaw user add alice@example.com", CTL_WHOLE,
+	{"user add", "JID [unlock]", "makes an account", "jackdaw user add alice@example.com", CTL_WHOLE,
 	 user_add},
-	{"user del", "JID", "deletes an account and all it has",
-	 "jackdaw user del alice@example.com", CTL_NOTHING, user_del},
 	{"user passwd", "JID", "sets a password", "jackdaw user passwd alice@example.com", CTL_WHOLE,
 	 user_passwd},
 	{"user list", "[disabled] [limit=N]", "lists the accounts", "jackdaw user list", CTL_NOTHING, user_list},

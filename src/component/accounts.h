@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The account commands of administrators: user add, passwd, del, list, count, show, disable, enable,
+/* The account commands of administrators: user add, passwd, list, count, show, disable, enable,
  * import. */
 #pragma once
 

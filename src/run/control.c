@@ -19,6 +19,7 @@
 #include "run/deployment.h"
 #include "run/sandbox.h"
 #include "run/import/lines.h"
+#include "sm/commands.h"
 #include "sm/import.h"
 
 enum { COMMAND_WORDS_MAX = 24, PROGRESS_MS = 10000, SERVERS_MAX = 64 };
@@ -290,6 +291,7 @@ static int run_command(struct process *process, struct command *command)
 	accounts = accounts_new(process->ctl, process);
 	backup = backup_new(process->ctl, process);
 	imports = user_imports_new(process->ctl, process);
+	sm_commands(process->ctl, process);
 	terminal_init(&terminal, process->host, command->input, &sink);
 	terminal.ctl = process->ctl;
 	terminal.call = ctl_run(process->ctl, command->words, command->count, command->json,
@@ -444,6 +446,8 @@ int verb_password(const struct cli *cli)
 		return code;
 	input_text(&input, buf_slice(&password));
 	set_command(cli, &command, &name, &input);
+	if (cli->unlock)
+		command.words[command.count++] = "unlock";
 	return act(cli, &command, true);
 }
 

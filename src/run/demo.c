@@ -153,10 +153,10 @@ static void ended(void *arg, int code);
 static void run_command(struct demo *demo)
 {
 	const struct ctl_sink sink = {heard, NULL, ended, demo, NULL};
-	const char *words[] = {"user", demo->again ? "passwd" : "add", accounts[demo->at]};
+	const char *words[] = {"user", demo->again ? "passwd" : "add", accounts[demo->at], "unlock"};
 
 	buf_clear(&demo->trouble);
-	ctl_run(demo->process->ctl, words, countof(words), false,
+	ctl_run(demo->process->ctl, words, demo->again ? 3 : 4, false,
 		buf_slice(&demo->passwords[demo->at]), &sink);
 }
 

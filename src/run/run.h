@@ -16,7 +16,8 @@ enum verb_option {
 	VERB_DRY_RUN = 32,
 	VERB_CONTACT = 64, /* --name is a contact's */
 	VERB_GROUP = 128,
-	VERB_MUTUAL = 256
+	VERB_MUTUAL = 256,
+	VERB_UNLOCK = 512
 };
 
 enum { CLI_GROUPS_MAX = 10 };
@@ -30,7 +31,7 @@ struct cli {
 	const char *contact_name; /* the same */
 	const char *groups[CLI_GROUPS_MAX];
 	size_t group_count;
-	bool json, demo, dry_run, mutual;
+	bool json, demo, dry_run, mutual, unlock;
 	const char *const *words; /* behind the verb */
 	size_t count;
 };

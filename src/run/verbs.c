@@ -25,6 +25,7 @@ static const struct option options[] = {
 	{"--dry-run", NULL, VERB_DRY_RUN, "counts what would be done and writes nothing"},
 	{"--name", "NAME", VERB_CONTACT, "of the contact; without it the name stays as it is"},
 	{"--group", "GROUP", VERB_GROUP, "that the contact is in, may be given again; without it they stay as they are"},
+	{"--unlock", NULL, VERB_UNLOCK, "though an account of that name was deleted in the last 30 days"},
 	{"--mutual", NULL, VERB_MUTUAL, "both are accounts here: each has the other and sees their presence"},
 };
 
@@ -64,6 +65,8 @@ static void set_option(struct parsed *parsed, enum verb_option option, const cha
 		parsed->groups_lost = true;
 	else if (option == VERB_MUTUAL)
 		parsed->cli.mutual = true;
+	else if (option == VERB_UNLOCK)
+		parsed->cli.unlock = true;
 	else
 		parsed->cli.demo = true;
 }

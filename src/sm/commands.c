@@ -11,6 +11,7 @@
 #include "sm/core.h"
 #include "sm/errand.h"
 #include "sm/modules/modules.h"
+#include "sm/removal.h"
 #include "sm/roster.h"
 #include "sm/sm_component.h"
 #include "sm/subscription.h"
@@ -20,10 +21,14 @@
 
 bool command_begins(const struct process *process, struct ctl_call *call, size_t words, const char *wanted)
 {
-	if (!worker_state(process->workers[0], &sm_component)) {
-		ctl_end(call, CTL_ELSEWHERE);
-		return false;
-	}
+	if (worker_state(process->workers[0], &sm_component))
+		return command_words(call, words, wanted);
+	ctl_end(call, CTL_ELSEWHERE);
+	return false;
+}
+
+bool command_words(struct ctl_call *call, size_t words, const char *wanted)
+{
 	if (ctl_args(call) == words)
 		return true;
 	ctl_error(call, "%s", wanted);
@@ -74,17 +79,21 @@ static void free_plain(struct errand *errand)
 	mem_free(errand);
 }
 
+void command_send(struct process *process, struct ctl_call *call, struct jid *jid, errand_fn *run)
+{
+	struct errand *errand = mem_zalloc(MEM_OTHER, sizeof(*errand));
+
+	errand_init(errand, process, call, free_plain);
+	errand_go(errand, jid, run);
+}
+
 /* For a command with one account and nothing to remember. */
 static void send_to(struct process *process, struct ctl_call *call, bool resource, errand_fn *run)
 {
 	AUTO(jid_free) struct jid *jid = command_account(process, call, ctl_arg(call, 0), resource);
-	struct errand *errand;
 
-	if (!jid)
-		return;
-	errand = mem_zalloc(MEM_OTHER, sizeof(*errand));
-	errand_init(errand, process, call, free_plain);
-	errand_go(errand, jid, run);
+	if (jid)
+		command_send(process, call, jid, run);
 }
 
 /* -- user sessions -- */
@@ -273,6 +282,8 @@ static void roster_list(void *arg, struct ctl_call *call)
 /* -- the table -- */
 
 static const struct ctl_command commands[] = {
+	{"user del", "JID", "deletes an account and all it has; nobody gets its name for 30 days",
+	 "jackdaw user del alice@example.com", CTL_NOTHING, user_del_run},
 	{"user sessions", "JID", "lists the sessions of an account", "jackdaw user sessions alice@example.com", CTL_NOTHING,
 	 user_sessions},
 	{"user kick", "JID[/resource]", "ends all sessions of an account, or one", "jackdaw user kick alice@example.com/phone",

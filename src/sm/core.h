@@ -7,7 +7,9 @@
 #include "component/component.h"
 #include "link/link.h"
 #include "mio/budget.h"
+#include "sm/farewell.h"
 #include "sm/saved.h"
+#include "sm/settle.h"
 #include "sm/sm.h"
 #include "sm/user.h"
 
@@ -72,6 +74,7 @@ struct sm {
 	struct list errands, scripts; /* of administrators, that are here: sm/errand.h, sm/script.h */
 	struct budget_member queues; /* of clients that are slow */
 	struct saved saved;
+	struct farewells farewells;
 	bool draining;
 	struct mio_task report;
 	uint64_t fresh; /* for ids of stanzas that we make */
@@ -147,7 +150,7 @@ void session_delete_user(struct user *user, struct packet **packet);
 void session_allow_user(struct user *user, bool allowed); /* its account may be used again, or not any more */
 void session_fail(struct sm *sm, const struct packet *packet); /* answers that it failed */
 /* Ends it: presence goes unavailable, c2s is told or not, the session is freed. */
-enum session_tell { SESSION_TELL_NOBODY, SESSION_TELL_ENDED, SESSION_TELL_REPLACED, SESSION_TELL_DISABLED, SESSION_TELL_SHED, SESSION_TELL_KICKED };
+enum session_tell { SESSION_TELL_NOBODY, SESSION_TELL_ENDED, SESSION_TELL_REPLACED, SESSION_TELL_DISABLED, SESSION_TELL_SHED, SESSION_TELL_KICKED, SESSION_TELL_DELETED };
 struct session *session_new(struct user *user, struct jid *full); /* of no c2s yet */
 void session_place(struct session *session, const struct packet *packet); /* its c2s is who sent this */
 bool session_was_asked(const struct session *session, const struct packet *packet); /* this, before: c2s asks again */
@@ -184,17 +187,3 @@ void route_loaded(struct sm *sm, struct user *user, struct packet **packet);
 void route_not_loaded(struct sm *sm, struct packet **packet);
 void route_home(struct sm *sm, struct stanza **stanza); /* to a user of this worker, whose it was already */
 void route_queue(struct sm *sm); /* works off the queue */
-
-/* -- settle.c -- */
-
-/* Names the session in the origin of its stanza; false: it came before, and is not to be handled again. */
-bool settle_arrived(struct session *session, struct stanza *stanza);
-void settle(struct sm *sm, const struct stanza *stanza);	/* nothing more will happen to it */
-void settle_packet(struct sm *sm, const struct packet *packet); /* another worker's settle() */
-void settle_report(struct mio_task *task);
-void settle_tell(struct session *session); /* its c2s hears of it with this turn */
-void settle_forget(struct session *session);
-/* Marks one count; true when the session's settled changed. Pure. */
-bool settle_mark(struct session *session, uint32_t count);
-/* Counts between the last seen and this one were not for us. False: it was seen. Pure. */
-bool settle_seen(struct session *session, uint32_t count);

@@ -62,6 +62,9 @@ void errands_stop(struct sm *sm); /* at the end: those that are here, or came to
  * The call has as many words as it may, and this process an sm; wanted is what is said otherwise. False: the call has ended.
  */
 bool command_begins(const struct process *process, struct ctl_call *call, size_t words, const char *wanted);
+bool command_words(struct ctl_call *call, size_t words, const char *wanted); /* without the sm */
+/* To a user with an errand that has nothing to remember. */
+void command_send(struct process *process, struct ctl_call *call, struct jid *jid, errand_fn *run);
 /* The account of a word, with a resource if that may be; NULL: the call has ended with the reason. */
 struct jid *command_account(const struct process *process, struct ctl_call *call, const char *text, bool resource);
 /* A text for people: what could steer a terminal is a question mark in it. */

@@ -8,6 +8,7 @@
 #include "jid/jid.h"
 #include "sm/roster.h"
 #include "sm/sm.h"
+#include "sm/subscription.h"
 #include "storage/storage.h"
 #include "xml/nad.h"
 
@@ -57,6 +58,18 @@ void kept_message(struct store_txn *txn, struct jid *user, const struct stanza *
 	sm_stanza_print(plain, &text);
 	store_append(txn, STORE_OFFLINE, jid_user(user), stamp_ms, message->origin.key,
 		     message->origin.count, buf_slice(&text));
+}
+
+void kept_farewell(struct store_txn *txn, struct jid *user, struct jid *contact, unsigned state)
+{
+	AUTO(buf_fini) struct buf text = {0};
+
+	if (state & (SUBSCRIPTION_TO | SUBSCRIPTION_ASK))
+		buf_append_text(&text, "unsubscribe ");
+	if (state & (SUBSCRIPTION_FROM | SUBSCRIPTION_REQUEST))
+		buf_append_text(&text, "unsubscribed ");
+	if (buf_used(&text))
+		store_put(txn, STORE_FAREWELL, jid_user(user), jid_user(contact), buf_slice(&text));
 }
 
 /* The text of PHOTO/BINVAL without white space, which means nothing in it (XEP-0153 section 4.5). */

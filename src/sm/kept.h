@@ -24,6 +24,8 @@ void kept_request(struct store_txn *txn, struct jid *user, struct jid *contact,
 		  const struct stanza *request, struct buf *out);
 void kept_message(struct store_txn *txn, struct jid *user, const struct stanza *message,
 		  int64_t stamp_ms);
+/* What a contact is to hear when the account of user ends; state: SUBSCRIPTION_*. Nothing, if they are nothing to each other. */
+void kept_farewell(struct store_txn *txn, struct jid *user, struct jid *contact, unsigned state);
 /* XEP-0054, and the hash of its photo; nothing in it: there is none. */
 #define KEPT_VCARD SLICE("vCard")
 #define KEPT_PHOTO SLICE("photo") /* in STORE_USER */

@@ -10,6 +10,7 @@
 #include "sm/core.h"
 #include "sm/deliveries.h"
 #include "sm/present.h"
+#include "sm/removal.h"
 #include "xml/nad.h"
 
 static struct sm_domain *domain_of(const struct sm *sm, const struct jid *jid)
@@ -423,6 +424,8 @@ void route_loaded(struct sm *sm, struct user *user, struct packet **packet)
 	}
 	if ((*packet)->kind == PACKET_STANZA)
 		loaded_stanza(sm, user, *packet);
+	else if ((*packet)->kind == PACKET_ACCOUNT)
+		removal_loaded(user, packet);
 	else if ((*packet)->session.action == SESSION_START)
 		session_start(user, *packet);
 	else if ((*packet)->session.action == SESSION_CREATE)
@@ -444,6 +447,8 @@ void route_not_loaded(struct sm *sm, struct packet **packet)
 
 	if ((*packet)->kind == PACKET_SESSION) {
 		session_fail(sm, *packet);
+	} else if ((*packet)->kind == PACKET_ACCOUNT) {
+		removal_fail(sm, *packet);
 	} else {
 		session = (*packet)->sm.len ? session_of_waiting(sm, *packet) : NULL;
 		if (session)

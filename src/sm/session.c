@@ -10,6 +10,7 @@
 #include "sm/core.h"
 #include "sm/kept.h"
 #include "sm/present.h"
+#include "sm/removal.h"
 
 /* -- answers -- */
 
@@ -99,6 +100,8 @@ static enum session_action action_of(const struct session *session, enum session
 		return SESSION_SHED;
 	case SESSION_TELL_KICKED:
 		return SESSION_KICKED;
+	case SESSION_TELL_DELETED:
+		return SESSION_DELETED;
 	default:
 		return SESSION_ENDED;
 	}
@@ -345,6 +348,7 @@ void session_create(struct user *user, struct packet **packet)
 		return;
 	}
 	txn = store_txn_new();
+	auth_account_unlocked(txn, user->jid, sm_wall_ms(sm));
 	kept_active(txn, user->jid, sm_wall_ms(sm));
 	sm_store_packet(sm, &txn, packet, created);
 	user_rest(user);
@@ -354,30 +358,24 @@ static void deleted(struct sm *sm, struct packet **lent, const struct store_txn 
 {
 	const struct packet *packet = *lent;
 
+	removal_end(sm, packet->session.target, result);
 	if (result == 0)
 		answer(sm, packet, SESSION_DELETED);
 	else
 		session_fail(sm, packet);
 }
 
-/*
- * The keys of the account went before this was asked, and a new account of that name may have keys
- * already. So it may be unknown by now, and still have contacts who must hear of it.
- */
+/* Of a c2s that is not ours: it has removed the keys. */
 void session_delete_user(struct user *user, struct packet **packet)
 {
-	static const enum store stores[] = {STORE_ROSTER,  STORE_USER,  STORE_REQUEST,
-					    STORE_OFFLINE, STORE_VCARD, STORE_PRIVATE, STORE_SESSION,
-					    STORE_BLOCK,   STORE_CAPS};
 	struct sm *sm = user->sm;
-	struct store_txn *txn = store_txn_new();
+	struct store_txn *txn;
 
-	while (user->session_count)
-		session_end(user_next_session(user, NULL), SESSION_TELL_ENDED);
-	modules_user_delete(user);
-	user->known = false;
-	for (unsigned at = 0; at < countof(stores); at++)
-		store_clear(txn, stores[at], jid_user(user->jid));
+	if (!user->known) {
+		answer(sm, *packet, SESSION_DELETED);
+		return;
+	}
+	txn = removal_begin(user);
 	sm_store_packet(sm, &txn, packet, deleted);
 	user_rest(user);
 }

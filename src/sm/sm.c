@@ -7,6 +7,7 @@
 #include "sm/core.h"
 #include "sm/deliveries.h"
 #include "sm/errand.h"
+#include "sm/removal.h"
 #include "sm/script.h"
 #include "sm/sm_component.h"
 #include "xml/parser.h"
@@ -66,7 +67,8 @@ static void packet_arrived(void *part, struct packet **packet)
 			session_packet(sm, packet);
 			break;
 		case PACKET_ACCOUNT:
-			account_serve(sm->worker, packet);
+			if (!removal_take(sm, packet))
+				account_serve(sm->worker, packet);
 			break;
 		case PACKET_SETTLED:
 			settle_packet(sm, *packet);
@@ -258,6 +260,7 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	chains_sort(sm);
 	attach(sm);
 	saved_start(sm);
+	farewells_start(sm);
 	return 0;
 }
 
@@ -322,6 +325,7 @@ static void stop(void *state)
 		mem_free(container_of(mail, struct news, mail));
 	errands_stop(sm);
 	scripts_stop(sm);
+	farewells_stop(sm);
 	mio_undefer(sm->mio, &sm->report);
 	deliveries_drop(sm);
 	saved_stop(sm);

@@ -358,7 +358,8 @@ def with_people(*functions, users, parts=('run',), extra=''):
     """Each function with a deployment of its own, in which the parts run, one after another, and the users have accounts."""
     def bound(function):
         def run():
-            with Deployment(extra=getattr(function, 'extra', extra)) as deployment:
+            with Deployment(extra=getattr(function, 'extra', extra),
+                            registration=getattr(function, 'registration', 'closed')) as deployment:
                 deployment.start(*parts)
                 for user in users:
                     deployment.add_user(user, 'secret')

@@ -125,6 +125,82 @@ def two_who_are_made_contacts_see_each_other(deployment):
     assert len(_json(deployment, 'roster', 'list', 'romeo@localhost')) == 4
 
 
+def _befriended(deployment):
+    """Romeo and Juliet, who are on and see each other."""
+    romeo, juliet = _on(deployment, 'romeo'), _on(deployment, 'juliet')
+    deployment.command('roster', 'add', 'romeo@localhost', 'juliet@localhost', '--mutual')
+    juliet.expect('presence', **{'from': romeo.jid})
+    romeo.expect('presence', **{'from': juliet.jid})
+    return romeo, juliet
+
+
+def _refused(deployment, name):
+    try:
+        Raw(deployment.port).login(name, 'secret').close()
+        return False
+    except AssertionError:
+        return True
+
+
+def _register(deployment, name):
+    client = Raw(deployment.port).open()
+    client.features()
+    client.send("<iq type='set' id='r'><query xmlns='jabber:iq:register'>"
+                f'<username>{name}</username><password>new</password></query></iq>')
+    return client.expect('iq', id='r').get('type')
+
+
+def _nothing_left(deployment, name):
+    """Its name is locked for all but an administrator, who makes it anew; nothing is there."""
+    jid = f'{name}@localhost'
+    _problem(deployment, 'user', 'show', jid, says=r'its name is locked until 20\d\d-')
+    _problem(deployment, 'user', 'del', jid, says='there is no such account')
+    assert jid not in deployment.command('user', 'list').stdout.split()
+    assert 'locked' in deployment.command('user', 'add', jid, '--password-file', '-', input='new\n', code=1).stderr
+    deployment.command('user', 'add', jid, '--unlock', '--password-file', '-', input='new\n')
+    facts = _json(deployment, 'user', 'show', jid)
+    assert (facts['contacts'], facts['messages']) == (0, 0), facts
+
+
+def an_account_is_deleted_and_its_contacts_hear_of_it(deployment):
+    romeo, juliet = _befriended(deployment)
+    away = Counting(deployment.port, 'romeo', resource='phone').begin().drop()
+    deleted = _json(deployment, 'user', 'del', 'romeo@localhost')
+    assert deleted['jid'] == 'romeo@localhost' and re.match(r'20\d\d-\d\d-\d\dT', deleted['locked_until']), deleted
+    assert _stream_error(romeo) == 'not-authorized'
+    juliet.expect('presence', type='unavailable', **{'from': romeo.jid})
+    juliet.expect('presence', type='unsubscribe', **{'from': 'romeo@localhost'})
+    juliet.expect('presence', type='unsubscribed', **{'from': 'romeo@localhost'})
+    assert _item(juliet).get('subscription') == 'none'
+    juliet.send("<message to='romeo@localhost' id='late'><body>too late</body></message>")
+    assert juliet.expect('message', id='late').get('type') == 'error'
+    assert _refused(deployment, 'romeo') and _register(deployment, 'romeo') == 'error'
+    _nothing_left(deployment, 'romeo')
+    again = Counting(deployment.port, 'romeo', password='new').authenticate()
+    assert again.resume(away.key, away.handled).tag.endswith('}failed')
+
+
+an_account_is_deleted_and_its_contacts_hear_of_it.registration = 'open'
+
+
+def an_account_of_a_stopped_server_is_deleted_too(deployment):
+    """Its contact hears of it when the server is there again."""
+    romeo, juliet = _befriended(deployment)
+    romeo.close()
+    juliet.expect('presence', type='unavailable', **{'from': romeo.jid})
+    juliet.send("<message to='romeo@localhost'><body>never read</body></message>")
+    deployment.wait_stored(1)
+    assert deployment.processes['run'].stop() == 0
+    assert 'romeo@localhost: deleted' in deployment.command('user', 'del', 'romeo@localhost').stdout
+    _nothing_left(deployment, 'romeo')
+    deployment.processes['run'].start().wait_for('jackdaw: ready in')
+    juliet = _on(deployment, 'juliet')
+    end = time.time() + 10
+    while (listed := _json(deployment, 'roster', 'list', 'juliet@localhost'))[0]['subscription'] != 'none':
+        assert time.time() < end, listed
+    juliet.close()
+
+
 def all_who_are_on_hear_an_announcement(deployment):
     assert 'nobody is on' in deployment.command('announce', 'too early').stdout
     clients = [_on(deployment, name, resource) for name in PEOPLE for resource in ('a', 'b')]
@@ -140,7 +216,7 @@ def all_who_are_on_hear_an_announcement(deployment):
 
 
 def what_is_wrong_is_said_in_a_line(deployment):
-    for words in (('user', 'sessions'), ('user', 'kick'), ('roster', 'list')):
+    for words in (('user', 'del'), ('user', 'sessions'), ('user', 'kick'), ('roster', 'list')):
         _problem(deployment, *words, 'nobody@localhost', says='nobody@localhost: there is no such account')
         _problem(deployment, *words, '@localhost', says='no account')
         _problem(deployment, *words, 'romeo@elsewhere.example', says='not of a domain that is served here')
@@ -159,7 +235,7 @@ def what_is_wrong_is_said_in_a_line(deployment):
     _problem(deployment, 'announce', '', says='empty')
     _problem(deployment, 'announce', '\x07', says='XML')
     assert deployment.command('roster', 'list', 'romeo@localhost').stdout.endswith('has no contacts\n')
-    for verb in ('user sessions', 'user kick', 'roster list', 'roster add', 'announce'):
+    for verb in ('user del', 'user sessions', 'user kick', 'roster list', 'roster add', 'announce'):
         page = subprocess.run([BINARY, *verb.split(), '--help'], capture_output=True, text=True, timeout=20)
         assert page.returncode == 0 and f'Example:\n  jackdaw {verb} ' in page.stdout, page
         assert verb in subprocess.run([BINARY], capture_output=True, text=True, timeout=20).stdout
@@ -193,5 +269,6 @@ def a_stopped_server_is_not_asked():
 if __name__ == '__main__':
     scenarios(*with_people(sessions_are_listed, one_session_is_kicked_and_then_the_rest, who_is_away_is_kicked_and_cannot_resume,
                            a_contact_is_pushed_to_who_is_on, two_who_are_made_contacts_see_each_other,
+                           an_account_is_deleted_and_its_contacts_hear_of_it, an_account_of_a_stopped_server_is_deleted_too,
                            all_who_are_on_hear_an_announcement, what_is_wrong_is_said_in_a_line, users=PEOPLE),
               a_server_of_parts_answers_too, a_stopped_server_is_not_asked)

@@ -68,12 +68,17 @@ def unknown(mix, alice):
 
 
 def removal(mix, alice, bob):
-    """The account goes, its sessions end, its name can be had again and has nothing of before."""
+    """The account goes, its sessions end; of jabberd2 its name can be had again, has nothing of before, ours is locked."""
     bob.send("<iq type='set' id='gone'><query xmlns='jabber:iq:register'><remove/></query></iq>")
     assert bob.want('iq', id='gone').get('type') == 'result'
     bob.ends()
     alice.want('presence', type='unavailable', **{'from': bob.jid})
     assert refused(mix, 'bob', PASSWORD), 'a removed account still logs in'
+    if mix.ours != ('router',):
+        client = Person(mix, 'bob', bind=False)
+        assert ask_for_account(client, 'bob').get('type') == 'error', 'the name of a removed account is free'
+        client.close()
+        return
     register(mix, 'bob')
     bob = Person(mix, 'bob', 'new')
     assert len(bob.ask("<query xmlns='jabber:iq:roster'/>", type='get')[0]) == 0

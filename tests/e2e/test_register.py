@@ -5,6 +5,7 @@ import subprocess
 import xml.etree.ElementTree as ElementTree
 
 from harness import BINARY, CLIENT, Deployment, Raw, scenarios
+from stream_management import Counting
 
 REGISTER = 'jabber:iq:register'
 FEATURE = '{http://jabber.org/features/iq-register}register'
@@ -130,11 +131,33 @@ def a_removed_account_leaves_nothing():
         for client in (romeo, phone):
             while client.receive() is not None:
                 pass
+            assert b'not-authorized' in client.raw
+        juliet.expect('presence', type='unsubscribe', **{'from': 'romeo@localhost'})
         assert not logs_in(deployment, 'romeo', 'secret')
-        done(ask(stranger(deployment), account('romeo', 'another')))
+        refused(ask(stranger(deployment), account('romeo', 'another')), 'conflict')
+        deployment.command('user', 'add', 'romeo@localhost', '--unlock', '--password-file', '-', input='another\n')
         romeo = Raw(deployment.port).login('romeo', 'another')
         romeo.send("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>")
         assert len(romeo.expect('iq', id='r')[0]) == 0
+
+
+def who_counts_stanzas_hears_of_the_removal_too():
+    """From a c2s that is a process of its own as well."""
+    for parts in (('run',), ('router', 'sm', 'c2s')):
+        with Deployment(registration='open').start(*parts) as deployment:
+            done(ask(stranger(deployment), account('romeo')))
+            done(ask(stranger(deployment), account('juliet')))
+            other = Raw(deployment.port).login('romeo', 'secret')
+            client = Counting(deployment.port, 'romeo').begin()
+            client.send(f"<iq type='set' id='a'><query xmlns='{REGISTER}'><remove/></query></iq>")
+            done(client.expect('iq', id='a'))
+            while not (element := client.receive()).tag.endswith('}error'):
+                pass
+            assert element[0].tag.endswith('}not-authorized'), ElementTree.tostring(element)
+            while other.receive() is not None:
+                pass
+            assert b'not-authorized' in other.raw and not logs_in(deployment, 'romeo', 'secret')
+            assert logs_in(deployment, 'juliet', 'secret')
 
 
 def invitations_are_not_in_this_version():
@@ -148,4 +171,5 @@ def invitations_are_not_in_this_version():
 if __name__ == '__main__':
     scenarios(only_so_many_come_from_one_address, what_is_wrong_does_not_count, a_closed_server_says_so,
               nobody_registers_in_clear_where_tls_is_required, odd_names_and_passwords_are_refused,
-              one_changes_the_own_password_only, a_removed_account_leaves_nothing, invitations_are_not_in_this_version)
+              one_changes_the_own_password_only, a_removed_account_leaves_nothing,
+              who_counts_stanzas_hears_of_the_removal_too, invitations_are_not_in_this_version)

@@ -110,6 +110,9 @@ bool subscribe_grant(struct store_txn *txn, struct user *user, struct jid *conta
 /* Sends one of the four types from a user, who needs no session, to a contact. */
 void subscribe_send(struct user *user, struct jid *contact, enum stanza_type type);
 
+/* The account ends with this transaction: what its contacts are to hear then, and those who asked. */
+void subscribe_farewells(struct store_txn *txn, struct user *user);
+
 /* -- delivery -- */
 
 /* What becomes of a stanza to a user, RFC 6121 section 8.5. */

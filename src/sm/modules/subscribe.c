@@ -341,21 +341,15 @@ static void user_free(void *state, struct user *user)
 	requests_fini(requests_of(user));
 }
 
-static void user_delete(void *state, struct user *user)
+void subscribe_farewells(struct store_txn *txn, struct user *user)
 {
 	const struct roster *roster = roster_of(user);
 	const struct requests *requests = requests_of(user);
 
-	for (unsigned at = 0; at < roster->count; at++) {
-		const struct roster_item *item = roster->items[at];
-
-		if (item->subscription & (SUBSCRIPTION_TO | SUBSCRIPTION_ASK))
-			subscribe_send(user, item->jid, STANZA_UNSUBSCRIBE);
-		if (item->subscription & SUBSCRIPTION_FROM)
-			subscribe_send(user, item->jid, STANZA_UNSUBSCRIBED);
-	}
+	for (unsigned at = 0; at < roster->count; at++)
+		kept_farewell(txn, user->jid, roster->items[at]->jid, subscribe_state(user, roster->items[at]->jid));
 	for (unsigned at = 0; at < requests->count; at++)
-		subscribe_send(user, requests->items[at].from, STANZA_UNSUBSCRIBED);
+		kept_farewell(txn, user->jid, requests->items[at].from, subscribe_state(user, requests->items[at].from));
 }
 
 static const struct sm_hook hooks[] = {
@@ -372,5 +366,4 @@ const struct sm_module sm_subscribe = {
 	.user_size = sizeof(struct requests),
 	.user_load = user_load,
 	.user_free = user_free,
-	.user_delete = user_delete,
 };

@@ -23,6 +23,7 @@ struct fixture {
 	struct process *process;
 	struct accounts *accounts;
 	struct buf out, err;
+	const char *more; /* a word behind the others, or NULL */
 	int ended, code;
 };
 
@@ -91,12 +92,12 @@ static void ended(void *arg, int code)
 static int run(struct fixture *fixture, const char *verb, const char *arg, const char *input)
 {
 	const struct ctl_sink sink = {heard, NULL, ended, fixture, NULL};
-	const char *words[] = {"user", verb, arg};
+	const char *words[] = {"user", verb, arg, fixture->more};
 
 	buf_clear(&fixture->out);
 	buf_clear(&fixture->err);
 	fixture->ended = 0;
-	ctl_run(fixture->process->ctl, words, arg ? 3 : 2, false, slice_of(input), &sink);
+	ctl_run(fixture->process->ctl, words, !arg ? 2 : fixture->more ? 4 : 3, false, slice_of(input), &sink);
 	mio_host_run(fixture->host);
 	assert_int_equal(fixture->ended, 1);
 	return fixture->code;
@@ -129,7 +130,6 @@ static void refuses_what_is_no_account_of_ours(void **state)
 	assert_int_equal(run(fixture, "add", NULL, "secret"), CTL_USAGE);
 	assert_int_equal(run(fixture, "show", "bob@a.example", ""), CTL_PROBLEM);
 	assert_int_equal(run(fixture, "passwd", "bob@a.example", "secret"), CTL_PROBLEM);
-	assert_int_equal(run(fixture, "del", "bob@a.example", ""), CTL_PROBLEM);
 	assert_int_equal(run(fixture, "disable", "bob@a.example", ""), CTL_PROBLEM);
 }
 
@@ -147,14 +147,32 @@ static void keeps_an_account_disabled_when_its_password_changes(void **state)
 	assert_true(said(&fixture->out, "disabled    no"));
 }
 
-static void deletes_all_that_an_account_has(void **state)
+static void lock(struct fixture *fixture, const char *user)
+{
+	struct store_txn *txn = store_txn_new();
+
+	store_put(txn, STORE_LOCK, slice_of(user), SLICE("2999-01-01T00:00:00Z"), SLICE(""));
+	assert_int_equal(storage_run_now(fixture->process->storage, txn), 0);
+	store_txn_free(&txn);
+}
+
+static void the_name_of_a_deleted_account_is_locked(void **state)
 {
 	struct fixture *fixture = *state;
 
+	lock(fixture, "bob@a.example");
+	assert_int_equal(run(fixture, "add", "bob@a.example", "secret"), CTL_PROBLEM);
+	assert_true(said(&fixture->err, "--unlock gives it all the same"));
+	assert_int_equal(run(fixture, "import", "file", "bob@a.example\tsecret\nann@a.example\tsecret\n"), CTL_PROBLEM);
+	assert_true(said(&fixture->err, "bob@a.example: such an account was deleted"));
+	assert_string_equal(buf_text(&fixture->out), "1 added, 0 existed already, 1 wrong\n");
+	assert_int_equal(run(fixture, "show", "bob@a.example", ""), CTL_PROBLEM);
+	assert_true(said(&fixture->err, "locked until 2999-01-01T00:00:00Z"));
+	fixture->more = "unlock";
+	assert_int_equal(run(fixture, "passwd", "bob@a.example", "secret"), CTL_USAGE);
 	assert_int_equal(run(fixture, "add", "bob@a.example", "secret"), CTL_OK);
-	assert_int_equal(run(fixture, "del", "bob@a.example", ""), CTL_OK);
-	assert_int_equal(run(fixture, "list", NULL, ""), CTL_OK);
-	assert_int_equal(buf_used(&fixture->out), 0);
+	fixture->more = NULL;
+	assert_int_equal(run(fixture, "show", "bob@a.example", ""), CTL_OK);
 }
 
 static void imports_passwords_and_keys(void **state)
@@ -258,7 +276,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(keeps_an_account_disabled_when_its_password_changes,
 						setup, teardown),
-		cmocka_unit_test_setup_teardown(deletes_all_that_an_account_has, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_name_of_a_deleted_account_is_locked, setup, teardown),
 		cmocka_unit_test_setup_teardown(imports_passwords_and_keys, setup, teardown),
 		cmocka_unit_test_setup_teardown(says_which_lines_are_wrong, setup, teardown),
 		cmocka_unit_test_setup_teardown(counts_what_exists_and_does_not_fail, setup,

@@ -118,6 +118,10 @@ static void print_packet(const struct packet *packet, struct buf *out)
 		stanza_print(packet->stanza, out);
 		return;
 	}
+	if (packet->kind == PACKET_ACCOUNT) {
+		buf_printf(out, "account of %s: %d", jid_text(packet->account.user), packet->account.result);
+		return;
+	}
 	buf_printf(out, "%s from=%s", actions[packet->session.action], str_text(packet->from));
 	if (packet->failed)
 		buf_printf(out, " failed sm=%.*s", packet->sm.len, packet->sm.text);
@@ -379,6 +383,17 @@ void room_action(struct room *room, const char *client, int action, const char *
 {
 	send_action(room, client, action, target);
 	let_settle(room);
+}
+
+void room_remove(struct room *room, const char *client, const char *user)
+{
+	struct packet *packet = packet_new(PACKET_ACCOUNT, room->c2s, room->localhost);
+
+	packet->ours = true;
+	packet->account.verb = AUTH_REMOVE;
+	packet->account.user = jid_parse(slice_of(user));
+	session_id_take(&packet->c2s, slice_of(client));
+	room_packet(room, &packet);
 }
 
 void room_account(struct room *room, const char *user)

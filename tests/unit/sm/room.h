@@ -29,6 +29,7 @@ int room_close(void **state);
 
 /* Each of these lets everything settle before it returns. */
 void room_account(struct room *room, const char *user);
+void room_remove(struct room *room, const char *client, const char *user); /* its client asks for the end of its account */
 void room_start(struct room *room, const char *client); /* only sends it */
 void room_login(struct room *room, const char *client); /* and it must succeed */
 void room_end(struct room *room, const char *client);
@@ -50,6 +51,7 @@ void room_save(struct room *room); /* before: sessions without a client are for 
 void room_hear_of(struct room *room, const char *name, bool available);
 void room_lose(struct room *room, const char *name); /* every worker hears that this end of ours is gone */
 void room_wait(struct room *room, int64_t ms);
+#define ROOM_LOCK_MS (31ll * 24 * 3600 * 1000) /* after which the name of a deleted account can be had again */
 /* From now on the session's c2s is a name that nobody serves. */
 void room_hide_c2s_of(struct room *room, const char *client);
 void room_queue(struct room *room, uint32_t stanzas); /* sessions.resume_queue */

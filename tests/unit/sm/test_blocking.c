@@ -509,6 +509,7 @@ static void goes_with_the_account(void **state)
 	romeo(room);
 	does(room, A, BLOCK(ITEM("x@remote.example")));
 	room_action(room, A, SESSION_DELETE, "romeo@localhost");
+	room_wait(room, ROOM_LOCK_MS);
 	room_forget(room);
 	romeo(room);
 	expect_list(room, A, NOBODY);

@@ -214,6 +214,7 @@ static void it_goes_with_the_account(void **state)
 	log_in(room);
 	expect_answer(room, SET("<a xmlns='x:prefs'>old</a>"), STORED);
 	room_action(room, "x", SESSION_DELETE, "romeo@localhost");
+	room_wait(room, ROOM_LOCK_MS);
 	room_forget(room);
 	log_in(room);
 	expect_answer(room, GET("<a xmlns='x:prefs'/>"), "'><a xmlns='x:prefs'/></query>");

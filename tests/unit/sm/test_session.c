@@ -134,13 +134,16 @@ static void deletes_an_account_and_tells_its_contacts(void **state)
 	room_send(room, "juliet@localhost/b", "<presence type='subscribed' to='romeo@localhost'/>");
 	room_forget(room);
 	room_action(room, "romeo@localhost/a", SESSION_DELETE, "romeo@localhost");
-	room_expect(room, "romeo@localhost/a", "ended from=sm");
+	room_expect(room, "romeo@localhost/a", "deleted from=sm");
 	room_expect(room, "romeo@localhost/a", "deleted from=localhost target=romeo@localhost");
 	room_expect(room, "juliet@localhost/b", "type='unsubscribe' from='romeo@localhost'");
 	room_start(room, "romeo@localhost/a");
 	room_expect(room, "romeo@localhost/a", "failed");
 	room_action(room, "x", SESSION_DELETE, "nobody@localhost");
 	room_expect(room, "x", "deleted");
+	room_action(room, "x", SESSION_CREATE, "romeo@localhost");
+	room_expect(room, "x", "create from=localhost failed");
+	room_wait(room, ROOM_LOCK_MS);
 	room_account(room, "romeo@localhost");
 }
 

@@ -195,6 +195,7 @@ static void the_photo_outlives_a_restart(void **state)
 	room_login(room, ROMEO);
 	expect_presence(room, "<presence/>", HAS(ABC));
 	room_action(room, "x", SESSION_DELETE, "romeo@localhost");
+	room_wait(room, ROOM_LOCK_MS);
 	room_forget(room);
 	log_in(room);
 	expect_presence(room, "<presence/>", "to='romeo@localhost/a'></presence>");
