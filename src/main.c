@@ -47,6 +47,8 @@ static const struct verb verbs[] = {
 	{"roster add", "JID CONTACT", "adds or changes a contact, as if the account had done it",
 	 "jackdaw roster add alice@example.com bob@example.com --mutual --group Friends",
 	 ASK | VERB_CONTACT | VERB_GROUP | VERB_MUTUAL, verb_roster_add, NULL},
+	{"watch", "", "shows sessions as they come and go, and their stanzas, on the running server",
+	 "jackdaw watch --user alice@example.com --stanzas", ASK | VERB_NAME | VERB_USER | VERB_STANZAS, verb_watch, NULL},
 	{"announce", "TEXT", "sends a message to everyone who is on",
 	 "jackdaw announce 'We restart at noon.'", ASK | VERB_NAME, verb_control, NULL},
 

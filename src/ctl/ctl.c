@@ -330,6 +330,11 @@ void ctl_progress(struct ctl_call *call, const char *format, ...)
 	va_end(args);
 }
 
+size_t ctl_unsent(const struct ctl_call *call)
+{
+	return call->sink.unsent ? call->sink.unsent(call->sink.arg) : 0;
+}
+
 void ctl_end(struct ctl_call *call, int code)
 {
 	struct ctl_sink sink = call->sink;

@@ -76,6 +76,7 @@ struct ctl_sink {
 	 * later. NULL: what ctl_run() was given is all.
 	 */
 	void (*more)(void *arg);
+	size_t (*unsent)(void *arg); /* bytes that were printed, and the caller has not taken yet; NULL: none */
 };
 /* The command starts behind this turn. input is copied and wiped at the end. Unknown commands end
  * with CTL_USAGE and a line. Returns the call's id. */
@@ -109,6 +110,7 @@ bool ctl_wants_json(const struct ctl_call *call);
 void ctl_print(struct ctl_call *call, const char *format, ...) PRINTF_LIKE(2, 3);
 void ctl_error(struct ctl_call *call, const char *format, ...) PRINTF_LIKE(2, 3);
 void ctl_progress(struct ctl_call *call, const char *format, ...) PRINTF_LIKE(2, 3);
+size_t ctl_unsent(const struct ctl_call *call); /* for who prints without an end */
 void ctl_end(struct ctl_call *call, int code); /* call is gone */
 /* The text as a JSON string, quotes included. */
 void ctl_json_text(struct buf *out, struct slice text);

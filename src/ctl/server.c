@@ -137,12 +137,22 @@ static void client_more(void *arg)
 	mio_defer(client->server->mio, &client->read);
 }
 
+static size_t client_unsent(void *arg)
+{
+	return buf_used(&((struct client *)arg)->out);
+}
+
 /* The first line is read: its command starts. */
 static void client_run(struct client *client, const json_t *request)
 {
-	const struct ctl_sink sink = {client_print, client_progress, client_ended, client,
-				      json_is_true(json_object_get(request, "more")) ? client_more
-										     : NULL};
+	const struct ctl_sink sink = {
+		.print = client_print,
+		.progress = client_progress,
+		.ended = client_ended,
+		.arg = client,
+		.more = json_is_true(json_object_get(request, "more")) ? client_more : NULL,
+		.unsent = client_unsent,
+	};
 	const json_t *input = json_object_get(request, "input");
 	json_t *command = json_object_get(request, "command");
 	const char *words[WORDS_MAX];

@@ -116,8 +116,11 @@ static void terminal_init(struct terminal *terminal, struct mio_host *clock,
 				      .clock = clock,
 				      .input = input};
 	terminal->progress_ms = mio_host_now_ms(clock);
-	*sink = (struct ctl_sink){terminal_print, terminal_progress, terminal_ended, terminal,
-				  terminal_more};
+	*sink = (struct ctl_sink){.print = terminal_print,
+				  .progress = terminal_progress,
+				  .ended = terminal_ended,
+				  .arg = terminal,
+				  .more = terminal_more};
 }
 
 /* What is asked of a server. */
@@ -415,6 +418,27 @@ int verb_roster_add(const struct cli *cli)
 	for (size_t at = 0; at < cli->group_count; at++)
 		buf_fini(&groups[at]);
 	return code;
+}
+
+/* Each line at once, wherever it goes; ^C ends it. */
+int verb_watch(const struct cli *cli)
+{
+	AUTO(buf_fini) struct buf name = {0}, user = {0};
+	struct command command;
+	struct input nothing;
+
+	if (cli->count) {
+		fprintf(stderr, "jackdaw: watch takes no words, only options: %s\n", cli->verb->example);
+		return EXIT_USAGE;
+	}
+	input_text(&nothing, SLICE(""));
+	set_command(cli, &command, &name, &nothing);
+	if (cli->user)
+		add_option(&command, &user, "user", cli->user);
+	if (cli->stanzas)
+		command.words[command.count++] = "stanzas";
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	return act(cli, &command, false);
 }
 
 int verb_account(const struct cli *cli)

@@ -152,7 +152,7 @@ static void ended(void *arg, int code);
 
 static void run_command(struct demo *demo)
 {
-	const struct ctl_sink sink = {heard, NULL, ended, demo, NULL};
+	const struct ctl_sink sink = {.print = heard, .ended = ended, .arg = demo};
 	const char *words[] = {"user", demo->again ? "passwd" : "add", accounts[demo->at], "unlock"};
 
 	buf_clear(&demo->trouble);

@@ -17,7 +17,9 @@ enum verb_option {
 	VERB_CONTACT = 64, /* --name is a contact's */
 	VERB_GROUP = 128,
 	VERB_MUTUAL = 256,
-	VERB_UNLOCK = 512
+	VERB_UNLOCK = 512,
+	VERB_USER = 1024,
+	VERB_STANZAS = 2048
 };
 
 enum { CLI_GROUPS_MAX = 10 };
@@ -28,10 +30,10 @@ enum { EXIT_OK = 0, EXIT_PROBLEM = 1, EXIT_USAGE = 2 };
 struct cli {
 	const struct verb *verb;
 	const char *config, *name, *password_file; /* NULL: not given */
-	const char *contact_name; /* the same */
+	const char *contact_name, *user; /* the same */
 	const char *groups[CLI_GROUPS_MAX];
 	size_t group_count;
-	bool json, demo, dry_run, mutual, unlock;
+	bool json, demo, dry_run, mutual, unlock, stanzas;
 	const char *const *words; /* behind the verb */
 	size_t count;
 };
@@ -70,4 +72,5 @@ int verb_config_diff(const struct cli *cli);
 int verb_config_apply(const struct cli *cli);
 int verb_config_explain(const struct cli *cli);
 int verb_roster_add(const struct cli *cli); /* asks the running server; options are words there */
+int verb_watch(const struct cli *cli); /* likewise, until one of both ends */
 int verb_version(const struct cli *cli);

@@ -26,12 +26,14 @@ static const struct option options[] = {
 	{"--name", "NAME", VERB_CONTACT, "of the contact; without it the name stays as it is"},
 	{"--group", "GROUP", VERB_GROUP, "that the contact is in, may be given again; without it they stay as they are"},
 	{"--unlock", NULL, VERB_UNLOCK, "though an account of that name was deleted in the last 30 days"},
+	{"--user", "JID", VERB_USER, "only this account, or this session; without it all"},
+	{"--stanzas", NULL, VERB_STANZAS, "what they send (in) and are sent (out) too; of text only how long it is"},
 	{"--mutual", NULL, VERB_MUTUAL, "both are accounts here: each has the other and sees their presence"},
 };
 
 /* Promised, and not done yet: better said than guessed at. */
 static const char *const later[] = {
-	"watch", "restart", "upgrade", "s2s", "user revoke",
+	"restart", "upgrade", "s2s", "user revoke",
 };
 
 /* What argv holds; words of the verb are still among them. */
@@ -65,6 +67,10 @@ static void set_option(struct parsed *parsed, enum verb_option option, const cha
 		parsed->groups_lost = true;
 	else if (option == VERB_MUTUAL)
 		parsed->cli.mutual = true;
+	else if (option == VERB_USER)
+		parsed->cli.user = value;
+	else if (option == VERB_STANZAS)
+		parsed->cli.stanzas = true;
 	else if (option == VERB_UNLOCK)
 		parsed->cli.unlock = true;
 	else

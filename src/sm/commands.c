@@ -295,6 +295,8 @@ static const struct ctl_command commands[] = {
 	 "jackdaw roster add alice@example.com bob@example.com --mutual", CTL_NOTHING, roster_add_run},
 	{"announce", "TEXT", "sends a message to everyone who is on", "jackdaw announce 'We restart at noon.'", CTL_NOTHING,
 	 announce_run},
+	{"watch", "[user=JID] [stanzas]", "shows sessions as they come and go, and their stanzas", "jackdaw watch --stanzas",
+	 CTL_NOTHING, watch_run},
 	{.name = NULL},
 };
 

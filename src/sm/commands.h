@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The commands of administrators that need the session manager: user sessions, user kick, user online, roster list, roster add,
- * announce; and user del, which does without it too.
+ * announce, watch; and user del, which does without it too.
  */
 #pragma once
 

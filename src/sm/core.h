@@ -12,6 +12,7 @@
 #include "sm/settle.h"
 #include "sm/sm.h"
 #include "sm/user.h"
+#include "sm/watch.h"
 
 enum {
 	USERS_RESTING_MAX = 1000, /* users without sessions that are kept */
@@ -75,6 +76,7 @@ struct sm {
 	struct budget_member queues; /* of clients that are slow */
 	struct saved saved;
 	struct farewells farewells;
+	struct watch watch;
 	bool draining;
 	struct mio_task report;
 	uint64_t fresh; /* for ids of stanzas that we make */

@@ -215,6 +215,7 @@ static void over(struct mio_timer *timer)
 void resume_wait(struct session *session, int64_t ms)
 {
 	session->detached = true;
+	watch_see(&session->user->sm->watch, WATCH_DETACHED, session, NULL);
 	session->c2s.len = 0;
 	session->outbox.sent = session->outbox.sent < session->outbox.count ? session->outbox.sent : session->outbox.count;
 	mio_timer_init(&session->timer, over);
@@ -316,6 +317,7 @@ static void accept_resume(struct session *session, const struct packet *packet)
 		present_snapshot(session, &made->session.text);
 	}
 	link_send(sm->link, &made);
+	watch_see(&sm->watch, WATCH_RESUMED, session, NULL);
 	outbox_resend(session);
 	if (unsure) {
 		sm_served(sm);

@@ -166,6 +166,7 @@ void route_to_session(struct sm *sm, struct session *session, struct stanza **st
 		return;
 	}
 	count_routed(sm, *stanza);
+	watch_see(&sm->watch, WATCH_OUT, session, *stanza);
 	if (!session->detached)
 		session_send(session, *stanza);
 	if (!session->ours) {
@@ -227,6 +228,7 @@ static void from_session(struct sm *sm, struct session *session, struct stanza *
 	enum stanza_error error;
 
 	stanza_set_from(*stanza, session->jid);
+	watch_see(&sm->watch, WATCH_IN, session, *stanza);
 	if (is_sound(*stanza, &error))
 		chain_start(sm, SM_IN_SESS, session->user, session, stanza);
 	else

@@ -114,6 +114,7 @@ void session_end(struct session *session, enum session_tell how)
 
 	if (how != SESSION_TELL_NOBODY && !session->detached)
 		session_tell(session, action_of(session, how));
+	watch_see(&sm->watch, WATCH_ENDED, session, NULL);
 	slots_del(&sm->sessions, session->id);
 	list_remove(&session->link);
 	user->session_count--;
@@ -247,6 +248,7 @@ struct session *session_new(struct user *user, struct jid *full)
 	session->id = slots_add(&sm->sessions, session);
 	metric_add(sm->process, METRIC_SESSIONS, 1);
 	modules_session_start(session);
+	watch_see(&sm->watch, WATCH_STARTED, session, NULL);
 	return session;
 }
 

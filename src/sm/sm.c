@@ -239,6 +239,7 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	list_init(&sm->full);
 	list_init(&sm->errands);
 	list_init(&sm->scripts);
+	watch_init(&sm->watch);
 	sm->queues.mio = sm->mio;
 	sm->queues.shed = sessions_shed;
 	if (sm->process->queues)
@@ -326,6 +327,7 @@ static void stop(void *state)
 	errands_stop(sm);
 	scripts_stop(sm);
 	farewells_stop(sm);
+	watch_stop(sm);
 	mio_undefer(sm->mio, &sm->report);
 	deliveries_drop(sm);
 	saved_stop(sm);

@@ -91,7 +91,7 @@ static void ended(void *arg, int code)
 /* Runs "user VERB ARG" to its end and returns its exit code. */
 static int run(struct fixture *fixture, const char *verb, const char *arg, const char *input)
 {
-	const struct ctl_sink sink = {heard, NULL, ended, fixture, NULL};
+	const struct ctl_sink sink = {.print = heard, .ended = ended, .arg = fixture};
 	const char *words[] = {"user", verb, arg, fixture->more};
 
 	buf_clear(&fixture->out);
@@ -252,7 +252,7 @@ static void stop_soon(struct mio_timer *timer)
 static void forgets_an_import_whose_caller_went_away(void **state)
 {
 	struct fixture *fixture = *state;
-	const struct ctl_sink sink = {heard, NULL, ended, fixture, NULL};
+	const struct ctl_sink sink = {.print = heard, .ended = ended, .arg = fixture};
 	const char *words[] = {"user", "import", "file"};
 	struct soon soon = {.host = fixture->host};
 	uint64_t id = ctl_run(fixture->process->ctl, words, 3, false,

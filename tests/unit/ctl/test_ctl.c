@@ -68,7 +68,7 @@ static void ended(void *arg, int code)
 static uint64_t run(struct fixture *fixture, const char *const *words, size_t count,
 		    const char *input)
 {
-	const struct ctl_sink sink = {heard, NULL, ended, fixture, NULL};
+	const struct ctl_sink sink = {.print = heard, .ended = ended, .arg = fixture};
 
 	return ctl_run(fixture->ctl, words, count, false, slice_of(input), &sink);
 }

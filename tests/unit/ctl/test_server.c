@@ -175,7 +175,7 @@ static ssize_t read_some(void *arg, char *room, size_t len)
 
 static void ask(struct fixture *fixture, const char *const *words, size_t count, struct slice input)
 {
-	const struct ctl_sink sink = {heard, progressed, NULL, fixture, NULL};
+	const struct ctl_sink sink = {.print = heard, .progress = progressed, .arg = fixture};
 	const struct ctl_source source = {read_some, &input};
 
 	fixture->rc = ctl_ask(fixture->path, words, count, true, &source, &sink, &fixture->code);
