@@ -125,6 +125,8 @@ def a_removed_account_leaves_nothing():
         juliet = Raw(deployment.port).login('juliet', 'secret')
         romeo.send("<iq type='set' id='r'><query xmlns='jabber:iq:roster'><item jid='juliet@localhost'/></query></iq>")
         done(romeo.expect('iq', id='r'))
+        juliet.send("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>")
+        done(juliet.expect('iq', id='r'))
         romeo.send("<presence type='subscribe' to='juliet@localhost'/>")
         juliet.expect('presence', type='subscribe')
         done(ask(romeo, '<remove/>'))
