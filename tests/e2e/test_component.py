@@ -1,18 +1,15 @@
 #!/usr/bin/python3
 """Bridges and bots, XEP-0114: a library that people use, and raw streams for what no library does."""
 import asyncio
-import hashlib
 import logging
 import time
 
 import slixmpp
 from slixmpp.componentxmpp import ComponentXMPP
-from harness import STREAM, Deployment, Raw, body, scenarios
+from harness import ACCEPT, Deployment, External, Raw, body, scenarios
 
 logging.disable(logging.CRITICAL)
 
-ACCEPT = 'jabber:component:accept'
-CONDITIONS = '{urn:ietf:params:xml:ns:xmpp-streams}'
 STANZAS = '{urn:ietf:params:xml:ns:xmpp-stanzas}'
 COMPONENTS = '''
 [[component]]
@@ -57,37 +54,6 @@ class Person(slixmpp.ClientXMPP):
         await self.get_roster()
         self.send_presence()
         self.ready.set()
-
-
-class External(Raw):
-    """A component by hand."""
-
-    def open(self, to='irc.localhost', extra=''):
-        self.reset()
-        named = f" to='{to}'" if to is not None else ''
-        self.send(f"<?xml version='1.0'?><stream:stream xmlns='{ACCEPT}' xmlns:stream='{STREAM}'{named}{extra}>")
-        while self.header is None and not self.closed:
-            self.raw += self.socket.recv(65536)
-            self.parser.feed(self.raw)
-            self._take()
-        return self
-
-    def proof(self, secret):
-        return hashlib.sha1((self.header.get('id') + secret).encode()).hexdigest()
-
-    def enter(self, to='irc.localhost', secret='of irc', case=str.lower):
-        self.open(to)
-        self.send(f'<handshake>{case(self.proof(secret))}</handshake>')
-        answer = self.receive()
-        assert answer is not None and answer.tag == f'{{{ACCEPT}}}handshake', (answer, self.raw)
-        return self
-
-    def ends_with(self, condition):
-        error = self.receive()
-        while error is not None and error.tag != f'{{{STREAM}}}error':
-            error = self.receive()
-        assert error is not None and error.find(CONDITIONS + condition) is not None, (condition, self.raw)
-        assert self.receive() is None
 
 
 async def _soon(waited):
