@@ -51,6 +51,7 @@ struct room {
 	struct client clients[CLIENTS_MAX];
 	struct buf shown; /* what room_next() gave */
 	struct buf said;  /* by a command */
+	uint64_t call;	  /* of one that goes on */
 	int code;	  /* of it; -1: it has not ended */
 	bool keeps;	  /* nobody has what was sent to them */
 	struct str *c2s, *sm, *world, *localhost;
@@ -767,6 +768,19 @@ void room_send_and_leave(struct room *room, const char *client, const char *xml)
 	send_one(room, client, xml);
 	sim_run(room->sim, 1000, is_running, room);
 	assert_true(is_running(room));
+}
+
+void room_command_begin(struct room *room, const char *const *words, bool json)
+{
+	room->call = command_start(room, words, json);
+	let_settle(room);
+}
+
+void room_command_over(struct room *room)
+{
+	ctl_cancel(room->process->ctl, room->call);
+	let_settle(room);
+	ctl_free(&room->process->ctl);
 }
 
 const char *room_said(struct room *room)

@@ -81,6 +81,9 @@ void room_command_leave(struct room *room, const char *const *words); /* its cal
 void room_administer(struct room *room, const char *admin);
 /* Sends it, and returns as soon as commands of it are being run. */
 void room_send_and_leave(struct room *room, const char *client, const char *xml);
+/* It goes on until room_command_over(): its caller goes away. What it said so far is said. */
+void room_command_begin(struct room *room, const char *const *words, bool json);
+void room_command_over(struct room *room);
 const char *room_said(struct room *room); /* what it printed, errors too */
 struct session *room_session(struct room *room, const char *client);
 struct process *room_process(struct room *room);
