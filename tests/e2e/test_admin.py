@@ -95,7 +95,7 @@ def a_contact_is_pushed_to_who_is_on(deployment):
     assert (item.get('jid'), item.get('name'), item.get('subscription')) == ('bob@example.net', 'Bob "B" <b>', 'none')
     assert [group.text for group in item] == ['Friends', 'Näher']
     wanted = {'jid': 'bob@example.net', 'name': 'Bob "B" <b>', 'groups': ['Friends', 'Näher'], 'subscription': 'none',
-              'ask': False}
+              'ask': False, 'approved': False}
     assert _json(deployment, 'roster', 'list', 'romeo@localhost') == [wanted]
     added = _json(deployment, 'roster', 'add', 'romeo@localhost', 'bob@example.net', '--group', 'Work')
     assert added == {'jid': 'romeo@localhost', 'contact': 'bob@example.net', 'subscription': 'none'}

@@ -259,7 +259,7 @@ static void accounts_are_made_and_ended(void **state)
 	expect(room, ALICE, COMMAND("alice@localhost", "get-disabled-users-num", "", ""), "<value>1</value></field></x>");
 	expect_run(room, "get-disabled-users-list", FORM(FIELD("max_items", "25")), "<value>nurse@localhost</value></field></x>");
 	expect_run(room, "reenable-user", FORM(FIELD("accountjids", "nurse@localhost")), "enabled</note>");
-	expect_run(room, "delete-user", FORM(FIELD("accountjids", "nurse@localhost")), "deleted</note></command>");
+	expect_run(room, "delete-user", FORM(FIELD("accountjids", "nurse@localhost")), "deleted; nobody gets the name before ");
 	expect(room, ALICE, COMMAND("localhost", "get-registered-users-num", "", ""), "<value>0</value>");
 	expect_run(room, "delete-user", FORM("<field var='accountjids'><value>a@localhost</value><value>b@remote.example</value></field>"),
 		   "<note type='error'>a@localhost: there is no such account\nb@remote.example is not of a domain that is "

@@ -121,6 +121,7 @@ static void ends_with_the_account(void **state)
 	say(room, PHONE, FIRST);
 	answer(room, PHONE, FIRST);
 	room_action(room, "admin", SESSION_DELETE, "romeo@localhost");
+	room_wait(room, ROOM_LOCK_MS);
 	room_forget(room);
 	log_in(room);
 	say(room, PHONE, FIRST);
