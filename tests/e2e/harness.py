@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -23,9 +24,15 @@ BINARY = os.environ.get('JACKDAW', 'build/jackdaw')
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(('127.0.0.1', 0))
-        return listener.getsockname()[1]
+    """Below those that connections get for themselves: nobody takes it before who asked for it listens."""
+    while True:
+        port = random.randrange(12000, 32000)
+        with socket.socket() as listener:
+            try:
+                listener.bind(('127.0.0.1', port))
+                return port
+            except OSError:
+                pass
 
 
 class Process:
