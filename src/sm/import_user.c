@@ -53,9 +53,9 @@ static const char *refusal(struct reading *reading, int rc, const struct roster_
 		return "is no address, or has a group twice";
 	if (rc == ROSTER_UNACCEPTABLE)
 		return "has a name or group that is empty or too long, or too many groups";
-	if (reading->roster.count == ROSTER_MAX)
-		return "is one too many";
-	return roster_find(&reading->roster, item->jid) ? "is there twice" : NULL;
+	if (roster_find(&reading->roster, item->jid))
+		return "is there twice";
+	return roster_has_room(&reading->roster, item) ? NULL : "is one too many";
 }
 
 static void read_contact(struct reading *reading, const struct nad *nad, int elem)

@@ -238,16 +238,48 @@ static void grow(struct roster *roster)
 		mem_realloc(MEM_ROSTER, roster->items, roster->cap * sizeof(struct roster_item *));
 }
 
+enum { ITEM_BYTES = 100, GROUP_BYTES = 17 }; /* tags and attributes */
+
+static size_t printed_len(struct slice text)
+{
+	size_t len = text.len;
+
+	for (size_t at = 0; at < text.len; at++)
+		len += strchr("&<>'\"\r", text.data[at]) ? sizeof("&quot;") - 2 : 0;
+	return len;
+}
+
+static size_t weight(const struct roster_item *item)
+{
+	size_t bytes = ITEM_BYTES + printed_len(jid_user(item->jid)) + printed_len(roster_item_name(item));
+
+	for (unsigned at = 0; at < item->groups; at++)
+		bytes += GROUP_BYTES + printed_len(roster_item_group(item, at));
+	return bytes;
+}
+
+bool roster_has_room(const struct roster *roster, const struct roster_item *item)
+{
+	bool found;
+	unsigned at = place(roster, jid_user(item->jid), &found);
+	size_t before = found ? weight(roster->items[at]) : 0, now = weight(item);
+
+	return (found || roster->count < ROSTER_MAX) && (now <= before || roster->bytes + now - before <= ROSTER_BYTES_MAX);
+}
+
 bool roster_put(struct roster *roster, struct roster_item **item)
 {
 	bool found;
 	unsigned at = place(roster, jid_user((*item)->jid), &found);
 
-	if (found) {
-		roster_item_free(&roster->items[at]);
-	} else if (roster->count == ROSTER_MAX) {
+	if (!roster_has_room(roster, *item)) {
 		roster_item_free(item);
 		return false;
+	}
+	roster->bytes += weight(*item);
+	if (found) {
+		roster->bytes -= weight(roster->items[at]);
+		roster_item_free(&roster->items[at]);
 	} else {
 		grow(roster);
 		memmove(roster->items + at + 1, roster->items + at,
@@ -266,6 +298,7 @@ void roster_del(struct roster *roster, const struct jid *jid)
 
 	if (!found)
 		return;
+	roster->bytes -= weight(roster->items[at]);
 	roster_item_free(&roster->items[at]);
 	roster->count--;
 	memmove(roster->items + at, roster->items + at + 1,

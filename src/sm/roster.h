@@ -9,7 +9,8 @@ struct jid;
 struct nad;
 
 enum {
-	ROSTER_MAX = 2000,	/* items of a user */
+	ROSTER_MAX = 10000,	/* items of a user */
+	ROSTER_BYTES_MAX = 2 << 20, /* of them printed, about: it is one stanza, and routers bound those */
 	ROSTER_TEXT_MAX = 1023, /* bytes of a name or a group */
 	ROSTER_GROUPS_MAX = 50,
 };
@@ -28,6 +29,7 @@ struct roster_item {
 struct roster {
 	struct roster_item **items; /* by address */
 	unsigned count, cap;
+	size_t bytes; /* printed, about */
 };
 
 /*
@@ -54,5 +56,6 @@ struct roster_item *roster_find(const struct roster *roster,
 				const struct jid *jid); /* by its bare address */
 /* Adds or replaces, taken. False: the roster is full, the item is freed. */
 bool roster_put(struct roster *roster, struct roster_item **item);
+bool roster_has_room(const struct roster *roster, const struct roster_item *item); /* to add or replace it */
 void roster_del(struct roster *roster, const struct jid *jid);
 void roster_fini(struct roster *roster); /* empty again */

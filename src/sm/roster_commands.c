@@ -111,7 +111,8 @@ static void user_changed(struct errand *errand, struct user *user)
 static void full(struct errand *errand, const struct user *user, struct store_txn **txn)
 {
 	store_txn_free(txn);
-	errand_fail(errand, "%s has %d contacts already, no more are allowed", jid_text(user->jid), ROSTER_MAX);
+	errand_fail(errand, "%s has so many contacts already, or so much text in them, that no more are allowed (%d, %d KB)",
+		    jid_text(user->jid), ROSTER_MAX, ROSTER_BYTES_MAX >> 10);
 }
 
 static void change_user(struct errand *errand, struct user *user)

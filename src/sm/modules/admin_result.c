@@ -59,6 +59,8 @@ static void append_account(struct nad *nad, const struct script_step *step)
 	admin_append_value(nad, slice_of(step->words[step->count - 1]));
 }
 
+enum { ROSTERS_MAX_BYTES = 1 << 20 }; /* of memory; one more is told: a stanza has its bounds on the way */
+
 static void append_note(struct nad *nad, const char *type, struct slice text)
 {
 	while (text.len && text.data[text.len - 1] == '\n')
@@ -128,6 +130,11 @@ void admin_tell_rosters(const struct admin_command *command, const struct script
 
 		if (!roster)
 			continue;
+		if (nad_weight(nad) > ROSTERS_MAX_BYTES) {
+			append_note(nad, "warn", SLICE("There is more than is told at once."));
+			json_decref(roster);
+			return;
+		}
 		append_account(nad, &script->steps[step]);
 		nad_append(nad, NS_ROSTER, "query", 3);
 		for (size_t at = 0; at < json_array_size(roster); at++)

@@ -100,6 +100,27 @@ static struct roster_item *numbered(unsigned number)
 	return roster_item_new(jid, 0);
 }
 
+/* All are told in one stanza. */
+static void takes_only_so_much_text(void **state)
+{
+	struct roster roster = {0};
+	unsigned at = 0;
+	bool taken;
+
+	do {
+		AUTO(buf_fini) struct buf text = {0};
+		struct roster_item *item;
+
+		buf_printf(&text, "<item jid='u%u@example.net'><group>%0800u</group></item>", at++, 0);
+		item = roster_item_parse(buf_slice(&text));
+		assert_non_null(item);
+		taken = roster_put(&roster, &item);
+	} while (taken && at < ROSTER_MAX);
+	assert_false(taken);
+	assert_true(at > 2000 && at < 3000);
+	roster_fini(&roster);
+}
+
 static void finds_what_it_holds_and_is_limited(void **state)
 {
 	struct roster roster = {0};
@@ -256,6 +277,7 @@ static void who_has_its_version_is_not_sent_it(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(takes_only_so_much_text),
 		cmocka_unit_test(prints_what_it_parses),
 		cmocka_unit_test(takes_an_item_of_a_request),
 		cmocka_unit_test(refuses_bad_items),
