@@ -103,8 +103,6 @@ static void undone(void *arg, uint64_t token, int result, const struct auth_acco
 void register_created(struct client *client, bool failed)
 {
 	struct c2s *c2s = client->c2s;
-	void *state;
-	const struct auth_source *source;
 
 	if (!client->pending || !client->pending->user)
 		return;
@@ -113,8 +111,9 @@ void register_created(struct client *client, bool failed)
 		register_answer(client, true, STANZA_CONFLICT);
 		return;
 	}
-	source = login_source(c2s, client->pending->domain, &state);
-	auth_ask(c2s->worker->auth, AUTH_UNDO, source, state, client->pending->user, NULL, undone, c2s, client->id);
+	/* Only who has the accounts here asks a session manager that is not ours, whoever serves the domain by now. */
+	auth_ask(c2s->worker->auth, AUTH_UNDO, &auth_source_storage, c2s->worker->process->storage, client->pending->user, NULL,
+		 undone, c2s, client->id);
 }
 
 static void made(void *arg, uint64_t token, int result, const struct auth_account *account)

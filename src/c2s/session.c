@@ -247,11 +247,16 @@ void client_unanswered(struct mio_timer *timer)
 		register_answer(client, false, STANZA_REMOTE_SERVER_TIMEOUT);
 }
 
-/* A failure without the id of its request is taken for ours: there is one at a time. */
+/* An answer without the id of its request is taken for ours: there is one at a time. */
+static bool is_of_request(const struct client *client, const struct packet *packet)
+{
+	return !packet->session.id ||
+	       (client->request && slice_equal(str_slice(packet->session.id), str_slice(client->request)));
+}
+
 static void start_failed(struct client *client, const struct packet *packet)
 {
-	if (client->state == CLIENT_STARTING &&
-	    (!packet->session.id || slice_equal(str_slice(packet->session.id), str_slice(client->request))))
+	if (client->state == CLIENT_STARTING && is_of_request(client, packet))
 		fail_start(client, STANZA_INTERNAL_SERVER_ERROR);
 }
 
@@ -322,7 +327,8 @@ static void take_action(struct client *client, const struct packet *packet)
 		break;
 	case SESSION_CREATE:
 	case SESSION_CREATED:
-		register_created(client, failed);
+		if (is_of_request(client, packet))
+			register_created(client, failed);
 		break;
 	case SESSION_END:
 		if (packet->error)
