@@ -216,10 +216,21 @@ static void tell(struct watcher *watcher, enum watch_event event, const struct s
 		mio_timer_set(watcher->sm->mio, &watcher->timer, BATCH_MS);
 }
 
+static bool is_wished_by_any(const struct watch *watch, enum watch_event event, const struct session *session)
+{
+	for (const struct list *at = watch->watchers.next; at != &watch->watchers; at = at->next) {
+		if (is_wished(&container_of(at, struct watcher, link)->wish, event, session))
+			return true;
+	}
+	return false;
+}
+
 void watch_tell(const struct watch *watch, enum watch_event event, const struct session *session, const struct stanza *stanza)
 {
 	AUTO(buf_fini) struct buf xml = {0}, text = {0};
 
+	if (!is_wished_by_any(watch, event, session))
+		return;
 	if (stanza) {
 		stanza_print(stanza, &xml);
 		append_without_text(&text, buf_slice(&xml));

@@ -6,7 +6,8 @@
  *                 └── order, when the call is gone ──> its watcher goes
  *
  * Where nobody watches it costs a look at an empty list. What is more than the way home, or who watches, can take is left out, and
- * counted. Text of stanzas is never shown, only how long it is: passwords and what people say are text. SASL does not come here.
+ * counted. Text of stanzas is never shown, only how long it is: passwords and what people say are text. Attributes are. SASL does not
+ * come here.
  */
 #pragma once
 
