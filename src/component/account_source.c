@@ -93,19 +93,25 @@ void account_answered(struct auth *auth, const struct packet *packet)
 
 /* -- the one who knows ------------------------------------------------------------------------------ */
 
-static void known(void *arg, uint64_t token, int result, const struct auth_account *account)
+/* request is taken. */
+static void answer_with(struct worker *worker, struct packet *request, int result, const struct auth_account *account)
 {
-	struct worker *worker = arg;
-	struct packet *request = slots_del(&worker->asked, token), *answer;
+	struct packet *answer = packet_answer(request, PACKET_ACCOUNT);
 
-	if (!request)
-		return;
-	answer = packet_answer(request, PACKET_ACCOUNT);
 	answer->account.result = result;
 	if (account)
 		print_account(account, &answer->account.keys);
 	packet_free(&request);
 	link_send(worker->link, &answer);
+}
+
+static void known(void *arg, uint64_t token, int result, const struct auth_account *account)
+{
+	struct worker *worker = arg;
+	struct packet *request = slots_del(&worker->asked, token);
+
+	if (request)
+		answer_with(worker, request, result, account);
 }
 
 void account_serve(struct worker *worker, struct packet **taken)
@@ -120,6 +126,11 @@ void account_serve(struct worker *worker, struct packet **taken)
 	if (packet->error || packet->account.answer || verb > AUTH_REMOVE ||
 	    !settings_serves(worker->settings, jid_domain(packet->account.user))) {
 		packet_free(&packet);
+		return;
+	}
+	/* Whoever asks: its file may not say who the administrators are, and those are not made from afar. */
+	if (verb == AUTH_CREATE && settings_is_admin(worker->settings, jid_user(packet->account.user))) {
+		answer_with(worker, packet, AUTH_EXISTS, NULL);
 		return;
 	}
 	if (carries)

@@ -241,6 +241,11 @@ static void go_on(struct run *run, int rc)
 		finish_orphan(run);
 		return;
 	}
+	/* The account ended meanwhile: nothing more is written for it. */
+	if (rc == SM_PASS && run->chain == SM_PKT_USER && !run->event.user->known) {
+		route_to_nobody(run->event.sm, &run->event.stanza);
+		return;
+	}
 	if (rc == SM_PASS)
 		rc = offer(run);
 	finish(run, rc);

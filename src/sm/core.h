@@ -180,6 +180,7 @@ void route_unhandled(struct sm *sm, struct stanza **stanza);
 void route_to_session(struct sm *sm, struct session *session, struct stanza **stanza);
 void route_leave(struct sm *sm, struct stanza **stanza);
 void route_refuse(struct sm *sm, struct stanza **stanza, enum stanza_error error); /* with an error, if one may be sent */
+void route_to_nobody(struct sm *sm, struct stanza **stanza); /* there is no such user */
 /* From a session of ours, from the world, and one of ours that came back. Taken. */
 void route_client_packet(struct sm *sm, struct packet **packet);
 void route_world_packet(struct sm *sm, struct packet **packet);

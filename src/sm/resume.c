@@ -74,6 +74,12 @@ static void trim(struct user *user, struct store_txn *txn)
 	}
 }
 
+void resume_clear_origins(const struct user *user, struct store_txn *txn)
+{
+	for (unsigned at = 0; at < user->resumptions.count; at++)
+		store_origins_clear(txn, user->resumptions.items[at].origin);
+}
+
 /* A line each: key, origin, in, handled, ended. */
 void resume_put(struct user *user, struct store_txn *txn)
 {

@@ -287,7 +287,7 @@ static bool needs_user(const struct stanza *stanza)
 }
 
 /* RFC 6121 8.5.1 and 4.3.2: there is no such user. */
-static void to_nobody(struct sm *sm, struct stanza **stanza)
+void route_to_nobody(struct sm *sm, struct stanza **stanza)
 {
 	struct stanza *answer = NULL;
 
@@ -309,7 +309,7 @@ static void to_user(struct sm *sm, struct user *user, struct stanza **stanza)
 	if (user->known)
 		chain_start(sm, SM_PKT_USER, user, NULL, stanza);
 	else
-		to_nobody(sm, stanza);
+		route_to_nobody(sm, stanza);
 	user_rest(user);
 }
 

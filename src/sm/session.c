@@ -345,8 +345,8 @@ void session_create(struct user *user, struct packet **packet)
 	struct sm *sm = user->sm;
 	struct store_txn *txn;
 
-	if (user->known || auth_is_anonymous(user->jid)) {
-		session_fail(sm, *packet);
+	if (user->known || auth_is_anonymous(user->jid) || settings_is_admin(sm_settings(sm), jid_user(user->jid))) {
+		session_fail(sm, *packet); /* nor does who comes first become an administrator */
 		return;
 	}
 	txn = store_txn_new();

@@ -312,7 +312,8 @@ static int go_on(struct request *request)
 	default:
 		break;
 	}
-	if (request->action == CANCEL)
+	if (request->action == CANCEL ||
+	    (request->form >= 0 && slice_is(nad_attr_value(request->nad, request->form, "type"), "cancel")))
 		return cancel(request);
 	if (request->action == NEXT || request->action == PREV)
 		return refuse(request, "bad-action", "there is one stage, which can be completed");

@@ -287,7 +287,7 @@ static const char *what_is_wrong(const struct nad *nad, int form)
 {
 	struct slice type = nad_attr_value(nad, form, "type"), of = text_of(nad, form, "FORM_TYPE");
 
-	if (!slice_is(type, "submit") && !slice_is(type, "cancel"))
+	if (!slice_is(type, "submit"))
 		return "the form is not submitted";
 	return of.len && !slice_is(of, NS_ADMIN) ? "the form is another one" : NULL;
 }

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include "base/buf.h"
 #include "component/settings.h"
+#include "link/packet.h"
 #include "room.h"
 
 #define ALICE "alice@localhost/a"
@@ -29,9 +30,9 @@ static const char *const people[] = {"romeo", "juliet", "nurse", "paris", "tybal
 static int open_room(void **state)
 {
 	room_open(state);
-	room_administer(*state, "alice@localhost");
 	room_account(*state, "alice@localhost");
 	room_account(*state, "romeo@localhost");
+	room_administer(*state, "alice@localhost");
 	room_login(*state, ALICE);
 	room_login(*state, ROMEO);
 	return 0;
@@ -171,6 +172,7 @@ static void a_form_has_one_stage(void **state)
 	expect_refused(room, second("user-stats", session, " action='next'", ""), "bad-action");
 	expect_refused(room, second("user-stats", session, " action='jump'", ""), "malformed-action");
 	expect(room, ALICE, second("user-stats", session, " action='cancel'", ""), "status='canceled'/>");
+	expect(room, ALICE, second("user-stats", session, "", "<x xmlns='jabber:x:data' type='cancel'/>"), "status='canceled'/>");
 	expect_refused(room, COMMAND("localhost", "user-stats", " action='cancel'", ""), "bad-action");
 	expect_refused(room, COMMAND("localhost", "user-stats", " action='complete'", ""), "bad-action");
 	expect_refused(room, COMMAND("localhost", "user-stats", " xml:lang='de'", ""), "bad-locale");
@@ -342,13 +344,23 @@ static void ends_with_the_server(void **state)
 						FORM("<field var='accountjids'><value>a@localhost</value><value>b@localhost</value></field>")));
 }
 
+static void nobody_becomes_one_by_coming_first(void **state)
+{
+	static const char *admins[] = {"root@localhost"};
+	struct room *room = *state;
+
+	room_settings(room)->admins = (struct conf_list){admins, 1};
+	room_action(room, "x", SESSION_CREATE, "root@localhost");
+	room_expect(room, "x", "create from=localhost failed");
+}
+
 static void without_a_registry_nothing_is_done(void **state)
 {
 	static const char *admins[] = {"alice@localhost"};
 	struct room *room = *state;
 
-	room_settings(room)->admins = (struct conf_list){admins, 1};
 	room_account(room, "alice@localhost");
+	room_settings(room)->admins = (struct conf_list){admins, 1};
 	room_login(room, ALICE);
 	expect(room, ALICE, COMMAND("localhost", "get-registered-users-num", "", ""),
 	       "<note type='error'>user count: this server cannot do it now</note></command>");
@@ -371,6 +383,7 @@ int main(void)
 		TEST(who_ends_their_own_session_hears_nothing_more),
 		TEST(ends_with_the_server),
 		cmocka_unit_test_setup_teardown(without_a_registry_nothing_is_done, room_open, room_close),
+		cmocka_unit_test_setup_teardown(nobody_becomes_one_by_coming_first, room_open, room_close),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
