@@ -413,7 +413,7 @@ def who_does_not_read_is_not_read_either():
 
 
 def the_greediest_goes_first_when_memory_is_short():
-    with _deployment('memory = "3 MB"\n' + ROOM).start() as deployment:
+    with _deployment('memory = "6 MB"\n' + ROOM).start() as deployment:
         _with_a_long_roster(deployment, ['p1', 'p2', 'p3'])
         little, much, talker = (Raw(deployment.port).login(name, 'secret') for name in ('p1', 'p2', 'p3'))
         _ask(little, 30)
