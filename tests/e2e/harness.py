@@ -244,6 +244,15 @@ registration = "{registration}"
                 raise
 
 
+def romeo_and_juliet(**options):
+    """A deployment that runs, with romeo and juliet."""
+    deployment = Deployment(**options)
+    deployment.start()
+    for name in ('romeo', 'juliet'):
+        deployment.add_user(name, 'secret')
+    return deployment
+
+
 class Raw:
     """A client that says exactly what a test wants it to."""
 

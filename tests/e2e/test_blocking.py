@@ -2,7 +2,7 @@
 """A person blocks another with a real client library, at two resources and over a restart of the server."""
 import asyncio
 
-from harness import Deployment, scenarios
+from harness import romeo_and_juliet, scenarios
 from slixmpp.exceptions import IqError
 from test_chat import Person
 
@@ -33,14 +33,6 @@ async def _log_in(deployment, name):
     person = Blocker(deployment, name)
     await asyncio.wait_for(person.ready.wait(), 20)
     return person
-
-
-def _deployment():
-    deployment = Deployment()
-    deployment.start()
-    for name in ('romeo', 'juliet'):
-        deployment.add_user(name, 'secret')
-    return deployment
 
 
 async def _befriend(one, other):
@@ -81,7 +73,7 @@ def who_is_blocked_sees_nobody_and_hears_nothing():
         for person in (romeo, juliet, other):
             await person.disconnect()
 
-    with _deployment() as deployment:
+    with romeo_and_juliet() as deployment:
         asyncio.get_event_loop().run_until_complete(play(deployment))
 
 
@@ -98,7 +90,7 @@ def a_list_outlives_the_server():
         for person in (romeo, juliet):
             await person.disconnect()
 
-    with _deployment() as deployment:
+    with romeo_and_juliet() as deployment:
         asyncio.get_event_loop().run_until_complete(play(deployment))
 
 

@@ -5,7 +5,7 @@ import logging
 import ssl
 
 import slixmpp
-from harness import Deployment, Raw, body, scenarios
+from harness import Deployment, Raw, body, romeo_and_juliet, scenarios
 
 logging.disable(logging.CRITICAL)
 
@@ -56,14 +56,6 @@ async def _log_in(deployment, name, password='secret', **options):
     return person
 
 
-def _deployment(**options):
-    deployment = Deployment(**options)
-    deployment.start()
-    for name in ('romeo', 'juliet'):
-        deployment.add_user(name, 'secret')
-    return deployment
-
-
 def two_people_meet_and_chat_over_tls_with_scram():
     async def play(deployment):
         romeo = await _log_in(deployment, 'romeo')
@@ -88,7 +80,7 @@ def two_people_meet_and_chat_over_tls_with_scram():
         await romeo.next_presence('unavailable', 'juliet@localhost')
         await romeo.disconnect()
 
-    with _deployment(required=True) as deployment:
+    with romeo_and_juliet(required=True) as deployment:
         asyncio.get_event_loop().run_until_complete(play(deployment))
 
 
@@ -102,7 +94,7 @@ def every_mechanism_of_the_file_logs_in():
         assert person.mechanism == 'PLAIN', 'what is bound in a way that there is not is refused, the stream goes on'
         await person.disconnect()
 
-    with _deployment() as deployment:
+    with romeo_and_juliet() as deployment:
         asyncio.get_event_loop().run_until_complete(play(deployment))
 
 
@@ -113,12 +105,12 @@ def a_wrong_password_is_refused():
         assert not person.ready.is_set()
         await person.disconnect()
 
-    with _deployment() as deployment:
+    with romeo_and_juliet() as deployment:
         asyncio.get_event_loop().run_until_complete(play(deployment))
 
 
 def messages_to_who_is_away_come_once_in_order_with_their_time():
-    with _deployment() as deployment:
+    with romeo_and_juliet() as deployment:
         romeo = Raw(deployment.port).login('romeo', 'secret')
         for number in range(20):
             romeo.send(f"<message to='juliet@localhost' type='chat' id='m{number}'><body>{number}</body></message>")
@@ -155,7 +147,7 @@ def a_person_registers_and_chats():
 
 
 def a_person_changes_the_password_and_removes_the_account():
-    with _deployment() as deployment:
+    with romeo_and_juliet() as deployment:
         romeo = Raw(deployment.port).login('romeo', 'secret')
         other = Raw(deployment.port).login('romeo', 'secret')
         query = "<query xmlns='jabber:iq:register'>"

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import time
 
-from harness import Deployment, Raw, scenarios
+from harness import Deployment, Raw, romeo_and_juliet, scenarios
 from test_chat import Person
 
 
@@ -20,14 +20,6 @@ async def _log_in(deployment, name):
     person = Reader(deployment, name)
     await asyncio.wait_for(person.ready.wait(), 20)
     return person
-
-
-def _deployment():
-    deployment = Deployment()
-    deployment.start()
-    for name in ('romeo', 'juliet'):
-        deployment.add_user(name, 'secret')
-    return deployment
 
 
 async def _roster_with(person, jid, **wanted):
@@ -62,7 +54,7 @@ def who_is_approved_before_asking_is_not_asked_about():
         for person in (romeo, juliet):
             await person.disconnect()
 
-    with _deployment() as deployment:
+    with romeo_and_juliet() as deployment:
         asyncio.get_event_loop().run_until_complete(play(deployment))
 
 
@@ -134,7 +126,7 @@ def a_client_is_asked_once_what_it_has():
         await person.disconnect()
         return questions
 
-    with _deployment() as deployment:
+    with romeo_and_juliet() as deployment:
         loop = asyncio.get_event_loop()
         asked = loop.run_until_complete(play(deployment))
         assert asked and all(node.startswith('http://slixmpp.com/ver/') for node in asked), asked

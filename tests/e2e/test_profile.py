@@ -5,7 +5,7 @@ import datetime
 import hashlib
 import logging
 
-from harness import Deployment, scenarios
+from harness import romeo_and_juliet, scenarios
 from slixmpp.exceptions import IqError
 from slixmpp.plugins.xep_0048 import Bookmarks
 from test_chat import Person
@@ -32,14 +32,6 @@ async def _log_in(deployment, name):
     return person
 
 
-def _deployment(extra=''):
-    deployment = Deployment(extra=extra)
-    deployment.start()
-    for name in ('romeo', 'juliet'):
-        deployment.add_user(name, 'secret')
-    return deployment
-
-
 async def _befriend(romeo, juliet):
     romeo.send_presence_subscription('juliet@localhost', ptype='subscribe')
     await juliet.next_presence('subscribe', 'romeo@localhost')
@@ -56,7 +48,7 @@ async def _refused(condition, request):
 
 
 def _play(play, extra=''):
-    with _deployment(extra) as deployment:
+    with romeo_and_juliet(extra=extra) as deployment:
         asyncio.get_event_loop().run_until_complete(play(deployment))
 
 
