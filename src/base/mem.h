@@ -6,8 +6,9 @@
  * thread has entered (the one thread-local of the project); with none entered it uses a heap of
  * last resort that belongs to no part. A block remembers its heap: it may be freed on any thread
  * and returns to the heap that made it, in batches, without a lock on the way. In the steady state
- * no call here reaches the system: heap_usage() counts those that do (under sanitizers each block
- * is one).
+ * no call here reaches the system, but for blocks over 32 KB: heap_usage() counts those that do (under
+ * sanitizers each block is one). Such a block goes back at once when it is freed; of smaller ones
+ * the free chunks do, once most of the heap has been unused for a while (chunks.h).
  *
  * Allocation aborts the process when the system has no memory; it never returns NULL.
  */

@@ -19,7 +19,7 @@ struct conn_env *conn_env_new(struct mio *mio);
 void conn_env_free(struct conn_env **env); /* after its connections */
 /* Frees all that are left, killed in a turn that never ended: after the loops stopped, while their options live. */
 void conn_env_reap(struct conn_env *env);
-/* The queues of its connections with conn_options.pooled, unsent and unparsed: for budget_join(). */
+/* The queues of its connections with conn_options.pooled, the memory of what is unsent and unparsed: for budget_join(). */
 struct budget_member *conn_env_queues(struct conn_env *env);
 struct mio *conn_env_mio(const struct conn_env *env);
 struct sx_env *conn_env_sx(struct conn_env *env);
