@@ -23,16 +23,23 @@ CONDITIONS = '{urn:ietf:params:xml:ns:xmpp-streams}'
 BINARY = os.environ.get('JACKDAW', 'build/jackdaw')
 
 
+reserved_ports = []
+
+
 def free_port():
-    """Below those that connections get for themselves: nobody takes it before who asked for it listens."""
+    """Below those that connections get for themselves, and this process's until it ends, listening or not: tests that run
+    beside it ask for the same name first. An abstract name goes with its process."""
     while True:
         port = random.randrange(12000, 32000)
+        name = socket.socket(socket.AF_UNIX)
         with socket.socket() as listener:
             try:
+                name.bind(f'\0jackdaw-port-{port}')
                 listener.bind(('127.0.0.1', port))
+                reserved_ports.append(name)
                 return port
             except OSError:
-                pass
+                name.close()
 
 
 class Process:
