@@ -89,7 +89,7 @@ static void merge_presence(struct outbox *outbox, const struct stanza *stanza)
 }
 
 /* Before a place in the list: its head is the end. What it comes of is remembered, but no longer to be settled. stanza may be NULL. */
-static void insert(struct outbox *outbox, struct list *place, const struct stanza *stanza, struct delivery *delivery)
+static struct entry *insert(struct outbox *outbox, struct list *place, const struct stanza *stanza, struct delivery *delivery)
 {
 	struct entry *entry = mem_zalloc(MEM_SESSION, sizeof(*entry));
 
@@ -107,25 +107,36 @@ static void insert(struct outbox *outbox, struct list *place, const struct stanz
 	outbox->count++;
 	outbox->bytes += entry->bytes;
 	account(outbox);
+	return entry;
 }
 
-static void append(struct outbox *outbox, const struct stanza *stanza, struct delivery *delivery)
+static struct entry *append(struct outbox *outbox, const struct stanza *stanza, struct delivery *delivery)
 {
-	insert(outbox, &outbox->entries, stanza, delivery);
+	return insert(outbox, &outbox->entries, stanza, delivery);
+}
+
+/* Nothing but this error is left of what the client wrote: until it is sent, our death must not lose both. */
+static bool is_all_of_its_message(const struct session *session, const struct stanza *stanza)
+{
+	return stanza->kind == STANZA_MESSAGE && stanza->type == STANZA_ERROR && session->detached &&
+	       stanza->origin.session == session->id;
 }
 
 bool outbox_add(struct session *session, const struct stanza *stanza)
 {
 	struct outbox *outbox = &session->outbox;
 	const struct conf_queue *most = &sm_settings(session->user->sm)->sessions.resume_queue;
-	bool stays = outbox_fate(stanza) == OUTBOX_STORE;
+	bool stays = outbox_fate(stanza) == OUTBOX_STORE, last = is_all_of_its_message(session, stanza);
 	struct delivery *delivery;
+	struct entry *entry;
 
 	merge_presence(outbox, stanza);
-	if (!stays)
+	if (!stays && !last)
 		settle(session->user->sm, stanza);
 	delivery = stays ? delivery_for(session->user, stanza) : NULL;
-	append(outbox, stanza, delivery);
+	entry = append(outbox, stanza, delivery);
+	if (last)
+		entry->stanza->origin.session = session->id;
 	if (delivery && delivery_is_due(delivery) && is_slow(outbox))
 		deliveries_store_of(session->user);
 	return outbox->count <= most->stanzas && outbox->bytes <= most->bytes;
@@ -183,8 +194,13 @@ void outbox_send_rest(struct session *session)
 {
 	struct outbox *outbox = &session->outbox;
 
-	for (struct list *at = unsent(outbox); at != &outbox->entries; at = at->next)
-		session_send(session, container_of(at, struct entry, link)->stanza);
+	for (struct list *at = unsent(outbox); at != &outbox->entries; at = at->next) {
+		struct stanza *stanza = container_of(at, struct entry, link)->stanza;
+
+		settle(session->user->sm, stanza);
+		stanza->origin.session = 0;
+		session_send(session, stanza);
+	}
 	outbox->sent = outbox->count;
 }
 
@@ -281,7 +297,10 @@ void outbox_drop(struct session *session)
 
 /* -- in storage -------------------------------------------------------------------------------------- */
 
-/* "ROW LENGTH\n", the stanza; what is among the messages for who is away is said by its row alone. */
+/*
+ * "ROW LENGTH\n", the stanza; what is among the messages for who is away is said by its row alone. An error that is all that is
+ * left of a message is not saved: it was not sent, nor is the message settled, and comes again.
+ */
 void outbox_save(const struct session *session, struct buf *out)
 {
 	const struct outbox *outbox = &session->outbox;
@@ -291,6 +310,8 @@ void outbox_save(const struct session *session, struct buf *out)
 		uint64_t row = entry->delivery ? entry->delivery->row : 0;
 		AUTO(buf_fini) struct buf text = {0};
 
+		if (entry->stanza && entry->stanza->origin.session)
+			continue;
 		if (!row)
 			sm_stanza_print(entry->stanza, &text);
 		buf_printf(out, "%llu %zu\n", (unsigned long long)row, buf_used(&text));

@@ -506,6 +506,14 @@ void room_send_all(struct room *room, const char *const *client_and_xml)
 	let_settle(room);
 }
 
+void room_send_and_detach(struct room *room, const char *client, const char *xml)
+{
+	struct packet *packet = room_make_action(room, client, SESSION_DETACH);
+
+	send_one(room, client, xml);
+	room_packet(room, &packet);
+}
+
 void room_from_world(struct room *room, const char *xml)
 {
 	struct stanza *stanza = read_stanza(xml);

@@ -14,8 +14,8 @@
 
 #define ROMEO "romeo@localhost/a"
 
-/* Its client has lost its connection. Returns the id by which it can be resumed, owned. */
-static struct str *detach(struct room *room)
+/* Returns the id by which it can be resumed, owned. */
+static struct str *enable(struct room *room)
 {
 	struct packet *packet;
 
@@ -24,9 +24,17 @@ static struct str *detach(struct room *room)
 	packet = room_make_action(room, ROMEO, SESSION_ENABLE);
 	packet->session.resume.seconds = 600;
 	room_packet(room, &packet);
-	packet = room_make_action(room, ROMEO, SESSION_DETACH);
-	room_packet(room, &packet);
 	return str_new(str_slice(room_session(room, ROMEO)->key));
+}
+
+/* Its client has lost its connection. */
+static struct str *detach(struct room *room)
+{
+	struct str *key = enable(room);
+	struct packet *packet = room_make_action(room, ROMEO, SESSION_DETACH);
+
+	room_packet(room, &packet);
+	return key;
 }
 
 static void resume(struct room *room, struct str *key)
@@ -149,6 +157,43 @@ static void what_was_not_saved_as_a_whole_is_not_resumed(void **state)
 	room_expect(room, "new", "target=romeo@localhost handled=0");
 }
 
+/* No disk takes his message, and he is gone before he hears so. */
+static struct str *refuse_and_detach(struct room *room)
+{
+	struct str *key = enable(room);
+
+	room_account(room, "juliet@localhost");
+	room_disk_full(room, true);
+	room_send_and_detach(room, ROMEO, "<message to='juliet@localhost' type='chat'><body>refused</body></message>");
+	room_disk_full(room, false);
+	return key;
+}
+
+static void what_was_refused_is_not_handled_before_its_sender_can_know(void **state)
+{
+	struct room *room = *state;
+	AUTO(str_free) struct str *key = refuse_and_detach(room);
+
+	room_save(room);
+	room_restart(room);
+	room_wait(room, 1000);
+	room_restart(room);
+	resume(room, key);
+	room_expect(room, "new", "target=romeo@localhost handled=0");
+}
+
+static void who_resumes_hears_what_was_refused_and_is_told_that_it_is_handled(void **state)
+{
+	struct room *room = *state;
+	AUTO(str_free) struct str *key = refuse_and_detach(room);
+
+	assert_int_equal(room_settled(room, ROMEO), 0);
+	resume(room, key);
+	room_expect(room, "new", "resumed");
+	room_expect(room, "new", "<error type='wait'");
+	assert_int_equal(room_settled(room, "new"), 1);
+}
+
 #define FROM_JULIET "<message from='juliet@far.example/x' to='romeo@localhost' type='chat'><body>once</body></message>"
 
 /* Stored, because nobody had it in time; then one of two has it, and the other never. */
@@ -203,6 +248,8 @@ int main(void)
 		alone(what_a_disk_does_not_clear_waits),
 		alone(what_a_disk_does_not_clear_in_time_is_over),
 		alone(what_was_not_saved_as_a_whole_is_not_resumed),
+		alone(what_was_refused_is_not_handled_before_its_sender_can_know),
+		alone(who_resumes_hears_what_was_refused_and_is_told_that_it_is_handled),
 		alone(what_one_of_two_had_is_not_for_the_next),
 		alone(what_a_disk_did_not_delete_goes_when_it_can),
 	};
