@@ -182,15 +182,20 @@ static bool disk_failed_since(const struct model *model, int64_t since_ms)
 	return model->deployment->bad_disk || model->disk_failed_ms >= since_ms;
 }
 
-/* What was for no device in particular and no disk took went to another device first: it comes once more. */
-static bool may_be_late(const struct model *model, const struct message *message)
+/*
+ * What was for no device in particular and no disk took went to another device first: it comes once more. What was for another
+ * device by name found it gone: order is between two addresses (RFC 6120 section 10.1), and this is not the one.
+ */
+static bool may_be_late(const struct model *model, const struct message *message, unsigned device)
 {
-	return message->to_device < 0 && disk_failed_since(model, message->said_ms);
+	if (message->to_device < 0)
+		return disk_failed_since(model, message->said_ms);
+	return (unsigned)message->to_device != device;
 }
 
 static void check_live(struct model *model, unsigned device, struct heard_order *order, const struct words *words)
 {
-	if (words->sequence <= order->live && may_be_late(model, &model->messages[words->message]))
+	if (words->sequence <= order->live && may_be_late(model, &model->messages[words->message], device))
 		return;
 	if (words->sequence <= order->live)
 		scene_fail(model->scene, "d%u heard m%u, number %u of session %u of d%u, behind number %u", device, words->message,

@@ -14,7 +14,8 @@
 #include "seeds.h"
 #include "sim_guard.h"
 
-enum { BACK_MAX_MS = 120000, AGREE_MAX_MS = 5000, HEARD_MAX_MS = 40000, LEAVE_MAX_MS = 20000, LEISURE_MAX_MS = 400000 };
+/* Who leaves lets others answer pushes, and who answers asks within 25 s whether that arrived. */
+enum { BACK_MAX_MS = 120000, AGREE_MAX_MS = 5000, HEARD_MAX_MS = 40000, LEAVE_MAX_MS = 30000, LEISURE_MAX_MS = 400000 };
 
 /* What a seed decides before anything happens. */
 struct plan {
