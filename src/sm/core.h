@@ -15,7 +15,7 @@
 #include "sm/watch.h"
 
 enum {
-	USERS_RESTING_MAX = 1000, /* users without sessions that are kept */
+	USERS_RESTING_BYTES = 8 << 20, /* of users without sessions that are kept, on a worker */
 	LOAD_WAITING_MAX = 500,	  /* packets for a user being loaded */
 	USER_HOLDS_MAX = 1000,
 	CHAIN_HOOKS_MAX = 64,
@@ -61,7 +61,7 @@ struct sm {
 
 	struct table users;  /* of struct user */
 	struct list resting; /* users without sessions, the longest first */
-	unsigned resting_count;
+	size_t resting_bytes;
 	struct slots sessions; /* of struct session */
 	struct slots waits;    /* of struct wait: what storage will answer, what a hook holds */
 
@@ -115,6 +115,7 @@ int modules_start(struct sm *sm); /* starts them all, lays out their states; 0 o
 void modules_stop(struct sm *sm);
 void modules_offer(const struct sm *sm, struct buf *out); /* what stands in the features of a stream, inside an element */
 void modules_user_free(struct user *user);
+size_t modules_user_weight(const struct user *user);
 void modules_session_start(struct session *session);
 void modules_session_end(struct session *session);
 void modules_user_delete(struct user *user);

@@ -79,6 +79,7 @@ struct sm_module {
 	 */
 	void (*user_load)(void *state, struct user *user, struct sm_load *load);
 	void (*user_free)(void *state, struct user *user);
+	size_t (*user_weight)(void *state, const struct user *user); /* bytes that hang on its state, about; NULL: few */
 	void (*user_delete)(
 		void *state,
 		struct user *user); /* the account ends: others may have to hear of it */

@@ -128,6 +128,17 @@ void modules_user_free(struct user *user)
 	}
 }
 
+size_t modules_user_weight(const struct user *user)
+{
+	size_t weight = 0;
+
+	for (unsigned at = 0; at < user->sm->module_count; at++) {
+		if (sm_modules[at]->user_weight)
+			weight += sm_modules[at]->user_weight(user->sm->modules[at], user);
+	}
+	return weight;
+}
+
 void modules_user_delete(struct user *user)
 {
 	for (unsigned at = 0; at < user->sm->module_count; at++) {

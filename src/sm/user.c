@@ -241,7 +241,7 @@ static void loaded(void *arg, uint64_t token, const struct store_txn *txn, int r
 static void stop_resting(struct user *user)
 {
 	if (!list_empty(&user->rest))
-		user->sm->resting_count--;
+		user->sm->resting_bytes -= user->weight;
 	list_remove(&user->rest);
 }
 
@@ -327,6 +327,12 @@ static void forget_anonymous(struct user *user)
 		user->known = user->anonymous = false;
 }
 
+static size_t weight(const struct user *user)
+{
+	return sizeof(*user) + user->sm->user_size + jid_full(user->jid).len +
+	       user->resumptions.count * sizeof(*user->resumptions.items) + modules_user_weight(user);
+}
+
 /* A user who has to go at once rests before all others. */
 void user_rest(struct user *user)
 {
@@ -340,7 +346,8 @@ void user_rest(struct user *user)
 		list_append(&sm->resting, &user->rest);
 	else
 		list_append(sm->resting.next, &user->rest);
-	sm->resting_count++;
+	user->weight = weight(user);
+	sm->resting_bytes += user->weight;
 }
 
 static void user_drop(struct user *user)
@@ -361,7 +368,7 @@ void users_trim(struct sm *sm)
 	while (!list_empty(&sm->resting)) {
 		struct user *first = container_of(sm->resting.next, struct user, rest);
 
-		if (sm->resting_count <= USERS_RESTING_MAX && first->known)
+		if (sm->resting_bytes <= USERS_RESTING_BYTES && first->known)
 			break;
 		user_drop(first);
 	}

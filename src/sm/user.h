@@ -27,6 +27,7 @@ struct user {
 	struct jid *jid;      /* bare */
 	struct list sessions; /* of struct session, oldest first */
 	struct list rest;     /* among the users without sessions */
+	size_t weight;        /* there: bytes, about */
 	struct list holds;    /* chain.c */
 	struct list deliveries; /* of struct delivery: messages that nobody has yet */
 	struct resumptions resumptions;

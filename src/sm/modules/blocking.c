@@ -523,6 +523,14 @@ static void user_free(void *state, struct user *user)
 	blocklist_fini(list_of(user));
 }
 
+static size_t user_weight(void *state, const struct user *user)
+{
+	enum { ADDRESS_BYTES = 100 };
+	const struct blocklist *list = list_of(user);
+
+	return list->cap * sizeof(*list->items) + list->count * ADDRESS_BYTES;
+}
+
 /* -- sessions -- */
 
 /* "0" or "1": whether it is interested; then "c" when it changed the list. */
@@ -562,6 +570,7 @@ const struct sm_module sm_blocking = {
 	.session_size = sizeof(struct interest),
 	.user_load = user_load,
 	.user_free = user_free,
+	.user_weight = user_weight,
 	.user_delete = user_free,
 	.session_save = session_save,
 	.session_load = session_load,

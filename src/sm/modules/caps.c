@@ -361,6 +361,16 @@ static void user_free(void *state, struct user *user)
 	knowledge_fini(knowledge_of(user));
 }
 
+static size_t user_weight(void *state, const struct user *user)
+{
+	const struct knowledge *knowledge = knowledge_of(user);
+	size_t weight = knowledge->count * sizeof(*knowledge->items);
+
+	for (unsigned at = 0; at < knowledge->count; at++)
+		weight += str_slice(knowledge->items[at].key).len + str_slice(knowledge->items[at].wanted).len;
+	return weight;
+}
+
 /* A question that was not answered is asked again with the next presence. */
 static int session_save(void *state, const struct session *session, struct buf *out)
 {
@@ -401,6 +411,7 @@ const struct sm_module sm_caps = {
 	.session_size = sizeof(struct client),
 	.user_load = user_load,
 	.user_free = user_free,
+	.user_weight = user_weight,
 	.session_end = session_end,
 	.session_save = session_save,
 	.session_load = session_load,

@@ -306,6 +306,11 @@ static void user_free(void *state, struct user *user)
 	contacts_fini(&state_of(user)->unsure);
 }
 
+static size_t user_weight(void *state, const struct user *user)
+{
+	return roster_of(user)->bytes;
+}
+
 /* -- requests -- */
 
 static int get(void *state, const struct sm_event *event)
@@ -505,6 +510,7 @@ const struct sm_module sm_roster = {
 	.session_size = sizeof(struct interest),
 	.user_load = user_load,
 	.user_free = user_free,
+	.user_weight = user_weight,
 	.session_end = session_end,
 	.session_save = session_save,
 	.session_load = session_load,

@@ -23,6 +23,7 @@ struct request {
 struct requests {
 	struct request *items; /* in order of arrival */
 	unsigned count;
+	size_t bytes; /* of the stanzas */
 };
 
 static struct requests *requests_of(const struct user *user)
@@ -46,6 +47,7 @@ static void request_add(struct requests *requests, struct jid *from, struct slic
 
 	items[requests->count++] = (struct request){jid_bare(from), str_new(text)};
 	requests->items = items;
+	requests->bytes += text.len;
 }
 
 static void request_del(struct requests *requests, const struct jid *from)
@@ -55,6 +57,7 @@ static void request_del(struct requests *requests, const struct jid *from)
 	if (!request)
 		return;
 	jid_free(&request->from);
+	requests->bytes -= str_slice(request->text).len;
 	str_free(&request->text);
 	requests->count--;
 	memmove(request, request + 1,
@@ -341,6 +344,14 @@ static void user_free(void *state, struct user *user)
 	requests_fini(requests_of(user));
 }
 
+static size_t user_weight(void *state, const struct user *user)
+{
+	enum { ADDRESS_BYTES = 100 };
+	const struct requests *requests = requests_of(user);
+
+	return requests->bytes + requests->count * (sizeof(*requests->items) + ADDRESS_BYTES);
+}
+
 void subscribe_farewells(struct store_txn *txn, struct user *user)
 {
 	const struct roster *roster = roster_of(user);
@@ -366,4 +377,5 @@ const struct sm_module sm_subscribe = {
 	.user_size = sizeof(struct requests),
 	.user_load = user_load,
 	.user_free = user_free,
+	.user_weight = user_weight,
 };
