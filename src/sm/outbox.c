@@ -26,10 +26,10 @@ void outbox_init(struct outbox *outbox)
 	list_init(&outbox->entries);
 }
 
-/* What XEP-0160 keeps, and what it does not. */
+/* What XEP-0160 keeps, and what it does not, unless a hint says so (XEP-0334); its sender hears of words that are not. */
 enum outbox_fate outbox_fate(const struct stanza *stanza)
 {
-	bool request = stanza->type == STANZA_GET || stanza->type == STANZA_SET;
+	bool request = stanza->type == STANZA_GET || stanza->type == STANZA_SET, words;
 
 	if (stanza->kind == STANZA_IQ)
 		return request ? OUTBOX_REFUSE : OUTBOX_DROP;
@@ -39,7 +39,10 @@ enum outbox_fate outbox_fate(const struct stanza *stanza)
 		return OUTBOX_UNAVAILABLE;
 	if (stanza->type == STANZA_ERROR || stanza->type == STANZA_HEADLINE)
 		return OUTBOX_DROP;
-	return stanza_find(stanza, NS_CLIENT, "body") >= 0 ? OUTBOX_STORE : OUTBOX_DROP;
+	words = stanza_find(stanza, NS_CLIENT, "body") >= 0;
+	if (stanza_find(stanza, NS_HINTS, "no-store") >= 0)
+		return words ? OUTBOX_UNAVAILABLE : OUTBOX_DROP;
+	return words || stanza_find(stanza, NS_HINTS, "store") >= 0 ? OUTBOX_STORE : OUTBOX_DROP;
 }
 
 /* Its sender need not wait a second to learn that nobody takes it. */

@@ -19,6 +19,7 @@
 #define NS_LAST "jabber:iq:last"
 #define NS_TIME "urn:xmpp:time"
 #define NS_DELAY "urn:xmpp:delay"
+#define NS_HINTS "urn:xmpp:hints"
 #define NS_DISCO_INFO "http://jabber.org/protocol/disco#info"
 #define NS_DISCO_ITEMS "http://jabber.org/protocol/disco#items"
 #define NS_DATA_FORM "jabber:x:data"

@@ -126,9 +126,8 @@ static int stored(void *state, const struct sm_event *event, unsigned note)
 }
 
 /*
- * Delivery found nobody to take it. What has no body is of the moment: nobody wants it later. The
- * next message need not wait for this one's commit: storage keeps an owner's order, and who comes
- * meanwhile is given both.
+ * Delivery found nobody to take it. What is of the moment nobody wants later. The next message need not wait for this one's
+ * commit: storage keeps an owner's order, and who comes meanwhile is given both.
  */
 static int store(void *state, const struct sm_event *event)
 {
@@ -136,10 +135,11 @@ static int store(void *state, const struct sm_event *event)
 	struct offline_user *user = state_of(event->user);
 	const struct stanza *stanza = event->stanza;
 	struct sm_commit commit = {.committed = stored, .state = state, .stale = true, .loose = true};
+	enum outbox_fate fate = outbox_fate(stanza);
 
-	if (stanza_find(stanza, NS_CLIENT, "body") < 0)
+	if (fate == OUTBOX_DROP)
 		return 0;
-	if (!keep_ms(offline) || event->user->anonymous || user->count >= OFFLINE_MAX)
+	if (fate != OUTBOX_STORE || !keep_ms(offline) || event->user->anonymous || user->count >= OFFLINE_MAX)
 		return SM_PASS;
 	commit.txn = store_txn_new();
 	keep_message(commit.txn, event->user, stanza);

@@ -133,6 +133,36 @@ static void stores_only_what_has_a_body(void **state)
 	room_expect_among(room, "juliet@localhost/b", "<body>");
 }
 
+#define HINT(hint) "<" hint " xmlns='urn:xmpp:hints'/>"
+
+static void stores_what_hints_say(void **state)
+{
+	struct room *room = *state;
+
+	two_people(room);
+	room_send(room, "romeo@localhost/a", "<message to='juliet@localhost' type='chat'>" HINT("no-store") "</message>");
+	room_send(room, "romeo@localhost/a", "<message to='juliet@localhost' type='chat'>" HINT("store") "<one/></message>");
+	room_send(room, "romeo@localhost/a",
+		  "<message to='juliet@localhost'><body>two</body>" HINT("no-permanent-store") "</message>");
+	room_expect_nothing(room, "romeo@localhost/a");
+	room_send(room, "romeo@localhost/a",
+		  "<message to='juliet@localhost' type='chat'><body>secret</body>" HINT("no-store") "</message>");
+	room_expect(room, "romeo@localhost/a", "<service-unavailable");
+	room_send(room, "romeo@localhost/a",
+		  "<message to='juliet@localhost' type='groupchat'><body>nobody</body>" HINT("store") "</message>");
+	room_expect(room, "romeo@localhost/a", "<service-unavailable");
+	room_restart(room);
+	room_login(room, "juliet@localhost/b");
+	room_send(room, "juliet@localhost/b", "<presence/>");
+	room_expect(room, "juliet@localhost/b", "<presence");
+	room_expect(room, "juliet@localhost/b", "<one");
+	room_expect(room, "juliet@localhost/b", "<body>two</body>");
+	room_expect_nothing(room, "juliet@localhost/b");
+	room_from_world(room, "<message from='romeo@far.example' to='juliet@localhost' type='chat'><body>now</body>" HINT(
+				      "no-store") "</message>");
+	room_expect(room, "juliet@localhost/b", "<body>now</body>");
+}
+
 static void takes_only_so_many(void **state)
 {
 	struct room *room = *state;
@@ -280,6 +310,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(keeps_the_order_while_she_comes, room_open,
 						room_close),
 		cmocka_unit_test_setup_teardown(stores_only_what_has_a_body, room_open, room_close),
+		cmocka_unit_test_setup_teardown(stores_what_hints_say, room_open, room_close),
 		cmocka_unit_test_setup_teardown(takes_only_so_many, room_open_one, room_close),
 		cmocka_unit_test_setup_teardown(what_is_new_waits_behind_what_she_has_no_room_for,
 						room_open, room_close),
