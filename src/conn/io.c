@@ -161,6 +161,7 @@ void conn_read(struct conn *conn)
 	if ((size_t)got == allowed)
 		rest(conn);
 	conn->heard_ms = mio_now_ms(conn->env->mio);
+	conn->heard = true;
 	feed(conn, (size_t)got);
 	if (conn->phase == CONN_RUNNING)
 		conn_check_input(conn);

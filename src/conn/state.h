@@ -7,14 +7,18 @@
 #include "conn/conn.h"
 #include "mio/budget.h"
 
-enum { CONN_READ_BYTES = 65536, CONN_CLOSE_MS = 5000, CROWD_STAGES = 2 };
+enum { CONN_READ_BYTES = 65536, CONN_CLOSE_MS = 5000 };
+
+/* How far who waits in a crowd is: nothing was heard of them yet, it was, they have TLS. */
+enum crowd_step { CROWD_NEW, CROWD_BEGUN, CROWD_SECURE, CROWD_STEPS };
 
 struct conn_env {
 	struct mio *mio;
 	struct sx_env sx;
 	char *buffer;	   /* CONN_READ_BYTES, for one read at a time */
 	struct list conns; /* killed ones too, until the end of the turn */
-	struct list crowd[CROWD_STAGES]; /* who waits to be read, the next first */
+	struct list crowd[2][CROWD_STEPS]; /* who waits to be read, the next first; and of those who are late */
+	unsigned crowd_count, crowd_served;
 	struct mio_task crowd_task;
 	struct mio_timer crowd_timer;
 	struct budget_member queues;
@@ -49,6 +53,8 @@ struct conn {
 	int64_t heard_ms;
 	size_t queued; /* as the budget knows it */
 	int fault;
+	uint32_t came_ms;   /* into the crowd; the clock's lower half */
+	uint16_t waited_ms; /* in it, before */
 	uint8_t phase, end, pauses, refusal;
 	bool resume : 1;    /* let the stream parse on in the task */
 	bool unpause : 1;   /* the same, and the owner no longer holds it */
@@ -57,6 +63,7 @@ struct conn {
 	bool closing : 1;   /* we said goodbye */
 	bool tell_written : 1;
 	bool timed_out : 1; /* login took too long */
+	bool heard : 1;	    /* bytes came */
 };
 
 extern const struct mio_sock_handler conn_sock_handler;
