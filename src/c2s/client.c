@@ -7,10 +7,11 @@
 #include "base/mem.h"
 #include "c2s/account.h"
 #include "jid/jid.h"
+#include "mio/budget.h"
 #include "stanza/stanza.h"
 #include "xml/nad.h"
 
-enum { ANSWER_MS = 30000, END_HEARD_MS = 10000 };
+enum { ANSWER_MS = 30000, END_HEARD_MS = 10000, UNDER_WAY_PART = 6 /* of what all queues may have */ };
 
 /* -- life ------------------------------------------------------------------------------------------ */
 
@@ -59,6 +60,15 @@ void client_await(struct client *client)
 	mio_timer_set(client->c2s->worker->mio, &client_pending(client)->timer, ANSWER_MS);
 }
 
+static void count_unsettled(struct client *client, uint32_t bytes)
+{
+	struct c2s *c2s = client->c2s;
+
+	c2s->unsettled_bytes += (size_t)bytes - client->unsettled_bytes;
+	c2s->unsettled_clients += (bytes > 0) - (client->unsettled_bytes > 0);
+	client->unsettled_bytes = bytes;
+}
+
 void client_forget_pending(struct client *client)
 {
 	struct pending *pending = client->pending;
@@ -84,6 +94,7 @@ void client_free(struct client **taken)
 		return;
 	mio_undefer(client->c2s->worker->mio, &client->move_task);
 	entry_leave(client);
+	count_unsettled(client, 0);
 	slots_del(&client->c2s->clients, client->id);
 	metric_add(client->c2s->worker->process, METRIC_CONNECTIONS, -1);
 	client_forget_pending(client);
@@ -140,14 +151,25 @@ void client_send(struct client *client, struct stanza **stanza)
 
 /* -- what it sent --------------------------------------------------------------------------------------- */
 
+/* Of what may be under way in all, on this worker. */
+static bool has_more_than_its_share(const struct client *client)
+{
+	const struct c2s *c2s = client->c2s;
+	const struct process *process = c2s->worker->process;
+	size_t most = budget_limit(process->queues) / UNDER_WAY_PART / process->worker_count;
+
+	return c2s->unsettled_bytes > most && client->unsettled_bytes > most / c2s->unsettled_clients;
+}
+
 /* What is not settled is bounded: the client waits. */
 static void check_crowd(struct client *client)
 {
 	uint32_t count = client->received - client->settled;
 
 	if (!count)
-		client->unsettled_bytes = 0;
-	client->crowded = count >= ACK_UNSETTLED_MAX || client->unsettled_bytes >= ACK_UNSETTLED_BYTES_MAX;
+		count_unsettled(client, 0);
+	client->crowded = count >= ACK_UNSETTLED_MAX || client->unsettled_bytes >= ACK_UNSETTLED_BYTES_MAX ||
+			  has_more_than_its_share(client);
 	update_pause(client);
 }
 
@@ -295,7 +317,7 @@ static void take_stanza(struct client *client, int rc, struct stanza **stanza)
 		bind(client, *stanza);
 	} else {
 		client->received++;
-		client->unsettled_bytes += (uint32_t)stanza_weight(*stanza);
+		count_unsettled(client, client->unsettled_bytes + (uint32_t)stanza_weight(*stanza));
 		take_counted(client, rc, stanza);
 		check_crowd(client);
 	}

@@ -29,6 +29,8 @@ struct c2s {
 	struct list ends;     /* of sessions, that nobody took */
 	unsigned end_count;
 	struct keeper keeper;
+	size_t unsettled_bytes; /* of all clients, and how many have any */
+	unsigned unsettled_clients;
 	struct mio_timer look_timer; /* for silent clients */
 	int64_t let_go_ms; /* draining: when nobody waits for settlements any more */
 	struct link_part part;

@@ -123,6 +123,11 @@ void budget_set(struct budget *budget, size_t limit)
 	atomic_store_explicit(&budget->limit, limit, memory_order_relaxed);
 }
 
+size_t budget_limit(const struct budget *budget)
+{
+	return atomic_load_explicit(&budget->limit, memory_order_relaxed);
+}
+
 size_t budget_used(const struct budget *budget)
 {
 	return atomic_load_explicit(&budget->used, memory_order_relaxed);

@@ -25,6 +25,7 @@ struct budget_member {
 struct budget *budget_new(size_t limit);
 void budget_free(struct budget **budget); /* after its members; NULL is fine */
 void budget_set(struct budget *budget, size_t limit); /* holds when a queue grows next; any thread */
+size_t budget_limit(const struct budget *budget); /* any thread */
 size_t budget_used(const struct budget *budget); /* any thread */
 bool budget_is_exceeded(const struct budget *budget);
 
