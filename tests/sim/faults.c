@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "faults.h"
 
-
 enum { GENTLE_MS = 3000, GIVE_UP_MS = 25000, ALL_PERCENT = 10 };
 
 static int64_t now(const struct faults *faults)
@@ -28,26 +27,25 @@ static int64_t some_time(struct faults *faults, int64_t most_ms)
 
 /* -- each of them --------------------------------------------------------------------------------- */
 
-static void kill_part(struct faults *faults, struct part *part)
-{
-	part_kill(faults->deployment, part);
-}
-
 /* What a power cut leaves of a log whose syncs failed nobody can know (docs/decisions/0011). */
-static void kill_one(struct faults *faults)
+static void kill_part(struct faults *faults, struct part *part, bool all)
 {
-	struct part *part = any_part(faults);
 	bool power_stays = faults->count[FAULT_BAD_DISK] || scene_chance(faults->scene, 50);
-
-	bool all = !faults->gentle && scene_chance(faults->scene, ALL_PERCENT);
 
 	scene_say(faults->scene, "FAULT %s, the power %s", all ? "all" : part->name, power_stays ? "stays" : "goes with it");
 	sim_power_stays(faults->scene->sim, power_stays);
 	for (unsigned at = 0; at < faults->deployment->plan.parts; at++) {
 		if (all || part == &faults->deployment->part[at])
-			kill_part(faults, &faults->deployment->part[at]);
+			part_kill(faults->deployment, &faults->deployment->part[at]);
 	}
 	faults->until_ms[FAULT_KILL] = now(faults) + some_time(faults, 10000);
+}
+
+static void kill_one(struct faults *faults)
+{
+	struct part *part = any_part(faults);
+
+	kill_part(faults, part, !faults->gentle && scene_chance(faults->scene, ALL_PERCENT));
 }
 
 static void start_all(struct faults *faults)
@@ -130,8 +128,11 @@ static void slow_disk(struct faults *faults)
 	faults->until_ms[FAULT_SLOW_DISK] = now(faults) + some_time(faults, 15000);
 }
 
+/* Half of them end with the death of who waits for them: what is not committed yet is not to be acknowledged. */
 static void fast_disk(struct faults *faults)
 {
+	if (faults->weight[FAULT_KILL] && !faults->until_ms[FAULT_KILL] && scene_chance(faults->scene, 50))
+		kill_part(faults, deployment_part(faults->deployment, PART_SM), false);
 	scene_say(faults->scene, "FAULT the disk is fast again");
 	sim_drivers_take(faults->scene->sim, 0, 0);
 }
