@@ -25,7 +25,7 @@ size, sys.argv[1:] = parser.parse_known_args()
 CLIENTS, RATE = size.clients or (1000 if size.full else 60), size.rate or (500 if size.full else 100)
 PART_KILLS, WHOLE_KILLS = size.kills or (30 if size.full else 4), size.kills or (20 if size.full else 2)
 RESUMING, HANGING = size.clients or (10000 if size.full else 300), CLIENTS
-BETWEEN = (4, 6) if size.full else (3, 4)  # seconds between one kill and the next
+BETWEEN = (4, 6) if size.full else (2, 3)  # seconds between one kill and the next
 PAUSE_MS = 1000
 
 
