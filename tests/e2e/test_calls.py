@@ -145,6 +145,27 @@ def a_block_list():
     _play(play)
 
 
+def both_sides_of_a_conversation():
+    async def play(deployment, alice, romeo, other, juliet):
+        carbons = other.summon(aioxmpp.CarbonsClient)
+        await carbons.enable()
+        for sender, receiver, kind in ((juliet, romeo, 'received'), (romeo, juliet, 'sent')):
+            copied = asyncio.get_running_loop().create_future()
+            dispatcher = other.summon(aioxmpp.dispatcher.SimpleMessageDispatcher)
+            dispatcher.register_callback(aioxmpp.MessageType.CHAT, ROMEO, copied.set_result)
+            message = aioxmpp.Message(to=receiver.local_jid, type_=aioxmpp.MessageType.CHAT)
+            message.body[None] = kind
+            await sender.send(message)
+            copy = await asyncio.wait_for(copied, 15)
+            dispatcher.unregister_callback(aioxmpp.MessageType.CHAT, ROMEO)
+            inside = getattr(copy, f'xep0280_{kind}').stanza
+            assert copy.from_ == ROMEO and inside.body.any() == kind, copy
+            assert (inside.from_, inside.to) == (sender.local_jid, receiver.local_jid), inside
+        await carbons.disable()
+
+    _play(play)
+
+
 def what_is_kept_for_a_person():
     async def play(deployment, alice, romeo, other, juliet):
         assert not len((await romeo.vcard.get_vcard()).elements)
@@ -228,5 +249,5 @@ def commands_for_an_administrator():
 
 
 if __name__ == '__main__':
-    scenarios(a_roster_and_its_subscriptions, a_block_list, what_is_kept_for_a_person, how_long_somebody_is_silent,
+    scenarios(a_roster_and_its_subscriptions, a_block_list, both_sides_of_a_conversation, what_is_kept_for_a_person, how_long_somebody_is_silent,
               what_is_found_where_clients_look, commands_for_an_administrator)

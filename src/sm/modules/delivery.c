@@ -102,6 +102,31 @@ static struct delivery_case case_of(const struct user *user, const struct stanza
 	};
 }
 
+bool delivery_takes(const struct user *user, const struct stanza *stanza)
+{
+	struct delivery_case what = case_of(user, stanza);
+	enum delivery_fate fate = delivery_fate(&what);
+
+	return fate != DELIVERY_REFUSE && fate != DELIVERY_DROP;
+}
+
+bool delivery_gets(const struct session *session, const struct stanza *stanza)
+{
+	const struct user *user = session->user;
+	struct delivery_case what = case_of(user, stanza);
+
+	switch (delivery_fate(&what)) {
+	case DELIVERY_RESOURCE:
+		return named(user, stanza) == session;
+	case DELIVERY_BEST:
+		return presence_takes_messages(session) && presence_of(session)->priority >= best_priority(user);
+	case DELIVERY_ALL:
+		return presence_takes_messages(session);
+	default:
+		return false;
+	}
+}
+
 bool delivery_message(struct user *user, const struct stanza *stanza)
 {
 	int best = best_priority(user);

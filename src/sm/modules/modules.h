@@ -16,7 +16,7 @@ struct store_txn;
 
 extern const struct sm_module sm_session, sm_roster, sm_blocking, sm_presence, sm_subscribe, sm_delivery,
 	sm_offline, sm_disco, sm_ping, sm_version, sm_private, sm_vcard, sm_last,
-	sm_time, sm_anonymous, sm_caps, sm_ad_hoc;
+	sm_time, sm_anonymous, sm_caps, sm_ad_hoc, sm_carbons;
 
 /* -- account -- */
 
@@ -134,6 +134,8 @@ struct delivery_case {
 };
 
 enum delivery_fate delivery_fate(const struct delivery_case *what);
+bool delivery_takes(const struct user *user, const struct stanza *stanza); /* it is not refused or dropped */
+bool delivery_gets(const struct session *session, const struct stanza *stanza); /* a message to the session's user, now */
 /* Gives a message to the sessions that it is for; false when there are none now. */
 bool delivery_message(struct user *user, const struct stanza *stanza);
 /* It goes to sessions that would be given messages from storage too. */

@@ -36,6 +36,8 @@ static const struct {
 	{"msgoffline", DOMAIN},
 	{"urn:xmpp:blocking", DOMAIN},
 	{"urn:xmpp:caps", DOMAIN},
+	{"urn:xmpp:carbons:2", DOMAIN | ACCOUNT},
+	{"urn:xmpp:carbons:rules:0", DOMAIN | ACCOUNT},
 	{"urn:xmpp:ping", DOMAIN | ACCOUNT},
 	{"urn:xmpp:time", DOMAIN},
 	{"vcard-temp", DOMAIN | ACCOUNT},
