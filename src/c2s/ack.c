@@ -65,7 +65,7 @@ static void answer(struct client *client)
 	struct ack *ack = client->ack;
 
 	write_answer(client);
-	ack->owes = client->settled != client->received;
+	ack->owes = client_unsettled(client) > 0;
 	ack->owed = client->received;
 }
 

@@ -197,6 +197,7 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	list_init(&c2s->ends);
 	domains_init(c2s);
 	mio_timer_init(&c2s->look_timer, look_for_silent);
+	mio_timer_init(&c2s->share_timer, client_share);
 	look_again(c2s);
 	if (!mio_worker(worker->mio)) {
 		quotas_open_places(worker->process->quotas);
@@ -260,6 +261,7 @@ static void stop(void *state)
 
 	if (!c2s->worker)
 		return;
+	mio_timer_stop(&c2s->share_timer);
 	mio_timer_stop(&c2s->look_timer);
 	domains_fini(c2s);
 	c2s->keeper.presenting = 0;

@@ -11,7 +11,7 @@
 #include "stanza/stanza.h"
 #include "xml/nad.h"
 
-enum { ANSWER_MS = 30000, END_HEARD_MS = 10000, UNDER_WAY_PART = 6 /* of what all queues may have */ };
+enum { ANSWER_MS = 30000, END_HEARD_MS = 10000, UNDER_WAY_PART = 6 /* of what all queues may have */, SHARE_LEAST = 16 << 10, SHARE_AGAIN_MS = 1000 };
 
 /* -- life ------------------------------------------------------------------------------------------ */
 
@@ -151,6 +151,14 @@ void client_send(struct client *client, struct stanza **stanza)
 
 /* -- what it sent --------------------------------------------------------------------------------------- */
 
+/* Who resumed may be told that something is settled before it says it again. */
+uint32_t client_unsettled(const struct client *client)
+{
+	int32_t count = (int32_t)(client->received - client->settled);
+
+	return count > 0 ? (uint32_t)count : 0;
+}
+
 /* Of what may be under way in all, on this worker. */
 static bool has_more_than_its_share(const struct client *client)
 {
@@ -158,19 +166,34 @@ static bool has_more_than_its_share(const struct client *client)
 	const struct process *process = c2s->worker->process;
 	size_t most = budget_limit(process->queues) / UNDER_WAY_PART / process->worker_count;
 
-	return c2s->unsettled_bytes > most && client->unsettled_bytes > most / c2s->unsettled_clients;
+	return client->unsettled_bytes > SHARE_LEAST && c2s->unsettled_bytes > most &&
+	       client->unsettled_bytes > most / c2s->unsettled_clients;
 }
 
 /* What is not settled is bounded: the client waits. */
 static void check_crowd(struct client *client)
 {
-	uint32_t count = client->received - client->settled;
+	uint32_t count = client_unsettled(client);
+	bool shares;
 
 	if (!count)
 		count_unsettled(client, 0);
-	client->crowded = count >= ACK_UNSETTLED_MAX || client->unsettled_bytes >= ACK_UNSETTLED_BYTES_MAX ||
-			  has_more_than_its_share(client);
+	shares = has_more_than_its_share(client);
+	if (shares && !mio_timer_is_set(&client->c2s->share_timer))
+		mio_timer_set(client->c2s->worker->mio, &client->c2s->share_timer, SHARE_AGAIN_MS);
+	client->crowded = count >= ACK_UNSETTLED_MAX || client->unsettled_bytes >= ACK_UNSETTLED_BYTES_MAX || shares;
 	update_pause(client);
+}
+
+void client_share(struct mio_timer *timer)
+{
+	struct c2s *c2s = container_of(timer, struct c2s, share_timer);
+	struct client *client;
+
+	for (uint32_t at = 0; (client = slots_next(&c2s->clients, &at));) {
+		if ((void *)client != c2s && client->crowded && client->conn)
+			check_crowd(client);
+	}
 }
 
 void client_settled(struct client *client, uint32_t count)
@@ -319,6 +342,8 @@ static void take_stanza(struct client *client, int rc, struct stanza **stanza)
 		client->received++;
 		count_unsettled(client, client->unsettled_bytes + (uint32_t)stanza_weight(*stanza));
 		take_counted(client, rc, stanza);
+		if (!client_is_ours(client))
+			client->settled = client->received; /* its sm says nothing of that */
 		check_crowd(client);
 	}
 }

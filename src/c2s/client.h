@@ -31,6 +31,7 @@ struct c2s {
 	struct keeper keeper;
 	size_t unsettled_bytes; /* of all clients, and how many have any */
 	unsigned unsettled_clients;
+	struct mio_timer share_timer;
 	struct mio_timer look_timer; /* for silent clients */
 	int64_t let_go_ms; /* draining: when nobody waits for settlements any more */
 	struct link_part part;
@@ -119,6 +120,8 @@ size_t client_write(struct client *client, const struct stanza *stanza); /* into
 void client_send(struct client *client, struct stanza **stanza);
 void client_send_error(struct client *client, const struct stanza *stanza, enum stanza_error error);
 void client_settled(struct client *client, uint32_t count); /* of its stanzas all up to this are */
+uint32_t client_unsettled(const struct client *client);     /* how many are not */
+void client_share(struct mio_timer *timer); /* c2s->share_timer: who waited for others may not have to any more */
 bool client_is_ours(struct client *client);                 /* the sm of its session, or its domain, is */
 struct packet *client_packet_to_sm(struct client *client, enum session_action action); /* of its session */
 /* A client that closed its stream is gone for good; one that can resume may come back. */

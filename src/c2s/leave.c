@@ -12,7 +12,7 @@ bool client_let_go(struct client **taken, bool now)
 	if (client->state != CLIENT_ACTIVE || !client->ack || !client->ack->resumable)
 		return false;
 	conn_pause(client->conn, true);
-	if (!now && client->settled != client->received)
+	if (!now && client_unsettled(client))
 		return true;
 	client_end_session(client, false);
 	entry_leave(client);

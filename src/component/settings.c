@@ -170,7 +170,7 @@ const struct conf_option settings_options[] = {
 	SETTING("limits.registrations", CONF_PER_TIME, limits.registrations, "10 per hour", NOW, C2S,
 		"per address, when registration is open"),
 	SETTING("limits.memory", CONF_SIZE, limits.memory, "0", NOW, C2S,
-		"what waits in all clients' streams together; 0: a quarter of the machine; the greediest goes first"),
+		"for what waits in all clients' streams together, and is under way; 0: a quarter of the machine; the greediest goes first"),
 
 	CHOICE("log.to", log.to, "stderr", RESTART, ALL,
 		"where lines go; journal: stderr, each line with its priority in front", "stderr journal file"),

@@ -40,9 +40,9 @@ async def _play(mix):
     alice.send_presence_subscription('bob@localhost', ptype='subscribe')
     await bob.presence_of('alice@localhost', 'subscribe')
     await alice.presence_of('bob@localhost', 'available')
-    for number in range(10):
+    for number in range(200):  # more than may be unsettled
         alice.send_message(bob.boundjid.full, str(number), mtype='chat')
-    for number in range(10):
+    for number in range(200):  # more than may be unsettled
         assert (await asyncio.wait_for(bob.messages.get(), 15))['body'] == str(number)
     bob.send_message('alice@localhost', 'back', mtype='chat')
     assert (await asyncio.wait_for(alice.messages.get(), 15))['body'] == 'back'
