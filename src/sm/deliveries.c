@@ -60,12 +60,17 @@ static void end(struct delivery *delivery)
 
 static void store(struct delivery *delivery);
 
+static bool may_be_stored(const struct delivery *delivery)
+{
+	const struct user *user = delivery->user;
+
+	return sm_settings(user->sm)->messages.offline_ms && !user->anonymous && outbox_fate(delivery->stanza) == OUTBOX_STORE;
+}
+
 /* What waits for storage now came later, and must not come before it. */
 static bool goes_ahead(struct delivery *delivery)
 {
-	struct user *user = delivery->user;
-
-	if (delivery->ahead || !user->hold_count || !sm_settings(user->sm)->messages.offline_ms)
+	if (delivery->ahead || !delivery->user->hold_count || !may_be_stored(delivery))
 		return false;
 	delivery->ahead = true;
 	return true;
@@ -173,8 +178,8 @@ static void store(struct delivery *delivery)
 	struct store_txn *txn;
 
 	list_remove(&delivery->due);
-	if (!sm_settings(user->sm)->messages.offline_ms || user->anonymous) {
-		settle_delivery(delivery); /* none is kept: in memory it waits all the same */
+	if (!may_be_stored(delivery)) {
+		settle_delivery(delivery); /* in memory it waits all the same */
 		return;
 	}
 	txn = store_txn_new();

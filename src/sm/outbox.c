@@ -41,8 +41,13 @@ enum outbox_fate outbox_fate(const struct stanza *stanza)
 		return OUTBOX_DROP;
 	words = stanza_find(stanza, NS_CLIENT, "body") >= 0;
 	if (stanza_find(stanza, NS_HINTS, "no-store") >= 0)
-		return words ? OUTBOX_UNAVAILABLE : OUTBOX_DROP;
+		return words ? OUTBOX_WAIT : OUTBOX_DROP;
 	return words || stanza_find(stanza, NS_HINTS, "store") >= 0 ? OUTBOX_STORE : OUTBOX_DROP;
+}
+
+static bool waits(enum outbox_fate fate)
+{
+	return fate == OUTBOX_STORE || fate == OUTBOX_WAIT;
 }
 
 /* Its sender need not wait a second to learn that nobody takes it. */
@@ -129,7 +134,7 @@ bool outbox_add(struct session *session, const struct stanza *stanza)
 {
 	struct outbox *outbox = &session->outbox;
 	const struct conf_queue *most = &sm_settings(session->user->sm)->sessions.resume_queue;
-	bool stays = outbox_fate(stanza) == OUTBOX_STORE, last = is_all_of_its_message(session, stanza);
+	bool stays = waits(outbox_fate(stanza)), last = is_all_of_its_message(session, stanza);
 	struct delivery *delivery;
 	struct entry *entry;
 
@@ -193,17 +198,27 @@ static struct list *unsent(struct outbox *outbox)
 	return at;
 }
 
-void outbox_send_rest(struct session *session)
+void outbox_settle(struct session *session)
 {
 	struct outbox *outbox = &session->outbox;
 
 	for (struct list *at = unsent(outbox); at != &outbox->entries; at = at->next) {
 		struct stanza *stanza = container_of(at, struct entry, link)->stanza;
 
+		if (!stanza)
+			continue;
 		settle(session->user->sm, stanza);
 		stanza->origin.session = 0;
-		session_send(session, stanza);
 	}
+}
+
+void outbox_send_rest(struct session *session)
+{
+	struct outbox *outbox = &session->outbox;
+
+	outbox_settle(session);
+	for (struct list *at = unsent(outbox); at != &outbox->entries; at = at->next)
+		session_send(session, container_of(at, struct entry, link)->stanza);
 	outbox->sent = outbox->count;
 }
 
@@ -241,7 +256,7 @@ struct delivery *outbox_again(struct session *session, const struct stanza *stan
 	struct entry *entry = find_entry(&session->outbox, &stanza->origin);
 	struct delivery *delivery;
 
-	if ((entry && entry->delivery) || outbox_fate(stanza) != OUTBOX_STORE) {
+	if ((entry && entry->delivery) || !waits(outbox_fate(stanza))) {
 		settle(session->user->sm, stanza); /* it is in storage, or of the moment */
 		return NULL;
 	}
@@ -300,9 +315,15 @@ void outbox_drop(struct session *session)
 
 /* -- in storage -------------------------------------------------------------------------------------- */
 
+/* An error that is all that is left of what the client wrote, and was not sent: it writes that again. */
+static bool is_owed(const struct entry *entry)
+{
+	return entry->stanza && entry->stanza->origin.session;
+}
+
 /*
- * "ROW LENGTH\n", the stanza; what is among the messages for who is away is said by its row alone. An error that is all that is
- * left of a message is not saved: it was not sent, nor is the message settled, and comes again.
+ * "ROW LENGTH\n", the stanza; what is among the messages for who is away is said by its row alone. What is owed is not saved: what
+ * it answers comes again.
  */
 void outbox_save(const struct session *session, struct buf *out)
 {
@@ -313,7 +334,7 @@ void outbox_save(const struct session *session, struct buf *out)
 		uint64_t row = entry->delivery ? entry->delivery->row : 0;
 		AUTO(buf_fini) struct buf text = {0};
 
-		if (entry->stanza && entry->stanza->origin.session)
+		if (is_owed(entry))
 			continue;
 		if (!row)
 			sm_stanza_print(entry->stanza, &text);
@@ -330,7 +351,7 @@ void outbox_origins(const struct session *session, uint32_t most, struct buf *ou
 		const struct entry *entry = container_of(at, const struct entry, link);
 		struct origin origin = {.key = entry->key, .count = entry->number};
 
-		if (!origin.key)
+		if (!origin.key || is_owed(entry))
 			continue;
 		buf_append_char(out, ' ');
 		origin_print(&origin, out);

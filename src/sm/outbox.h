@@ -37,6 +37,8 @@ bool outbox_add(struct session *session, const struct stanza *stanza);
 bool outbox_has_room(const struct session *session); /* it is less than half full */
 /* The client has the next count. False: there are not as many. */
 bool outbox_taken(struct session *session, uint32_t count);
+/* Errors that were all that is left of what the client wrote: it is about to be sent them. */
+void outbox_settle(struct session *session);
 /* All of it once more, to the session's connection; or what it was not sent yet. */
 void outbox_resend(struct session *session);
 void outbox_send_rest(struct session *session);
@@ -68,5 +70,11 @@ void outboxes_shed(struct user *user); /* of those of a user that are so */
 bool outbox_is_whole(const struct session *session);
 bool outbox_fill(struct session *session, const struct store_row *rows, size_t count); /* false: a row is missing */
 
-enum outbox_fate { OUTBOX_DROP, OUTBOX_STORE, OUTBOX_REFUSE, OUTBOX_UNAVAILABLE };
+enum outbox_fate {
+	OUTBOX_DROP,
+	OUTBOX_STORE, /* it waits for whoever comes, in storage */
+	OUTBOX_WAIT,  /* the same, but no storage may have it: whoever is there has it, or nobody */
+	OUTBOX_REFUSE,
+	OUTBOX_UNAVAILABLE,
+};
 enum outbox_fate outbox_fate(const struct stanza *stanza); /* pure */

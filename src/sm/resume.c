@@ -302,6 +302,7 @@ static void accept_resume(struct session *session, const struct packet *packet)
 	struct packet_resume *resume = &made->session.resume;
 	bool unsure;
 
+	outbox_settle(session);
 	session->turn = ++session->user->turn;
 	session_place(session, packet);
 	str_free(&made->from);

@@ -87,6 +87,7 @@ static void print_counts(struct session *session, struct buf *out)
 
 	number(out, session->user->sm->saved.end);
 	number(out, session->counting ? session->settled : session->in);
+	number(out, session->counting ? session->window : 0);
 	number(out, session->in);
 	number(out, session->seconds);
 	number(out, (unsigned long long)sm_wall_ms(session->user->sm));
@@ -211,7 +212,7 @@ static bool read_numbers(struct slice *line, unsigned long long *numbers, unsign
 
 static void restore(struct user *user, const struct store_row *row)
 {
-	unsigned long long numbers[8];
+	unsigned long long numbers[9];
 	struct slice in = row->value, line = slice_line(&in);
 	bool sound = read_numbers(&line, numbers, countof(numbers)) && numbers[0] == user->sm->saved.end;
 	struct session *session = sound ? present_restore(user, &in) : NULL;
@@ -222,17 +223,18 @@ static void restore(struct user *user, const struct store_row *row)
 	session->enabled = true;
 	session->key = str_new(row->item);
 	session->settled = session->seen = (uint32_t)numbers[1];
-	session->in = (uint32_t)numbers[2];
-	session->seconds = (uint32_t)numbers[3];
+	session->window = numbers[2]; /* what comes again is not done again */
+	session->in = (uint32_t)numbers[3];
+	session->seconds = (uint32_t)numbers[4];
 	if (!outbox_load(session, in)) {
 		session_end(session, SESSION_TELL_NOBODY);
 		return;
 	}
 	present_saved(session, line);
-	session->outbox.before = (uint32_t)numbers[5];
-	session->outbox.handled = (uint32_t)numbers[6];
-	session->outbox.sent = (uint32_t)numbers[7];
-	left_ms = (int64_t)numbers[4] + (int64_t)session->seconds * 1000 - sm_wall_ms(user->sm);
+	session->outbox.before = (uint32_t)numbers[6];
+	session->outbox.handled = (uint32_t)numbers[7];
+	session->outbox.sent = (uint32_t)numbers[8];
+	left_ms = (int64_t)numbers[5] + (int64_t)session->seconds * 1000 - sm_wall_ms(user->sm);
 	resume_wait(session, left_ms > 0 ? left_ms : 0);
 }
 

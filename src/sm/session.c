@@ -168,7 +168,7 @@ void sessions_shed(struct budget_member *member, int class)
 	for (uint32_t at = 0; budget_is_exceeded(member->budget) && (session = slots_next(&sm->sessions, &at));) {
 		if (budget_class(session->outbox.counted) != class)
 			continue;
-		log_info(&sm->log, "session %s ends: more waits in memory than limits.memory", jid_text(session->jid));
+		log_info(&sm->log, "session %s ends: more waits in memory than limits.memory allows", jid_text(session->jid));
 		session_end(session, SESSION_TELL_SHED);
 	}
 	sm_work(sm);

@@ -25,6 +25,14 @@ bool settle_mark(struct session *session, uint32_t count)
 	return true;
 }
 
+/* Before an orderly end of an earlier process: who resumed says all again that is behind the first that was not. */
+static bool is_settled(const struct session *session, uint32_t count)
+{
+	uint32_t ahead = count - session->settled;
+
+	return (int32_t)ahead <= 0 || (ahead <= WINDOW && session->window >> (ahead - 1) & 1);
+}
+
 bool settle_seen(struct session *session, uint32_t count)
 {
 	uint32_t ahead = count - session->seen;
@@ -39,7 +47,7 @@ bool settle_seen(struct session *session, uint32_t count)
 	for (uint32_t at = session->seen + 1; at != count; at++)
 		settle_mark(session, at);
 	session->seen = count;
-	return true;
+	return !is_settled(session, count);
 }
 
 bool settle_arrived(struct session *session, struct stanza *stanza)

@@ -95,6 +95,18 @@ def a_lost_connection_is_resumed_where_it_was(deployment):
     assert not [e for e in juliet.heard if e.get('type') == 'unavailable']
 
 
+def what_was_refused_meanwhile_is_heard_and_the_stream_goes_on(deployment):
+    romeo = Counting(deployment.port, 'romeo').begin()
+    for number in range(5):
+        romeo.message(f'nobody{number}@localhost', 'anybody?', id=f'refused{number}')
+        romeo.drop()
+        romeo.come_back(deployment.port)
+        romeo.wait(lambda e, id=f'refused{number}': e.get('id') == id and e.get('type') == 'error')
+        romeo.say(f"<iq type='get' id='on{number}'><ping xmlns='urn:xmpp:ping'/></iq>")
+        romeo.wait(lambda e, id=f'on{number}': e.get('id') == id)
+        romeo.wait_acknowledged()
+
+
 def what_was_not_acknowledged_is_sent_again_and_only_that(deployment):
     romeo, juliet = Counting(deployment.port, 'romeo').begin(), Counting(deployment.port, 'juliet').begin()
     for number in range(3):
@@ -470,7 +482,7 @@ if __name__ == '__main__':
               who_comes_anew_gets_all_in_order_from_a_manager_of_its_own,
               *with_server(offered_after_login_and_enabled_once_bound, each_r_is_answered_with_what_was_handled,
                            acknowledging_too_much_ends_the_stream, a_lost_connection_is_resumed_where_it_was,
-                           what_was_not_acknowledged_is_sent_again_and_only_that, who_is_still_there_gets_a_conflict,
+                           what_was_refused_meanwhile_is_heard_and_the_stream_goes_on, what_was_not_acknowledged_is_sent_again_and_only_that, who_is_still_there_gets_a_conflict,
                            nobody_resumes_what_is_not_theirs, a_closed_stream_is_over_and_tells_what_was_handled,
                            who_stays_away_too_long_is_gone, another_resource_gets_what_the_lost_one_did_not,
                            a_silent_resource_lets_the_sender_go_on_in_a_second,

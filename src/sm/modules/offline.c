@@ -140,7 +140,7 @@ static int store(void *state, const struct sm_event *event)
 	if (fate == OUTBOX_DROP)
 		return 0;
 	if (fate != OUTBOX_STORE || !keep_ms(offline) || event->user->anonymous || user->count >= OFFLINE_MAX)
-		return SM_PASS;
+		return stanza_find(stanza, NS_CLIENT, "body") >= 0 ? SM_PASS : 0;
 	commit.txn = store_txn_new();
 	keep_message(commit.txn, event->user, stanza);
 	user->count++;

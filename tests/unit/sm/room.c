@@ -136,6 +136,8 @@ static void print_packet(const struct packet *packet, struct buf *out)
 		buf_printf(out, " handled=%u", packet->session.resume.handled);
 	if (packet->session.resume.later)
 		buf_append_text(out, " later");
+	if (packet->session.action == SESSION_RESUMED)
+		buf_printf(out, " settled=%u", packet->session.resume.settled);
 }
 
 static struct packet *taken_new(struct room *room, const struct session_id *c2s, const struct session_id *sm,

@@ -163,6 +163,34 @@ static void stores_what_hints_say(void **state)
 	room_expect(room, "juliet@localhost/b", "<body>now</body>");
 }
 
+/* He has two clients; what one of them had is no longer waited for by the other, and what nobody had is answered. */
+static void what_must_not_be_stored_waits_for_who_is_there(void **state)
+{
+	struct room *room = *state;
+
+	two_people(room);
+	room_login(room, "juliet@localhost/b");
+	room_login(room, "juliet@localhost/c");
+	room_send(room, "juliet@localhost/b", "<presence/>");
+	room_send(room, "juliet@localhost/c", "<presence/>");
+	room_keep(room, true);
+	room_forget(room);
+	room_send(room, "romeo@localhost/a", "<message to='juliet@localhost' type='chat'><body>one</body>" HINT("no-store") "</message>");
+	assert_int_equal(room_settled(room, "romeo@localhost/a"), 0);
+	room_expect_among(room, "juliet@localhost/b", "<body>one</body>");
+	room_take(room, "juliet@localhost/b", 1);
+	assert_int_equal(room_settled(room, "romeo@localhost/a"), 1);
+	room_end(room, "juliet@localhost/b");
+	room_end(room, "juliet@localhost/c");
+	room_expect_nothing(room, "romeo@localhost/a");
+	room_login(room, "juliet@localhost/d");
+	room_send(room, "juliet@localhost/d", "<presence/>");
+	room_send(room, "romeo@localhost/a", "<message to='juliet@localhost' type='chat'><body>two</body>" HINT("no-store") "</message>");
+	room_wait(room, 2000);
+	room_end(room, "juliet@localhost/d");
+	room_expect(room, "romeo@localhost/a", "<service-unavailable");
+}
+
 static void takes_only_so_many(void **state)
 {
 	struct room *room = *state;
@@ -311,6 +339,7 @@ int main(void)
 						room_close),
 		cmocka_unit_test_setup_teardown(stores_only_what_has_a_body, room_open, room_close),
 		cmocka_unit_test_setup_teardown(stores_what_hints_say, room_open, room_close),
+		cmocka_unit_test_setup_teardown(what_must_not_be_stored_waits_for_who_is_there, room_open, room_close),
 		cmocka_unit_test_setup_teardown(takes_only_so_many, room_open_one, room_close),
 		cmocka_unit_test_setup_teardown(what_is_new_waits_behind_what_she_has_no_room_for,
 						room_open, room_close),

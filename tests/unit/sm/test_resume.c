@@ -157,6 +157,8 @@ static void what_was_not_saved_as_a_whole_is_not_resumed(void **state)
 	room_expect(room, "new", "target=romeo@localhost handled=0");
 }
 
+#define TO_JULIET "<message to='juliet@localhost' type='chat'><body>refused</body></message>"
+
 /* No disk takes his message, and he is gone before he hears so. */
 static struct str *refuse_and_detach(struct room *room)
 {
@@ -164,7 +166,7 @@ static struct str *refuse_and_detach(struct room *room)
 
 	room_account(room, "juliet@localhost");
 	room_disk_full(room, true);
-	room_send_and_detach(room, ROMEO, "<message to='juliet@localhost' type='chat'><body>refused</body></message>");
+	room_send_and_detach(room, ROMEO, TO_JULIET);
 	room_disk_full(room, false);
 	return key;
 }
@@ -182,6 +184,25 @@ static void what_was_refused_is_not_handled_before_its_sender_can_know(void **st
 	room_expect(room, "new", "target=romeo@localhost handled=0");
 }
 
+/* It is refused again, and he hears that. */
+static void what_he_says_again_behind_a_restart_is_answered(void **state)
+{
+	struct room *room = *state;
+	AUTO(str_free) struct str *key = refuse_and_detach(room);
+	struct packet *packet;
+
+	room_save(room);
+	room_restart(room);
+	resume(room, key);
+	room_expect(room, "new", "resumed");
+	room_expect_nothing(room, "new");
+	room_disk_full(room, true);
+	packet = room_make_stanza(room, "new", 1, TO_JULIET);
+	room_packet(room, &packet);
+	room_expect(room, "new", "<error type='wait'");
+	assert_int_equal(room_settled(room, "new"), 1);
+}
+
 static void who_resumes_hears_what_was_refused_and_is_told_that_it_is_handled(void **state)
 {
 	struct room *room = *state;
@@ -189,7 +210,7 @@ static void who_resumes_hears_what_was_refused_and_is_told_that_it_is_handled(vo
 
 	assert_int_equal(room_settled(room, ROMEO), 0);
 	resume(room, key);
-	room_expect(room, "new", "resumed");
+	room_expect(room, "new", "settled=1");
 	room_expect(room, "new", "<error type='wait'");
 	assert_int_equal(room_settled(room, "new"), 1);
 }
@@ -249,6 +270,7 @@ int main(void)
 		alone(what_a_disk_does_not_clear_in_time_is_over),
 		alone(what_was_not_saved_as_a_whole_is_not_resumed),
 		alone(what_was_refused_is_not_handled_before_its_sender_can_know),
+		alone(what_he_says_again_behind_a_restart_is_answered),
 		alone(who_resumes_hears_what_was_refused_and_is_told_that_it_is_handled),
 		alone(what_one_of_two_had_is_not_for_the_next),
 		alone(what_a_disk_did_not_delete_goes_when_it_can),

@@ -90,6 +90,24 @@ static void ignores_a_count_seen_before(void **state)
 	assert_int_equal(session.settled, 4);
 }
 
+/* Of a session that was saved with 7 done and 6 not: its client says both again. */
+static void what_was_done_before_an_orderly_end_is_not_done_again(void **state)
+{
+	struct session session = {.counting = true, .settled = 5, .seen = 5, .window = 2}, other = session;
+
+	assert_true(settle_seen(&session, 6));
+	assert_false(settle_seen(&session, 7));
+	assert_true(settle_mark(&session, 6));
+	assert_int_equal(session.settled, 7);
+	assert_true(settle_seen(&session, 8));
+
+	assert_true(settle_seen(&other, 6));
+	assert_true(settle_mark(&other, 6));
+	assert_false(settle_seen(&other, 7));
+	assert_true(settle_seen(&other, 8));
+	assert_int_equal(other.settled, 7);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -100,6 +118,7 @@ int main(void)
 		cmocka_unit_test(takes_sixty_four_out_of_order),
 		cmocka_unit_test(goes_round_at_two_to_the_thirty_second),
 		cmocka_unit_test(ignores_a_count_seen_before),
+		cmocka_unit_test(what_was_done_before_an_orderly_end_is_not_done_again),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
