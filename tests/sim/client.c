@@ -112,6 +112,12 @@ void client_ask(struct client *client)
 	}
 }
 
+/* Since before it had its connection: c2s answers an <r/> at once, whatever the others do. */
+static bool is_undisturbed(const struct client *client)
+{
+	return client->enabled && client->env->calm_ms && client->on_ms >= client->env->calm_ms;
+}
+
 static void on_watch(struct mio_timer *timer)
 {
 	struct client *client = container_of(timer, struct client, watch);
@@ -119,6 +125,8 @@ static void on_watch(struct mio_timer *timer)
 	bool waits = !list_empty(&client->unsettled);
 
 	if (client->asked_ms && now_ms - client->asked_ms > client->env->patience_ms) {
+		if (is_undisturbed(client))
+			scene_fail(client->env->scene, "d%u: nobody answers its <r/>, though nothing is disturbed", client->number);
 		scene_say(client->env->scene, "d%u: nobody answers, gives up", client->number);
 		client_drop(client);
 		return;

@@ -44,6 +44,7 @@ struct client_env {
 	struct conn_options options;
 	const struct client_handler *handler;
 	int64_t patience_ms; /* for an answer */
+	int64_t calm_ms;     /* since when nothing is disturbed; 0: something may be */
 	struct list ghosts; /* connections that their clients have forgotten */
 	const char *(*address)(struct client_env *env); /* where to connect now */
 	void *arg;

@@ -276,6 +276,8 @@ static bool is_there(const struct device *device)
 void people_calm(struct people *people, bool calm)
 {
 	people->calm = calm;
+	for (unsigned at = 0; at < people->hosts; at++)
+		people->env[at].calm_ms = calm ? mio_now_ms(people->env[at].mio) : 0;
 	for (unsigned at = 0; at < people->users * DEVICES_OF_USER; at++) {
 		struct device *device = &people->device[at];
 
