@@ -280,7 +280,7 @@ static void expire_entry(struct sm *sm, struct entry *entry)
 		delivery_unref(entry->delivery);
 	else if (fate == OUTBOX_REFUSE)
 		answer = stanza_error_new(entry->stanza, STANZA_SERVICE_UNAVAILABLE, NULL);
-	else if (fate == OUTBOX_UNAVAILABLE)
+	else if (fate == OUTBOX_UNAVAILABLE || fate == OUTBOX_WAIT)
 		answer = stanza_error_new(entry->stanza, STANZA_RECIPIENT_UNAVAILABLE, NULL);
 	sm_route(sm, &answer);
 }

@@ -71,9 +71,10 @@ static bool is_of_a_conversation(const struct stanza *stanza)
 	}
 }
 
+/* Nor a copy that came back, or was made up; what stands in NS_CARBONS else is "private". */
 static bool is_copied(const struct stanza *stanza)
 {
-	return stanza->type != STANZA_GROUPCHAT && !has(stanza, NS_CARBONS, "private") && !has(stanza, NS_HINTS, "no-copy") &&
+	return stanza->type != STANZA_GROUPCHAT && !has(stanza, NS_CARBONS, NULL) && !has(stanza, NS_HINTS, "no-copy") &&
 	       is_of_a_conversation(stanza);
 }
 
@@ -101,20 +102,25 @@ static void append_header(struct nad *nad, const struct stanza *stanza)
 		nad_append_attr(nad, nad_add_namespace(nad, NS_XML, "xml"), "lang", stanza->lang);
 }
 
-/* It settles nothing; but who had it already, before sm died, does not get it again. */
-static struct stanza *copy_new(const struct user *user, const struct stanza *stanza, const char *how)
+/*
+ * It settles nothing; but who had it already, before sm died, does not get it again. Its key is no message's: what becomes of a copy
+ * says nothing of the message.
+ */
+static struct stanza *copy_new(const struct user *user, const struct stanza *stanza, bool received)
 {
+	const uint64_t key = received ? UINT64_C(0x5245434549564544) : UINT64_C(0x53454e5453454e54);
 	struct stanza *copy = stanza_new(STANZA_MESSAGE, stanza->type, (struct slice){NULL, 0});
 	int child = nad_first_child(stanza->payload, 0);
 
-	nad_append(copy->payload, NS_CARBONS, how, 1);
+	nad_append(copy->payload, NS_CARBONS, received ? "received" : "sent", 1);
 	nad_append(copy->payload, NS_FORWARD, "forwarded", 2);
 	nad_append(copy->payload, NS_CLIENT, "message", 3);
 	append_header(copy->payload, stanza);
 	for (; child >= 0; child = nad_next_sibling(stanza->payload, child))
 		nad_append_tree(copy->payload, stanza->payload, child, 4);
 	stanza_set_from(copy, user->jid);
-	copy->origin = (struct origin){.key = stanza->origin.key, .count = stanza->origin.count};
+	if (stanza->origin.key)
+		copy->origin = (struct origin){.key = stanza->origin.key ^ key, .count = stanza->origin.count};
 	return copy;
 }
 
@@ -140,7 +146,7 @@ static void copy_to_others(struct user *user, const struct stanza *stanza, bool 
 		if (!gets_copy(session, stanza, received))
 			continue;
 		if (!made)
-			made = copy_new(user, stanza, received ? "received" : "sent");
+			made = copy_new(user, stanza, received);
 		copy = stanza_copy(made);
 		stanza_set_to(copy, session->jid);
 		sm_deliver(session, &copy);
@@ -160,11 +166,12 @@ static bool is_wanted(const struct user *user)
 	return false;
 }
 
+/* With a delay it was here before, and has found another way. */
 static int arrived(void *state, const struct sm_event *event)
 {
 	const struct stanza *stanza = event->stanza;
 
-	if (is_wanted(event->user) && delivery_takes(event->user, stanza) && is_copied(stanza) && !is_from_an_occupant(stanza))
+	if (!stanza->delay_ms && is_wanted(event->user) && delivery_takes(event->user, stanza) && is_copied(stanza) && !is_from_an_occupant(stanza))
 		copy_to_others(event->user, stanza, true);
 	return SM_PASS;
 }

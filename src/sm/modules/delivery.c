@@ -107,6 +107,8 @@ bool delivery_takes(const struct user *user, const struct stanza *stanza)
 	struct delivery_case what = case_of(user, stanza);
 	enum delivery_fate fate = delivery_fate(&what);
 
+	if (fate == DELIVERY_STORE)
+		return offline_takes(user, stanza);
 	return fate != DELIVERY_REFUSE && fate != DELIVERY_DROP;
 }
 

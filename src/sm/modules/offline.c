@@ -125,22 +125,29 @@ static int stored(void *state, const struct sm_event *event, unsigned note)
 	return 0;
 }
 
+static bool may_keep(const struct user *user, const struct stanza *stanza)
+{
+	return outbox_fate(stanza) == OUTBOX_STORE && keep_ms(module_of(user)) && !user->anonymous &&
+	       state_of(user)->count < OFFLINE_MAX;
+}
+
+bool offline_takes(const struct user *user, const struct stanza *stanza)
+{
+	return may_keep(user, stanza) || outbox_fate(stanza) == OUTBOX_DROP || stanza_find(stanza, NS_CLIENT, "body") < 0;
+}
+
 /*
  * Delivery found nobody to take it. What is of the moment nobody wants later. The next message need not wait for this one's
  * commit: storage keeps an owner's order, and who comes meanwhile is given both.
  */
 static int store(void *state, const struct sm_event *event)
 {
-	const struct offline *offline = state;
 	struct offline_user *user = state_of(event->user);
 	const struct stanza *stanza = event->stanza;
 	struct sm_commit commit = {.committed = stored, .state = state, .stale = true, .loose = true};
-	enum outbox_fate fate = outbox_fate(stanza);
 
-	if (fate == OUTBOX_DROP)
-		return 0;
-	if (fate != OUTBOX_STORE || !keep_ms(offline) || event->user->anonymous || user->count >= OFFLINE_MAX)
-		return stanza_find(stanza, NS_CLIENT, "body") >= 0 ? SM_PASS : 0;
+	if (!may_keep(event->user, stanza))
+		return offline_takes(event->user, stanza) ? 0 : SM_PASS;
 	commit.txn = store_txn_new();
 	keep_message(commit.txn, event->user, stanza);
 	user->count++;

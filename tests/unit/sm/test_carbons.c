@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/macros.h"
 #include "room.h"
+#include "stanza/stanza.h"
 
 #define A "romeo@localhost/a"
 #define B "romeo@localhost/b"
@@ -211,6 +212,53 @@ static void what_is_refused_is_not_copied(void **state)
 	nobody_else_hears(room);
 }
 
+/* There is nobody to take it, and it must not be kept. */
+static void what_cannot_be_kept_is_not_copied(void **state)
+{
+	struct room *room = *state;
+
+	room_account(room, "romeo@localhost");
+	room_login(room, B);
+	room_send(room, B, "<presence><priority>-1</priority></presence>");
+	room_send(room, B, ENABLE);
+	room_forget(room);
+	room_from_world(room, "<message from='" JULIET "' to='romeo@localhost' type='chat'><body>b</body>"
+			      "<no-store xmlns='urn:xmpp:hints'/></message>");
+	room_expect(room, "world", "<service-unavailable");
+	room_expect_nothing(room, B);
+}
+
+/* A goes before it has it: C is given it. B had its copy. */
+static void what_finds_another_way_is_copied_once(void **state)
+{
+	struct room *room = *state;
+
+	romeo(room);
+	room_keep(room, true);
+	room_from_world(room, "<message from='" JULIET "' to='romeo@localhost' type='chat'><body>b</body></message>");
+	room_expect(room, A, "<body>b</body>");
+	expect_copy(room, B, COPY("received", ""));
+	room_end(room, A);
+	room_expect_among(room, C, "<body>b</body>");
+	room_expect_none_with(room, B, "<received");
+}
+
+/* What becomes of a copy says nothing of the message. */
+static void a_copy_has_a_name_of_its_own(void **state)
+{
+	struct room *room = *state;
+	struct origin message, copy;
+
+	room_account(room, "juliet@localhost");
+	room_login(room, "juliet@localhost/j");
+	romeo(room);
+	room_send(room, "juliet@localhost/j", "<message to='romeo@localhost' type='chat'><body>b</body></message>");
+	message = *room_origin(room, A);
+	copy = *room_origin(room, B);
+	assert_true(message.key && copy.key && message.key != copy.key);
+	assert_int_equal(copy.session, 0);
+}
+
 static void who_wanted_them_still_does_when_the_manager_is_another(void **state)
 {
 	struct room *room = *state;
@@ -232,6 +280,9 @@ int main(void)
 		alone(only_conversations_are_copied),
 		alone(what_is_said_to_an_occupant_is_copied),
 		alone(what_is_refused_is_not_copied),
+		alone(what_cannot_be_kept_is_not_copied),
+		alone(what_finds_another_way_is_copied_once),
+		cmocka_unit_test_setup_teardown(a_copy_has_a_name_of_its_own, room_open_far, room_close),
 		cmocka_unit_test_setup_teardown(who_wanted_them_still_does_when_the_manager_is_another, room_open_far, room_close),
 	};
 
