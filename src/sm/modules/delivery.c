@@ -129,11 +129,15 @@ bool delivery_gets(const struct session *session, const struct stanza *stanza)
 	}
 }
 
+/* What was kept may name a session that is there now. */
 bool delivery_message(struct user *user, const struct stanza *stanza)
 {
+	struct session *session = named(user, stanza);
 	int best = best_priority(user);
 
-	return best >= 0 && deliver_from(user, stanza, best);
+	if (session)
+		deliver_copy(session, stanza);
+	return session || (best >= 0 && deliver_from(user, stanza, best));
 }
 
 bool delivery_is_for_best(const struct user *user, const struct stanza *stanza)

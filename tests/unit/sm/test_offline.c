@@ -191,6 +191,20 @@ static void what_must_not_be_stored_waits_for_who_is_there(void **state)
 	room_expect(room, "romeo@localhost/a", "<service-unavailable");
 }
 
+static void what_names_a_client_that_came_is_given_to_it(void **state)
+{
+	struct room *room = *state;
+
+	two_people(room);
+	room_send(room, "romeo@localhost/a", "<message to='juliet@localhost/b' type='chat'><body>named</body></message>");
+	room_login(room, "juliet@localhost/b");
+	room_login(room, "juliet@localhost/c");
+	room_send(room, "juliet@localhost/b", "<presence><priority>-1</priority></presence>");
+	room_send(room, "juliet@localhost/c", "<presence/>");
+	room_expect_among(room, "juliet@localhost/b", "<body>named</body>");
+	room_expect_none_with(room, "juliet@localhost/c", "<body>");
+}
+
 static void takes_only_so_many(void **state)
 {
 	struct room *room = *state;
@@ -339,6 +353,7 @@ int main(void)
 						room_close),
 		cmocka_unit_test_setup_teardown(stores_only_what_has_a_body, room_open, room_close),
 		cmocka_unit_test_setup_teardown(stores_what_hints_say, room_open, room_close),
+		cmocka_unit_test_setup_teardown(what_names_a_client_that_came_is_given_to_it, room_open, room_close),
 		cmocka_unit_test_setup_teardown(what_must_not_be_stored_waits_for_who_is_there, room_open, room_close),
 		cmocka_unit_test_setup_teardown(takes_only_so_many, room_open_one, room_close),
 		cmocka_unit_test_setup_teardown(what_is_new_waits_behind_what_she_has_no_room_for,
