@@ -11,7 +11,13 @@
 #include "stanza/stanza.h"
 #include "xml/nad.h"
 
-enum { ANSWER_MS = 30000, END_HEARD_MS = 10000, UNDER_WAY_PART = 6 /* of what all queues may have */, SHARE_LEAST = 16 << 10, SHARE_AGAIN_MS = 1000 };
+enum {
+	ANSWER_MS = 30000,
+	END_HEARD_MS = 10000,
+	UNDER_WAY_PART = 6, /* of what all queues may have, may be under way */
+	SHARE_LEAST = 16 << 10,
+	SHARE_AGAIN_MS = 1000,
+};
 
 /* -- life ------------------------------------------------------------------------------------------ */
 

@@ -2,7 +2,6 @@
 #include "sm/deliveries.h"
 
 #include "base/mem.h"
-#include "component/settings.h"
 #include "jid/jid.h"
 #include "sm/core.h"
 #include "sm/modules/modules.h"
@@ -60,17 +59,10 @@ static void end(struct delivery *delivery)
 
 static void store(struct delivery *delivery);
 
-static bool may_be_stored(const struct delivery *delivery)
-{
-	const struct user *user = delivery->user;
-
-	return sm_settings(user->sm)->messages.offline_ms && !user->anonymous && outbox_fate(delivery->stanza) == OUTBOX_STORE;
-}
-
 /* What waits for storage now came later, and must not come before it. */
 static bool goes_ahead(struct delivery *delivery)
 {
-	if (delivery->ahead || !delivery->user->hold_count || !may_be_stored(delivery))
+	if (delivery->ahead || !delivery->user->hold_count || !offline_may_have(delivery->user, delivery->stanza))
 		return false;
 	delivery->ahead = true;
 	return true;
@@ -178,7 +170,7 @@ static void store(struct delivery *delivery)
 	struct store_txn *txn;
 
 	list_remove(&delivery->due);
-	if (!may_be_stored(delivery)) {
+	if (!offline_may_have(user, delivery->stanza)) {
 		settle_delivery(delivery); /* in memory it waits all the same */
 		return;
 	}

@@ -214,7 +214,8 @@ static void restore(struct user *user, const struct store_row *row)
 {
 	unsigned long long numbers[9];
 	struct slice in = row->value, line = slice_line(&in);
-	bool sound = read_numbers(&line, numbers, countof(numbers)) && line.len && *line.data == ' ' && numbers[0] == user->sm->saved.end;
+	bool sound = read_numbers(&line, numbers, countof(numbers)) && line.len && *line.data == ' ' &&
+		     numbers[0] == user->sm->saved.end;
 	struct session *session = sound ? present_restore(user, &in) : NULL;
 	int64_t left_ms;
 

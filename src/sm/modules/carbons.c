@@ -171,7 +171,8 @@ static int arrived(void *state, const struct sm_event *event)
 {
 	const struct stanza *stanza = event->stanza;
 
-	if (!stanza->delay_ms && is_wanted(event->user) && delivery_takes(event->user, stanza) && is_copied(stanza) && !is_from_an_occupant(stanza))
+	if (!stanza->delay_ms && is_wanted(event->user) && delivery_takes(event->user, stanza) && is_copied(stanza) &&
+	    !is_from_an_occupant(stanza))
 		copy_to_others(event->user, stanza, true);
 	return SM_PASS;
 }

@@ -149,6 +149,7 @@ struct store_txn;
 void offline_append(struct store_txn *txn, struct user *user, const struct stanza *stanza);
 void offline_appended(struct user *user, bool committed); /* what became of it */
 void offline_forget(struct user *user, uint64_t row); /* somebody has it: it is deleted, soon */
+bool offline_may_have(const struct user *user, const struct stanza *stanza); /* storage may, as long as there is room */
 bool offline_takes(const struct user *user, const struct stanza *stanza); /* it is stored, or was of the moment */
 bool offline_is_gone(const struct user *user, uint64_t row); /* it is being deleted */
 void offline_had(struct user *user, uint64_t row);    /* somebody has it, and another session waits for it */

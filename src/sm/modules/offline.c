@@ -125,10 +125,14 @@ static int stored(void *state, const struct sm_event *event, unsigned note)
 	return 0;
 }
 
+bool offline_may_have(const struct user *user, const struct stanza *stanza)
+{
+	return keep_ms(module_of(user)) && !user->anonymous && outbox_fate(stanza) == OUTBOX_STORE;
+}
+
 static bool may_keep(const struct user *user, const struct stanza *stanza)
 {
-	return outbox_fate(stanza) == OUTBOX_STORE && keep_ms(module_of(user)) && !user->anonymous &&
-	       state_of(user)->count < OFFLINE_MAX;
+	return state_of(user)->count < OFFLINE_MAX && offline_may_have(user, stanza);
 }
 
 bool offline_takes(const struct user *user, const struct stanza *stanza)

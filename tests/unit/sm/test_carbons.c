@@ -36,6 +36,16 @@ static void romeo(struct room *room)
 	room_forget(room);
 }
 
+/* B alone is there: it wants copies, and takes no messages. */
+static void romeo_takes_nothing(struct room *room)
+{
+	room_account(room, "romeo@localhost");
+	room_login(room, B);
+	room_send(room, B, "<presence><priority>-1</priority></presence>");
+	room_send(room, B, ENABLE);
+	room_forget(room);
+}
+
 static void expect_copy(struct room *room, const char *client, const char *from, const char *inside)
 {
 	const char *told = room_next(room, client);
@@ -98,11 +108,7 @@ static void what_is_kept_is_copied_too(void **state)
 {
 	struct room *room = *state;
 
-	room_account(room, "romeo@localhost");
-	room_login(room, B);
-	room_send(room, B, "<presence><priority>-1</priority></presence>");
-	room_send(room, B, ENABLE);
-	room_forget(room);
+	romeo_takes_nothing(room);
 	room_from_world(room, "<message from='" JULIET "' to='romeo@localhost' type='chat'><body>kept</body></message>");
 	expect_copy(room, B, COPY("received", ""));
 	room_login(room, A);
@@ -217,11 +223,7 @@ static void what_cannot_be_kept_is_not_copied(void **state)
 {
 	struct room *room = *state;
 
-	room_account(room, "romeo@localhost");
-	room_login(room, B);
-	room_send(room, B, "<presence><priority>-1</priority></presence>");
-	room_send(room, B, ENABLE);
-	room_forget(room);
+	romeo_takes_nothing(room);
 	room_from_world(room, "<message from='" JULIET "' to='romeo@localhost' type='chat'><body>b</body>"
 			      "<no-store xmlns='urn:xmpp:hints'/></message>");
 	room_expect(room, "world", "<service-unavailable");
