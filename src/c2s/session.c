@@ -288,6 +288,15 @@ static void not_presented(struct client *client, const struct packet *packet)
 		client_end(client, SX_ERROR_NONE);
 }
 
+/* Behind all that sm sent before. */
+static void reached(struct client *client, const struct packet *packet)
+{
+	struct packet *made = client_packet_to_sm(client, SESSION_REACHED);
+
+	made->session.resume.handled = packet->session.resume.handled;
+	link_send(client->c2s->worker->link, &made);
+}
+
 static void take_action(struct client *client, const struct packet *packet)
 {
 	bool failed = packet->failed || packet->error;
@@ -306,6 +315,10 @@ static void take_action(struct client *client, const struct packet *packet)
 	case SESSION_SNAPSHOT:
 		if (is_of(client, packet))
 			keep_snapshot(client, buf_slice(&packet->session.text));
+		break;
+	case SESSION_REACH:
+		if (is_of(client, packet))
+			reached(client, packet);
 		break;
 	case SESSION_PRESENT:
 		if (failed)

@@ -47,13 +47,14 @@ enum packet_kind {
  * connection has it from now on, RESUMED. SNAPSHOT: what c2s is to keep of a session for the death of sm. PRESENT: a session
  * that the new sm is to have, PRESENTED: it has; ATTACH: c2s has said all that it kept of it. DISABLE, ALLOW: an account may not
  * be used any more, may again; within a process only. DISABLED: therefore a session ended. SHED: for want of memory.
- * KICKED: an administrator ended it.
+ * KICKED: an administrator ended it. REACH: sm asks whether c2s has what was sent before, REACHED: it has.
  */
 enum session_action {
 	SESSION_START, SESSION_STARTED, SESSION_END, SESSION_ENDED, SESSION_CREATE, SESSION_CREATED, SESSION_DELETE,
 	SESSION_DELETED, SESSION_REPLACED, SESSION_HELLO, SESSION_ACK, SESSION_ENABLE, SESSION_ENABLED, SESSION_DETACH,
 	SESSION_RESUME, SESSION_RESUMED, SESSION_SNAPSHOT, SESSION_PRESENT, SESSION_PRESENTED, SESSION_ATTACH, SESSION_DISABLE,
-	SESSION_ALLOW, SESSION_DISABLED, SESSION_SHED, SESSION_KICKED, SESSION_UNKNOWN,
+	SESSION_ALLOW, SESSION_DISABLED, SESSION_SHED, SESSION_KICKED, SESSION_REACH, SESSION_REACHED,
+	SESSION_UNKNOWN,
 	SESSION_ACTIONS
 };
 
@@ -64,13 +65,14 @@ struct packet_end {
 	bool again, skip;
 };
 
-/* What ENABLE, ENABLED, RESUME, RESUMED, PRESENT and ATTACH say beyond other actions; the counts are modulo 2^32. */
+/* What ENABLE, ENABLED, RESUME, RESUMED, PRESENT, ATTACH and REACH say beyond other actions; the counts are modulo 2^32. */
 struct packet_resume {
 	struct str *key;  /* owned: the id that a client resumes by; NULL: it cannot */
 	uint32_t seconds; /* how long it may be away: what the client would like, what it gets; 0: it says nothing, it may not */
 	uint32_t in;      /* stanzas of the client before it enabled. ATTACH: of what was kept, so much is from before */
 	uint32_t settled; /* RESUMED, PRESENT: stanzas of the client that are settled, those before it enabled among them */
-	uint32_t handled; /* RESUME, RESUMED, PRESENT: what the client handled since it enabled. A RESUME that failed: what we did */
+	uint32_t handled; /* RESUME, RESUMED, PRESENT: what the client handled since it enabled. A RESUME that failed: what we did.
+			     REACH: sm's mark, which REACHED gives back */
 	bool known;       /* a RESUME that failed: there was such a session, and handled is true. PRESENT: its client enabled */
 	bool later;       /* a RESUME that failed: nobody could look, the session may be there */
 	bool fresh;       /* PRESENT: its snapshot is of a moment ago, and what it says may not have reached others */

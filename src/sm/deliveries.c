@@ -57,6 +57,24 @@ static void end(struct delivery *delivery)
 		offline_had(delivery->user, delivery->row);
 }
 
+static void somebody_has(struct delivery *delivery)
+{
+	delivery->had = true;
+	if (!delivery->flying)
+		end(delivery);
+}
+
+void delivery_flies(struct delivery *delivery)
+{
+	delivery->flying++;
+}
+
+void delivery_landed(struct delivery *delivery)
+{
+	if (--delivery->flying == 0 && delivery->had)
+		end(delivery);
+}
+
 static void store(struct delivery *delivery);
 
 /* What waits for storage now came later, and must not come before it. */
@@ -102,7 +120,7 @@ void delivery_unref(struct delivery *delivery)
 void delivery_taken(struct delivery *delivery)
 {
 	delivery->refs--;
-	end(delivery);
+	somebody_has(delivery);
 	leave(delivery);
 }
 
@@ -163,6 +181,23 @@ static void stored(void *state, struct user *user, const struct store_txn *txn, 
 	leave(delivery);
 }
 
+static void ask_sessions(const struct user *user)
+{
+	struct session *session = NULL;
+
+	while ((session = user_next_session(user, session)))
+		outbox_ask(session);
+}
+
+/* It flies to others: as soon as their c2s say that it reached them, it is over. */
+static void ask(struct delivery *delivery)
+{
+	list_remove(&delivery->due);
+	ask_sessions(delivery->user);
+	if (!delivery->user->sm->stopping)
+		await(delivery);
+}
+
 static void store(struct delivery *delivery)
 {
 	const struct origin *origin = &delivery->stanza->origin;
@@ -185,12 +220,19 @@ static void store(struct delivery *delivery)
 /* Storage gives them in the order in which they came to it: none is stored before an older one. */
 void deliveries_store_of(struct user *user)
 {
+	bool any_had = false;
+
 	for (struct list *at = user->deliveries.next; at != &user->deliveries; at = at->next) {
 		struct delivery *delivery = container_of(at, struct delivery, link);
 
-		if (!list_empty(&delivery->due))
+		if (list_empty(&delivery->due))
+			continue;
+		any_had |= delivery->had;
+		if (!delivery->had)
 			store(delivery);
 	}
+	if (any_had)
+		ask_sessions(user);
 }
 
 static void look(struct mio_timer *timer)
@@ -203,7 +245,10 @@ static void look(struct mio_timer *timer)
 
 		if (first->due_ms > now_ms)
 			break;
-		store(first);
+		if (first->had)
+			ask(first);
+		else
+			store(first);
 	}
 	arm(sm);
 }
@@ -216,8 +261,14 @@ void deliveries_init(struct sm *sm)
 
 void deliveries_store(struct sm *sm)
 {
-	while (!list_empty(&sm->due))
-		store(container_of(sm->due.next, struct delivery, due));
+	while (!list_empty(&sm->due)) {
+		struct delivery *first = container_of(sm->due.next, struct delivery, due);
+
+		if (first->had)
+			list_remove(&first->due); /* it is not settled: the next sm hears of it again */
+		else
+			store(first);
+	}
 }
 
 void deliveries_drop(struct sm *sm)
@@ -289,12 +340,19 @@ bool delivery_holds(const struct user *user, uint64_t row)
 	return find_row(user, row) != NULL;
 }
 
+bool delivery_row_is_had(const struct user *user, uint64_t row)
+{
+	const struct delivery *delivery = find_row(user, row);
+
+	return delivery && delivery->had;
+}
+
 bool delivery_was_had(const struct user *user, uint64_t row)
 {
 	struct delivery *delivery = find_row(user, row);
 
 	if (delivery)
-		delivery->over = true;
+		delivery->had = delivery->over = true;
 	return delivery != NULL;
 }
 
@@ -303,7 +361,7 @@ bool delivery_row_taken(const struct user *user, uint64_t row)
 	struct delivery *delivery = find_row(user, row);
 
 	if (delivery)
-		end(delivery);
+		somebody_has(delivery);
 	return delivery != NULL;
 }
 
@@ -334,7 +392,7 @@ void delivery_sent(struct user *user, const struct stanza *stanza)
 	struct delivery *delivery = last_of(user, stanza);
 
 	if (delivery)
-		end(delivery);
+		somebody_has(delivery);
 }
 
 void deliveries_forget(struct user *user)

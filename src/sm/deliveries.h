@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Messages that may be kept for who is away, from when they are for sessions of a user until one has them. A message is one
- * delivery, whatever number of sessions it goes to. Once somebody has it, it is over, and its origin settled. One that nobody
- * has within a second is stored, and settled by that; it is then also a message for who is away, hidden from others as long as
- * something refers to it, and no longer in memory here.
+ * delivery, whatever number of sessions it goes to. Once somebody has it, and it flies to nobody else, it is over, and its origin
+ * settled. It flies as long as our death would lose it to a session that outlives us: until its c2s, another process, has it.
+ * One that nobody has within a second is stored, and settled by that; it is then also a message for who is away, hidden from
+ * others as long as something refers to it, and no longer in memory here.
  */
 #pragma once
 
@@ -18,6 +19,7 @@ struct user;
 
 struct delivery {
 	unsigned refs; /* of entries in outboxes, and of what may become one */
+	unsigned flying; /* to so many of them */
 	struct user *user;
 	struct list link; /* the user's, the newest last */
 	struct list due;  /* the worker's: of those that will be stored */
@@ -25,7 +27,8 @@ struct delivery {
 	struct stanza *stanza; /* NULL: its row has it */
 	uint64_t row;	       /* in STORE_OFFLINE; 0: it is not stored */
 	bool storing;	       /* it pins its user until storage answers */
-	bool over;	       /* somebody has it */
+	bool had;	       /* somebody has it */
+	bool over;	       /* and it flies to nobody: nothing more becomes of it here */
 	bool ahead;	       /* nobody had it, and others wait: it is stored before them, or was tried to be */
 };
 
@@ -36,9 +39,12 @@ struct delivery *delivery_of_row(struct user *user, const struct stanza *stanza,
 void delivery_given(struct delivery *delivery); /* to whom it could be given: to nobody, it is forgotten */
 struct delivery *delivery_find(const struct user *user, const struct origin *origin); /* NULL: none in memory */
 bool delivery_holds(const struct user *user, uint64_t row);			      /* there is one of this row */
+bool delivery_row_is_had(const struct user *user, uint64_t row);		      /* by somebody, and others refer to it */
 unsigned deliveries_with_row(const struct user *user);
 bool delivery_was_had(const struct user *user, uint64_t row); /* in an earlier process: it is over; false: there is none */
 bool delivery_is_due(const struct delivery *delivery);				      /* to be stored */
+void delivery_flies(struct delivery *delivery);
+void delivery_landed(struct delivery *delivery); /* one of those that flew */
 void delivery_taken(struct delivery *delivery); /* somebody has it, and refers to it no more */
 bool delivery_row_taken(const struct user *user, uint64_t row); /* the same, of a session that did not refer to it; false: nobody does */
 /* What nobody refers to, and nobody has, finds another way. */

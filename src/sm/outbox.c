@@ -19,6 +19,7 @@ struct entry {
 	uint64_t key;		   /* its origin's, with the number; 0: none is known */
 	uint32_t number;
 	uint32_t bytes;
+	bool flying; /* as its delivery counts */
 };
 
 void outbox_init(struct outbox *outbox)
@@ -62,6 +63,23 @@ static void account(struct outbox *outbox)
 	struct session *session = container_of(outbox, struct session, outbox);
 
 	budget_count(&session->user->sm->queues, &outbox->counted, is_slow(outbox) ? outbox->bytes : 0);
+}
+
+/* It goes to a c2s that goes on when we die, or will. */
+static void fly(const struct session *session, struct entry *entry)
+{
+	if (!entry->delivery || entry->flying || !session->kept || (session->detached && !present_waits(session)))
+		return;
+	entry->flying = true;
+	delivery_flies(entry->delivery);
+}
+
+static void land(struct entry *entry)
+{
+	if (!entry->flying)
+		return;
+	entry->flying = false;
+	delivery_landed(entry->delivery);
 }
 
 static void entry_free(struct outbox *outbox, struct entry *entry)
@@ -143,6 +161,7 @@ bool outbox_add(struct session *session, const struct stanza *stanza)
 		settle(session->user->sm, stanza);
 	delivery = stays ? delivery_for(session->user, stanza) : NULL;
 	entry = append(outbox, stanza, delivery);
+	fly(session, entry);
 	if (last)
 		entry->stanza->origin.session = session->id;
 	if (delivery && delivery_is_due(delivery) && is_slow(outbox))
@@ -173,11 +192,13 @@ bool outbox_taken(struct session *session, uint32_t count)
 	outbox->before -= count - counted;
 	outbox->handled += counted;
 	outbox->sent -= count;
+	outbox->gone += count;
 	for (; count; count--) {
 		struct entry *entry = first_of(outbox);
 		struct delivery *delivery = entry->delivery;
 
 		messages += !entry->stanza || entry->stanza->kind == STANZA_MESSAGE;
+		land(entry);
 		entry_free(outbox, entry);
 		if (delivery)
 			delivery_taken(delivery);
@@ -217,8 +238,12 @@ void outbox_send_rest(struct session *session)
 	struct outbox *outbox = &session->outbox;
 
 	outbox_settle(session);
-	for (struct list *at = unsent(outbox); at != &outbox->entries; at = at->next)
-		session_send(session, container_of(at, struct entry, link)->stanza);
+	for (struct list *at = unsent(outbox); at != &outbox->entries; at = at->next) {
+		struct entry *entry = container_of(at, struct entry, link);
+
+		fly(session, entry);
+		session_send(session, entry->stanza);
+	}
 	outbox->sent = outbox->count;
 }
 
@@ -226,6 +251,45 @@ void outbox_resend(struct session *session)
 {
 	session->outbox.sent = 0;
 	outbox_send_rest(session);
+}
+
+/* -- how far they are -------------------------------------------------------------------------------- */
+
+void outbox_ask(struct session *session)
+{
+	struct outbox *outbox = &session->outbox;
+	struct packet *packet;
+
+	if (!session->kept || session->detached || outbox->asking || !outbox->sent)
+		return;
+	packet = packet_session(session->user->sm->name, session->at, SESSION_REACH);
+	packet->c2s = session->c2s;
+	session_id_set(&packet->sm, session->id);
+	packet->ours = outbox->asking = true;
+	packet->session.resume.handled = outbox->gone + outbox->sent;
+	link_send(session->user->sm->link, &packet);
+}
+
+static void land_first(struct outbox *outbox, uint32_t count)
+{
+	for (struct list *at = outbox->entries.next; count; at = at->next, count--)
+		land(container_of(at, struct entry, link));
+}
+
+void outbox_reached(struct session *session, uint32_t mark)
+{
+	struct outbox *outbox = &session->outbox;
+	uint32_t count = mark - outbox->gone;
+
+	outbox->asking = false;
+	if ((int32_t)count > 0 && count <= outbox->sent)
+		land_first(outbox, count);
+}
+
+void outbox_landed(struct session *session)
+{
+	session->outbox.asking = false;
+	land_first(&session->outbox, session->outbox.count);
 }
 
 /* -- of an earlier process ------------------------------------------------------------------------------ */
@@ -238,6 +302,13 @@ void outbox_hold(struct session *session, const struct stanza *stanza, struct de
 		delivery = delivery_find(session->user, &stanza->origin);
 	insert(outbox, unsent(outbox), stanza, delivery);
 	outbox->sent++;
+}
+
+void outbox_give(struct session *session, const struct stanza *stanza, struct delivery *delivery)
+{
+	fly(session, append(&session->outbox, stanza, delivery));
+	if (!session->detached)
+		outbox_send_rest(session);
 }
 
 static struct entry *find_entry(const struct outbox *outbox, const struct origin *origin)
@@ -276,6 +347,7 @@ static void expire_entry(struct sm *sm, struct entry *entry)
 	enum outbox_fate fate = entry->delivery ? OUTBOX_STORE : outbox_fate(entry->stanza);
 	struct stanza *answer = NULL;
 
+	land(entry);
 	if (entry->delivery)
 		delivery_unref(entry->delivery);
 	else if (fate == OUTBOX_REFUSE)
@@ -432,7 +504,6 @@ bool outbox_is_whole(const struct session *session)
 static struct stanza *stanza_of_row(struct session *session, uint64_t seq, const struct store_row *rows, size_t count)
 {
 	size_t low = 0, high = count;
-	struct stanza *stanza;
 
 	while (low < high) {
 		size_t middle = (low + high) / 2;
@@ -444,12 +515,7 @@ static struct stanza *stanza_of_row(struct session *session, uint64_t seq, const
 	}
 	if (low == count || rows[low].seq != seq)
 		return NULL;
-	stanza = sm_stanza_parse(session->user->sm, rows[low].value);
-	if (!stanza)
-		return NULL;
-	stanza->delay_ms = rows[low].stamp_ms;
-	stanza->origin = (struct origin){.key = rows[low].session, .count = rows[low].count};
-	return stanza;
+	return sm_stanza_of_row(session->user->sm, &rows[low]);
 }
 
 /* Storage bounds these: they do not count for the bound of what waits in memory, until the client has them. */

@@ -4,10 +4,8 @@
  * when c2s says that the client has it: XEP-0198's <a/>, or without it, that the kernel took it.
  * While the session has no connection, entries gather.
  *
- * A message that may be kept for who is away is one delivery, whatever number of sessions it goes
- * to. Once somebody has it, it is over, and its origin settled. One that nobody has within a second,
- * or behind 32 others, is stored after those before it, and settled by that; it is then also a message
- * for who is away, hidden from others as long as an entry refers to it.
+ * A message that may be kept for who is away is one delivery (sm/deliveries.h), whatever number of sessions it goes to. Its
+ * sender need not wait for a second behind 32 others.
  */
 #pragma once
 
@@ -28,6 +26,8 @@ struct outbox {
 	uint32_t before;      /* entries left from before the client began to count */
 	uint32_t handled;     /* those that it has since */
 	uint32_t bytes;
+	uint32_t gone; /* entries that ever left it as had */
+	bool asking;   /* its c2s, how far it has what was sent */
 	size_t counted; /* of a slow client: as the budget of all queues knows it */
 };
 
@@ -37,6 +37,10 @@ bool outbox_add(struct session *session, const struct stanza *stanza);
 bool outbox_has_room(const struct session *session); /* it is less than half full */
 /* The client has the next count. False: there are not as many. */
 bool outbox_taken(struct session *session, uint32_t count);
+/* Asks its c2s, if that outlives us, and does not know yet, how far it has what was sent. */
+void outbox_ask(struct session *session);
+void outbox_reached(struct session *session, uint32_t mark); /* the answer: the mark that went with the question */
+void outbox_landed(struct session *session); /* it has no c2s any more that would outlive us */
 /* Errors that were all that is left of what the client wrote: it is about to be sent them. */
 void outbox_settle(struct session *session);
 /* All of it once more, to the session's connection; or what it was not sent yet. */
@@ -44,6 +48,7 @@ void outbox_resend(struct session *session);
 void outbox_send_rest(struct session *session);
 /* Behind what was sent: an earlier process sent it. delivery: as such it is known already; or NULL. */
 void outbox_hold(struct session *session, const struct stanza *stanza, struct delivery *delivery);
+void outbox_give(struct session *session, const struct stanza *stanza, struct delivery *delivery); /* a row, that others have */
 /*
  * What was sent before comes again from its sender: when the client has it, it is settled. awaited: c2s may yet say that
  * it does not; it is returned then, referred to. Else NULL.

@@ -17,7 +17,10 @@ struct recent {
 	uint32_t count;
 	bool stored;  /* and was never sent: it will be given from there */
 	bool held;    /* the client did not have it yet */
-	/* A reference until c2s says whether it still does not: it is among the messages for who is away, or came again. */
+	/*
+	 * A reference. Held: until c2s says whether it still does not; it is among the messages for who is away, or came again. Else
+	 * it is such a message, kept a while for those whose c2s never had it.
+	 */
 	struct delivery *delivery;
 };
 
@@ -163,9 +166,35 @@ static void expect(struct session *session, struct recent *recent, const struct 
 	recent->delivery->refs++;
 }
 
+/* A message that another client of the user has, and that this one was to have: its c2s was out of reach. */
+static void give(struct session *session, const struct store_row *row)
+{
+	struct recent *recent = find(session, row->session, row->count);
+	AUTO(stanza_free) struct stanza *stanza = NULL;
+
+	if (!session->presented || !recent || !recent->stored)
+		return;
+	stanza = sm_stanza_of_row(session->user->sm, row);
+	if (!stanza || !delivery_gets(session, stanza))
+		return;
+	recent->stored = false;
+	outbox_give(session, stanza, delivery_of_row(session->user, NULL, row->seq));
+}
+
+/* The client has it: others may still come who should. */
+static void has(struct session *session, struct recent *recent, const struct store_row *row)
+{
+	struct session *other = NULL;
+
+	expect(session, recent, row);
+	delivery_row_taken(session->user, row->seq);
+	while ((other = user_next_session(session->user, other)))
+		give(other, row);
+}
+
 /*
- * What the client has need not wait for who is away; what it will have leaves storage then. A row that is being deleted,
- * for another client has it, is none.
+ * What the client has waits for nobody else than those who were to have it too; what it will have leaves storage then. A row
+ * that is being deleted, for another client has it, is none.
  */
 static void match_rows(struct session *session, const struct store_row *rows, size_t count)
 {
@@ -180,11 +209,13 @@ static void match_rows(struct session *session, const struct store_row *rows, si
 			continue;
 		if (recent && recent->held)
 			expect(session, recent, &rows[at]);
-		else if (recent && !delivery_row_taken(session->user, rows[at].seq))
-			offline_forget(session->user, rows[at].seq);
-		else if (!recent && rows[at].session)
+		else if (recent)
+			has(session, recent, &rows[at]);
+		else if (rows[at].session)
 			presented->recent[presented->count++] =
 				(struct recent){.key = rows[at].session, .count = rows[at].count, .stored = true};
+		if (delivery_row_is_had(session->user, rows[at].seq))
+			give(session, &rows[at]);
 	}
 }
 
@@ -374,10 +405,12 @@ static void let_go(struct recent *recent, bool taken)
 		delivery_unref(delivery);
 }
 
-static void let_all_go(struct presented *presented, bool taken)
+static void let_held_go(struct presented *presented)
 {
-	for (unsigned at = 0; at < presented->count; at++)
-		let_go(&presented->recent[at], taken);
+	for (unsigned at = 0; at < presented->count; at++) {
+		if (presented->recent[at].held)
+			let_go(&presented->recent[at], true);
+	}
 }
 
 /* c2s may mention once more, without its star, what it wrote and the client does not have. */
@@ -403,8 +436,9 @@ static void forget_held(struct presented *presented)
 	for (unsigned at = 0; at < presented->count; at++) {
 		struct recent recent = presented->recent[at];
 
-		recent.stored = recent.stored || (recent.delivery && recent.delivery->row);
-		let_go(&recent, false);
+		recent.stored = recent.stored || (recent.held && recent.delivery && recent.delivery->row);
+		if (recent.held)
+			let_go(&recent, false);
 		if (!recent.held || recent.stored)
 			presented->recent[count++] = recent;
 	}
@@ -479,7 +513,7 @@ static void attach(struct session *session, const struct packet *packet)
 		return;
 	resume_attach(session);
 	session->presented->attached = true;
-	let_all_go(session->presented, true); /* c2s held the others: the client took these while it was presented */
+	let_held_go(session->presented); /* c2s held the others: the client took these while it was presented */
 	session->outbox.before = packet->session.resume.in;
 	session->outbox.handled = packet->session.resume.handled;
 	outbox_send_rest(session);
@@ -519,8 +553,12 @@ bool present_has(struct session *session, const struct stanza *stanza)
 					? find(session, stanza->origin.key, stanza->origin.count)
 					: NULL;
 
-	if (!recent || (recent->stored && !stanza->origin.session))
-		return false; /* the latter: now it is given */
+	if (!recent)
+		return false;
+	if (recent->stored && !stanza->origin.session) {
+		recent->stored = false; /* now it is given */
+		return false;
+	}
 	if (recent->delivery || recent->stored)
 		settle(session->user->sm, stanza);
 	else
@@ -594,7 +632,12 @@ void present_free(struct session *session)
 	if (presented->resume && !session->user->sm->stopping)
 		session_fail(session->user->sm, presented->resume); /* it asks again */
 	packet_free(&presented->resume);
-	let_all_go(presented, false);
+	for (unsigned at = 0; at < presented->count; at++) {
+		if (presented->recent[at].delivery && session->user->sm->stopping)
+			delivery_drop(presented->recent[at].delivery);
+		else
+			let_go(&presented->recent[at], false);
+	}
 	mem_free(presented->stored);
 	mem_free(presented->recent);
 	mem_free(presented);

@@ -223,6 +223,8 @@ void resume_wait(struct session *session, int64_t ms)
 	session->detached = true;
 	watch_see(&session->user->sm->watch, WATCH_DETACHED, session, NULL);
 	session->c2s.len = 0;
+	if (!present_waits(session))
+		outbox_landed(session);
 	session->outbox.sent = session->outbox.sent < session->outbox.count ? session->outbox.sent : session->outbox.count;
 	mio_timer_init(&session->timer, over);
 	mio_timer_set(session->user->sm->mio, &session->timer, ms);
@@ -303,6 +305,7 @@ static void accept_resume(struct session *session, const struct packet *packet)
 	bool unsure;
 
 	outbox_settle(session);
+	session->outbox.asking = false;
 	session->turn = ++session->user->turn;
 	session_place(session, packet);
 	str_free(&made->from);

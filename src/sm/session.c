@@ -220,6 +220,8 @@ static void of_session(struct sm *sm, const struct packet *packet)
 		resume_detach(session);
 	else if (session && packet->session.action == SESSION_ATTACH)
 		present_attach(session, packet);
+	else if (session && packet->session.action == SESSION_REACHED)
+		outbox_reached(session, packet->session.resume.handled);
 	else if (session && session->ours && !session->enabled)
 		resume_enable(session, packet);
 	else if (!session && !foreign)
@@ -452,6 +454,7 @@ void session_packet(struct sm *sm, struct packet **packet)
 	case SESSION_ENABLE:
 	case SESSION_DETACH:
 	case SESSION_ATTACH:
+	case SESSION_REACHED:
 		of_session(sm, *packet);
 		break;
 	case SESSION_HELLO:

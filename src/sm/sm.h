@@ -78,6 +78,8 @@ struct sm_module {
 	 * replaced.
 	 */
 	void (*user_load)(void *state, struct user *user, struct sm_load *load);
+	/* A change was refused by storage, which may have made it all the same: the next process, if we die, reads which. */
+	void (*user_stale)(void *state, struct user *user);
 	void (*user_free)(void *state, struct user *user);
 	size_t (*user_weight)(void *state, const struct user *user); /* bytes that hang on its state, about; NULL: few */
 	void (*user_delete)(
@@ -114,6 +116,7 @@ void sm_count_offline(struct sm *sm);				    /* a message was stored */
 /* A stanza as a store keeps it, and back; NULL: it is none. */
 void sm_stanza_print(const struct stanza *stanza, struct buf *out);
 struct stanza *sm_stanza_parse(struct sm *sm, struct slice text);
+struct stanza *sm_stanza_of_row(struct sm *sm, const struct store_row *row); /* of STORE_OFFLINE, with its delay and origin */
 struct nad *sm_element_parse(struct sm *sm, struct slice text); /* any element */
 
 /* Called with what was read when the user's transaction is answered. */

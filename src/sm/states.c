@@ -120,6 +120,14 @@ void modules_offer(const struct sm *sm, struct buf *out)
 	nad_print(features, 0, NULL, out);
 }
 
+void modules_user_stale(struct user *user)
+{
+	for (unsigned at = 0; at < user->sm->module_count; at++) {
+		if (sm_modules[at]->user_stale)
+			sm_modules[at]->user_stale(user->sm->modules[at], user);
+	}
+}
+
 void modules_user_free(struct user *user)
 {
 	for (unsigned at = 0; at < user->sm->module_count; at++) {
@@ -305,5 +313,16 @@ struct stanza *sm_stanza_parse(struct sm *sm, struct slice text)
 
 	if (nad)
 		stanza_from_nad(&nad, &stanza);
+	return stanza;
+}
+
+struct stanza *sm_stanza_of_row(struct sm *sm, const struct store_row *row)
+{
+	struct stanza *stanza = sm_stanza_parse(sm, row->value);
+
+	if (!stanza)
+		return NULL;
+	stanza->delay_ms = row->stamp_ms;
+	stanza->origin = (struct origin){.count = row->count, .key = row->session};
 	return stanza;
 }

@@ -26,6 +26,7 @@ struct interest {
 struct blocking_user {
 	struct blocklist list;
 	bool unsure; /* it was changed: who is presented later may not have been told */
+	bool refused; /* a change, by storage, since it took one: it may have it all the same */
 };
 
 static struct blocking_user *state_of(const struct user *user)
@@ -265,6 +266,7 @@ static int get(void *state, const struct sm_event *event)
 static void note_change(const struct sm_event *event, const struct stanza *push)
 {
 	state_of(event->user)->unsure = true;
+	state_of(event->user)->refused = false;
 	push_to_all(event->user, push);
 	if (!event->session || interest_of(event->session)->changed)
 		return;
@@ -518,6 +520,26 @@ static void user_load(void *state, struct user *user, struct sm_load *load)
 	sm_load_list(load, STORE_BLOCK, loaded);
 }
 
+static bool is_changing(const struct blocklist *list)
+{
+	for (unsigned at = 0; at < list->count; at++) {
+		if (list->items[at].wanted != list->items[at].kept)
+			return true;
+	}
+	return false;
+}
+
+static void user_stale(void *state, struct user *user)
+{
+	struct session *session = NULL;
+
+	if (!is_changing(list_of(user)))
+		return;
+	state_of(user)->refused = true;
+	while ((session = user_next_session(user, session)))
+		sm_session_changed(session);
+}
+
 static void user_free(void *state, struct user *user)
 {
 	blocklist_fini(list_of(user));
@@ -533,7 +555,7 @@ static size_t user_weight(void *state, const struct user *user)
 
 /* -- sessions -- */
 
-/* "0" or "1": whether it is interested; then "c" when it changed the list. */
+/* "0" or "1": whether it is interested; then "c" when it changed the list, "r" when storage refused somebody's change. */
 static int session_save(void *state, const struct session *session, struct buf *out)
 {
 	const struct interest *interest = interest_of(session);
@@ -541,6 +563,8 @@ static int session_save(void *state, const struct session *session, struct buf *
 	buf_append_char(out, interest->interested ? '1' : '0');
 	if (interest->changed)
 		buf_append_char(out, 'c');
+	if (state_of(session->user)->refused)
+		buf_append_char(out, 'r');
 	return 0;
 }
 
@@ -548,8 +572,9 @@ static int session_load(void *state, struct session *session, struct slice in)
 {
 	*interest_of(session) = (struct interest){
 		.interested = in.len > 0 && in.data[0] == '1',
-		.changed = in.len > 1 && in.data[1] == 'c',
+		.changed = in.len > 1 && memchr(in.data, 'c', in.len),
 	};
+	state_of(session->user)->unsure |= in.len > 1 && memchr(in.data, 'r', in.len);
 	return 0;
 }
 
@@ -569,6 +594,7 @@ const struct sm_module sm_blocking = {
 	.user_size = sizeof(struct blocking_user),
 	.session_size = sizeof(struct interest),
 	.user_load = user_load,
+	.user_stale = user_stale,
 	.user_free = user_free,
 	.user_weight = user_weight,
 	.user_delete = user_free,

@@ -52,8 +52,8 @@ bool roster_is_interested(
 	const struct session *session); /* it asked for the roster: pushes go there */
 /* SUBSCRIPTION_* of the item, 0 without one. */
 unsigned roster_state(const struct user *user, const struct jid *contact);
-/* With what changes it in storage: it has another version when that is stored, and roster_push() is called. */
-void roster_changed(struct store_txn *txn, struct user *user);
+/* With what changes an item in storage: the roster has another version when that is stored, and roster_push() is called. */
+void roster_changed(struct store_txn *txn, struct user *user, struct jid *contact);
 /* Adds or changes an item, taken, as its user wants it: what they are to each other stays. False: the roster is full. */
 bool roster_change(struct store_txn *txn, struct user *user, struct roster_item **item);
 /* Tells the interested sessions how the contact stands now: its item, or that it is gone. */

@@ -310,13 +310,11 @@ static bool give(const struct offline *offline, struct user *user, const struct 
 	bool given;
 
 	if (!keep_ms(offline) || sm_wall_ms(offline->sm) - row->stamp_ms <= keep_ms(offline))
-		stanza = sm_stanza_parse(offline->sm, row->value);
+		stanza = sm_stanza_of_row(offline->sm, row);
 	if (!stanza || (stanza->from && blocking_has(user, stanza->from))) {
 		offline_forget(user, row->seq);
 		return true;
 	}
-	stanza->delay_ms = row->stamp_ms;
-	stanza->origin = (struct origin){.count = row->count, .key = row->session};
 	delivery = delivery_of_row(user, stanza, row->seq);
 	given = delivery_message(user, stanza);
 	delivery_given(delivery);

@@ -33,6 +33,8 @@ struct roster_user {
 	struct roster roster;
 	uint64_t version;  /* drawn with each change, section 2.6; 0: there was none yet */
 	unsigned changing; /* changes that storage has not answered yet: what is in memory is of no version */
+	struct contacts trying; /* of those changes */
+	struct contacts refused; /* by storage, since it took one: it may have them all the same */
 	struct contacts unsure; /* changed last: who is presented later may not have been told */
 };
 
@@ -95,13 +97,14 @@ static void contacts_fini(struct contacts *contacts)
 /* -- versions -- */
 
 /* One that a client has of another life of this roster, as of before a backup came back, is never drawn again. */
-void roster_changed(struct store_txn *txn, struct user *user)
+void roster_changed(struct store_txn *txn, struct user *user, struct jid *contact)
 {
 	struct roster_user *own = state_of(user);
 	AUTO(buf_fini) struct buf text = {0};
 
 	own->version = sm_random(user->sm);
 	own->changing++;
+	contacts_add(&own->trying, contact, UNSURE_MAX);
 	buf_printf(&text, "%llx", (unsigned long long)own->version);
 	store_put(txn, STORE_USER, jid_user(user->jid), VERSION, buf_slice(&text));
 }
@@ -109,6 +112,7 @@ void roster_changed(struct store_txn *txn, struct user *user)
 static void read_version(void *state, struct user *user, const struct store_row *rows, size_t count)
 {
 	state_of(user)->version = state_of(user)->changing = 0;
+	contacts_fini(&state_of(user)->trying);
 	for (size_t at = 0; at < count; at++) {
 		AUTO(buf_fini) struct buf text = {0};
 
@@ -187,6 +191,10 @@ void roster_push(struct user *user, struct jid *contact)
 	struct roster_user *own = state_of(user);
 
 	own->changing -= own->changing > 0; /* it was read anew since, else */
+	if (!own->changing) {
+		contacts_fini(&own->trying);
+		contacts_fini(&own->refused);
+	}
 	push(user, contact);
 }
 
@@ -300,9 +308,22 @@ static void user_load(void *state, struct user *user, struct sm_load *load)
 	sm_load_list(load, STORE_ROSTER, loaded);
 }
 
+static void user_stale(void *state, struct user *user)
+{
+	struct roster_user *own = state_of(user);
+	struct session *session = NULL;
+
+	for (unsigned at = 0; at < own->trying.count; at++)
+		contacts_add(&own->refused, own->trying.jids[at], UNSURE_MAX);
+	while (own->trying.count && (session = user_next_session(user, session)))
+		sm_session_changed(session);
+}
+
 static void user_free(void *state, struct user *user)
 {
 	roster_fini(roster_of(user));
+	contacts_fini(&state_of(user)->trying);
+	contacts_fini(&state_of(user)->refused);
 	contacts_fini(&state_of(user)->unsure);
 }
 
@@ -378,7 +399,7 @@ bool roster_change(struct store_txn *txn, struct user *user, struct roster_item 
 	if (!roster_put(roster_of(user), item))
 		return false;
 	kept_contact(txn, user->jid, put);
-	roster_changed(txn, user);
+	roster_changed(txn, user, put->jid);
 	return true;
 }
 
@@ -420,7 +441,7 @@ static int drop(const struct sm_event *event, struct jid *contact)
 	commit.txn = store_txn_new();
 	store_del(commit.txn, STORE_ROSTER, jid_user(event->user->jid), jid_user(contact));
 	roster_del(roster, contact);
-	roster_changed(commit.txn, event->user);
+	roster_changed(commit.txn, event->user, contact);
 	return sm_commit(event, &commit);
 }
 
@@ -460,17 +481,38 @@ static void offer(void *state, const struct sm *sm, struct nad *features)
 
 /* -- sessions -- */
 
-/* "0", "1", or "2" with versions, and the contacts that it changed, a line each. */
+/*
+ * "0", "1", or "2" with versions, and the contacts that it changed, a line each; with a blank before it those whose change storage
+ * refused, whoever wanted it.
+ */
 static int session_save(void *state, const struct session *session, struct buf *out)
 {
-	const struct contacts *changed = &interest_of(session)->changed;
+	const struct contacts *changed = &interest_of(session)->changed, *refused = &state_of(session->user)->refused;
 
 	buf_append_char(out, !roster_is_interested(session) ? '0' : interest_of(session)->versions ? '2' : '1');
 	for (unsigned at = 0; at < changed->count; at++) {
 		buf_append_char(out, '\n');
 		buf_append_slice(out, jid_full(changed->jids[at]));
 	}
+	for (unsigned at = 0; at < refused->count; at++) {
+		buf_append_text(out, "\n ");
+		buf_append_slice(out, jid_full(refused->jids[at]));
+	}
 	return 0;
+}
+
+static void load_contact(struct session *session, struct slice line)
+{
+	bool refused = line.len && line.data[0] == ' ';
+	AUTO(jid_free) struct jid *contact = NULL;
+
+	line.data += refused;
+	line.len -= refused;
+	contact = jid_parse(line);
+	if (contact && refused)
+		contacts_add(&state_of(session->user)->unsure, contact, UNSURE_MAX);
+	else if (contact)
+		contacts_add(&interest_of(session)->changed, contact, CHANGED_MAX);
 }
 
 static int session_load(void *state, struct session *session, struct slice in)
@@ -481,12 +523,8 @@ static int session_load(void *state, struct session *session, struct slice in)
 	how = slice_line(&in);
 	interest->versions = slice_is(how, "2");
 	interest->interested = interest->versions || slice_is(how, "1");
-	while (in.len) {
-		AUTO(jid_free) struct jid *contact = jid_parse(slice_line(&in));
-
-		if (contact)
-			contacts_add(&interest->changed, contact, CHANGED_MAX);
-	}
+	while (in.len)
+		load_contact(session, slice_line(&in));
 	return 0;
 }
 
@@ -509,6 +547,7 @@ const struct sm_module sm_roster = {
 	.user_size = sizeof(struct roster_user),
 	.session_size = sizeof(struct interest),
 	.user_load = user_load,
+	.user_stale = user_stale,
 	.user_free = user_free,
 	.user_weight = user_weight,
 	.session_end = session_end,

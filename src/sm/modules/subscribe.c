@@ -130,7 +130,7 @@ static bool change_item(struct store_txn *txn, struct user *user, struct jid *co
 			return false;
 	}
 	kept_contact(txn, user->jid, item);
-	roster_changed(txn, user);
+	roster_changed(txn, user, contact);
 	return true;
 }
 

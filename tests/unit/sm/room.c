@@ -33,6 +33,8 @@ struct client {
 	char *name;
 	struct session_id sm;
 	uint32_t sent, settled, settled_before; /* its snapshot came */
+	bool keeps;    /* it does not have what it was sent, until it takes it */
+	uint32_t mark; /* that c2s was asked with whether it reached it */
 	struct buf snapshot;
 	struct origin origin; /* of the last stanza */
 };
@@ -113,7 +115,7 @@ static void print_packet(const struct packet *packet, struct buf *out)
 		"created", "delete",  "deleted", "replaced", "hello",
 		"ack",	   "enable",  "enabled", "detach",   "resume",
 		"resumed", "snapshot", "present", "presented", "attach",
-		"disable", "allow",   "disabled", "shed", "kicked"};
+		"disable", "allow",   "disabled", "shed", "kicked", "reach", "reached"};
 
 	if (packet->kind == PACKET_STANZA) {
 		stanza_print(packet->stanza, out);
@@ -187,9 +189,11 @@ static void to_c2s(void *part, struct packet **taken)
 			keep_snapshot(client, told);
 		if (packet->kind == PACKET_STANZA)
 			client->origin = packet->stanza->origin;
+		if (packet->kind == PACKET_SESSION && packet->session.action == SESSION_REACH)
+			client->mark = packet->session.resume.handled;
 		print_packet(packet, &text);
 		write_down(recorder->room, buf_text(&name), buf_slice(&text));
-		if (packet->kind == PACKET_STANZA && !recorder->room->keeps) {
+		if (packet->kind == PACKET_STANZA && !recorder->room->keeps && !client->keeps) {
 			struct packet *has = taken_new(recorder->room, &packet->c2s, &packet->sm, 1);
 
 			link_send(recorder->link, &has); /* as c2s does when the kernel took it */
@@ -473,6 +477,11 @@ void room_keep(struct room *room, bool keeps)
 	room->keeps = keeps;
 }
 
+void room_keep_only(struct room *room, const char *client)
+{
+	client_of(room, client)->keeps = true;
+}
+
 void room_queue(struct room *room, uint32_t stanzas)
 {
 	room->settings.sessions.resume_queue.stanzas = stanzas;
@@ -485,6 +494,14 @@ void room_take(struct room *room, const char *client, uint32_t count)
 
 	session_id_take(&c2s, slice_of(client));
 	packet = taken_new(room, &c2s, &client_of(room, client)->sm, count);
+	room_packet(room, &packet);
+}
+
+void room_reached(struct room *room, const char *client)
+{
+	struct packet *packet = room_make_action(room, client, SESSION_REACHED);
+
+	packet->session.resume.handled = client_of(room, client)->mark;
 	room_packet(room, &packet);
 }
 

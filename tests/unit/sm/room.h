@@ -44,7 +44,9 @@ struct packet *room_make_action(struct room *room, const char *client, int actio
 struct packet *room_make_stanza(struct room *room, const char *client, uint32_t count, const char *xml);
 /* Whether clients do not have what they were sent, until they take it; at first they do at once. */
 void room_keep(struct room *room, bool keeps);
+void room_keep_only(struct room *room, const char *client); /* from now on */
 void room_take(struct room *room, const char *client, uint32_t count);
+void room_reached(struct room *room, const char *client); /* its c2s answers the last "reach" */
 void room_action(struct room *room, const char *client, int action, const char *target);
 void room_restart(
 	struct room *room); /* an end and a new start; clients have no sessions then */

@@ -496,6 +496,72 @@ static void assert_nothing_waits(struct room *room)
 	room_expect_none_with(room, "juliet@localhost/again", "once");
 }
 
+#define OTHER "juliet@localhost/c"
+#define TO_BOTH(body) "<message to='juliet@localhost' type='chat'><body>" body "</body></message>"
+
+/* He writes to her: one of her clients has it at once. */
+static uint32_t write_to_both(struct room *room, const char *xml)
+{
+	if (!room_session(room, ROMEO)) {
+		two_people(room);
+		room_login(room, OTHER);
+		room_send(room, OTHER, "<presence/>");
+		room_keep_only(room, OTHER);
+	}
+	room_forget(room);
+	room_send(room, ROMEO, xml);
+	room_expect(room, JULIET, "<body>");
+	room_expect(room, OTHER, "<body>");
+	return count_of(room, ROMEO);
+}
+
+static void what_one_has_is_settled_when_the_others_c2s_has_it_too(void **state)
+{
+	struct room *room = *state;
+	uint32_t count = write_to_both(room, TO_BOTH("one"));
+
+	assert_int_equal(room_settled(room, ROMEO), count - 1); /* who dies now would lose the other's */
+	room_wait(room, 3000);
+	room_expect(room, OTHER, "reach ");
+	room_expect_nothing(room, OTHER); /* once, until it is answered */
+	assert_int_equal(room_settled(room, ROMEO), count - 1);
+	room_reached(room, OTHER);
+	assert_int_equal(room_settled(room, ROMEO), count);
+	room_take(room, OTHER, 1);
+	count = write_to_both(room, TO_BOTH("two"));
+	room_take(room, OTHER, 1);
+	assert_int_equal(room_settled(room, ROMEO), count); /* nobody had to ask */
+}
+
+/* An answer is about what was sent before the question. */
+static void what_was_sent_behind_the_question_is_asked_for_again(void **state)
+{
+	struct room *room = *state;
+	uint32_t count = write_to_both(room, TO_BOTH("one"));
+
+	room_wait(room, 500);
+	room_expect(room, OTHER, "reach ");
+	write_to_both(room, TO_BOTH("two"));
+	room_reached(room, OTHER);
+	assert_int_equal(room_settled(room, ROMEO), count);
+	room_wait(room, 1500);
+	room_expect(room, OTHER, "reach ");
+	room_reached(room, OTHER);
+	assert_int_equal(room_settled(room, ROMEO), count + 1);
+}
+
+/* Who lost its connection does not outlive its sm: there is nobody to wait for. */
+static void what_one_has_is_settled_when_the_other_is_away(void **state)
+{
+	struct room *room = *state;
+	uint32_t count = write_to_both(room, TO_BOTH("one"));
+	struct packet *packet = room_make_action(room, OTHER, SESSION_DETACH);
+
+	assert_int_equal(room_settled(room, ROMEO), count - 1);
+	room_packet(room, &packet);
+	assert_int_equal(room_settled(room, ROMEO), count);
+}
+
 static void what_the_client_has_is_settled_and_not_sent_again(void **state)
 {
 	struct room *room = *state;
@@ -812,6 +878,59 @@ static void a_row_of_what_one_client_holds_is_not_given_to_another(void **state)
 	buf_fini(&message.recent);
 }
 
+/*
+ * Stored, and one of her clients has it: the other's c2s stood still, and never had it. Whichever is presented first.
+ */
+static void give_what_the_other_has(struct room *room, bool other_first)
+{
+	struct message message = {0};
+	struct kept other;
+
+	two_people(room);
+	room_login(room, OTHER);
+	room_send(room, OTHER, "<presence/>");
+	room_keep(room, true);
+	room_send(room, ROMEO, TO_BOTH("zero"));
+	room_wait(room, 2000);
+	room_send(room, ROMEO, TO_BOTH("once"));
+	room_wait(room, 2000);
+	other = settled_kept(room, OTHER);
+	message.romeo = settled_kept(room, ROMEO);
+	message.juliet = settled_kept(room, JULIET);
+	message.count = count_of(room, ROMEO);
+	mention(&message.recent, message.romeo.key, message.count, "");
+	room_restart(room);
+	if (other_first)
+		present(room, &other, "");
+	present(room, &message.juliet, buf_text(&message.recent));
+	if (!other_first)
+		present(room, &other, "");
+	attach(room, &message.juliet);
+	room_wait(room, 3000);
+	room_expect_none_with(room, JULIET, "once");
+	attach(room, &other);
+	room_expect_among(room, OTHER, "once");
+	room_expect_none_with(room, OTHER, "once");
+	room_expect_none_with(room, JULIET, "once");
+	buf_fini(&message.recent);
+	if (other_first)
+		return; /* the process ends as it is */
+	room_take(room, OTHER, 1);
+	room_wait(room, 61000);
+	room_end(room, OTHER);
+	assert_nothing_waits(room);
+}
+
+static void a_row_that_one_client_has_is_given_to_the_other(void **state)
+{
+	give_what_the_other_has(*state, false);
+}
+
+static void a_row_that_one_client_has_is_given_to_the_other_before(void **state)
+{
+	give_what_the_other_has(*state, true);
+}
+
 /* Her other client has it, so it is deleted, while this one is still to get it: it does without storage then. */
 static void a_row_that_is_being_deleted_is_none(void **state)
 {
@@ -1106,6 +1225,45 @@ static void a_change_is_told_to_who_is_presented_long_after(void **state)
 	room_expect_among(room, "romeo@localhost/other", "name='one'");
 }
 
+/* It may be there all the same, when the sm that heard the refusal is dead. */
+static void a_change_that_storage_refused_is_told_to_who_is_presented(void **state)
+{
+	struct room *room = *state;
+	struct kept other;
+
+	two_people(room);
+	room_login(room, "romeo@localhost/other");
+	room_send(room, "romeo@localhost/other", ROSTER_GET);
+	room_send(room, "romeo@localhost/other", "<iq type='get' id='b'><blocklist xmlns='urn:xmpp:blocking'/></iq>");
+	room_disk_full(room, true);
+	room_send(room, ROMEO, ROSTER_SET("1", "one"));
+	room_expect_among(room, ROMEO, "type='error'");
+	room_send(room, ROMEO, "<iq type='set' id='2'><block xmlns='urn:xmpp:blocking'><item jid='x@remote.example'/></block></iq>");
+	room_expect_among(room, ROMEO, "type='error'");
+	other = settled_kept(room, "romeo@localhost/other");
+	room_disk_full(room, false);
+	room_restart(room);
+	present(room, &other, "");
+	attach(room, &other);
+	room_expect(room, "romeo@localhost/other", "jid='nurse@localhost' subscription='remove'");
+	room_expect(room, "romeo@localhost/other", "unblock");
+	room_expect_nothing(room, "romeo@localhost/other");
+}
+
+static void what_storage_refused_is_known_as_soon_as_it_takes_a_change(void **state)
+{
+	struct room *room = *state;
+
+	two_people(room);
+	room_send(room, ROMEO, ROSTER_GET);
+	room_disk_full(room, true);
+	room_send(room, ROMEO, ROSTER_SET("1", "one"));
+	assert_kept(room, ROMEO, "\n nurse@localhost");
+	room_disk_full(room, false);
+	room_send(room, ROMEO, ROSTER_SET("2", "two"));
+	assert_null(strstr(room_snapshot(room, ROMEO), "\n nurse@localhost"));
+}
+
 static void an_answer_that_the_client_has_is_not_given_again(void **state)
 {
 	static const char question[] = "<iq type='get' to='localhost' id='p'><ping xmlns='urn:xmpp:ping'/></iq>";
@@ -1210,6 +1368,9 @@ int main(void)
 		far_away(who_left_and_asks_for_his_session_hears_how_far_it_was),
 		far_away(also_when_he_left_behind_its_presentation),
 		far_away(also_when_its_manager_died_before_that_was_stored),
+		far_away(what_one_has_is_settled_when_the_others_c2s_has_it_too),
+		far_away(what_was_sent_behind_the_question_is_asked_for_again),
+		far_away(what_one_has_is_settled_when_the_other_is_away),
 		far_away(what_the_client_has_is_settled_and_not_sent_again),
 		far_away(who_resumes_a_presented_session_gets_what_it_does_not_have),
 		far_away(who_resumes_a_presented_session_gets_what_is_stored_for_it),
@@ -1224,6 +1385,8 @@ int main(void)
 		far_away(a_row_of_what_the_client_has_goes),
 		far_away(a_row_of_what_the_client_will_have_is_not_given_and_goes_then),
 		far_away(a_row_of_what_one_client_holds_is_not_given_to_another),
+		far_away(a_row_that_one_client_has_is_given_to_the_other),
+		far_away(a_row_that_one_client_has_is_given_to_the_other_before),
 		far_away(a_row_that_is_being_deleted_is_none),
 		far_away(a_row_of_what_the_client_never_has_stays),
 		far_away(a_row_of_what_the_client_took_while_it_was_presented_goes),
@@ -1236,6 +1399,8 @@ int main(void)
 		far_away(what_was_stored_for_a_client_is_not_stored_again),
 		far_away(a_change_that_was_settled_is_told_to_others),
 		far_away(a_change_is_told_to_who_is_presented_long_after),
+		far_away(a_change_that_storage_refused_is_told_to_who_is_presented),
+		far_away(what_storage_refused_is_known_as_soon_as_it_takes_a_change),
 		far_away(an_answer_that_the_client_has_is_not_given_again),
 	};
 
