@@ -222,6 +222,7 @@ void ack_resumed(struct client *client, const struct packet *packet)
 	struct ack *ack = ack_new(client, packet);
 
 	client->received = client->settled = resume->settled;
+	client->window = resume->window;
 	ack->in = resume->in;
 	ack->sent = ack->handled = resume->handled;
 	write_element(client, "<resumed xmlns='" NS_SM "' previd='%s' h='%u'/>", str_text(ack->key), handled(client));

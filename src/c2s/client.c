@@ -202,9 +202,17 @@ void client_share(struct mio_timer *timer)
 	}
 }
 
-void client_settled(struct client *client, uint32_t count)
+bool client_is_settled(const struct client *client, uint32_t count)
+{
+	uint32_t ahead = count - client->settled;
+
+	return (int32_t)ahead <= 0 || (ahead <= 64 && client->window >> (ahead - 1) & 1);
+}
+
+void client_settled(struct client *client, uint32_t count, uint64_t window)
 {
 	client->settled = count;
+	client->window = window;
 	keep_settled(client);
 	ack_settled(client);
 	check_crowd(client);

@@ -66,6 +66,7 @@ struct client {
 	enum client_state state;
 	uint32_t received;         /* stanzas that came in: the count of their origins (design.md 5) */
 	uint32_t settled;
+	uint64_t window;	   /* of the 64 behind settled: those that are, too, a bit each; told of by an sm that may die alone */
 	uint32_t unsettled_bytes;  /* of those that came since all were settled, about */
 	struct untaken untaken;    /* of this turn; without stream management */
 	struct buf backlog;        /* of struct untaken: of earlier turns, the first first */
@@ -119,7 +120,8 @@ size_t client_write(struct client *client, const struct stanza *stanza); /* into
 /* An answer of our own, taken. Where sm numbers what goes out, by way of it. */
 void client_send(struct client *client, struct stanza **stanza);
 void client_send_error(struct client *client, const struct stanza *stanza, enum stanza_error error);
-void client_settled(struct client *client, uint32_t count); /* of its stanzas all up to this are */
+void client_settled(struct client *client, uint32_t count, uint64_t window); /* of its stanzas all up to this are, and those */
+bool client_is_settled(const struct client *client, uint32_t count);
 uint32_t client_unsettled(const struct client *client);     /* how many are not */
 void client_share(struct mio_timer *timer); /* c2s->share_timer: who waited for others may not have to any more */
 bool client_is_ours(struct client *client);                 /* the sm of its session, or its domain, is */

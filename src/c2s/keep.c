@@ -82,17 +82,26 @@ bool keep_in(struct client *client, const struct stanza *stanza, bool answer)
 {
 	if (!client->keep)
 		return true;
-	append(&client->keep->in, stanza)->answer = answer;
+	if (!client_is_settled(client, stanza->origin.count)) /* who resumed may say it again */
+		append(&client->keep->in, stanza)->answer = answer;
 	return !client->keep->presenting;
 }
 
 void keep_settled(struct client *client)
 {
-	struct kept *kept;
+	struct list *at, *next;
 
-	while (client->keep && (kept = first(&client->keep->in)) &&
-	       (int32_t)(kept->stanza->origin.count - client->settled) <= 0)
-		forget(kept);
+	if (!client->keep)
+		return;
+	for (at = client->keep->in.next; at != &client->keep->in; at = next) {
+		struct kept *kept = container_of(at, struct kept, link);
+
+		next = at->next;
+		if (client_is_settled(client, kept->stanza->origin.count))
+			forget(kept);
+		else if (!client->window)
+			break;
+	}
 }
 
 static void write_down(struct client *client, const struct origin *origin)
@@ -206,6 +215,7 @@ struct packet *keep_describe(struct client *client)
 	packet->sm.len = 0;
 	packet->session.target = jid_ref(client->jid);
 	resume->settled = client->settled;
+	resume->window = client->window;
 	resume->fresh = is_fresh(client);
 	if (client->ack) {
 		resume->known = true;

@@ -416,6 +416,6 @@ void client_packet(struct c2s *c2s, struct packet **taken)
 	else if (!client)
 		end_unknown(c2s, packet, NULL);
 	else if (packet->kind == PACKET_SETTLED && is_of(client, packet))
-		client_settled(client, packet->count);
+		client_settled(client, packet->count, packet->window);
 	packet_free(taken);
 }

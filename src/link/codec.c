@@ -118,12 +118,19 @@ static bool is_ours(enum session_action action)
 	return action >= SESSION_ENABLE && action < SESSION_UNKNOWN;
 }
 
+static void print_window(uint64_t window, struct buf *out)
+{
+	if (window)
+		buf_printf(out, " window='%llu'", (unsigned long long)window);
+}
+
 static void print_resume(const struct packet_resume *resume, struct buf *out)
 {
 	if (resume->key)
 		attr(out, "key", str_slice(resume->key));
 	buf_printf(out, " seconds='%u' in='%u' settled='%u' handled='%u'", resume->seconds, resume->in, resume->settled,
 		   resume->handled);
+	print_window(resume->window, out);
 	if (resume->known)
 		attr(out, "known", SLICE("1"));
 	if (resume->later)
@@ -179,7 +186,9 @@ static void print_account(const struct packet *packet, struct buf *out)
 static void print_count(const struct packet *packet, const char *action, struct buf *out)
 {
 	open_session(packet, action, out);
-	buf_printf(out, " count='%u'></sc:session>", packet->count);
+	buf_printf(out, " count='%u'", packet->count);
+	print_window(packet->window, out);
+	buf_append_text(out, "></sc:session>");
 }
 
 /* type: an attribute, with a leading blank. */
@@ -299,10 +308,18 @@ static bool read_u32(const struct nad *nad, int elem, const char *name, uint32_t
 	return true;
 }
 
+static bool read_window(const struct nad *nad, int elem, uint64_t *window)
+{
+	struct slice text;
+
+	return !nad_attr(nad, elem, NULL, "window", &text) || slice_to_u64(text, window);
+}
+
 static bool read_count(const struct nad *nad, int elem, enum packet_kind kind, struct packet *packet)
 {
 	packet->kind = kind;
-	return nad_attr_value(nad, elem, "count").len && read_u32(nad, elem, "count", &packet->count);
+	return nad_attr_value(nad, elem, "count").len && read_u32(nad, elem, "count", &packet->count) &&
+	       read_window(nad, elem, &packet->window);
 }
 
 static bool read_resume(const struct nad *nad, int elem, struct packet_resume *resume)
@@ -315,7 +332,7 @@ static bool read_resume(const struct nad *nad, int elem, struct packet_resume *r
 	resume->later = nad_attr(nad, elem, NULL, "later", &text);
 	resume->fresh = nad_attr(nad, elem, NULL, "fresh", &text);
 	resume->over = nad_attr(nad, elem, NULL, "over", &text);
-	return read_u32(nad, elem, "seconds", &resume->seconds) && read_u32(nad, elem, "in", &resume->in) &&
+	return read_window(nad, elem, &resume->window) && read_u32(nad, elem, "seconds", &resume->seconds) && read_u32(nad, elem, "in", &resume->in) &&
 	       read_u32(nad, elem, "settled", &resume->settled) && read_u32(nad, elem, "handled", &resume->handled);
 }
 

@@ -71,6 +71,7 @@ struct packet_resume {
 	uint32_t seconds; /* how long it may be away: what the client would like, what it gets; 0: it says nothing, it may not */
 	uint32_t in;      /* stanzas of the client before it enabled. ATTACH: of what was kept, so much is from before */
 	uint32_t settled; /* RESUMED, PRESENT: stanzas of the client that are settled, those before it enabled among them */
+	uint64_t window;  /* and of the 64 behind them: a bit each, the next one's is the lowest */
 	uint32_t handled; /* RESUME, RESUMED, PRESENT: what the client handled since it enabled. A RESUME that failed: what we did.
 			     REACH: sm's mark, which REACHED gives back */
 	bool known;       /* a RESUME that failed: there was such a session, and handled is true. PRESENT: its client enabled */
@@ -116,6 +117,7 @@ struct packet {
 		struct buf keys;        /* RFC 5803 strings, one a line; wiped when freed */
 	} account;
 	uint32_t count;        /* PACKET_SETTLED: modulo 2^32; PACKET_TAKEN */
+	uint64_t window;       /* PACKET_SETTLED: as above */
 };
 
 /* from and to are referenced. */

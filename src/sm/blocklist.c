@@ -4,6 +4,7 @@
 
 #include <string.h>
 #include "base/mem.h"
+#include "base/table.h"
 #include "jid/jid.h"
 #include "stanza/ns.h"
 #include "xml/nad.h"
@@ -52,6 +53,18 @@ struct blocked *blocklist_put(struct blocklist *list, struct jid *jid)
 	*item = (struct blocked){.jid = jid_ref(jid), .wanted = true};
 	list->count++;
 	return item;
+}
+
+uint64_t blocklist_sum(const struct blocklist *list)
+{
+	static const struct hash_key anybody = {0};
+	uint64_t sum = 0;
+
+	for (unsigned at = 0; at < list->count; at++) {
+		if (list->items[at].kept)
+			sum += hash_bytes(anybody, jid_full(list->items[at].jid));
+	}
+	return sum | 1;
 }
 
 void blocklist_fini(struct blocklist *list)

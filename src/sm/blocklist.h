@@ -25,6 +25,7 @@ struct blocklist { /* empty it holds nothing */
 struct blocked *blocklist_find(const struct blocklist *list, const struct jid *jid); /* NULL: no such item */
 struct blocked *blocklist_put(struct blocklist *list, struct jid *jid); /* found, or a new one, which is wanted */
 void blocklist_del(struct blocklist *list, struct blocked *item);
+uint64_t blocklist_sum(const struct blocklist *list); /* of the addresses kept, in any process; never 0 */
 void blocklist_fini(struct blocklist *list); /* empty again */
 bool blocklist_keeps(const struct blocklist *list, const struct jid *jid); /* the item, and it is kept */
 /* Whether there is an item for the address: section 5, over those that are kept, or wanted. */

@@ -114,7 +114,6 @@ void stores_drop(struct sm *sm); /* at the end */
 int modules_start(struct sm *sm); /* starts them all, lays out their states; 0 or the first fault */
 void modules_stop(struct sm *sm);
 void modules_offer(const struct sm *sm, struct buf *out); /* what stands in the features of a stream, inside an element */
-void modules_user_stale(struct user *user);
 void modules_user_free(struct user *user);
 size_t modules_user_weight(const struct user *user);
 void modules_session_start(struct session *session);

@@ -57,11 +57,16 @@ static void end(struct delivery *delivery)
 		offline_had(delivery->user, delivery->row);
 }
 
+static void await(struct delivery *delivery);
+
+/* A row that is not marked as had may come back behind our death: it is no less urgent than what nobody has. */
 static void somebody_has(struct delivery *delivery)
 {
 	delivery->had = true;
 	if (!delivery->flying)
 		end(delivery);
+	else if (list_empty(&delivery->due) && !delivery->storing)
+		await(delivery);
 }
 
 void delivery_flies(struct delivery *delivery)
@@ -169,6 +174,8 @@ static void stored(void *state, struct user *user, const struct store_txn *txn, 
 			settle_delivery(delivery);
 		if (delivery->over && delivery->refs)
 			offline_had(user, delivery->row);
+		else if (delivery->had && !delivery->over)
+			await(delivery);
 		stanza_free(&delivery->stanza);
 		outboxes_shed(user);
 	} else if (result == STORE_EXISTS) {
@@ -340,11 +347,11 @@ bool delivery_holds(const struct user *user, uint64_t row)
 	return find_row(user, row) != NULL;
 }
 
-bool delivery_row_is_had(const struct user *user, uint64_t row)
+bool delivery_row_is_unspread(const struct user *user, uint64_t row)
 {
 	const struct delivery *delivery = find_row(user, row);
 
-	return delivery && delivery->had;
+	return delivery && delivery->unspread;
 }
 
 bool delivery_was_had(const struct user *user, uint64_t row)

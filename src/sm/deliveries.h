@@ -29,6 +29,7 @@ struct delivery {
 	bool storing;	       /* it pins its user until storage answers */
 	bool had;	       /* somebody has it */
 	bool over;	       /* and it flies to nobody: nothing more becomes of it here */
+	bool unspread;	       /* an earlier process died when somebody had it, and others may not have been sent it */
 	bool ahead;	       /* nobody had it, and others wait: it is stored before them, or was tried to be */
 };
 
@@ -39,7 +40,7 @@ struct delivery *delivery_of_row(struct user *user, const struct stanza *stanza,
 void delivery_given(struct delivery *delivery); /* to whom it could be given: to nobody, it is forgotten */
 struct delivery *delivery_find(const struct user *user, const struct origin *origin); /* NULL: none in memory */
 bool delivery_holds(const struct user *user, uint64_t row);			      /* there is one of this row */
-bool delivery_row_is_had(const struct user *user, uint64_t row);		      /* by somebody, and others refer to it */
+bool delivery_row_is_unspread(const struct user *user, uint64_t row);
 unsigned deliveries_with_row(const struct user *user);
 bool delivery_was_had(const struct user *user, uint64_t row); /* in an earlier process: it is over; false: there is none */
 bool delivery_is_due(const struct delivery *delivery);				      /* to be stored */

@@ -247,12 +247,6 @@ void outbox_send_rest(struct session *session)
 	outbox->sent = outbox->count;
 }
 
-void outbox_resend(struct session *session)
-{
-	session->outbox.sent = 0;
-	outbox_send_rest(session);
-}
-
 /* -- how far they are -------------------------------------------------------------------------------- */
 
 void outbox_ask(struct session *session)

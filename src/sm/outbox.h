@@ -43,9 +43,7 @@ void outbox_reached(struct session *session, uint32_t mark); /* the answer: the 
 void outbox_landed(struct session *session); /* it has no c2s any more that would outlive us */
 /* Errors that were all that is left of what the client wrote: it is about to be sent them. */
 void outbox_settle(struct session *session);
-/* All of it once more, to the session's connection; or what it was not sent yet. */
-void outbox_resend(struct session *session);
-void outbox_send_rest(struct session *session);
+void outbox_send_rest(struct session *session); /* to the session's connection: what it was not sent yet */
 /* Behind what was sent: an earlier process sent it. delivery: as such it is known already; or NULL. */
 void outbox_hold(struct session *session, const struct stanza *stanza, struct delivery *delivery);
 void outbox_give(struct session *session, const struct stanza *stanza, struct delivery *delivery); /* a row, that others have */

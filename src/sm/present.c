@@ -181,13 +181,18 @@ static void give(struct session *session, const struct store_row *row)
 	outbox_give(session, stanza, delivery_of_row(session->user, NULL, row->seq));
 }
 
-/* The client has it: others may still come who should. */
+/*
+ * The client has it, and storage did not know that, as if all others were sent it: there may be some who were not.
+ */
 static void has(struct session *session, struct recent *recent, const struct store_row *row)
 {
 	struct session *other = NULL;
 
 	expect(session, recent, row);
+	if (recent->delivery->had)
+		return;
 	delivery_row_taken(session->user, row->seq);
+	recent->delivery->unspread = true;
 	while ((other = user_next_session(session->user, other)))
 		give(other, row);
 }
@@ -214,7 +219,7 @@ static void match_rows(struct session *session, const struct store_row *rows, si
 		else if (rows[at].session)
 			presented->recent[presented->count++] =
 				(struct recent){.key = rows[at].session, .count = rows[at].count, .stored = true};
-		if (delivery_row_is_had(session->user, rows[at].seq))
+		if (delivery_row_is_unspread(session->user, rows[at].seq))
 			give(session, &rows[at]);
 	}
 }
@@ -296,6 +301,7 @@ static void take_counts(struct session *session, const struct packet_resume *res
 	session->seconds = resume->seconds;
 	session->in = resume->in;
 	session->settled = session->seen = resume->settled;
+	session->window = resume->window;
 	session->outbox.handled = resume->handled;
 }
 
@@ -386,8 +392,8 @@ void present_user(struct user *user, struct packet **packet)
 	session_place(session, *packet);
 	session->wrote = true; /* to an earlier process, perhaps */
 	session_id_set(&(*packet)->sm, session->id);
-	roster_stayed(session, session->presented->fresh);
-	blocking_stayed(session, session->presented->fresh);
+	roster_stayed(session);
+	blocking_stayed(session);
 	txn = store_txn_new();
 	store_origins(txn, session->origin);
 	store_list(txn, STORE_OFFLINE, jid_user(user->jid));
@@ -516,7 +522,10 @@ static void attach(struct session *session, const struct packet *packet)
 	let_held_go(session->presented); /* c2s held the others: the client took these while it was presented */
 	session->outbox.before = packet->session.resume.in;
 	session->outbox.handled = packet->session.resume.handled;
-	outbox_send_rest(session);
+	if (session->outbox.sent < session->outbox.count) {
+		outbox_send_rest(session);
+		sm_session_changed(session); /* with what it says of that */
+	}
 	session->presented->until_ms = mio_now_ms(user->sm->mio) + RECENT_MS;
 	if (session->presented->fresh || session->presented->late) {
 		sm_served(user->sm);

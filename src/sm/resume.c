@@ -318,17 +318,21 @@ static void accept_resume(struct session *session, const struct packet *packet)
 	resume->seconds = session->seconds;
 	resume->in = session->in;
 	resume->settled = session->counting ? session->settled : session->in;
+	resume->window = session->counting ? session->window : 0;
 	resume->handled = session->outbox.handled;
 	buf_append_slice(&made->session.text, buf_slice(&packet->session.text));
 	unsure = present_resumed(session); /* what it does not have is not said to be had */
 	present_had_origins(session, &made->session.text);
+	session->outbox.sent = 0;
 	if (session->kept) {
 		buf_append_char(&made->session.text, '\n');
 		present_snapshot(session, &made->session.text);
 	}
 	link_send(sm->link, &made);
 	watch_see(&sm->watch, WATCH_RESUMED, session, NULL);
-	outbox_resend(session);
+	outbox_send_rest(session);
+	if (session->outbox.count)
+		sm_session_changed(session); /* with what it says of that */
 	if (unsure) {
 		sm_served(sm);
 		presence_stayed(session); /* messages come again by themselves */

@@ -78,11 +78,13 @@ void settle_tell(struct session *session)
 	mio_defer(sm->mio, &sm->report);
 }
 
+/* Who keeps it for our death hears of each: what is settled must not come again, though one before it does. */
 static void mark(struct sm *sm, uint64_t id, uint32_t count)
 {
 	struct session *session = slots_get(&sm->sessions, id);
+	uint64_t before = session ? session->window : 0;
 
-	if (!session || !settle_mark(session, count))
+	if (!session || (!settle_mark(session, count) && (!session->kept || session->window == before)))
 		return;
 	session->reporting = true;
 	settle_tell(session);
@@ -125,6 +127,7 @@ static void report(struct session *session)
 	session_id_set(&packet->sm, session->id);
 	packet->ours = true;
 	packet->count = session->settled;
+	packet->window = session->kept ? session->window : 0;
 	link_send(sm->link, &packet);
 }
 

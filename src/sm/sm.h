@@ -78,8 +78,6 @@ struct sm_module {
 	 * replaced.
 	 */
 	void (*user_load)(void *state, struct user *user, struct sm_load *load);
-	/* A change was refused by storage, which may have made it all the same: the next process, if we die, reads which. */
-	void (*user_stale)(void *state, struct user *user);
 	void (*user_free)(void *state, struct user *user);
 	size_t (*user_weight)(void *state, const struct user *user); /* bytes that hang on its state, about; NULL: few */
 	void (*user_delete)(

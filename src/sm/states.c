@@ -120,14 +120,6 @@ void modules_offer(const struct sm *sm, struct buf *out)
 	nad_print(features, 0, NULL, out);
 }
 
-void modules_user_stale(struct user *user)
-{
-	for (unsigned at = 0; at < user->sm->module_count; at++) {
-		if (sm_modules[at]->user_stale)
-			sm_modules[at]->user_stale(user->sm->modules[at], user);
-	}
-}
-
 void modules_user_free(struct user *user)
 {
 	for (unsigned at = 0; at < user->sm->module_count; at++) {

@@ -310,7 +310,6 @@ void user_await(struct user *user, struct user_waiter *waiter)
 
 void user_stale(struct user *user)
 {
-	modules_user_stale(user);
 	if (user->state == USER_READY)
 		user->state = USER_STALE;
 }

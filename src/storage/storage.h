@@ -34,6 +34,7 @@ enum store {
 	STORE_CAPS,    /* keyed: owner a bare JID, item a hash that a client of it said, value what it wants, sm/modules/caps.c */
 	STORE_LOCK,    /* keyed: owner the bare JID of an account that ended, item until when nobody gets the name, a stamp */
 	STORE_FAREWELL, /* keyed: owner the bare JID of an account that ended, item a contact who has not heard of it, value what it is to hear */
+	STORE_ROSTER_LOG, /* keyed: owner a bare JID, item a version of the roster, value the one before and the contact that changed */
 	STORES
 };
 

@@ -8,6 +8,7 @@
  *
  *   (not there) ── block ──> wanted ── committed ──> wanted, kept ── unblock ──> kept ── committed ──> (not there)
  */
+#include <stdlib.h>
 #include "base/mem.h"
 #include "jid/jid.h"
 #include "sm/blocklist.h"
@@ -20,13 +21,11 @@
 
 struct interest {
 	bool interested; /* it asked for the list: pushes go there */
-	bool changed;	 /* it changed the list */
+	uint64_t told;	 /* the sum of the list that its client knows; 0: not known */
 };
 
 struct blocking_user {
 	struct blocklist list;
-	bool unsure; /* it was changed: who is presented later may not have been told */
-	bool refused; /* a change, by storage, since it took one: it may have it all the same */
 };
 
 static struct blocking_user *state_of(const struct user *user)
@@ -188,13 +187,23 @@ static void push_to(struct session *session, const struct stanza *push)
 	sm_deliver(session, &copy);
 }
 
+/* Its client has been told, or it is on the way. */
+static void knows(struct session *session)
+{
+	interest_of(session)->told = blocklist_sum(list_of(session->user));
+	sm_session_changed(session);
+}
+
+/* What was done to the list. */
 static void push_to_all(struct user *user, const struct stanza *push)
 {
 	struct session *session = NULL;
 
 	while ((session = user_next_session(user, session))) {
-		if (interest_of(session)->interested)
-			push_to(session, push);
+		if (!interest_of(session)->interested)
+			continue;
+		push_to(session, push);
+		knows(session);
 	}
 }
 
@@ -210,23 +219,15 @@ static void tell_again(struct session *session)
 	push_to(session, none);
 	if (add_kept(all, list_of(user)))
 		push_to(session, all);
+	knows(session);
 }
 
-static void tell_all_again(struct user *user)
+void blocking_stayed(struct session *session)
 {
-	struct session *session = NULL;
+	const struct interest *interest = interest_of(session);
 
-	state_of(user)->unsure = true;
-	while ((session = user_next_session(user, session)))
+	if (interest->interested && interest->told != blocklist_sum(list_of(session->user)))
 		tell_again(session);
-}
-
-void blocking_stayed(struct session *session, bool fresh)
-{
-	if (state_of(session->user)->unsure)
-		tell_again(session);
-	else if (fresh && interest_of(session)->changed)
-		tell_all_again(session->user);
 }
 
 /* -- requests -- */
@@ -256,31 +257,19 @@ static int get(void *state, const struct sm_event *event)
 	if (!is_own(event))
 		return SM_PASS;
 	interest_of(event->session)->interested = true;
-	sm_session_changed(event->session);
+	knows(event->session);
 	result = stanza_result(event->stanza);
 	nad_append(result->payload, NS_BLOCKING, "blocklist", 1);
 	add_kept(result, list_of(event->user));
 	return sm_reply(event, &result);
 }
 
-static void note_change(const struct sm_event *event, const struct stanza *push)
-{
-	state_of(event->user)->unsure = true;
-	state_of(event->user)->refused = false;
-	push_to_all(event->user, push);
-	if (!event->session || interest_of(event->session)->changed)
-		return;
-	interest_of(event->session)->changed = true;
-	sm_session_changed(event->session);
-}
-
-/* By an earlier process: whether all were told nobody knows, and others may have changed it since. */
+/* By an earlier process: others may have changed it since. Who does not know of it is told (blocking_stayed()). */
 static int is_done(const struct sm_event *event, const struct blocklist_request *request)
 {
 	static const struct blocklist nothing = {0};
 	struct user *user = event->user;
 
-	tell_all_again(user);
 	for (unsigned at = 0; at < request->count; at++) {
 		if (blocklist_keeps(list_of(user), request->jids[at]))
 			hide(user, request->jids[at], &nothing);
@@ -307,7 +296,7 @@ static int blocked(void *state, const struct sm_event *event, unsigned note)
 		blocklist_put(list, request.jids[at])->kept = true;
 		add_item(push, request.jids[at]);
 	}
-	note_change(event, push);
+	push_to_all(event->user, push);
 	return sm_reply_result(event);
 }
 
@@ -385,7 +374,7 @@ static int unblocked(void *state, const struct sm_event *event, unsigned note)
 	}
 	if (!request.count)
 		release_all(user);
-	note_change(event, push);
+	push_to_all(event->user, push);
 	return sm_reply_result(event);
 }
 
@@ -520,26 +509,6 @@ static void user_load(void *state, struct user *user, struct sm_load *load)
 	sm_load_list(load, STORE_BLOCK, loaded);
 }
 
-static bool is_changing(const struct blocklist *list)
-{
-	for (unsigned at = 0; at < list->count; at++) {
-		if (list->items[at].wanted != list->items[at].kept)
-			return true;
-	}
-	return false;
-}
-
-static void user_stale(void *state, struct user *user)
-{
-	struct session *session = NULL;
-
-	if (!is_changing(list_of(user)))
-		return;
-	state_of(user)->refused = true;
-	while ((session = user_next_session(user, session)))
-		sm_session_changed(session);
-}
-
 static void user_free(void *state, struct user *user)
 {
 	blocklist_fini(list_of(user));
@@ -555,26 +524,25 @@ static size_t user_weight(void *state, const struct user *user)
 
 /* -- sessions -- */
 
-/* "0" or "1": whether it is interested; then "c" when it changed the list, "r" when storage refused somebody's change. */
+/* "0" or "1": whether it is interested; then the sum of what its client knows, if nothing of it is still to be sent. */
 static int session_save(void *state, const struct session *session, struct buf *out)
 {
 	const struct interest *interest = interest_of(session);
 
 	buf_append_char(out, interest->interested ? '1' : '0');
-	if (interest->changed)
-		buf_append_char(out, 'c');
-	if (state_of(session->user)->refused)
-		buf_append_char(out, 'r');
+	if (interest->interested && interest->told && session->outbox.sent == session->outbox.count)
+		buf_printf(out, " %llx", (unsigned long long)interest->told);
 	return 0;
 }
 
 static int session_load(void *state, struct session *session, struct slice in)
 {
-	*interest_of(session) = (struct interest){
-		.interested = in.len > 0 && in.data[0] == '1',
-		.changed = in.len > 1 && memchr(in.data, 'c', in.len),
-	};
-	state_of(session->user)->unsure |= in.len > 1 && memchr(in.data, 'r', in.len);
+	AUTO(buf_fini) struct buf copy = {0};
+
+	buf_append_slice(&copy, in);
+	interest_of(session)->interested = in.len && in.data[0] == '1';
+	if (in.len > 2 && in.data[1] == ' ')
+		interest_of(session)->told = strtoull(buf_text(&copy) + 2, NULL, 16);
 	return 0;
 }
 
@@ -594,7 +562,6 @@ const struct sm_module sm_blocking = {
 	.user_size = sizeof(struct blocking_user),
 	.session_size = sizeof(struct interest),
 	.user_load = user_load,
-	.user_stale = user_stale,
 	.user_free = user_free,
 	.user_weight = user_weight,
 	.user_delete = user_free,

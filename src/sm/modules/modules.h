@@ -58,11 +58,8 @@ void roster_changed(struct store_txn *txn, struct user *user, struct jid *contac
 bool roster_change(struct store_txn *txn, struct user *user, struct roster_item **item);
 /* Tells the interested sessions how the contact stands now: its item, or that it is gone. */
 void roster_push(struct user *user, struct jid *contact);
-/*
- * A session whose sm died has another. What was changed just before is told again to all, and to those that come yet: their
- * c2s may have been out of reach. fresh: this session may have changed something.
- */
-void roster_stayed(struct session *session, bool fresh);
+/* A session whose sm died has another: its client is told what changed since what it knows, if anything did. */
+void roster_stayed(struct session *session);
 
 /* -- blocking -- */
 
@@ -71,7 +68,7 @@ bool blocking_has(const struct user *user, const struct jid *jid);
 /* It sees the user offline: it was told so, and hears nothing more of presence. */
 bool blocking_hides(const struct user *user, const struct jid *jid);
 /* As roster_stayed(). Who may not have been told of a change is told the whole list. */
-void blocking_stayed(struct session *session, bool fresh);
+void blocking_stayed(struct session *session);
 
 /* -- presence -- */
 

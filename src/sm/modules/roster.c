@@ -2,6 +2,7 @@
 /* The roster of a user, RFC 6121 section 2. */
 #include "sm/roster.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
@@ -14,28 +15,26 @@
 #include "xml/nad.h"
 #include "xml/parser.h"
 
-enum { CHANGED_MAX = 8, UNSURE_MAX = 32 };
+enum { LOG_MS = 24 * 3600 * 1000 /* how long changes are known */, RANDOM_BITS = 20, LOOK_AHEAD = 64 };
 
 #define VERSION SLICE("roster-version")
 
-struct contacts {
-	struct jid **jids; /* the last is the newest */
-	unsigned count;
-};
-
+/*
+ * What a session's client knows of the roster. It goes with the session: if another process has it next, and the roster is another
+ * by then, the client is told what changed in between.
+ */
 struct interest {
 	bool interested;
-	bool versions; /* its client keeps them */
-	struct contacts changed; /* by this session, last */
+	bool versions;	  /* its client keeps them */
+	bool known;	  /* which it knows */
+	bool behind;	  /* it is about to be told what it does not know */
+	uint64_t version; /* that it knows */
 };
 
 struct roster_user {
 	struct roster roster;
-	uint64_t version;  /* drawn with each change, section 2.6; 0: there was none yet */
+	uint64_t version;  /* drawn with each change, section 2.6, greater than the last; 0: there was none yet */
 	unsigned changing; /* changes that storage has not answered yet: what is in memory is of no version */
-	struct contacts trying; /* of those changes */
-	struct contacts refused; /* by storage, since it took one: it may have them all the same */
-	struct contacts unsure; /* changed last: who is presented later may not have been told */
 };
 
 static struct roster_user *state_of(const struct user *user)
@@ -65,61 +64,64 @@ unsigned roster_state(const struct user *user, const struct jid *contact)
 	return item ? item->subscription : 0;
 }
 
-/* -- what was changed last -- */
-
-static void contacts_remove(struct contacts *contacts, unsigned at)
-{
-	jid_free(&contacts->jids[at]);
-	contacts->count--;
-	memmove(&contacts->jids[at], &contacts->jids[at + 1], (contacts->count - at) * sizeof(*contacts->jids));
-}
-
-static void contacts_add(struct contacts *contacts, struct jid *jid, unsigned most)
-{
-	for (unsigned at = 0; at < contacts->count; at++) {
-		if (jid_equal(contacts->jids[at], jid))
-			contacts_remove(contacts, at);
-	}
-	if (contacts->count == most)
-		contacts_remove(contacts, 0);
-	contacts->jids = mem_realloc(MEM_USER, contacts->jids, (contacts->count + 1) * sizeof(*contacts->jids));
-	contacts->jids[contacts->count++] = jid_ref(jid);
-}
-
-static void contacts_fini(struct contacts *contacts)
-{
-	while (contacts->count)
-		contacts_remove(contacts, contacts->count - 1);
-	mem_free(contacts->jids);
-	contacts->jids = NULL;
-}
-
 /* -- versions -- */
 
-/* One that a client has of another life of this roster, as of before a backup came back, is never drawn again. */
+/*
+ * Of the time, so that they grow, and random: one that a client has of another life of this roster, as of before a backup came back,
+ * is never drawn again.
+ */
+static uint64_t draw_version(struct user *user)
+{
+	uint64_t last = state_of(user)->version;
+	uint64_t now = (uint64_t)sm_wall_ms(user->sm) << RANDOM_BITS | sm_random(user->sm) >> (64 - RANDOM_BITS);
+
+	return now > last ? now : last + 1;
+}
+
+static struct slice print_item(char text[17], uint64_t version)
+{
+	return (struct slice){text, (size_t)snprintf(text, 17, "%016llx", (unsigned long long)version)};
+}
+
+/* A line of the log: "BEFORE CONTACT", found by the version that came of it. */
+static void write_log(struct store_txn *txn, struct user *user, uint64_t before, const struct jid *contact)
+{
+	AUTO(buf_fini) struct buf line = {0};
+	char item[17];
+
+	store_del_up_to(txn, STORE_ROSTER_LOG, jid_user(user->jid),
+			print_item(item, (uint64_t)(sm_wall_ms(user->sm) - LOG_MS) << RANDOM_BITS));
+	buf_printf(&line, "%llx %s", (unsigned long long)before, jid_text(contact));
+	store_put(txn, STORE_ROSTER_LOG, jid_user(user->jid), print_item(item, state_of(user)->version), buf_slice(&line));
+}
+
 void roster_changed(struct store_txn *txn, struct user *user, struct jid *contact)
 {
 	struct roster_user *own = state_of(user);
+	uint64_t before = own->version;
 	AUTO(buf_fini) struct buf text = {0};
 
-	own->version = sm_random(user->sm);
+	own->version = draw_version(user);
 	own->changing++;
-	contacts_add(&own->trying, contact, UNSURE_MAX);
 	buf_printf(&text, "%llx", (unsigned long long)own->version);
 	store_put(txn, STORE_USER, jid_user(user->jid), VERSION, buf_slice(&text));
+	write_log(txn, user, before, contact);
+}
+
+static uint64_t read_hex(struct slice text)
+{
+	AUTO(buf_fini) struct buf copy = {0};
+
+	buf_append_slice(&copy, text);
+	return strtoull(buf_text(&copy), NULL, 16);
 }
 
 static void read_version(void *state, struct user *user, const struct store_row *rows, size_t count)
 {
 	state_of(user)->version = state_of(user)->changing = 0;
-	contacts_fini(&state_of(user)->trying);
 	for (size_t at = 0; at < count; at++) {
-		AUTO(buf_fini) struct buf text = {0};
-
-		if (!slice_equal(rows[at].item, VERSION))
-			continue;
-		buf_append_slice(&text, rows[at].value);
-		state_of(user)->version = strtoull(buf_text(&text), NULL, 16);
+		if (slice_equal(rows[at].item, VERSION))
+			state_of(user)->version = read_hex(rows[at].value);
 	}
 }
 
@@ -166,57 +168,141 @@ static struct stanza *push_new(struct user *user, struct jid *contact, bool vers
 	return push;
 }
 
+/* Its client is told how the contact stands. */
 static void push_to(struct session *session, struct jid *contact)
 {
-	struct stanza *push;
+	struct stanza *push = push_new(session->user, contact, interest_of(session)->versions);
 
-	if (!roster_is_interested(session))
-		return;
-	push = push_new(session->user, contact, interest_of(session)->versions);
 	stanza_set_to(push, session->jid);
 	sm_deliver(session, &push);
 }
 
-static void push(struct user *user, struct jid *contact)
+/* Its client has been told all that is in memory, or it is on the way. */
+static void knows(struct session *session)
 {
-	struct session *session = NULL;
+	const struct roster_user *own = state_of(session->user);
+	struct interest *interest = interest_of(session);
 
-	contacts_add(&state_of(user)->unsure, contact, UNSURE_MAX);
-	while ((session = user_next_session(user, session)))
-		push_to(session, contact);
+	if (own->changing || interest->behind)
+		return;
+	interest->version = own->version;
+	interest->known = true;
+	sm_session_changed(session);
 }
 
 void roster_push(struct user *user, struct jid *contact)
 {
 	struct roster_user *own = state_of(user);
+	struct session *session = NULL;
 
 	own->changing -= own->changing > 0; /* it was read anew since, else */
-	if (!own->changing) {
-		contacts_fini(&own->trying);
-		contacts_fini(&own->refused);
+	while ((session = user_next_session(user, session))) {
+		if (!roster_is_interested(session))
+			continue;
+		push_to(session, contact);
+		if (interest_of(session)->known)
+			knows(session);
 	}
-	push(user, contact);
 }
 
-/* One of several: who has the first of them has no version. */
-static void push_one(struct user *user, struct jid *contact)
+/* -- telling what changed behind its back -- */
+
+static size_t line_of(uint64_t before, const struct store_row *rows, size_t count)
 {
-	state_of(user)->changing++;
-	push(user, contact);
-	state_of(user)->changing--;
+	size_t at = 0;
+
+	while (at < count) {
+		struct slice line = rows[at].value;
+
+		if (read_hex(slice_word(&line)) == before)
+			break;
+		at++;
+	}
+	return at;
 }
 
-void roster_stayed(struct session *session, bool fresh)
+static struct slice contact_in(const struct store_row *row)
 {
-	struct roster_user *own = state_of(session->user);
-	const struct contacts *changed = &interest_of(session)->changed;
+	struct slice line = row->value;
 
-	own->changing++; /* who has the first of them has no version */
-	for (unsigned at = 0; at < own->unsure.count; at++)
-		push_to(session, own->unsure.jids[at]);
+	slice_word(&line);
+	return line;
+}
+
+/* Who changes often is told of once, mostly. */
+static bool comes_again(const struct store_row *rows, size_t count, size_t at)
+{
+	for (size_t next = at + 1; next < count && next <= at + LOOK_AHEAD; next++) {
+		if (slice_equal(contact_in(&rows[at]), contact_in(&rows[next])))
+			return true;
+	}
+	return false;
+}
+
+static void tell_rows(struct session *session, const struct store_row *rows, size_t count, bool gone)
+{
+	for (size_t at = 0; at < count; at++) {
+		AUTO(jid_free) struct jid *contact = comes_again(rows, count, at) ? NULL : jid_parse(contact_in(&rows[at]));
+
+		if (contact && !(gone && roster_find(roster_of(session->user), contact)))
+			push_to(session, contact);
+	}
+}
+
+/* What it knows is of nowhere in the log: of who is gone all are told, and all who are there. */
+static void tell_all(struct session *session, const struct store_row *rows, size_t count)
+{
+	const struct roster *roster = roster_of(session->user);
+
+	tell_rows(session, rows, count, true);
+	for (unsigned at = 0; at < roster->count; at++)
+		push_to(session, roster->items[at]->jid);
+}
+
+static void tell_behind(struct session *session, const struct store_row *rows, size_t count)
+{
+	const struct interest *interest = interest_of(session);
+	size_t from = interest->known ? line_of(interest->version, rows, count) : count;
+
+	if (from < count)
+		tell_rows(session, rows + from, count - from, false);
+	else
+		tell_all(session, rows, count);
+}
+
+static void log_read(void *state, struct user *user, const struct store_txn *txn, int result)
+{
+	struct roster_user *own = state_of(user);
+	struct session *session = NULL;
+	size_t count = 0;
+	const struct store_row *rows = result ? NULL : store_rows(txn, 0, &count);
+
+	own->changing++; /* who has the first of several has no version */
+	while ((session = user_next_session(user, session))) {
+		if (interest_of(session)->behind)
+			tell_behind(session, rows, count);
+	}
 	own->changing--;
-	for (unsigned at = 0; fresh && at < changed->count; at++)
-		push_one(session->user, changed->jids[at]);
+	while ((session = user_next_session(user, session))) {
+		if (!interest_of(session)->behind)
+			continue;
+		interest_of(session)->behind = false;
+		knows(session);
+	}
+}
+
+void roster_stayed(struct session *session)
+{
+	const struct roster_user *own = state_of(session->user);
+	struct interest *interest = interest_of(session);
+	struct store_txn *txn;
+
+	if (!interest->interested || (interest->known && interest->version == own->version))
+		return;
+	interest->behind = true;
+	txn = store_txn_new();
+	store_list(txn, STORE_ROSTER_LOG, jid_user(session->user->jid));
+	sm_store(session->user, &txn, log_read, NULL);
 }
 
 /* -- loading -- */
@@ -276,6 +362,17 @@ static bool is_same(const struct roster_item *item, const struct roster_item *ot
 	return slice_equal(buf_slice(&text), buf_slice(&other_text));
 }
 
+/* Several: who has the first of them has no version. */
+static void push_one(struct user *user, struct jid *contact)
+{
+	struct session *session = NULL;
+
+	while ((session = user_next_session(user, session))) {
+		if (roster_is_interested(session))
+			push_to(session, contact);
+	}
+}
+
 /* What a disk refused somebody may have seen. */
 static void push_differences(struct user *user, const struct roster *before)
 {
@@ -297,8 +394,11 @@ static void loaded(void *state, struct user *user, const struct store_row *rows,
 
 	*roster_of(user) = (struct roster){0};
 	read_rows(roster_of(user), rows, count);
-	if (user->session_count)
+	if (user->session_count) {
+		state_of(user)->changing++;
 		push_differences(user, &before);
+		state_of(user)->changing--;
+	}
 	roster_fini(&before);
 }
 
@@ -308,23 +408,9 @@ static void user_load(void *state, struct user *user, struct sm_load *load)
 	sm_load_list(load, STORE_ROSTER, loaded);
 }
 
-static void user_stale(void *state, struct user *user)
-{
-	struct roster_user *own = state_of(user);
-	struct session *session = NULL;
-
-	for (unsigned at = 0; at < own->trying.count; at++)
-		contacts_add(&own->refused, own->trying.jids[at], UNSURE_MAX);
-	while (own->trying.count && (session = user_next_session(user, session)))
-		sm_session_changed(session);
-}
-
 static void user_free(void *state, struct user *user)
 {
 	roster_fini(roster_of(user));
-	contacts_fini(&state_of(user)->trying);
-	contacts_fini(&state_of(user)->refused);
-	contacts_fini(&state_of(user)->unsure);
 }
 
 static size_t user_weight(void *state, const struct user *user)
@@ -345,6 +431,8 @@ static int get(void *state, const struct sm_event *event)
 		return SM_PASS;
 	interest->interested = true;
 	interest->versions = nad_attr(event->stanza->payload, stanza_child(event->stanza), NULL, "ver", &ver);
+	interest->known = interest->behind = false;
+	knows(event->session);
 	sm_session_changed(event->session);
 	if (interest->versions && has_version(event->user, ver))
 		return sm_reply_result(event);
@@ -374,19 +462,10 @@ static struct jid *contact_of(const struct stanza *stanza)
 	return jid ? jid_bare(jid) : NULL;
 }
 
-static void note_change(const struct sm_event *event, struct jid *contact)
-{
-	if (!event->session)
-		return;
-	contacts_add(&interest_of(event->session)->changed, contact, CHANGED_MAX);
-	sm_session_changed(event->session);
-}
-
 static int changed(void *state, const struct sm_event *event, unsigned note)
 {
 	AUTO(jid_free) struct jid *contact = contact_of(event->stanza);
 
-	note_change(event, contact);
 	roster_push(event->user, contact);
 	return sm_reply_result(event);
 }
@@ -419,7 +498,6 @@ static int removed(void *state, const struct sm_event *event, unsigned note)
 {
 	AUTO(jid_free) struct jid *contact = contact_of(event->stanza);
 
-	note_change(event, contact);
 	roster_push(event->user, contact);
 	if (note & (SUBSCRIPTION_TO | SUBSCRIPTION_ASK))
 		subscribe_send(event->user, contact, STANZA_UNSUBSCRIBE);
@@ -445,13 +523,6 @@ static int drop(const struct sm_event *event, struct jid *contact)
 	return sm_commit(event, &commit);
 }
 
-/* By an earlier process: whether all were told nobody knows. */
-static int is_set(const struct sm_event *event, struct jid *contact)
-{
-	push_one(event->user, contact);
-	return sm_reply_result(event);
-}
-
 static int set(void *state, const struct sm_event *event)
 {
 	AUTO(roster_item_free) struct roster_item *item = NULL;
@@ -468,7 +539,7 @@ static int set(void *state, const struct sm_event *event)
 	if (jid_equal(item->jid, event->user->jid))
 		return sm_reply_error(event, STANZA_NOT_ALLOWED);
 	if (sm_is_done(event))
-		return is_set(event, item->jid);
+		return sm_reply_result(event); /* who does not know of it is told (roster_stayed()) */
 	if (slice_is(nad_attr_value(event->stanza->payload, elem, "subscription"), "remove"))
 		return drop(event, item->jid);
 	return change(event, &item);
@@ -481,56 +552,28 @@ static void offer(void *state, const struct sm *sm, struct nad *features)
 
 /* -- sessions -- */
 
-/*
- * "0", "1", or "2" with versions, and the contacts that it changed, a line each; with a blank before it those whose change storage
- * refused, whoever wanted it.
- */
+/* "0", "1", or "2" with versions; then, behind a blank, the version that its client knows, if nothing of it is still to be sent. */
 static int session_save(void *state, const struct session *session, struct buf *out)
 {
-	const struct contacts *changed = &interest_of(session)->changed, *refused = &state_of(session->user)->refused;
+	const struct interest *interest = interest_of(session);
 
-	buf_append_char(out, !roster_is_interested(session) ? '0' : interest_of(session)->versions ? '2' : '1');
-	for (unsigned at = 0; at < changed->count; at++) {
-		buf_append_char(out, '\n');
-		buf_append_slice(out, jid_full(changed->jids[at]));
-	}
-	for (unsigned at = 0; at < refused->count; at++) {
-		buf_append_text(out, "\n ");
-		buf_append_slice(out, jid_full(refused->jids[at]));
-	}
+	buf_append_char(out, !interest->interested ? '0' : interest->versions ? '2' : '1');
+	if (interest->interested && interest->known && session->outbox.sent == session->outbox.count)
+		buf_printf(out, " %llx", (unsigned long long)interest->version);
 	return 0;
-}
-
-static void load_contact(struct session *session, struct slice line)
-{
-	bool refused = line.len && line.data[0] == ' ';
-	AUTO(jid_free) struct jid *contact = NULL;
-
-	line.data += refused;
-	line.len -= refused;
-	contact = jid_parse(line);
-	if (contact && refused)
-		contacts_add(&state_of(session->user)->unsure, contact, UNSURE_MAX);
-	else if (contact)
-		contacts_add(&interest_of(session)->changed, contact, CHANGED_MAX);
 }
 
 static int session_load(void *state, struct session *session, struct slice in)
 {
 	struct interest *interest = interest_of(session);
-	struct slice how;
+	char how = in.len ? in.data[0] : '0';
 
-	how = slice_line(&in);
-	interest->versions = slice_is(how, "2");
-	interest->interested = interest->versions || slice_is(how, "1");
-	while (in.len)
-		load_contact(session, slice_line(&in));
+	interest->versions = how == '2';
+	interest->interested = how != '0';
+	interest->known = in.len > 2 && in.data[1] == ' ';
+	if (interest->known)
+		interest->version = read_hex((struct slice){in.data + 2, in.len - 2});
 	return 0;
-}
-
-static void session_end(void *state, struct session *session)
-{
-	contacts_fini(&interest_of(session)->changed);
 }
 
 static const struct sm_hook hooks[] = {
@@ -547,10 +590,8 @@ const struct sm_module sm_roster = {
 	.user_size = sizeof(struct roster_user),
 	.session_size = sizeof(struct interest),
 	.user_load = user_load,
-	.user_stale = user_stale,
 	.user_free = user_free,
 	.user_weight = user_weight,
-	.session_end = session_end,
 	.session_save = session_save,
 	.session_load = session_load,
 };

@@ -143,7 +143,7 @@ static void stream_management_reads_back(void **state)
 		packet->session.action = action;
 		packet->ours = true;
 		*resume = (struct packet_resume){.key = str_new(SLICE("0a1b")), .seconds = 600, .in = UINT32_MAX, .settled = 3,
-						 .handled = 7, .known = true, .later = true};
+						 .handled = 7, .window = UINT64_MAX, .known = true, .later = true};
 		codec_print(packet, &text);
 		read = read_route(room, buf_text(&text));
 		assert_non_null(read);
@@ -152,6 +152,7 @@ static void stream_management_reads_back(void **state)
 		assert_int_equal(read->session.resume.in, UINT32_MAX);
 		assert_int_equal(read->session.resume.settled, 3);
 		assert_int_equal(read->session.resume.handled, 7);
+		assert_true(read->session.resume.window == UINT64_MAX);
 		assert_true(read->session.resume.known);
 		assert_true(read->session.resume.later);
 		answer = packet_answer(read, PACKET_SESSION);
@@ -219,6 +220,7 @@ static void settlements_read_back(void **state)
 
 		session_id_set(&packet->c2s, 5);
 		packet->count = counts[at];
+		packet->window = counts[at] * 3ull;
 		packet->ours = true;
 		assert_reads_back(*state, &packet);
 	}
@@ -568,6 +570,8 @@ static void refuses_what_parts_cannot_understand(void **state)
 		      SESSION("action='end' sc:sm='01234567890123456789012345678901234567890123'")),
 		ROUTE("c2s", "sm", SESSION("action='jackdaw-settled'")),
 		ROUTE("c2s", "sm", SESSION("action='jackdaw-settled' count='-1'")),
+		ROUTE("c2s", "sm", SESSION("action='jackdaw-settled' count='1' window='-1'")),
+		ROUTE("c2s", "sm", SESSION("action='jackdaw-present' window='x'")),
 		ROUTE("c2s", "sm", SESSION("action='jackdaw-settled' count='4294967296'")),
 		ROUTE("c2s", "sm", SESSION("action='jackdaw-account'")),
 		ROUTE("c2s", "sm", SESSION("action='jackdaw-account' verb='1' token='1'")),

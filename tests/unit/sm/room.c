@@ -34,6 +34,7 @@ struct client {
 	struct session_id sm;
 	uint32_t sent, settled, settled_before; /* its snapshot came */
 	bool keeps;    /* it does not have what it was sent, until it takes it */
+	uint64_t window; /* beside settled */
 	uint32_t mark; /* that c2s was asked with whether it reached it */
 	struct buf snapshot;
 	struct origin origin; /* of the last stanza */
@@ -178,6 +179,7 @@ static void to_c2s(void *part, struct packet **taken)
 		slice_line(&told);
 	if (packet->kind == PACKET_SETTLED) {
 		client->settled = packet->count;
+		client->window = packet->window;
 	} else if (packet->kind == PACKET_SESSION && packet->session.action == SESSION_SNAPSHOT) {
 		keep_snapshot(client, buf_slice(&packet->session.text));
 	} else {
@@ -669,6 +671,11 @@ const char *room_snapshot(struct room *room, const char *client)
 const struct origin *room_origin(struct room *room, const char *client)
 {
 	return &client_of(room, client)->origin;
+}
+
+uint64_t room_window(struct room *room, const char *client)
+{
+	return client_of(room, client)->window;
 }
 
 uint32_t room_settled_before_snapshot(struct room *room, const char *client)

@@ -73,6 +73,7 @@ void room_forget(struct room *room); /* all that was told so far */
 
 uint32_t room_settled(struct room *room,
 		      const char *client); /* the last settlement that c2s heard */
+uint64_t room_window(struct room *room, const char *client); /* what it heard of those behind */
 /* What c2s was last told to keep; "": nothing. */
 const char *room_snapshot(struct room *room, const char *client);
 /* Which stanza the last one that it was sent comes of. */

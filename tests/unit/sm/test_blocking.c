@@ -588,11 +588,11 @@ static void what_an_earlier_manager_did_is_told_again_and_not_done_again(void **
 	friends(room);
 	room_login(room, B);
 	expect_list(room, B, NOBODY);
+	other = kept_of(room, B); /* his c2s hears nothing more of that sm */
 	does(room, A, BLOCK(ITEM("juliet@localhost")));
 	one = kept_of(room, A);
 	one.settled--; /* it was committed, and not settled */
 	does(room, B, BLOCK(ITEM("x@remote.example")));
-	other = kept_of(room, B);
 	hers = kept_of(room, JULIET);
 	room_restart(room);
 	present(room, &one, false);
@@ -620,18 +620,36 @@ static void a_change_that_was_settled_is_told_to_who_is_presented(void **state)
 	romeo(room);
 	room_login(room, B);
 	expect_list(room, B, NOBODY);
+	other = kept_of(room, B);
 	does(room, A, BLOCK(ITEM("x@remote.example")));
 	one = kept_of(room, A);
-	other = kept_of(room, B);
 	room_restart(room);
-	present(room, &one, true);
+	present(room, &one, false);
 	room_end(room, A);
 	present(room, &other, false);
 	room_expect(room, B, "<unblock " NS "/>");
 	room_expect(room, B, "<block " NS "><item jid='x@remote.example'/></block>");
+	other = kept_of(room, B);
 	room_restart(room);
-	present(room, &one, false); /* long ago: all have heard of it */
 	present(room, &other, false);
+	room_expect_nothing(room, B);
+}
+
+/* A change that storage refused may be there all the same, when the sm that heard the refusal is dead. */
+static void a_change_of_which_nobody_heard_is_told_to_who_is_presented(void **state)
+{
+	struct room *room = *state;
+	struct kept other;
+
+	romeo(room);
+	room_login(room, B);
+	does(room, A, BLOCK(ITEM("x@remote.example")));
+	expect_list(room, B, EVERY("<item jid='x@remote.example'/>"));
+	other = kept_of(room, B);
+	does(room, A, UNBLOCK_ALL);
+	room_restart(room);
+	present(room, &other, false);
+	room_expect(room, B, "<unblock " NS "/>");
 	room_expect_nothing(room, B);
 }
 
@@ -660,6 +678,7 @@ int main(void)
 		WITH(what_a_disk_refuses_is_not_changed, room_open),
 		WITH(what_an_earlier_manager_did_is_told_again_and_not_done_again, room_open_far),
 		WITH(a_change_that_was_settled_is_told_to_who_is_presented, room_open_far),
+		WITH(a_change_of_which_nobody_heard_is_told_to_who_is_presented, room_open_far),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
