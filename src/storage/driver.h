@@ -14,7 +14,10 @@ enum store_verb {
 	VERB_GET,
 	VERB_LIST,
 	VERB_OWNERS,
-	VERB_COUNT, /* read */
+	VERB_COUNT,
+	VERB_PAGE,
+	VERB_PAGE_COUNT,
+	VERB_MESSAGE, /* read */
 	VERB_NEED,
 	VERB_MOST, /* check */
 	VERB_PUT,
@@ -23,7 +26,10 @@ enum store_verb {
 	VERB_DEL_UP_TO,
 	VERB_CLEAR,
 	VERB_APPEND,
-	VERB_TRIM, /* write */
+	VERB_TRIM,
+	VERB_ARCHIVE,
+	VERB_MESSAGE_PUT,
+	VERB_PRUNE, /* write */
 	VERBS
 };
 
@@ -36,6 +42,10 @@ struct store_op {
 	int64_t stamp_ms; /* of an append, and the two below */
 	uint64_t session;
 	uint32_t count;
+	struct slice peer, resource; /* the archive's, as are the next two */
+	uint64_t from, to;
+	bool again;	    /* a message may be there already; of a page: backwards */
+	const struct store_op *archived; /* an append: the message whose value it has, here; or its id is from */
 	size_t first_row, rows; /* the answer: within the rows of the transaction */
 };
 
@@ -67,10 +77,12 @@ struct store_txn {
 };
 
 bool store_is_log(enum store store);
+bool store_verb_is_archives(const struct store_op *op);
 
 /* Adds a row, copied, to the answer of an operation. */
 void store_answer(struct store_txn *txn, struct store_op *op, const struct store_row *row);
 void store_forget(struct store_txn *txn); /* all answers */
+uint64_t store_answered_seq(const struct store_txn *txn, const struct store_op *op); /* of its only row; 0: it has none */
 
 struct storage_place {
 	struct mio_host *host;

@@ -87,6 +87,20 @@ static struct slice copy(struct store_txn *txn, struct slice slice)
 	return (struct slice){bytes, slice.len};
 }
 
+static const struct store_op *numbered(const struct store_txn *txn, unsigned number)
+{
+	const struct store_op *op = txn->ops;
+
+	for (unsigned i = 0; op && i < number; i++)
+		op = op->next;
+	return op;
+}
+
+bool store_verb_is_archives(const struct store_op *op)
+{
+	return op->store == STORE_ARCHIVE;
+}
+
 bool store_is_log(enum store store)
 {
 	return store == STORE_OFFLINE;
@@ -197,6 +211,28 @@ unsigned store_append(struct store_txn *txn, enum store store, struct slice owne
 	return txn->op_count - 1;
 }
 
+static struct store_op *append_value_of(struct store_txn *txn, enum store store, struct slice owner, int64_t stamp_ms,
+					uint64_t session, uint32_t count)
+{
+	unsigned number = store_append(txn, store, owner, stamp_ms, session, count, SLICE(""));
+
+	return (struct store_op *)numbered(txn, number);
+}
+
+unsigned store_append_archived(struct store_txn *txn, enum store store, struct slice owner, int64_t stamp_ms, uint64_t session,
+			       uint32_t count, unsigned archived)
+{
+	append_value_of(txn, store, owner, stamp_ms, session, count)->archived = numbered(txn, archived);
+	return txn->op_count - 1;
+}
+
+unsigned store_append_message(struct store_txn *txn, enum store store, struct slice owner, int64_t stamp_ms, uint64_t session,
+			      uint32_t count, uint64_t id)
+{
+	append_value_of(txn, store, owner, stamp_ms, session, count)->from = id;
+	return txn->op_count - 1;
+}
+
 void store_trim(struct store_txn *txn, enum store store, struct slice owner, uint64_t up_to)
 {
 	assert(store_is_log(store));
@@ -223,6 +259,63 @@ void store_drop(struct store_txn *txn, enum store store, struct slice owner, uin
 {
 	assert(store_is_log(store));
 	add_op(txn, VERB_DEL, store, owner)->number = seq;
+}
+
+/* -- the archive -- */
+
+unsigned store_archive(struct store_txn *txn, const struct store_message *message)
+{
+	struct store_op *op = add_op(txn, VERB_ARCHIVE, STORE_ARCHIVE, message->owner);
+
+	op->peer = copy(txn, message->peer);
+	op->resource = copy(txn, message->resource);
+	op->value = copy(txn, message->value);
+	op->session = message->session;
+	op->count = message->count;
+	op->again = message->again;
+	return txn->op_count - 1;
+}
+
+static unsigned add_page(struct store_txn *txn, enum store_verb verb, const struct store_page *page)
+{
+	struct store_op *op = add_op(txn, verb, STORE_ARCHIVE, page->owner);
+
+	op->peer = copy(txn, page->peer);
+	op->resource = copy(txn, page->resource);
+	op->from = page->from;
+	op->to = page->to;
+	op->number = page->max;
+	op->again = page->backwards;
+	return txn->op_count - 1;
+}
+
+unsigned store_page(struct store_txn *txn, const struct store_page *page)
+{
+	return add_page(txn, VERB_PAGE, page);
+}
+
+unsigned store_page_count(struct store_txn *txn, const struct store_page *page)
+{
+	return add_page(txn, VERB_PAGE_COUNT, page);
+}
+
+unsigned store_message(struct store_txn *txn, struct slice owner, uint64_t id)
+{
+	add_op(txn, VERB_MESSAGE, STORE_ARCHIVE, owner)->number = id;
+	return txn->op_count - 1;
+}
+
+void store_message_put(struct store_txn *txn, struct slice owner, uint64_t id, struct slice value)
+{
+	struct store_op *op = add_op(txn, VERB_MESSAGE_PUT, STORE_ARCHIVE, owner);
+
+	op->number = id;
+	op->value = copy(txn, value);
+}
+
+void store_prune(struct store_txn *txn, uint64_t before)
+{
+	add_op(txn, VERB_PRUNE, STORE_ARCHIVE, SLICE(""))->number = before;
 }
 
 /* -- origins: the owner is the session, the item the count, the value the mark, in big endian so that they sort -- */
@@ -295,13 +388,9 @@ void store_forget(struct store_txn *txn)
 	txn->row_count = 0;
 }
 
-static const struct store_op *numbered(const struct store_txn *txn, unsigned number)
+uint64_t store_answered_seq(const struct store_txn *txn, const struct store_op *op)
 {
-	const struct store_op *op = txn->ops;
-
-	for (unsigned i = 0; op && i < number; i++)
-		op = op->next;
-	return op;
+	return op->rows ? txn->rows[op->first_row].seq : 0;
 }
 
 struct slice store_asked(const struct store_txn *txn, unsigned number)

@@ -27,6 +27,16 @@ static const char *const upgrades[] = {
 	" WHERE NOT EXISTS (SELECT 1 FROM keyed WHERE store=0 AND owner=account.owner AND item IN"
 	" (CAST('disabled' AS BLOB), CAST(hash AS BLOB))) AND EXISTS (SELECT 1 FROM keyed WHERE"
 	" store=0 AND owner=account.owner AND CAST(item AS TEXT) LIKE 'SCRAM-%')",
+	/* The archive: messages in the order of their ids, and behind them the indexes of those below the floor, by owner and by both. */
+	"CREATE TABLE archive (id INTEGER PRIMARY KEY, owner BLOB NOT NULL, peer BLOB NOT NULL, resource BLOB NOT NULL,"
+	" session INTEGER NOT NULL, count INTEGER NOT NULL, value BLOB NOT NULL);"
+	"CREATE TABLE archive_party (party INTEGER PRIMARY KEY, jid BLOB NOT NULL UNIQUE);"
+	"CREATE TABLE archive_entry (owner INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (owner, id)) WITHOUT ROWID;"
+	"CREATE TABLE archive_talk (owner INTEGER NOT NULL, peer INTEGER NOT NULL, id INTEGER NOT NULL,"
+	" PRIMARY KEY (owner, peer, id)) WITHOUT ROWID;"
+	"CREATE TABLE archive_floor (id INTEGER NOT NULL);"
+	"INSERT INTO archive_floor VALUES (0);"
+	"ALTER TABLE log ADD COLUMN archived INTEGER NOT NULL DEFAULT 0",
 };
 
 /*
@@ -144,6 +154,8 @@ static int prepare(struct sqlite_db *db, const struct storage_place *place, cons
 	if (!rc)
 		rc = read_number(db, "SELECT next FROM sequence", &next);
 	db->next_seq = db->reserved_seq = (uint64_t)next;
+	if (!rc && sqlite_archive_open(db) != SQLITE_OK)
+		rc = sqlite_fault(db->handle, sqlite3_errcode(db->handle));
 	return rc;
 }
 
@@ -188,6 +200,7 @@ int sqlite_open_file(struct sqlite_db *db, const struct storage_place *place, co
 	rc = code == SQLITE_OK ? prepare(db, place, path, why) : sqlite_fault(handle, code);
 	if (rc) {
 		explain(db, path, rc, why);
+		sqlite_archive_close(db);
 		close_handle(handle);
 		db->handle = NULL;
 		return rc;
@@ -212,6 +225,7 @@ void sqlite_close(void *state)
 	if (!db->handle)
 		return;
 	sqlite_copy_end(db);
+	sqlite_archive_close(db);
 	mio_foreign_del(db->host, db->handle);
 	close_handle(db->handle);
 	db->handle = NULL;

@@ -31,12 +31,13 @@ static const char *const verbs[2][VERBS] = {
 		[VERB_CLEAR] = "DELETE" ROWS_OF("keyed"),
 	},
 	{
-		[VERB_LIST] = "SELECT NULL, value, seq, stamp, session, count" ROWS_OF("log") " ORDER BY seq",
+		[VERB_LIST] = "SELECT NULL, coalesce(archive.value, log.value), seq, stamp, log.session, log.count, archived"
+			      " FROM log LEFT JOIN archive ON archive.id=archived WHERE store=?1 AND log.owner=?2 ORDER BY seq",
 		[VERB_OWNERS] = OWNERS_OF("log"),
 		[VERB_COUNT] = "SELECT NULL, NULL, count(*), 0" ROWS_OF("log"),
 		[VERB_DEL] = "DELETE" ROWS_OF("log") " AND seq=?5",
 		[VERB_CLEAR] = "DELETE" ROWS_OF("log"),
-		[VERB_APPEND] = "INSERT INTO log VALUES (?1, ?2, ?5, ?6, ?7, ?8, ?4)",
+		[VERB_APPEND] = "INSERT INTO log VALUES (?1, ?2, ?5, ?6, ?7, ?8, ?4, ?9)",
 		[VERB_TRIM] = "DELETE" ROWS_OF("log") " AND seq<=?5",
 	},
 };
@@ -109,6 +110,7 @@ static int bind(sqlite3_stmt *statement, const struct store_op *op)
 		sqlite3_bind_int64(statement, 6, op->stamp_ms);
 		sqlite3_bind_int64(statement, 7, (int64_t)op->session);
 		sqlite3_bind_int64(statement, 8, op->count);
+		sqlite3_bind_int64(statement, 9, (int64_t)op->from);
 	}
 	return code;
 }
@@ -129,6 +131,7 @@ static void answer_row(struct store_txn *txn, struct store_op *op, sqlite3_stmt 
 		.stamp_ms = sqlite3_column_int64(statement, 3),
 		.session = (uint64_t)sqlite3_column_int64(statement, 4),
 		.count = (uint32_t)sqlite3_column_int64(statement, 5),
+		.archived = (uint64_t)sqlite3_column_int64(statement, 6),
 	};
 
 	store_answer(txn, op, &row);
@@ -143,6 +146,8 @@ static int run_op(struct sqlite_db *db, struct store_txn *txn, struct store_op *
 
 	if (op->verb == VERB_APPEND)
 		op->number = db->next_seq++;
+	if (op->archived)
+		op->from = store_answered_seq(txn, op->archived);
 	if (code == SQLITE_OK)
 		code = bind(*statement, op);
 	if (code != SQLITE_OK)
@@ -182,14 +187,20 @@ static int run_txn(struct sqlite_db *db, struct store_txn *txn)
 	if (code != SQLITE_OK)
 		return code;
 	for (struct store_op *op = txn->ops; op && !outcome; op = op->next) {
-		code = run_op(db, txn, op, &outcome);
+		code = store_verb_is_archives(op) ? sqlite_archive_op(db, txn, op, &outcome) : run_op(db, txn, op, &outcome);
 		if (fails_alone(code))
 			outcome = sqlite_fault(db->handle, code);
 		else if (code != SQLITE_OK)
 			return code;
 	}
 	txn->result = outcome;
-	code = may_undo && outcome ? control(db, CONTROL_UNDO) : SQLITE_OK;
+	if (outcome && outcome != STORE_MORE) {
+		code = may_undo ? control(db, CONTROL_UNDO) : SQLITE_OK;
+		sqlite_archive_undo(db);
+	} else {
+		code = SQLITE_OK;
+		sqlite_archive_keep(db);
+	}
 	if (code == SQLITE_OK && may_undo)
 		code = control(db, CONTROL_RELEASE);
 	return code;
@@ -220,6 +231,8 @@ static int run_all(struct sqlite_db *db, struct store_txn *batch, bool only_read
 		if (!only_readers || !txn->writes)
 			code = run_txn(db, txn);
 	}
+	if (code == SQLITE_OK && writes)
+		code = sqlite_archive_index(db);
 	return code == SQLITE_OK ? control(db, CONTROL_COMMIT) : code;
 }
 
@@ -277,6 +290,7 @@ static int run_or_undo(struct sqlite_db *db, struct store_txn *batch, bool only_
 {
 	int code = run_all(db, batch, only_readers), rc;
 
+	sqlite_archive_end(db, code == SQLITE_OK);
 	if (code == SQLITE_OK)
 		return 0;
 	rc = sqlite_fault(db->handle, code);
