@@ -209,10 +209,25 @@ bool client_is_settled(const struct client *client, uint32_t count)
 	return (int32_t)ahead <= 0 || (ahead <= 64 && client->window >> (ahead - 1) & 1);
 }
 
+void client_settled_one(struct client *client, uint32_t count)
+{
+	uint32_t ahead = count - client->settled;
+
+	if (ahead && ahead <= 64)
+		client_settled(client, client->settled, UINT64_C(1) << (ahead - 1));
+}
+
+/* What is known here, and not to sm yet, stays so. */
 void client_settled(struct client *client, uint32_t count, uint64_t window)
 {
+	uint32_t ahead = count - client->settled;
+
+	if ((int32_t)ahead < 0)
+		return;
+	client->window = window | (ahead < 64 ? client->window >> ahead : 0);
 	client->settled = count;
-	client->window = window;
+	for (; client->window & 1; client->window >>= 1)
+		client->settled++;
 	keep_settled(client);
 	ack_settled(client);
 	check_crowd(client);

@@ -121,6 +121,7 @@ size_t client_write(struct client *client, const struct stanza *stanza); /* into
 void client_send(struct client *client, struct stanza **stanza);
 void client_send_error(struct client *client, const struct stanza *stanza, enum stanza_error error);
 void client_settled(struct client *client, uint32_t count, uint64_t window); /* of its stanzas all up to this are, and those */
+void client_settled_one(struct client *client, uint32_t count); /* one of them is */
 bool client_is_settled(const struct client *client, uint32_t count);
 uint32_t client_unsettled(const struct client *client);     /* how many are not */
 void client_share(struct mio_timer *timer); /* c2s->share_timer: who waited for others may not have to any more */

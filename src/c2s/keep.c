@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "c2s/keep.h"
 
+#include <stdlib.h>
 #include "base/mem.h"
 #include "c2s/client.h"
 #include "jid/jid.h"
@@ -129,13 +130,24 @@ void keep_out(struct client *client, const struct stanza *stanza)
 	write_down(client, &stanza->origin);
 }
 
+/* An error that answers what the client wrote: that it has it settles that. */
+static bool settles(const struct client *client, const struct stanza *stanza)
+{
+	return stanza->kind == STANZA_MESSAGE && stanza->type == STANZA_ERROR && client->keep->key &&
+	       stanza->origin.key == client->keep->key;
+}
+
 void keep_taken(struct client *client, uint32_t count)
 {
 	struct kept *kept;
 
 	for (; client->keep && count && (kept = first(&client->keep->out)); count--) {
+		uint32_t settled = settles(client, kept->stanza) ? kept->stanza->origin.count : 0;
+
 		forget(kept);
 		client->keep->out_count--;
+		if (settled)
+			client_settled_one(client, settled);
 	}
 }
 
@@ -149,12 +161,23 @@ void keep_had(struct client *client, struct slice origins)
 	}
 }
 
+/* The second line begins with it (sm/present.h). */
+static uint64_t key_in(struct slice snapshot)
+{
+	AUTO(buf_fini) struct buf line = {0};
+
+	slice_line(&snapshot);
+	buf_append_slice(&line, slice_line(&snapshot));
+	return strtoull(buf_text(&line), NULL, 16);
+}
+
 void keep_snapshot(struct client *client, struct slice snapshot)
 {
 	if (!client->keep || !snapshot.len)
 		return;
 	str_free(&client->keep->snapshot);
 	client->keep->snapshot = str_new(snapshot);
+	client->keep->key = key_in(snapshot);
 	client->keep->snapshot_ms = mio_now_ms(client->c2s->worker->mio);
 }
 

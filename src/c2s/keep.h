@@ -26,6 +26,7 @@ struct keep {
 	struct list out;      /* what it was sent and does not have */
 	uint32_t out_count;
 	struct str *snapshot; /* NULL: sm said nothing yet */
+	uint64_t key;         /* of the session, in origins; 0: not known */
 	int64_t snapshot_ms;  /* when it came, or was said again */
 	struct buf recent;    /* while it is presented: origins of what was written */
 	bool presenting;      /* the sm that it had is gone; until it is attached to the next */

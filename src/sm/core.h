@@ -68,7 +68,10 @@ struct sm {
 	struct xml_pool *parsers; /* for what was stored as text */
 	struct xml_reader *reader;
 	struct buf queue;    /* of struct stanza *: for users and domains of this worker */
+	struct buf returned; /* the same, that was theirs before: it goes first */
 	struct list reports; /* sessions with a settlement to tell */
+	struct list goners;  /* goners.c */
+	struct mio_timer goners_timer;
 	struct list due;     /* deliveries that will be stored, the first first */
 	struct mio_timer due_timer;
 	struct list full;    /* sessions that end with this work */
@@ -189,5 +192,6 @@ void route_returned(struct sm *sm, struct packet **packet);
 /* A packet that waited for its user, whom storage answered; or it failed, and all are told to try again. Taken. */
 void route_loaded(struct sm *sm, struct user *user, struct packet **packet);
 void route_not_loaded(struct sm *sm, struct packet **packet);
-void route_home(struct sm *sm, struct stanza **stanza); /* to a user of this worker, whose it was already */
+void route_home(struct sm *sm, struct stanza **stanza); /* to a user of this worker, whose it was already: before what waits */
+bool route_take(struct sm *sm, struct stanza **stanza); /* the next that waits; false: nothing does */
 void route_queue(struct sm *sm); /* works off the queue */

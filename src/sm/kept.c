@@ -9,7 +9,7 @@
 #include "sm/roster.h"
 #include "sm/sm.h"
 #include "sm/subscription.h"
-#include "storage/storage.h"
+#include "storage/archive.h"
 #include "xml/nad.h"
 
 enum { REQUEST_BYTES_MAX = 4096 };
@@ -51,9 +51,14 @@ void kept_request(struct store_txn *txn, struct jid *user, struct jid *contact,
 void kept_message(struct store_txn *txn, struct jid *user, const struct stanza *message,
 		  int64_t stamp_ms)
 {
-	AUTO(stanza_free) struct stanza *plain = stanza_copy(message);
+	AUTO(stanza_free) struct stanza *plain = NULL;
 	AUTO(buf_fini) struct buf text = {0};
 
+	if (message->archived) {
+		store_append_message(txn, STORE_OFFLINE, jid_user(user), stamp_ms, message->origin.key, message->origin.count, message->archived);
+		return;
+	}
+	plain = stanza_copy(message);
 	plain->delay_ms = 0; /* the row has it */
 	sm_stanza_print(plain, &text);
 	store_append(txn, STORE_OFFLINE, jid_user(user), stamp_ms, message->origin.key,

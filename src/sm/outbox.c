@@ -65,6 +65,12 @@ static void account(struct outbox *outbox)
 	budget_count(&session->user->sm->queues, &outbox->counted, is_slow(outbox) ? outbox->bytes : 0);
 }
 
+/* An error that is all that is left of what the client wrote. */
+static bool is_owed(const struct entry *entry)
+{
+	return entry->stanza && entry->stanza->origin.session;
+}
+
 /* It goes to a c2s that goes on when we die, or will. */
 static void fly(const struct session *session, struct entry *entry)
 {
@@ -86,6 +92,7 @@ static void entry_free(struct outbox *outbox, struct entry *entry)
 {
 	list_remove(&entry->link);
 	outbox->count--;
+	outbox->owed -= is_owed(entry);
 	outbox->bytes -= entry->bytes;
 	account(outbox);
 	stanza_free(&entry->stanza);
@@ -141,18 +148,23 @@ static struct entry *append(struct outbox *outbox, const struct stanza *stanza, 
 	return insert(outbox, &outbox->entries, stanza, delivery);
 }
 
-/* Nothing but this error is left of what the client wrote: until it is sent, our death must not lose both. */
-static bool is_all_of_its_message(const struct session *session, const struct stanza *stanza)
+static bool is_error(const struct stanza *stanza)
 {
-	return stanza->kind == STANZA_MESSAGE && stanza->type == STANZA_ERROR && session->detached &&
-	       stanza->origin.session == session->id;
+	return stanza->kind == STANZA_MESSAGE && stanza->type == STANZA_ERROR;
+}
+
+/* Nothing but this error is left of what the client wrote: until it has it, nobody's death must lose both. */
+static void owe(struct session *session, struct entry *entry)
+{
+	entry->stanza->origin.session = session->id;
+	session->outbox.owed++;
 }
 
 bool outbox_add(struct session *session, const struct stanza *stanza)
 {
 	struct outbox *outbox = &session->outbox;
 	const struct conf_queue *most = &sm_settings(session->user->sm)->sessions.resume_queue;
-	bool stays = waits(outbox_fate(stanza)), last = is_all_of_its_message(session, stanza);
+	bool stays = waits(outbox_fate(stanza)), last = is_error(stanza) && stanza->origin.session == session->id;
 	struct delivery *delivery;
 	struct entry *entry;
 
@@ -163,7 +175,7 @@ bool outbox_add(struct session *session, const struct stanza *stanza)
 	entry = append(outbox, stanza, delivery);
 	fly(session, entry);
 	if (last)
-		entry->stanza->origin.session = session->id;
+		owe(session, entry);
 	if (delivery && delivery_is_due(delivery) && is_slow(outbox))
 		deliveries_store_of(session->user);
 	return outbox->count <= most->stanzas && outbox->bytes <= most->bytes;
@@ -199,6 +211,8 @@ bool outbox_taken(struct session *session, uint32_t count)
 
 		messages += !entry->stanza || entry->stanza->kind == STANZA_MESSAGE;
 		land(entry);
+		if (is_owed(entry))
+			settle(session->user->sm, entry->stanza);
 		entry_free(outbox, entry);
 		if (delivery)
 			delivery_taken(delivery);
@@ -206,6 +220,7 @@ bool outbox_taken(struct session *session, uint32_t count)
 	if (messages)
 		metric_add(session->user->sm->process, METRIC_MESSAGES_DELIVERED, messages);
 	offline_go_on(session->user);
+	archive_go_on(session);
 	return true;
 }
 
@@ -219,17 +234,32 @@ static struct list *unsent(struct outbox *outbox)
 	return at;
 }
 
-void outbox_settle(struct session *session)
+bool outbox_owes(const struct session *session, uint32_t count)
+{
+	const struct outbox *outbox = &session->outbox;
+
+	for (const struct list *at = outbox->entries.next; outbox->owed && at != &outbox->entries; at = at->next) {
+		const struct entry *entry = container_of(at, const struct entry, link);
+
+		if (is_owed(entry) && entry->number == count)
+			return true;
+	}
+	return false;
+}
+
+void outbox_settle_sent(struct session *session)
 {
 	struct outbox *outbox = &session->outbox;
+	struct list *at = outbox->entries.next;
 
-	for (struct list *at = unsent(outbox); at != &outbox->entries; at = at->next) {
-		struct stanza *stanza = container_of(at, struct entry, link)->stanza;
+	for (uint32_t left = outbox->sent; outbox->owed && left; left--, at = at->next) {
+		struct entry *entry = container_of(at, struct entry, link);
 
-		if (!stanza)
+		if (!is_owed(entry))
 			continue;
-		settle(session->user->sm, stanza);
-		stanza->origin.session = 0;
+		settle_mark(session, entry->number);
+		entry->stanza->origin.session = 0;
+		outbox->owed--;
 	}
 }
 
@@ -237,7 +267,6 @@ void outbox_send_rest(struct session *session)
 {
 	struct outbox *outbox = &session->outbox;
 
-	outbox_settle(session);
 	for (struct list *at = unsent(outbox); at != &outbox->entries; at = at->next) {
 		struct entry *entry = container_of(at, struct entry, link);
 
@@ -291,10 +320,13 @@ void outbox_landed(struct session *session)
 void outbox_hold(struct session *session, const struct stanza *stanza, struct delivery *delivery)
 {
 	struct outbox *outbox = &session->outbox;
+	struct entry *entry;
 
 	if (!delivery)
 		delivery = delivery_find(session->user, &stanza->origin);
-	insert(outbox, unsent(outbox), stanza, delivery);
+	entry = insert(outbox, unsent(outbox), stanza, delivery);
+	if (is_error(stanza) && stanza->origin.key && stanza->origin.key == session->origin)
+		owe(session, entry);
 	outbox->sent++;
 }
 
@@ -381,15 +413,9 @@ void outbox_drop(struct session *session)
 
 /* -- in storage -------------------------------------------------------------------------------------- */
 
-/* An error that is all that is left of what the client wrote, and was not sent: it writes that again. */
-static bool is_owed(const struct entry *entry)
-{
-	return entry->stanza && entry->stanza->origin.session;
-}
-
 /*
- * "ROW LENGTH\n", the stanza; what is among the messages for who is away is said by its row alone. What is owed is not saved: what
- * it answers comes again.
+ * "ROW LENGTH\n", the stanza; what is among the messages for who is away is said by its row alone. What is owed was never sent,
+ * and is not saved: what it answers comes again.
  */
 void outbox_save(const struct session *session, struct buf *out)
 {

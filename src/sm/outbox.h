@@ -26,6 +26,7 @@ struct outbox {
 	uint32_t before;      /* entries left from before the client began to count */
 	uint32_t handled;     /* those that it has since */
 	uint32_t bytes;
+	uint32_t owed; /* entries */
 	uint32_t gone; /* entries that ever left it as had */
 	bool asking;   /* its c2s, how far it has what was sent */
 	size_t counted; /* of a slow client: as the budget of all queues knows it */
@@ -41,8 +42,12 @@ bool outbox_taken(struct session *session, uint32_t count);
 void outbox_ask(struct session *session);
 void outbox_reached(struct session *session, uint32_t mark); /* the answer: the mark that went with the question */
 void outbox_landed(struct session *session); /* it has no c2s any more that would outlive us */
-/* Errors that were all that is left of what the client wrote: it is about to be sent them. */
-void outbox_settle(struct session *session);
+/*
+ * Errors that are all that is left of what the client wrote ("owed"): that is settled when it has them. Whether one of a stanza is
+ * there. At an orderly end, before the session is saved: those that were sent are saved with it, and settled.
+ */
+bool outbox_owes(const struct session *session, uint32_t count);
+void outbox_settle_sent(struct session *session);
 void outbox_send_rest(struct session *session); /* to the session's connection: what it was not sent yet */
 /* Behind what was sent: an earlier process sent it. delivery: as such it is known already; or NULL. */
 void outbox_hold(struct session *session, const struct stanza *stanza, struct delivery *delivery);

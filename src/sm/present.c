@@ -6,6 +6,7 @@
 #include "jid/jid.h"
 #include "sm/core.h"
 #include "sm/deliveries.h"
+#include "sm/goners.h"
 #include "sm/modules/modules.h"
 #include "storage/storage.h"
 
@@ -248,6 +249,7 @@ static void leave(struct session *session, const struct packet *packet)
 	session->settled = session->presented->settled;
 	resume_remember(session);
 	session->user->told_over = true;
+	goners_add(session);
 	session_end(session, SESSION_TELL_NOBODY);
 }
 
@@ -302,6 +304,7 @@ static void take_counts(struct session *session, const struct packet_resume *res
 	session->in = resume->in;
 	session->settled = session->seen = resume->settled;
 	session->window = resume->window;
+	settle_may_repeat(session);
 	session->outbox.handled = resume->handled;
 }
 

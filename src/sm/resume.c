@@ -304,7 +304,6 @@ static void accept_resume(struct session *session, const struct packet *packet)
 	struct packet_resume *resume = &made->session.resume;
 	bool unsure;
 
-	outbox_settle(session);
 	session->outbox.asking = false;
 	session->turn = ++session->user->turn;
 	session_place(session, packet);

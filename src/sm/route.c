@@ -367,21 +367,31 @@ void route_world_packet(struct sm *sm, struct packet **packet)
 
 void route_home(struct sm *sm, struct stanza **stanza)
 {
-	if (sm->stopping)
+	if (sm->stopping) {
 		drop(sm, stanza);
-	else
-		queue(sm, stanza);
+		return;
+	}
+	buf_append(&sm->returned, stanza, sizeof(*stanza));
+	*stanza = NULL;
+}
+
+bool route_take(struct sm *sm, struct stanza **stanza)
+{
+	struct buf *from = buf_used(&sm->returned) ? &sm->returned : &sm->queue;
+
+	if (!buf_used(from))
+		return false;
+	memcpy(stanza, buf_slice(from).data, sizeof(*stanza));
+	buf_skip(from, sizeof(*stanza));
+	return true;
 }
 
 void route_queue(struct sm *sm)
 {
 	struct stanza *stanza;
 
-	while (buf_used(&sm->queue) >= sizeof(stanza)) {
-		memcpy(&stanza, buf_slice(&sm->queue).data, sizeof(stanza));
-		buf_skip(&sm->queue, sizeof(stanza));
+	while (route_take(sm, &stanza))
 		arrived(sm, &stanza);
-	}
 }
 
 /* The chains of what is for us ended: nobody took it. */

@@ -123,8 +123,11 @@ static void save_user(struct user *user)
 
 	store_clear(txn, STORE_SESSION, jid_user(user->jid));
 	while ((session = user_next_session(user, session))) {
-		if (!session->detached || present_waits(session) || !resume_note(session))
+		if (!session->detached || present_waits(session))
 			continue; /* its c2s has it */
+		outbox_settle_sent(session);
+		if (!resume_note(session))
+			continue;
 		put_session(txn, session);
 		count++;
 	}
@@ -224,6 +227,7 @@ static void restore(struct user *user, const struct store_row *row)
 	session->enabled = true;
 	session->key = str_new(row->item);
 	session->settled = session->seen = (uint32_t)numbers[1];
+	settle_may_repeat(session);
 	session->window = numbers[2]; /* what comes again is not done again */
 	session->in = (uint32_t)numbers[3];
 	session->seconds = (uint32_t)numbers[4];

@@ -50,6 +50,12 @@ bool settle_seen(struct session *session, uint32_t count)
 	return !is_settled(session, count);
 }
 
+void settle_may_repeat(struct session *session)
+{
+	session->again_to = session->settled + WINDOW;
+	session->again_to += session->again_to == 0;
+}
+
 bool settle_arrived(struct session *session, struct stanza *stanza)
 {
 	uint32_t count = stanza->origin.count;
@@ -58,9 +64,10 @@ bool settle_arrived(struct session *session, struct stanza *stanza)
 		stanza->origin = (struct origin){0};
 		return true;
 	}
-	if (!settle_seen(session, count))
+	if (!settle_seen(session, count) || outbox_owes(session, count))
 		return false;
-	stanza->origin = (struct origin){session->id, count, session->settled, 0};
+	stanza->origin = (struct origin){.session = session->id, .count = count, .mark = session->settled};
+	stanza->origin.again = session->again_to && (int32_t)(session->again_to - count) >= 0;
 	if (session->kept || session->key)
 		stanza->origin.key = session->origin; /* it may come again, after our death */
 	session->wrote |= stanza->type != STANZA_GET && stanza->type != STANZA_UNAVAILABLE &&

@@ -6,6 +6,7 @@
 #include "jid/jid.h"
 #include "sm/core.h"
 #include "sm/deliveries.h"
+#include "sm/goners.h"
 #include "sm/errand.h"
 #include "sm/removal.h"
 #include "sm/script.h"
@@ -245,6 +246,7 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	if (sm->process->queues)
 		budget_join(sm->process->queues, &sm->queues);
 	deliveries_init(sm);
+	goners_start(sm);
 	users_init(sm);
 	sm->parsers = xml_pool_new();
 	mio_random(sm->mio, &generation, sizeof(generation));
@@ -298,7 +300,7 @@ static bool drained(void *state)
 {
 	struct sm *sm = state;
 
-	if (buf_used(&sm->queue) || is_attached(sm) || !saved_save(sm))
+	if (buf_used(&sm->queue) || buf_used(&sm->returned) || is_attached(sm) || !saved_save(sm))
 		return false;
 	return slots_count(&sm->waits) == 0;
 }
@@ -307,12 +309,10 @@ static void drop_queue(struct sm *sm)
 {
 	struct stanza *stanza;
 
-	while (buf_used(&sm->queue) >= sizeof(stanza)) {
-		memcpy(&stanza, buf_slice(&sm->queue).data, sizeof(stanza));
-		buf_skip(&sm->queue, sizeof(stanza));
+	while (route_take(sm, &stanza))
 		stanza_free(&stanza);
-	}
 	buf_fini(&sm->queue);
+	buf_fini(&sm->returned);
 }
 
 static void stop(void *state)
@@ -330,6 +330,7 @@ static void stop(void *state)
 	watch_stop(sm);
 	mio_undefer(sm->mio, &sm->report);
 	deliveries_drop(sm);
+	goners_stop(sm);
 	saved_stop(sm);
 	drop_queue(sm);
 	stores_drop(sm);

@@ -64,6 +64,7 @@ struct sm_hook {
 struct sm_module {
 	const char *name;
 	const char *features[SM_FEATURES_MAX], *account_features[SM_FEATURES_MAX]; /* in disco#info of a domain, of an account */
+	bool (*is_on)(const struct sm *sm); /* whether it has those features; NULL: always */
 	/* Adds to the features of the streams of who logged in. */
 	void (*offer)(void *state, const struct sm *sm, struct nad *features);
 	const struct conf_option *options;
@@ -172,7 +173,7 @@ struct sm_commit {
 int sm_commit(const struct sm_event *event, const struct sm_commit *commit);
 
 /*
- * The same for a transaction that only reads; answer() makes of what it read how the event goes on.
+ * The same for a transaction that only reads, or writes what does not settle the event; answer() makes of what it read how the event goes on.
  */
 typedef int sm_read_fn(void *state, const struct sm_event *event, const struct store_txn *txn);
 int sm_read(const struct sm_event *event, struct store_txn **txn, sm_read_fn *answer, void *state);
@@ -186,3 +187,6 @@ bool sm_is_done(const struct sm_event *event);
 typedef void sm_answered_fn(void *state, struct user *user, const struct store_txn *txn,
 			    int result);
 void sm_store(struct user *user, struct store_txn **txn, sm_answered_fn *answered, void *state);
+/* The same for no user. */
+typedef void sm_alone_fn(void *state, const struct store_txn *txn, int result);
+void sm_store_alone(struct sm *sm, struct store_txn **txn, sm_alone_fn *answered, void *state);

@@ -32,6 +32,8 @@ static void collect_features(struct sm *sm, enum sm_entity entity)
 		const struct sm_module *module = sm_modules[at];
 		const char *const *features = entity == SM_DOMAIN ? module->features : module->account_features;
 
+		if (module->is_on && !module->is_on(sm))
+			continue;
 		for (unsigned i = 0; i < SM_FEATURES_MAX && features[i]; i++)
 			names[count++] = features[i];
 	}
@@ -316,5 +318,6 @@ struct stanza *sm_stanza_of_row(struct sm *sm, const struct store_row *row)
 		return NULL;
 	stanza->delay_ms = row->stamp_ms;
 	stanza->origin = (struct origin){.count = row->count, .key = row->session};
+	stanza->archived = row->archived;
 	return stanza;
 }

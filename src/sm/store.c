@@ -36,6 +36,7 @@ struct request {
 	void *state;
 	struct packet *packet; /* owned; or NULL */
 	packet_stored_fn *stored;
+	sm_alone_fn *alone;
 };
 
 static void request_free(struct sm *sm, struct request *request)
@@ -58,6 +59,8 @@ static void answered(void *arg, uint64_t token, const struct store_txn *txn, int
 		request->answered(request->state, request->user, txn, result);
 	if (request->stored)
 		request->stored(sm, &request->packet, txn, result);
+	if (request->alone)
+		request->alone(request->state, txn, result);
 	if (request->user) {
 		request->user->pins--;
 		user_rest(request->user);
@@ -93,6 +96,15 @@ void sm_store_packet(struct sm *sm, struct store_txn **txn, struct packet **pack
 	request->packet = *packet;
 	*packet = NULL;
 	request->stored = stored;
+	sm_run(sm, txn, answered, &request->wait);
+}
+
+void sm_store_alone(struct sm *sm, struct store_txn **txn, sm_alone_fn *fn, void *state)
+{
+	struct request *request = request_new(sm);
+
+	request->alone = fn;
+	request->state = state;
 	sm_run(sm, txn, answered, &request->wait);
 }
 

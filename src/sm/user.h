@@ -63,6 +63,7 @@ struct session {
 	uint32_t settled, seen;
 	uint64_t window;
 	uint64_t origin; /* its name in STORE_ORIGIN, for all its life */
+	uint32_t again_to; /* stanzas up to this may have come before, to an earlier process; 0: none */
 	uint32_t turn;	 /* the user's, when it started or was resumed last: of two of one address the later counts */
 	uint32_t question; /* that it was started or resumed by, hashed: it may come again; 0: none */
 	struct list report;

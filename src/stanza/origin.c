@@ -38,6 +38,6 @@ bool origin_read(struct slice text, struct origin *origin)
 		return false;
 	if (text.len && (!read_field(&text, 8, &mark) || !read_field(&text, 16, &session) || text.len))
 		return false;
-	*origin = (struct origin){session, (uint32_t)count, (uint32_t)mark, key};
+	*origin = (struct origin){.session = session, .count = (uint32_t)count, .mark = (uint32_t)mark, .key = key, .again = true};
 	return true;
 }

@@ -90,6 +90,19 @@ static void print_delay(const struct stanza *stanza, struct buf *out)
 	buf_append_text(out, "/>");
 }
 
+/* XEP-0359: only who may read the archive is sent it, so it is of whom the stanza is to. */
+static void print_id(const struct stanza *stanza, struct buf *out)
+{
+	char id[STANZA_ID_LEN];
+
+	if (!stanza->archived || !stanza->to)
+		return;
+	buf_append_text(out, "<stanza-id xmlns='" NS_STANZA_ID "'");
+	print_attr(out, SLICE("by"), jid_user(stanza->to));
+	print_attr(out, SLICE("id"), stanza_id_print(id, stanza->archived));
+	buf_append_text(out, "/>");
+}
+
 static void print(const struct stanza *stanza, const char *ns, struct slice extra, struct buf *out)
 {
 	const char *name = stanza_kind_name(stanza->kind);
@@ -102,6 +115,7 @@ static void print(const struct stanza *stanza, const char *ns, struct slice extr
 	buf_append_char(out, '>');
 	nad_print_inside(stanza->payload, 0, out);
 	print_delay(stanza, out);
+	print_id(stanza, out);
 	buf_append_text(out, "</");
 	buf_append_text(out, name);
 	buf_append_char(out, '>');

@@ -91,6 +91,7 @@ struct stanza *stanza_copy(const struct stanza *stanza)
 	copy->origin = stanza->origin;
 	copy->payload = nad_ref(stanza->payload);
 	copy->delay_ms = stanza->delay_ms;
+	copy->archived = stanza->archived;
 	return copy;
 }
 
@@ -137,10 +138,60 @@ void stanza_replace(struct stanza *stanza, int child, const struct nad *tree)
 	struct nad *old = stanza->payload;
 
 	stanza->payload = nad_copy_without(old, child);
-	nad_append_tree(stanza->payload, tree, 0, 1);
+	if (tree)
+		nad_append_tree(stanza->payload, tree, 0, 1);
 	borrow_again(&stanza->id, old, stanza->payload, NULL, "id");
 	borrow_again(&stanza->lang, old, stanza->payload, NS_XML, "lang");
 	nad_free(&old);
+}
+
+/* -- ids -- */
+
+static int find_id_of(const struct stanza *stanza, const struct jid *account)
+{
+	const struct nad *nad = stanza->payload;
+	int at = stanza_find(stanza, NS_STANZA_ID, "stanza-id");
+
+	for (; at >= 0; at = nad_find_next(nad, at, NS_STANZA_ID, "stanza-id")) {
+		AUTO(jid_free) struct jid *by = jid_parse(nad_attr_value(nad, at, "by"));
+
+		if (by && jid_equal_bare(by, account))
+			return at;
+	}
+	return -1;
+}
+
+uint64_t stanza_take_ids(struct stanza *stanza, const struct jid *account)
+{
+	uint64_t first = 0, id;
+	int at;
+
+	while ((at = find_id_of(stanza, account)) >= 0) {
+		if (!first && stanza_id_read(nad_attr_value(stanza->payload, at, "id"), &id))
+			first = id;
+		stanza_replace(stanza, at, NULL);
+	}
+	return first;
+}
+
+struct slice stanza_id_print(char text[STANZA_ID_LEN], uint64_t id)
+{
+	return (struct slice){text, (size_t)snprintf(text, STANZA_ID_LEN, "%llx", (unsigned long long)id)};
+}
+
+bool stanza_id_read(struct slice text, uint64_t *id)
+{
+	*id = 0;
+	if (!text.len || text.len >= STANZA_ID_LEN || text.data[0] == '0')
+		return false;
+	for (size_t at = 0; at < text.len; at++) {
+		const char *digits = "0123456789abcdef", *digit = text.data[at] ? strchr(digits, text.data[at]) : NULL;
+
+		if (!digit)
+			return false;
+		*id = *id << 4 | (uint64_t)(digit - digits);
+	}
+	return *id <= INT64_MAX;
 }
 
 struct stanza *stanza_result(const struct stanza *request)

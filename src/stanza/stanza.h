@@ -45,6 +45,7 @@ struct origin {
 	uint32_t count;
 	uint32_t mark; /* all of the session's up to this were settled when it came */
 	uint64_t key;  /* the session's name in storage; 0: it has none */
+	bool again;    /* it may have come before, to an earlier process */
 };
 
 /* "KEY.COUNT", and with a session "KEY.COUNT.MARK.SESSION"; false: it is none. */
@@ -60,6 +61,7 @@ struct stanza {
 	struct origin origin;
 	struct nad *payload;   /* owned reference; never NULL */
 	int64_t delay_ms;      /* wall time of a delay stamp (XEP-0203) to print; 0: none */
+	uint64_t archived;     /* its id in the archive of the account that it is to, to print (XEP-0359); 0: it is in none */
 };
 
 /*
@@ -78,8 +80,17 @@ void stanza_free(struct stanza **stanza);
 void stanza_set_from(struct stanza *stanza, struct jid *from); /* references; NULL clears */
 void stanza_set_to(struct stanza *stanza, struct jid *to);
 
-/* Puts a copy of a tree in the place of a child of the payload, -1: of none, as the last one. */
+/* Puts a copy of a tree in the place of a child of the payload, -1: of none, as the last one. NULL: takes the child out. */
 void stanza_replace(struct stanza *stanza, int child, const struct nad *tree);
+
+/*
+ * Removes all ids (XEP-0359) that claim to be given by an account, whatever they are. Returns the first that is one as we print
+ * them, 0: there is none.
+ */
+uint64_t stanza_take_ids(struct stanza *stanza, const struct jid *account);
+bool stanza_id_read(struct slice text, uint64_t *id); /* false: it is none of ours */
+enum { STANZA_ID_LEN = 17 };
+struct slice stanza_id_print(char text[STANZA_ID_LEN], uint64_t id);
 
 /* An answer to an iq, addresses swapped, same id and origin; an empty result to add a payload to. */
 struct stanza *stanza_result(const struct stanza *request);

@@ -8,7 +8,7 @@
 
 #include "base/list.h"
 #include "mio/mio.h"
-#include "storage/storage.h"
+#include "storage/archive.h"
 
 enum store_verb {
 	VERB_GET,

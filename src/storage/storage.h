@@ -34,7 +34,7 @@ enum store {
 	STORE_CAPS,    /* keyed: owner a bare JID, item a hash that a client of it said, value what it wants, sm/modules/caps.c */
 	STORE_LOCK,    /* keyed: owner the bare JID of an account that ended, item until when nobody gets the name, a stamp */
 	STORE_FAREWELL, /* keyed: owner the bare JID of an account that ended, item a contact who has not heard of it, value what it is to hear */
-	STORE_ARCHIVE, /* the archive, below: of the functions for stores it takes store_clear() alone */
+	STORE_ARCHIVE, /* storage/archive.h: of the functions for stores it takes store_clear(), store_list() and store_count() */
 	STORE_ROSTER_LOG, /* keyed: owner a bare JID, item a version of the roster, value the one before and the contact that changed */
 	STORES
 };
@@ -102,44 +102,8 @@ unsigned store_append(struct store_txn *txn, enum store store, struct slice owne
 void store_drop(struct store_txn *txn, enum store store, struct slice owner, uint64_t seq);    /* one row of a log */
 void store_trim(struct store_txn *txn, enum store store, struct slice owner, uint64_t up_to); /* a log's rows <= up_to */
 unsigned store_count(struct store_txn *txn, enum store store, struct slice owner); /* rows[0].seq is the count */
-/* The same with the value of a message in the archive of the owner; archived: the number of its store_archive() in this transaction. */
-unsigned store_append_archived(struct store_txn *txn, enum store store, struct slice owner, int64_t stamp_ms, uint64_t session,
-			       uint32_t count, unsigned archived);
-unsigned store_append_message(struct store_txn *txn, enum store store, struct slice owner, int64_t stamp_ms, uint64_t session,
-			      uint32_t count, uint64_t id);
 /* Nobody was promised what this writes: it survives the process, and with the next commit that is synced the machine. */
 void store_relax(struct store_txn *txn);
-
-/* -- the archive: messages of an owner, in the order of their ids ---------------------------------------- */
-
-/*
- * Ids are microseconds since 1970 when the message was taken, or one more than the last: they grow, over all owners. A message
- * is written behind all others; the indexes that find it follow later (docs/decisions/0026).
- */
-struct store_message {
-	struct slice owner, peer, resource; /* two bare JIDs; the resource that peer had */
-	uint64_t session; /* the stanza's origin; 0: none */
-	uint32_t count;
-	bool again; /* it may be there already: if it is, it is not added, and its id is the answer */
-	struct slice value;
-};
-
-unsigned store_archive(struct store_txn *txn, const struct store_message *message); /* rows[0]: seq is its id, count 1 if it was there */
-
-struct store_page {
-	struct slice owner;
-	struct slice peer, resource; /* of these alone; resource only with peer; empty: of all */
-	uint64_t from, to;           /* ids, both included */
-	uint32_t max;
-	bool backwards; /* the last ones, the last first */
-};
-
-unsigned store_page(struct store_txn *txn, const struct store_page *page); /* seq: id, stamp_ms: its time, value, session and count */
-unsigned store_page_count(struct store_txn *txn, const struct store_page *page); /* rows[0].seq: how many there are, whatever max */
-unsigned store_message(struct store_txn *txn, struct slice owner, uint64_t id); /* one row, or none */
-void store_message_put(struct store_txn *txn, struct slice owner, uint64_t id, struct slice value); /* another value; absent is fine */
-/* A step of forgetting all before an id, and owners who were cleared; ends with STORE_MORE as long as there is more. */
-void store_prune(struct store_txn *txn, uint64_t before);
 
 /* -- running it ----------------------------------------------------------------------------------- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Transactions: a list of operations and later their answers, all in one arena. */
-#include "storage/storage.h"
+#include "storage/archive.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -273,6 +273,7 @@ unsigned store_archive(struct store_txn *txn, const struct store_message *messag
 	op->session = message->session;
 	op->count = message->count;
 	op->again = message->again;
+	op->number = message->random;
 	return txn->op_count - 1;
 }
 

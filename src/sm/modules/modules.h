@@ -16,7 +16,8 @@ struct store_txn;
 
 extern const struct sm_module sm_session, sm_roster, sm_blocking, sm_presence, sm_subscribe, sm_delivery,
 	sm_offline, sm_disco, sm_ping, sm_version, sm_private, sm_vcard, sm_last,
-	sm_time, sm_anonymous, sm_caps, sm_ad_hoc, sm_carbons;
+	sm_time, sm_anonymous, sm_caps, sm_ad_hoc, sm_carbons, sm_archive, sm_archive_prefs,
+	sm_archive_query;
 
 /* -- account -- */
 
@@ -25,6 +26,10 @@ bool account_is_own(const struct sm_event *event); /* in IN_SESS: about the sess
 bool account_may_ask(const struct sm_event *event);
 /* A hook of IN_ROUTER: what is the owner's alone to ask is forbidden to all others, whether there is such an account or not. */
 int account_forbid(void *state, const struct sm_event *event);
+
+/* -- archive -- */
+
+void archive_go_on(struct session *session); /* its client had some of its queue: a query that waits may go on */
 
 /* -- ad hoc -- */
 
@@ -88,6 +93,7 @@ bool presence_takes_messages(
  * were asked, or told, before it was there. It is announced, and asks for its contacts, as if it came.
  */
 void presence_stayed(struct session *session);
+void presence_gone(struct user *user, struct jid *jid); /* a session that was there: its contacts and the user's other sessions are told */
 /* Tells a contact of every available session of the user, or that they are gone. */
 void presence_show(struct user *user, struct jid *contact);
 void presence_hide(struct user *user, struct jid *contact);

@@ -380,6 +380,13 @@ void presence_stayed(struct session *session)
 	}
 }
 
+void presence_gone(struct user *user, struct jid *jid)
+{
+	AUTO(stanza_free) struct stanza *gone = unavailable_new(jid);
+
+	broadcast(user, gone);
+}
+
 /* "LENGTH\n", the presence, then an address a line: no address has a line's end in it. */
 static int session_save(void *state, const struct session *session, struct buf *out)
 {

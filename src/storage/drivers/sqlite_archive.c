@@ -20,6 +20,7 @@ enum {
 	INDEX_LEAST = 64,  /* that a commit indexes beyond twice what it added, when there are too many */
 	SAME_MAX = 300,	   /* messages back, among which one that comes again is looked for */
 	PRUNE_STEP = 500,
+	STEP_MASK = 0xff,  /* how much more than the last an id of the same millisecond is, at most */
 };
 
 /* A message is id, value, session, count, owner, peer, resource. */
@@ -37,9 +38,9 @@ static const char *const statements[ARCHIVE_SQL] = {
 	[ARCHIVE_PAGE_BACK] = "SELECT " MESSAGE OF_OWNER " ORDER BY i.id DESC LIMIT ?4",
 	[ARCHIVE_TALK] = "SELECT " MESSAGE OF_BOTH OF_RESOURCE " ORDER BY i.id LIMIT ?4",
 	[ARCHIVE_TALK_BACK] = "SELECT " MESSAGE OF_BOTH OF_RESOURCE " ORDER BY i.id DESC LIMIT ?4",
-	[ARCHIVE_COUNT] = "SELECT count(*) FROM archive_entry WHERE owner=?1 AND id BETWEEN ?2 AND ?3",
-	[ARCHIVE_COUNT_TALK] = "SELECT count(*) FROM archive_talk WHERE owner=?1 AND id BETWEEN ?2 AND ?3 AND peer=?5",
-	[ARCHIVE_COUNT_RESOURCE] = "SELECT count(*)" OF_BOTH " AND resource=?6",
+	[ARCHIVE_COUNT] = "SELECT count(*) FROM (SELECT 1 FROM archive_entry WHERE owner=?1 AND id BETWEEN ?2 AND ?3 LIMIT ?4)",
+	[ARCHIVE_COUNT_TALK] = "SELECT count(*) FROM (SELECT 1 FROM archive_talk WHERE owner=?1 AND id BETWEEN ?2 AND ?3 AND peer=?5 LIMIT ?4)",
+	[ARCHIVE_COUNT_RESOURCE] = "SELECT count(*) FROM (SELECT 1" OF_BOTH " AND resource=?6 LIMIT ?4)",
 	[ARCHIVE_PARTY] = "SELECT party FROM archive_party WHERE jid=?1",
 	[ARCHIVE_PARTY_ADD] = "INSERT INTO archive_party (jid) VALUES (?1)",
 	[ARCHIVE_PARTY_GONE] = "UPDATE archive_party SET jid=CAST(' ' || party AS BLOB) WHERE jid=?1",
@@ -300,11 +301,11 @@ static int find_same(struct sqlite_db *db, const struct store_op *op, uint64_t *
 	return run_number(same, id);
 }
 
-static uint64_t draw_id(struct sqlite_db *db)
+static uint64_t draw_id(struct sqlite_db *db, uint64_t random)
 {
-	uint64_t now = (uint64_t)mio_host_wall_ms(db->host) * 1000;
+	uint64_t now = (uint64_t)mio_host_wall_ms(db->host) << STORE_ID_BITS | (random & ((1 << STORE_ID_BITS) - 1));
 
-	db->last_id = now > db->last_id ? now : db->last_id + 1;
+	db->last_id = now > db->last_id ? now : db->last_id + 1 + (random & STEP_MASK);
 	return db->last_id;
 }
 
@@ -321,7 +322,7 @@ static int add(struct sqlite_db *db, struct store_txn *txn, struct store_op *op)
 		if (code != SQLITE_OK || entry.id)
 			return code;
 	}
-	entry.id = draw_id(db);
+	entry.id = draw_id(db, op->number);
 	sqlite3_bind_int64(add, 1, (int64_t)entry.id);
 	bind_text(add, 2, op->owner);
 	bind_text(add, 3, op->peer);
@@ -344,7 +345,7 @@ static void answer(struct store_txn *txn, struct store_op *op, sqlite3_stmt *row
 	uint64_t id = (uint64_t)sqlite3_column_int64(row, 0);
 
 	store_answer(txn, op, &(struct store_row){.seq = id,
-						  .stamp_ms = (int64_t)(id / 1000),
+						  .stamp_ms = (int64_t)(id >> STORE_ID_BITS),
 						  .value = column(row, 1),
 						  .session = (uint64_t)sqlite3_column_int64(row, 2),
 						  .count = (uint32_t)sqlite3_column_int64(row, 3)});
@@ -405,6 +406,8 @@ static int walk_indexes(struct sqlite_db *db, struct store_txn *txn, struct stor
 	sqlite3_bind_int64(page, 3, (int64_t)op->to);
 	if (op->verb == VERB_PAGE)
 		sqlite3_bind_int64(page, 4, (int64_t)(op->number - op->rows));
+	else
+		sqlite3_bind_int64(page, 4, op->number ? (int64_t)op->number : -1);
 	if (op->peer.len)
 		sqlite3_bind_int64(page, 5, (int64_t)peer);
 	if (op->peer.len && (op->verb == VERB_PAGE || op->resource.len))
@@ -434,8 +437,16 @@ static int read_page(struct sqlite_db *db, struct store_txn *txn, struct store_o
 	if (code == SQLITE_OK && !op->again)
 		code = walk_tail(db, txn, op, tail, &count);
 	if (code == SQLITE_OK && op->verb == VERB_PAGE_COUNT)
-		store_answer(txn, op, &(struct store_row){.seq = count});
+		store_answer(txn, op, &(struct store_row){.seq = op->number && count > op->number ? op->number : count});
 	return code;
+}
+
+static int read_all(struct sqlite_db *db, struct store_txn *txn, struct store_op *op)
+{
+	op->verb = op->verb == VERB_COUNT ? VERB_PAGE_COUNT : VERB_PAGE;
+	op->number = op->verb == VERB_PAGE ? UINT32_MAX : 0;
+	op->to = INT64_MAX;
+	return read_page(db, txn, op);
 }
 
 static int put(struct sqlite_db *db, const struct store_op *op)
@@ -630,6 +641,9 @@ int sqlite_archive_op(struct sqlite_db *db, struct store_txn *txn, struct store_
 	switch (op->verb) {
 	case VERB_ARCHIVE:
 		return add(db, txn, op);
+	case VERB_LIST:
+	case VERB_COUNT:
+		return read_all(db, txn, op);
 	case VERB_PAGE:
 	case VERB_PAGE_COUNT:
 		return read_page(db, txn, op);

@@ -93,7 +93,7 @@ static void says_what_is_not_in_this_version(void **state)
 		"[listen]\nserver = [\":5269\"]\n",
 		"[listen]\nhttps = [\":5281\"]\n",
 		"[process]\nsplit = true\n",
-		"[messages]\narchive = \"30 days\"\n",
+		"[accounts]\nfrom = \"ldap\"\n",
 		"[accounts]\nregistration = \"invite\"\n",
 		"[accounts]\nmechanisms = [\"GSSAPI\"]\n",
 		"[storage]\nurl = \"postgresql://db\"\n",

@@ -450,6 +450,63 @@ static void who_left_meanwhile_is_gone_for_all_who_saw_him(void **state)
 	room_expect_nothing(room, ROMEO);
 }
 
+/* Also for those whose c2s was slower: it is said once more. */
+static void who_left_meanwhile_is_gone_for_who_comes_later(void **state)
+{
+	struct room *room = *state;
+	struct kept romeo, juliet, other;
+	struct packet *packet;
+
+	two_people(room);
+	befriend(room);
+	room_login(room, "romeo@localhost/other");
+	room_send(room, "romeo@localhost/other", "<presence/>");
+	room_wait(room, OLD_MS);
+	romeo = settled_kept(room, ROMEO);
+	other = settled_kept(room, "romeo@localhost/other");
+	juliet = settled_kept(room, JULIET);
+	room_restart(room);
+	packet = present_new(room, &romeo, "");
+	packet->session.resume.over = true;
+	room_packet(room, &packet);
+	present(room, &juliet, "");
+	attach(room, &juliet);
+	present(room, &other, "");
+	attach(room, &other);
+	room_wait(room, 4000);
+	room_expect_among(room, JULIET, "type='unavailable' from='romeo@localhost/a'");
+	room_wait(room, 4000);
+	room_expect_none_with(room, "romeo@localhost/other", "type='unavailable' from='romeo@localhost/other'");
+	room_expect_none_with(room, JULIET, "type='unavailable'");
+}
+
+/* What answers his message is all that is left of it: until he has it, the message is not settled. */
+static void an_error_is_settled_when_he_has_it(void **state)
+{
+	struct room *room = *state;
+	struct kept romeo;
+	uint32_t count;
+
+	two_people(room);
+	room_forget(room);
+	room_keep_only(room, ROMEO);
+	count = count_of(room, ROMEO);
+	room_send(room, ROMEO, "<message to='nobody@localhost' id='e'><body>hello</body></message>");
+	room_expect(room, ROMEO, "type='error' id='e'");
+	assert_int_equal(room_settled(room, ROMEO), count);
+	romeo = settled_kept(room, ROMEO);
+	romeo.settled = count;
+	room_restart(room);
+	present(room, &romeo, "");
+	hold(room, ROMEO, romeo.key, count + 1, "<message type='error' from='nobody@localhost' to='romeo@localhost/a' id='e'/>");
+	attach_after(room, &romeo, 1);
+	repeat(room, ROMEO, count + 1, "<message to='nobody@localhost' id='e'><body>hello</body></message>");
+	room_expect_nothing(room, ROMEO);
+	assert_int_equal(room_settled(room, ROMEO), 0);
+	room_take(room, ROMEO, 1);
+	assert_int_equal(room_settled(room, ROMEO), count + 1);
+}
+
 /* -- what the client was sent ---------------------------------------------------------------------- */
 
 /* A message of his to her, as she was sent it before their sm died; what is not settled is not told. */
@@ -1397,6 +1454,8 @@ int main(void)
 		far_away(the_later_of_two_c2s_has_the_session),
 		far_away(who_is_presented_and_never_attached_leaves),
 		far_away(who_left_meanwhile_is_gone_for_all_who_saw_him),
+		far_away(who_left_meanwhile_is_gone_for_who_comes_later),
+		far_away(an_error_is_settled_when_he_has_it),
 		far_away(who_left_and_asks_for_his_session_hears_how_far_it_was),
 		far_away(also_when_he_left_behind_its_presentation),
 		far_away(also_when_its_manager_died_before_that_was_stored),

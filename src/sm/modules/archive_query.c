@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An account's archive as its owner asks for it, XEP-0313: pages of messages, one stanza each, then the answer. Whose queue is full
+ * waits for the next page until it has had the last.
+ */
+#include <stdlib.h>
+#include "base/mem.h"
+#include "base/stamp.h"
+#include "jid/jid.h"
+#include "sm/archive_request.h"
+#include "sm/modules/archive.h"
+#include "sm/modules/modules.h"
+#include "sm/outbox.h"
+#include "sm/user.h"
+#include "storage/archive.h"
+#include "xml/nad.h"
+
+enum { COUNT_MAX = 10000 /* that are counted beside a page */, OP_PAGE = 0, OP_COUNT, OP_MARKS };
+
+struct waiting {
+	uint64_t session, token;
+};
+
+struct queries {
+	struct waiting *waiting; /* the first first */
+	unsigned count;
+};
+
+static struct queries *state_of(const struct user *user)
+{
+	return sm_user_state(user, &sm_archive_query);
+}
+
+/* -- one at a time -- */
+
+/* Of a session; false: none waits. */
+static bool release_first(struct session *session)
+{
+	struct queries *own = state_of(session->user);
+	unsigned at = 0;
+	uint64_t token;
+
+	while (at < own->count && own->waiting[at].session != session->id)
+		at++;
+	if (at == own->count)
+		return false;
+	token = own->waiting[at].token;
+	own->count--;
+	memmove(&own->waiting[at], &own->waiting[at + 1], (own->count - at) * sizeof(*own->waiting));
+	sm_release(session->user->sm, token, SM_PASS);
+	return true;
+}
+
+void archive_go_on(struct session *session)
+{
+	if (state_of(session->user)->count && outbox_has_room(session))
+		release_first(session);
+}
+
+static int wait(void *state, const struct sm_event *event)
+{
+	struct queries *own = state_of(event->user);
+	uint64_t token;
+
+	if (!event->session || !account_is_own(event) || !event->session->ours || outbox_has_room(event->session))
+		return SM_PASS;
+	if (sm_hold(event, &token) == SM_FULL)
+		return sm_reply_error(event, STANZA_RESOURCE_CONSTRAINT);
+	own->waiting = mem_realloc(MEM_USER, own->waiting, (own->count + 1) * sizeof(*own->waiting));
+	own->waiting[own->count++] = (struct waiting){event->session->id, token};
+	return SM_HELD;
+}
+
+static void session_end(void *state, struct session *session)
+{
+	while (!sm_is_stopping(session->user->sm) && release_first(session))
+		;
+}
+
+static void user_free(void *state, struct user *user)
+{
+	mem_free(state_of(user)->waiting);
+}
+
+/* -- asking storage -- */
+
+static struct store_page page_of(const struct sm_event *event, const struct archive_request *request)
+{
+	uint64_t floor = archive_floor(event->sm);
+	struct store_page page = {.owner = jid_user(event->user->jid),
+				  .from = request->from > floor ? request->from : floor,
+				  .to = request->to,
+				  .max = request->max + 1, /* whether there is more */
+				  .backwards = request->backwards};
+
+	if (request->with) {
+		page.peer = jid_user(request->with);
+		page.resource = jid_resource(request->with);
+	}
+	return page;
+}
+
+static struct store_txn *txn_of(const struct sm_event *event, const struct archive_request *request)
+{
+	struct store_page page = page_of(event, request);
+	struct store_txn *txn = store_txn_new();
+
+	for (unsigned at = 0; at < request->id_count; at++)
+		store_message(txn, page.owner, request->ids[at]);
+	if (request->ids)
+		return txn;
+	store_page(txn, &page);
+	page.max = request->max ? COUNT_MAX + 1 : 0;
+	store_page_count(txn, &page);
+	for (unsigned at = 0; at < request->mark_count; at++)
+		store_message(txn, page.owner, request->marks[at]);
+	return txn;
+}
+
+/* -- answering -- */
+
+/* One of the ids that were asked for is not there, or no longer shown. */
+static bool lacks(const struct sm_event *event, const struct store_txn *txn, unsigned first, unsigned ops)
+{
+	for (unsigned at = 0; at < ops; at++) {
+		size_t count;
+		const struct store_row *rows = store_rows(txn, first + at, &count);
+
+		if (!count || rows[0].seq < archive_floor(event->sm))
+			return true;
+	}
+	return false;
+}
+
+static void tell(const struct sm_event *event, const struct archive_request *request, const struct store_row *row)
+{
+	AUTO(stanza_free) struct stanza *kept = sm_stanza_parse(event->sm, row->value);
+	struct stanza *told = stanza_new(STANZA_MESSAGE, STANZA_NONE, (struct slice){NULL, 0});
+	char id[STANZA_ID_LEN], stamp[STAMP_LEN];
+
+	nad_append(told->payload, NS_ARCHIVE, "result", 1);
+	if (request->query_id.data)
+		nad_append_attr(told->payload, -1, "queryid", request->query_id);
+	nad_append_attr(told->payload, -1, "id", stanza_id_print(id, row->seq));
+	nad_append(told->payload, NS_FORWARD, "forwarded", 2);
+	nad_append(told->payload, NS_DELAY, "delay", 3);
+	nad_append_attr(told->payload, -1, "stamp", slice_of(stamp_print(stamp, row->stamp_ms, true)));
+	if (kept)
+		nad_append_tree(told->payload, kept->payload, 0, 3);
+	stanza_set_from(told, event->user->jid);
+	stanza_set_to(told, event->session->jid);
+	sm_deliver(event->session, &told);
+}
+
+/* In the order of time; storage gave the last first when it was asked for the last ones. */
+static void tell_all(const struct sm_event *event, const struct archive_request *request, const struct store_row *rows, size_t count)
+{
+	for (size_t step = 0; step < count; step++)
+		tell(event, request, &rows[request->backwards != request->flip ? count - 1 - step : step]);
+}
+
+static void append_number(struct nad *nad, const char *name, struct slice text)
+{
+	nad_append(nad, NS_RESULT_SET, name, 3);
+	nad_append_cdata(nad, text, 4);
+}
+
+struct outcome {
+	const struct store_row *first, *last; /* by time; NULL: nothing */
+	bool complete, counted;
+	uint64_t count;
+};
+
+static int finish(const struct sm_event *event, const struct outcome *outcome)
+{
+	struct stanza *result = stanza_result(event->stanza);
+	AUTO(buf_fini) struct buf number = {0};
+	char text[STANZA_ID_LEN];
+
+	nad_append(result->payload, NS_ARCHIVE, "fin", 1);
+	if (outcome->complete)
+		nad_append_attr(result->payload, -1, "complete", SLICE("true"));
+	nad_append(result->payload, NS_RESULT_SET, "set", 2);
+	if (outcome->first) {
+		append_number(result->payload, "first", stanza_id_print(text, outcome->first->seq));
+		append_number(result->payload, "last", stanza_id_print(text, outcome->last->seq));
+	}
+	if (outcome->counted) {
+		buf_printf(&number, "%llu", (unsigned long long)outcome->count);
+		append_number(result->payload, "count", buf_slice(&number));
+	}
+	return sm_reply(event, &result);
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct store_row *one = a, *other = b;
+
+	return (one->seq > other->seq) - (one->seq < other->seq);
+}
+
+static int answer_ids(const struct sm_event *event, struct archive_request *request, const struct store_txn *txn)
+{
+	struct store_row *rows;
+	struct outcome outcome = {.complete = true, .counted = true, .count = request->id_count};
+
+	if (lacks(event, txn, 0, request->id_count))
+		return sm_reply_error(event, STANZA_ITEM_NOT_FOUND);
+	rows = mem_zalloc(MEM_SESSION, request->id_count * sizeof(*rows));
+	for (unsigned at = 0; at < request->id_count; at++) {
+		size_t count;
+
+		rows[at] = *store_rows(txn, at, &count);
+	}
+	qsort(rows, request->id_count, sizeof(*rows), by_id);
+	outcome.first = &rows[0];
+	outcome.last = &rows[request->id_count - 1];
+	request->backwards = false;
+	tell_all(event, request, rows, request->id_count);
+	finish(event, &outcome);
+	mem_free(rows);
+	return 0;
+}
+
+static int answer_page(const struct sm_event *event, const struct archive_request *request, const struct store_txn *txn)
+{
+	size_t count, counts;
+	const struct store_row *rows = store_rows(txn, OP_PAGE, &count), *counted = store_rows(txn, OP_COUNT, &counts);
+	struct outcome outcome = {.count = counts ? counted[0].seq : 0};
+
+	if (lacks(event, txn, OP_MARKS, request->mark_count))
+		return sm_reply_error(event, STANZA_ITEM_NOT_FOUND);
+	outcome.complete = count <= request->max;
+	outcome.counted = !request->max || outcome.count <= COUNT_MAX;
+	count = count <= request->max ? count : request->max;
+	if (count) {
+		outcome.first = request->backwards ? &rows[count - 1] : &rows[0];
+		outcome.last = request->backwards ? &rows[0] : &rows[count - 1];
+	}
+	tell_all(event, request, rows, count);
+	return finish(event, &outcome);
+}
+
+static int answer(void *state, const struct sm_event *event, const struct store_txn *txn)
+{
+	struct archive_request request;
+	enum stanza_error error;
+	int rc = 0;
+
+	if (event->session && archive_request_read(event->stanza->payload, stanza_find(event->stanza, NS_ARCHIVE, "query"), &request, &error))
+		rc = request.ids ? answer_ids(event, &request, txn) : answer_page(event, &request, txn);
+	if (event->session)
+		archive_request_fini(&request);
+	return rc;
+}
+
+static int query(void *state, const struct sm_event *event)
+{
+	struct archive_request request;
+	enum stanza_error error;
+	struct store_txn *txn;
+
+	if (!account_is_own(event) || !archive_is_on(event->sm))
+		return SM_PASS;
+	if (!event->session)
+		return 0; /* who asked has gone */
+	txn = archive_request_read(event->stanza->payload, stanza_find(event->stanza, NS_ARCHIVE, "query"), &request, &error)
+		      ? txn_of(event, &request)
+		      : NULL;
+	archive_request_fini(&request);
+	return txn ? sm_read(event, &txn, answer, state) : sm_reply_error(event, error);
+}
+
+/* -- what may be asked for -- */
+
+static void append_field(struct nad *nad, const char *type, const char *var)
+{
+	nad_append(nad, NS_DATA_FORM, "field", 3);
+	nad_append_attr(nad, -1, "type", slice_of(type));
+	nad_append_attr(nad, -1, "var", slice_of(var));
+}
+
+static int form(void *state, const struct sm_event *event)
+{
+	struct stanza *result;
+	struct nad *nad;
+
+	if (!account_is_own(event) || !archive_is_on(event->sm))
+		return SM_PASS;
+	result = stanza_result(event->stanza);
+	nad = result->payload;
+	nad_append(nad, NS_ARCHIVE, "query", 1);
+	nad_append(nad, NS_DATA_FORM, "x", 2);
+	nad_append_attr(nad, -1, "type", SLICE("form"));
+	append_field(nad, "hidden", "FORM_TYPE");
+	nad_append(nad, NS_DATA_FORM, "value", 4);
+	nad_append_cdata(nad, SLICE(NS_ARCHIVE), 5);
+	append_field(nad, "jid-single", "with");
+	append_field(nad, "text-single", "start");
+	append_field(nad, "text-single", "end");
+	append_field(nad, "text-single", "before-id");
+	append_field(nad, "text-single", "after-id");
+	append_field(nad, "list-multi", "ids");
+	nad_append(nad, "http://jabber.org/protocol/xdata-validate", "validate", 4);
+	nad_append_attr(nad, -1, "datatype", SLICE("xs:string"));
+	nad_append(nad, "http://jabber.org/protocol/xdata-validate", "open", 5);
+	return sm_reply(event, &result);
+}
+
+/* -- how far it reaches -- */
+
+static void append_end(struct nad *nad, const char *name, const struct store_row *row)
+{
+	char id[STANZA_ID_LEN], stamp[STAMP_LEN];
+
+	nad_append(nad, NS_ARCHIVE, name, 2);
+	nad_append_attr(nad, -1, "id", stanza_id_print(id, row->seq));
+	nad_append_attr(nad, -1, "timestamp", slice_of(stamp_print(stamp, row->stamp_ms, true)));
+}
+
+static int answer_metadata(void *state, const struct sm_event *event, const struct store_txn *txn)
+{
+	struct stanza *result = stanza_result(event->stanza);
+	size_t firsts, lasts;
+	const struct store_row *first = store_rows(txn, 0, &firsts), *last = store_rows(txn, 1, &lasts);
+
+	nad_append(result->payload, NS_ARCHIVE, "metadata", 1);
+	if (firsts && lasts) {
+		append_end(result->payload, "start", first);
+		append_end(result->payload, "end", last);
+	}
+	return sm_reply(event, &result);
+}
+
+static int metadata(void *state, const struct sm_event *event)
+{
+	struct store_page page = {
+		.owner = jid_user(event->user->jid), .from = archive_floor(event->sm), .to = INT64_MAX, .max = 1};
+	struct store_txn *txn;
+
+	if (!account_is_own(event) || !archive_is_on(event->sm))
+		return SM_PASS;
+	txn = store_txn_new();
+	store_page(txn, &page);
+	page.backwards = true;
+	store_page(txn, &page);
+	return sm_read(event, &txn, answer_metadata, state);
+}
+
+static const struct sm_hook hooks[] = {
+	{SM_IN_SESS, STANZA_IQ_SET, NS_ARCHIVE, "query", SM_NORMAL, wait},
+	{SM_IN_SESS, STANZA_IQ_SET, NS_ARCHIVE, "query", SM_LATE, query},
+	{SM_IN_SESS, STANZA_IQ_GET, NS_ARCHIVE, "query", SM_NORMAL, form},
+	{SM_IN_SESS, STANZA_IQ_GET, NS_ARCHIVE, "metadata", SM_NORMAL, metadata},
+	{SM_IN_ROUTER, STANZA_IQ_SET, NS_ARCHIVE, "query", SM_NORMAL, account_forbid},
+	{SM_IN_ROUTER, STANZA_IQ_GET, NS_ARCHIVE, "query", SM_NORMAL, account_forbid},
+	{SM_IN_ROUTER, STANZA_IQ_GET, NS_ARCHIVE, "metadata", SM_NORMAL, account_forbid},
+	{.run = NULL},
+};
+
+const struct sm_module sm_archive_query = {
+	.name = "archive_query",
+	.account_features = {NS_ARCHIVE, NS_ARCHIVE "#extended"},
+	.is_on = archive_is_on,
+	.hooks = hooks,
+	.user_size = sizeof(struct queries),
+	.user_free = user_free,
+	.session_end = session_end,
+};
