@@ -101,6 +101,18 @@ static void append_header(struct nad *nad, const struct stanza *stanza)
 		nad_append_attr(nad, nad_add_namespace(nad, NS_XML, "xml"), "lang", stanza->lang);
 }
 
+/* What is in the user's archive is so under one id, whoever of the user's clients is told. */
+static void append_id(struct nad *nad, const struct user *user, const struct stanza *stanza)
+{
+	char id[STANZA_ID_LEN];
+
+	if (!stanza->archived)
+		return;
+	nad_append(nad, NS_STANZA_ID, "stanza-id", 4);
+	nad_append_attr(nad, -1, "by", jid_user(user->jid));
+	nad_append_attr(nad, -1, "id", stanza_id_print(id, stanza->archived));
+}
+
 /*
  * It settles nothing; but who had it already, before sm died, does not get it again. Its key is no message's: what becomes of a copy
  * says nothing of the message.
@@ -117,6 +129,7 @@ static struct stanza *copy_new(const struct user *user, const struct stanza *sta
 	append_header(copy->payload, stanza);
 	for (; child >= 0; child = nad_next_sibling(stanza->payload, child))
 		nad_append_tree(copy->payload, stanza->payload, child, 4);
+	append_id(copy->payload, user, stanza);
 	stanza_set_from(copy, user->jid);
 	if (stanza->origin.key)
 		copy->origin = (struct origin){.key = stanza->origin.key ^ key, .count = stanza->origin.count};

@@ -484,6 +484,12 @@ void room_keep_only(struct room *room, const char *client)
 	client_of(room, client)->keeps = true;
 }
 
+void room_archive(struct room *room, int64_t ms)
+{
+	room->settings.messages.archive_ms = ms;
+	room_restart(room);
+}
+
 void room_queue(struct room *room, uint32_t stanzas)
 {
 	room->settings.sessions.resume_queue.stanzas = stanzas;

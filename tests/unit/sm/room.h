@@ -58,6 +58,7 @@ void room_wait(struct room *room, int64_t ms);
 #define ROOM_LOCK_MS (31ll * 24 * 3600 * 1000) /* after which the name of a deleted account can be had again */
 /* From now on the session's c2s is a name that nobody serves. */
 void room_hide_c2s_of(struct room *room, const char *client);
+void room_archive(struct room *room, int64_t ms); /* messages.archive; restarts it */
 void room_queue(struct room *room, uint32_t stanzas); /* sessions.resume_queue */
 void room_offer(struct room *room, const char *mechanism); /* accounts.mechanisms: this alone */
 void room_disk_full(struct room *room, bool full);
