@@ -24,7 +24,8 @@ class Jackdaw:
 
     def __init__(self, users, load):
         self.deployment = Deployment(workers=2, extra=(
-            '[limits]\nclient_rate = "off"\nconnections_per_address = 0\n[log]\nlevel = "warn"\n'))
+            '[limits]\nclient_rate = "off"\nconnections_per_address = 0\n[log]\nlevel = "warn"\n'
+            '[messages]\narchive = "off"\n'))
         self.deployment.import_users([(f'user{n}', 'secret') for n in range(users)])
         certs = os.path.join(self.deployment.dir, 'certs')
         os.makedirs(certs)

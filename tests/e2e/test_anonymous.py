@@ -66,7 +66,8 @@ def _rows(deployment):
 
 
 def _deployment(*verbs, extra=OFFERED, **options):
-    deployment = Deployment(extra=extra, **options).start(*verbs)
+    # Else romeo's archive has what he said to them.
+    deployment = Deployment(extra=extra + '\n[messages]\narchive = "off"\n', **options).start(*verbs)
     deployment.add_user('romeo', 'secret')
     return deployment
 

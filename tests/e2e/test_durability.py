@@ -16,6 +16,8 @@ from harness import Deployment, Raw, body, mount_as_root, scenarios
 STANZAS = '{urn:ietf:params:xml:ns:xmpp-stanzas}'
 AWAY = [f'away{number}' for number in range(4)]
 PADDING = 'x' * 1500
+# What is archived would be refused, too, whoever is there.
+EXTRA = '[limits]\nclient_rate = "off"\n[messages]\narchive = "off"\n'
 
 SHIM = '''
 #include <errno.h>
@@ -177,7 +179,7 @@ def _small_disk(deployment, size):
 
 
 def a_full_disk_refuses_and_recovers_by_itself():
-    deployment = Deployment(extra='[limits]\nclient_rate = "off"\n')
+    deployment = Deployment(extra=EXTRA)
     with _small_disk(deployment, '5m') as data:
         _people(deployment)
         deployment.start()
@@ -194,7 +196,7 @@ def a_full_disk_refuses_and_recovers_by_itself():
 
 
 def a_file_that_may_not_grow_is_a_full_disk():
-    with Deployment(extra='[limits]\nclient_rate = "off"\n') as deployment:
+    with Deployment(extra=EXTRA) as deployment:
         _people(deployment)
         deployment.start()
         pid = deployment.processes['run'].process.pid
@@ -237,7 +239,7 @@ class Syncs:
 
 def a_failed_sync_refuses_and_recovers_by_itself():
     syncs = Syncs()
-    with Deployment(extra='[limits]\nclient_rate = "off"\n') as deployment:
+    with Deployment(extra=EXTRA) as deployment:
         _people(deployment)
         syncs.start(deployment)
         sender = _fail_and_recover(deployment, syncs.fail, syncs.work)
@@ -249,7 +251,7 @@ def a_failed_sync_refuses_and_recovers_by_itself():
 
 def what_a_failed_sync_refused_does_not_come_back_after_a_kill():
     syncs = Syncs()
-    with Deployment(extra='[limits]\nclient_rate = "off"\n') as deployment:
+    with Deployment(extra=EXTRA) as deployment:
         _people(deployment)
         syncs.start(deployment)
         sender = Sender(deployment)

@@ -43,8 +43,8 @@ def an_unknown_key_is_named_with_what_was_meant():
 
 
 def what_is_not_there_yet_is_refused():
-    with Deployment(extra='[accounts]\nfrom = "ldap"\n') as deployment:
-        _fails(deployment, r'accounts\.from', 'not in this version')
+    with Deployment(extra='[storage]\nurl = "postgresql://db"\n') as deployment:
+        _fails(deployment, r'storage\.url', 'not in this version')
 
 
 def a_key_that_does_not_fit_is_named():

@@ -208,7 +208,7 @@ class Home:
     """Our router and the parts that are not played by hand."""
 
     def __init__(self, *parts):
-        self.deployment = Deployment(workers=1, registration='open')
+        self.deployment = Deployment(workers=1, registration='open', extra='[messages]\narchive = "off"\n') # as jabberd2 has none
         self.parts = parts
 
     def __enter__(self):

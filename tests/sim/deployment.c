@@ -235,9 +235,9 @@ static void read_settings(struct deployment *deployment, unsigned front)
 	snprintf(text, sizeof(text),
 		 "domains = [\"localhost\"]\n[data]\ndir = \"/sim\"\n[tls]\nrequired = false\n"
 		 "[listen]\nclient = [\"%s\"]\nclient_tls = []\n"
-		 "[sessions]\nresume = \"%u s\"\n"
+		 "[sessions]\nresume = \"%u s\"\n[messages]\narchive = \"%s\"\n"
 		 "[router]\npassword = \"secret\"\n%s",
-		 addresses[front], plan->resume_ms / 1000, plan->tcp ? "connect = \"127.0.0.1:5347\"\n" : "");
+		 addresses[front], plan->resume_ms / 1000, plan->archive ? "30 days" : "off", plan->tcp ? "connect = \"127.0.0.1:5347\"\n" : "");
 	if (settings_parse("soak", slice_of(text), &deployment->settings[front], &deployment->conf[front], &error))
 		scene_fail(deployment->scene, "%s:%u:%u: %s", error.file, error.line, error.column, error.text);
 }

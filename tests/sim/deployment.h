@@ -26,6 +26,7 @@ struct deployment_plan {
 	unsigned users;	    /* userN@localhost, password "secret", each a contact of FRIENDS before and behind; one more without */
 	bool tcp;	    /* parts meet at the router's port, not at its Unix socket */
 	bool tight;	    /* mailboxes are full from the first byte */
+	bool archive;	    /* what is written is kept in archives */
 	unsigned resume_ms; /* how long a session waits for its client */
 };
 
