@@ -209,16 +209,8 @@ bool client_is_settled(const struct client *client, uint32_t count)
 	return (int32_t)ahead <= 0 || (ahead <= 64 && client->window >> (ahead - 1) & 1);
 }
 
-void client_settled_one(struct client *client, uint32_t count)
-{
-	uint32_t ahead = count - client->settled;
-
-	if (ahead && ahead <= 64)
-		client_settled(client, client->settled, UINT64_C(1) << (ahead - 1));
-}
-
 /* What is known here, and not to sm yet, stays so. */
-void client_settled(struct client *client, uint32_t count, uint64_t window)
+static void take_settled(struct client *client, uint32_t count, uint64_t window)
 {
 	uint32_t ahead = count - client->settled;
 
@@ -231,6 +223,19 @@ void client_settled(struct client *client, uint32_t count, uint64_t window)
 	keep_settled(client);
 	ack_settled(client);
 	check_crowd(client);
+}
+
+void client_settled_one(struct client *client, uint32_t count)
+{
+	uint32_t ahead = count - client->settled;
+
+	if (ahead && ahead <= 64)
+		take_settled(client, client->settled, UINT64_C(1) << (ahead - 1));
+}
+
+void client_settled(struct client *client, uint32_t count, uint64_t window)
+{
+	take_settled(client, count, window);
 	if (client->c2s->draining)
 		client_let_go(&client, false);
 }

@@ -142,12 +142,10 @@ void keep_taken(struct client *client, uint32_t count)
 	struct kept *kept;
 
 	for (; client->keep && count && (kept = first(&client->keep->out)); count--) {
-		uint32_t settled = settles(client, kept->stanza) ? kept->stanza->origin.count : 0;
-
+		if (settles(client, kept->stanza))
+			client_settled_one(client, kept->stanza->origin.count);
 		forget(kept);
 		client->keep->out_count--;
-		if (settled)
-			client_settled_one(client, settled);
 	}
 }
 
@@ -355,6 +353,8 @@ static void attach(struct client *client)
 	for (struct list *at = keep->out.next; at != &keep->out; at = at->next)
 		send_kept(client, container_of(at, struct kept, link), true);
 	packet = client_packet_to_sm(client, SESSION_ATTACH);
+	packet->session.resume.settled = client->settled;
+	packet->session.resume.window = client->window;
 	if (client->ack) {
 		packet->session.resume.in = keep->out_count - (client->ack->sent - client->ack->handled);
 		packet->session.resume.handled = client->ack->handled;

@@ -181,7 +181,10 @@ bool archive_request_read(const struct nad *nad, int elem, struct archive_reques
 		*error = STANZA_ITEM_NOT_FOUND;
 		return false;
 	}
-	ok = (form < 0 || read_form(&reading, form)) && (set < 0 || read_set(&reading, set));
+	ok = form < 0 || read_form(&reading, form);
+	request->count_from = request->from;
+	request->count_to = request->to;
+	ok = ok && (set < 0 || read_set(&reading, set));
 	*error = reading.error;
 	return ok;
 }

@@ -16,6 +16,7 @@ struct archive_request {
 	struct slice query_id; /* borrowed; no data: there is none */
 	struct jid *with;      /* owned; NULL: everybody */
 	uint64_t from, to;     /* ids, both included */
+	uint64_t count_from, count_to; /* the same, without what only says which page */
 	unsigned max;
 	bool backwards, flip;
 	uint64_t marks[ARCHIVE_MARKS_MAX]; /* ids that must be there */

@@ -219,26 +219,17 @@ static struct run run_of(struct hold *hold)
 	return run;
 }
 
-/*
- * What a session left behind when it ended: its messages are sent on, all else means nothing
- * without it.
- */
-static void finish_orphan(struct run *run)
+/* What a session left behind when it ended: its messages go on, all else means nothing without it. */
+static bool is_orphan(const struct run *run)
 {
-	struct stanza **stanza = &run->event.stanza;
-
-	if ((*stanza)->kind == STANZA_MESSAGE) {
-		route_from_session(run->event.sm, run->event.user, stanza);
-	} else {
-		settle(run->event.sm, *stanza);
-		stanza_free(stanza);
-	}
+	return run->chain == SM_IN_SESS && !run->event.session && run->event.stanza->kind != STANZA_MESSAGE;
 }
 
 static void go_on(struct run *run, int rc)
 {
-	if (rc == SM_PASS && run->chain == SM_IN_SESS && !run->event.session) {
-		finish_orphan(run);
+	if (rc == SM_PASS && is_orphan(run)) {
+		settle(run->event.sm, run->event.stanza);
+		stanza_free(&run->event.stanza);
 		return;
 	}
 	/* The account ended meanwhile: nothing more is written for it. */

@@ -70,6 +70,8 @@ struct sm {
 	struct buf queue;    /* of struct stanza *: for users and domains of this worker */
 	struct buf returned; /* the same, that was theirs before: it goes first */
 	struct list reports; /* sessions with a settlement to tell */
+	struct list owing;   /* sessions that are owed errors, and have a connection: for some seconds */
+	struct mio_timer owing_timer;
 	struct list goners;  /* goners.c */
 	struct mio_timer goners_timer;
 	struct list due;     /* deliveries that will be stored, the first first */

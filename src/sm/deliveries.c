@@ -200,6 +200,7 @@ static void ask_sessions(const struct user *user)
 static void ask(struct delivery *delivery)
 {
 	list_remove(&delivery->due);
+	delivery->asked = true;
 	ask_sessions(delivery->user);
 	if (!delivery->user->sm->stopping)
 		await(delivery);
@@ -224,6 +225,12 @@ static void store(struct delivery *delivery)
 	sm_store(user, &txn, stored, delivery);
 }
 
+/* What nobody has; and what somebody has, and whose other c2s does not answer. */
+static bool must_store(const struct delivery *delivery)
+{
+	return !delivery->row && (!delivery->had || delivery->asked);
+}
+
 /* Storage gives them in the order in which they came to it: none is stored before an older one. */
 void deliveries_store_of(struct user *user)
 {
@@ -235,7 +242,7 @@ void deliveries_store_of(struct user *user)
 		if (list_empty(&delivery->due))
 			continue;
 		any_had |= delivery->had;
-		if (!delivery->had)
+		if (must_store(delivery))
 			store(delivery);
 	}
 	if (any_had)
@@ -252,10 +259,10 @@ static void look(struct mio_timer *timer)
 
 		if (first->due_ms > now_ms)
 			break;
-		if (first->had)
-			ask(first);
-		else
+		if (must_store(first))
 			store(first);
+		else
+			ask(first);
 	}
 	arm(sm);
 }
@@ -271,8 +278,8 @@ void deliveries_store(struct sm *sm)
 	while (!list_empty(&sm->due)) {
 		struct delivery *first = container_of(sm->due.next, struct delivery, due);
 
-		if (first->had)
-			list_remove(&first->due); /* it is not settled: the next sm hears of it again */
+		if (first->row)
+			list_remove(&first->due);
 		else
 			store(first);
 	}

@@ -28,6 +28,7 @@ struct delivery {
 	uint64_t row;	       /* in STORE_OFFLINE; 0: it is not stored */
 	bool storing;	       /* it pins its user until storage answers */
 	bool had;	       /* somebody has it */
+	bool asked;	       /* a second ago, whether it reached the others */
 	bool over;	       /* and it flies to nobody: nothing more becomes of it here */
 	bool unspread;	       /* an earlier process died when somebody had it, and others may not have been sent it */
 	bool ahead;	       /* nobody had it, and others wait: it is stored before them, or was tried to be */

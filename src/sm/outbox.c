@@ -10,7 +10,7 @@
 #include "sm/present.h"
 #include "storage/storage.h"
 
-enum { ENTRY_BYTES = 200, SLOW_COUNT = 32, SLOW_BYTES = 128 << 10 };
+enum { ENTRY_BYTES = 200, SLOW_COUNT = 32, SLOW_BYTES = 128 << 10, OWED_MS = 5000 };
 
 struct entry {
 	struct list link;
@@ -153,11 +153,45 @@ static bool is_error(const struct stanza *stanza)
 	return stanza->kind == STANZA_MESSAGE && stanza->type == STANZA_ERROR;
 }
 
+static void await_it(struct session *session)
+{
+	struct sm *sm = session->user->sm;
+
+	if (!session->outbox.owed || session->detached || !list_empty(&session->owing))
+		return;
+	list_append(&sm->owing, &session->owing);
+	if (!mio_timer_is_set(&sm->owing_timer))
+		mio_timer_set(sm->mio, &sm->owing_timer, OWED_MS);
+}
+
+/* Those that came late wait no longer for that. Who is detached by now goes on waiting. */
+static void waited(struct mio_timer *timer)
+{
+	struct sm *sm = container_of(timer, struct sm, owing_timer);
+	struct list *first;
+
+	while ((first = list_shift(&sm->owing))) {
+		struct session *session = container_of(first, struct session, owing);
+
+		list_init(&session->owing);
+		if (!session->detached)
+			outbox_settle_sent(session);
+	}
+	sm_work(sm);
+}
+
+void outboxes_owe_init(struct sm *sm)
+{
+	list_init(&sm->owing);
+	mio_timer_init(&sm->owing_timer, waited);
+}
+
 /* Nothing but this error is left of what the client wrote: until it has it, nobody's death must lose both. */
 static void owe(struct session *session, struct entry *entry)
 {
 	entry->stanza->origin.session = session->id;
 	session->outbox.owed++;
+	await_it(session);
 }
 
 bool outbox_add(struct session *session, const struct stanza *stanza)
@@ -257,7 +291,7 @@ void outbox_settle_sent(struct session *session)
 
 		if (!is_owed(entry))
 			continue;
-		settle_mark(session, entry->number);
+		settle(session->user->sm, entry->stanza);
 		entry->stanza->origin.session = 0;
 		outbox->owed--;
 	}
@@ -274,6 +308,7 @@ void outbox_send_rest(struct session *session)
 		session_send(session, entry->stanza);
 	}
 	outbox->sent = outbox->count;
+	await_it(session);
 }
 
 /* -- how far they are -------------------------------------------------------------------------------- */
@@ -346,6 +381,11 @@ static struct entry *find_entry(const struct outbox *outbox, const struct origin
 			return entry;
 	}
 	return NULL;
+}
+
+bool outbox_has(const struct session *session, const struct origin *origin)
+{
+	return find_entry(&session->outbox, origin) != NULL;
 }
 
 struct delivery *outbox_again(struct session *session, const struct stanza *stanza, bool awaited)

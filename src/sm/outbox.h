@@ -15,7 +15,9 @@
 #include "base/list.h"
 
 struct delivery;
+struct origin;
 struct session;
+struct sm;
 struct stanza;
 struct store_row;
 struct user;
@@ -43,14 +45,17 @@ void outbox_ask(struct session *session);
 void outbox_reached(struct session *session, uint32_t mark); /* the answer: the mark that went with the question */
 void outbox_landed(struct session *session); /* it has no c2s any more that would outlive us */
 /*
- * Errors that are all that is left of what the client wrote ("owed"): that is settled when it has them. Whether one of a stanza is
- * there. At an orderly end, before the session is saved: those that were sent are saved with it, and settled.
+ * Errors that are all that is left of what the client wrote ("owed"): that is settled when it has them; or some seconds after they were
+ * sent, or when there is much behind it: a client whose acknowledgement stands behind what we do not read would wait for ever.
+ * outbox_owes(): whether one of a stanza is there. outbox_settle_sent(): those that were sent; also before the session is saved.
  */
+void outboxes_owe_init(struct sm *sm);
 bool outbox_owes(const struct session *session, uint32_t count);
 void outbox_settle_sent(struct session *session);
 void outbox_send_rest(struct session *session); /* to the session's connection: what it was not sent yet */
 /* Behind what was sent: an earlier process sent it. delivery: as such it is known already; or NULL. */
 void outbox_hold(struct session *session, const struct stanza *stanza, struct delivery *delivery);
+bool outbox_has(const struct session *session, const struct origin *origin);
 void outbox_give(struct session *session, const struct stanza *stanza, struct delivery *delivery); /* a row, that others have */
 /*
  * What was sent before comes again from its sender: when the client has it, it is settled. awaited: c2s may yet say that

@@ -18,11 +18,9 @@ struct recent {
 	uint32_t count;
 	bool stored;  /* and was never sent: it will be given from there */
 	bool held;    /* the client did not have it yet */
-	/*
-	 * A reference. Held: until c2s says whether it still does not; it is among the messages for who is away, or came again. Else
-	 * it is such a message, kept a while for those whose c2s never had it.
-	 */
+	/* A reference until c2s says whether it still does not: it is among the messages for who is away, or came again. */
 	struct delivery *delivery;
+	struct delivery *kept; /* the same, for those whose c2s never had it */
 };
 
 struct presented {
@@ -183,17 +181,18 @@ static void give(struct session *session, const struct store_row *row)
 }
 
 /*
- * The client has it, and storage did not know that, as if all others were sent it: there may be some who were not.
+ * The client has it, or will, and storage does not know that, as if all others were sent it: there may be some who were not. It is
+ * kept a while for them.
  */
-static void has(struct session *session, struct recent *recent, const struct store_row *row)
+static void spread(struct session *session, struct recent *recent, const struct store_row *row)
 {
 	struct session *other = NULL;
 
-	expect(session, recent, row);
-	if (recent->delivery->had)
+	recent->kept = delivery_of_row(session->user, NULL, row->seq);
+	recent->kept->refs++;
+	if (recent->kept->had)
 		return;
-	delivery_row_taken(session->user, row->seq);
-	recent->delivery->unspread = true;
+	recent->kept->unspread = true;
 	while ((other = user_next_session(session->user, other)))
 		give(other, row);
 }
@@ -213,10 +212,12 @@ static void match_rows(struct session *session, const struct store_row *rows, si
 
 		if (offline_is_gone(session->user, rows[at].seq))
 			continue;
+		if (recent)
+			spread(session, recent, &rows[at]);
 		if (recent && recent->held)
 			expect(session, recent, &rows[at]);
 		else if (recent)
-			has(session, recent, &rows[at]);
+			delivery_row_taken(session->user, rows[at].seq);
 		else if (rows[at].session)
 			presented->recent[presented->count++] =
 				(struct recent){.key = rows[at].session, .count = rows[at].count, .stored = true};
@@ -448,6 +449,9 @@ static void forget_held(struct presented *presented)
 		recent.stored = recent.stored || (recent.held && recent.delivery && recent.delivery->row);
 		if (recent.held)
 			let_go(&recent, false);
+		if (recent.kept)
+			delivery_unref(recent.kept);
+		recent.kept = NULL;
 		if (!recent.held || recent.stored)
 			presented->recent[count++] = recent;
 	}
@@ -487,8 +491,18 @@ static void waited_enough(struct mio_timer *timer)
 	struct presented *presented = container_of(timer, struct presented, resume_timer);
 	struct sm *sm = presented->session->user->sm;
 
-	resume_now(presented->session);
+	if (presented->attached)
+		present_free(presented->session);
+	else
+		resume_now(presented->session);
 	sm_work(sm);
+}
+
+/* What it had, and what is kept for others, for a while. */
+static void remember(struct presented *presented)
+{
+	presented->until_ms = mio_now_ms(presented->session->user->sm->mio) + RECENT_MS;
+	mio_timer_set(presented->session->user->sm->mio, &presented->resume_timer, RECENT_MS);
 }
 
 static bool is_same_question(const struct packet *one, const struct packet *other)
@@ -520,6 +534,7 @@ static void attach(struct session *session, const struct packet *packet)
 
 	if (!session->presented || !session->detached)
 		return;
+	settle_known(session, packet->session.resume.settled, packet->session.resume.window);
 	resume_attach(session);
 	session->presented->attached = true;
 	let_held_go(session->presented); /* c2s held the others: the client took these while it was presented */
@@ -529,7 +544,7 @@ static void attach(struct session *session, const struct packet *packet)
 		outbox_send_rest(session);
 		sm_session_changed(session); /* with what it says of that */
 	}
-	session->presented->until_ms = mio_now_ms(user->sm->mio) + RECENT_MS;
+	remember(session->presented);
 	if (session->presented->fresh || session->presented->late) {
 		sm_served(user->sm);
 		presence_stayed(session);
@@ -594,7 +609,7 @@ void present_had_origins(struct session *session, struct buf *out)
 		const struct recent *recent = &presented->recent[at];
 		struct origin origin = {.key = recent->key, .count = recent->count};
 
-		if (recent->stored || (recent->held && !presented->attached))
+		if (recent->stored || (recent->held && !presented->attached) || outbox_has(session, &origin))
 			continue;
 		buf_append_char(out, ' ');
 		origin_print(&origin, out);
@@ -618,7 +633,7 @@ bool present_resumed(struct session *session)
 	if (!presented || presented->attached)
 		return false;
 	presented->attached = true;
-	presented->until_ms = mio_now_ms(session->user->sm->mio) + RECENT_MS;
+	remember(presented);
 	forget_held(presented);
 	return true;
 }
@@ -645,10 +660,16 @@ void present_free(struct session *session)
 		session_fail(session->user->sm, presented->resume); /* it asks again */
 	packet_free(&presented->resume);
 	for (unsigned at = 0; at < presented->count; at++) {
-		if (presented->recent[at].delivery && session->user->sm->stopping)
-			delivery_drop(presented->recent[at].delivery);
+		struct recent *recent = &presented->recent[at];
+
+		if (recent->delivery && session->user->sm->stopping)
+			delivery_drop(recent->delivery);
 		else
-			let_go(&presented->recent[at], false);
+			let_go(recent, false);
+		if (recent->kept && session->user->sm->stopping)
+			delivery_drop(recent->kept);
+		else if (recent->kept)
+			delivery_unref(recent->kept);
 	}
 	mem_free(presented->stored);
 	mem_free(presented->recent);

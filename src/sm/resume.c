@@ -307,6 +307,8 @@ static void accept_resume(struct session *session, const struct packet *packet)
 	session->outbox.asking = false;
 	session->turn = ++session->user->turn;
 	session_place(session, packet);
+	if (!session->kept)
+		outbox_landed(session);
 	str_free(&made->from);
 	made->from = str_ref(sm->name);
 	session_id_set(&made->sm, session->id);

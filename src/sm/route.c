@@ -151,6 +151,7 @@ void session_send(struct session *session, const struct stanza *stanza)
 	session_id_set(&packet->sm, session->id);
 	packet->ours = session->ours;
 	packet->stanza->origin.session = 0;
+	packet->stanza->origin.again = false;
 	link_send(sm->link, &packet);
 }
 

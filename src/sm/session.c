@@ -242,6 +242,7 @@ struct session *session_new(struct user *user, struct jid *full)
 	mio_random(sm->mio, &session->origin, sizeof(session->origin));
 	outbox_init(&session->outbox);
 	list_init(&session->report);
+	list_init(&session->owing);
 	list_init(&session->full_link);
 	mio_timer_init(&session->timer, NULL);
 	list_append(&user->sessions, &session->link);

@@ -50,6 +50,20 @@ bool settle_seen(struct session *session, uint32_t count)
 	return !is_settled(session, count);
 }
 
+void settle_known(struct session *session, uint32_t settled, uint64_t window)
+{
+	uint32_t ahead = settled - session->settled;
+
+	if ((int32_t)ahead < 0)
+		return;
+	session->window = window | (ahead < WINDOW ? session->window >> ahead : 0);
+	session->settled = settled;
+	for (; session->window & 1; session->window >>= 1)
+		session->settled++;
+	if ((int32_t)(session->settled - session->seen) > 0)
+		session->seen = session->settled;
+}
+
 void settle_may_repeat(struct session *session)
 {
 	session->again_to = session->settled + WINDOW;
@@ -66,6 +80,8 @@ bool settle_arrived(struct session *session, struct stanza *stanza)
 	}
 	if (!settle_seen(session, count) || outbox_owes(session, count))
 		return false;
+	if (session->outbox.owed && count - session->settled >= WINDOW / 2)
+		outbox_settle_sent(session); /* it does not read them, or not yet */
 	stanza->origin = (struct origin){.session = session->id, .count = count, .mark = session->settled};
 	stanza->origin.again = session->again_to && (int32_t)(session->again_to - count) >= 0;
 	if (session->kept || session->key)
@@ -122,6 +138,7 @@ void settle_packet(struct sm *sm, const struct packet *packet)
 void settle_forget(struct session *session)
 {
 	list_remove(&session->report);
+	list_remove(&session->owing);
 	session->reporting = session->changed = false;
 }
 

@@ -13,6 +13,7 @@ struct stanza;
 
 /* Names the session in the origin of its stanza; false: it came before, and is not to be handled again. */
 bool settle_arrived(struct session *session, struct stanza *stanza);
+void settle_known(struct session *session, uint32_t settled, uint64_t window); /* its c2s knows of more */
 void settle_may_repeat(struct session *session); /* its c2s or its client may say again what is not settled */
 void settle(struct sm *sm, const struct stanza *stanza);	/* nothing more will happen to it */
 void settle_packet(struct sm *sm, const struct packet *packet); /* another worker's settle() */

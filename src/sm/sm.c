@@ -247,6 +247,7 @@ static int start(void *state, struct worker *worker, struct buf *why)
 		budget_join(sm->process->queues, &sm->queues);
 	deliveries_init(sm);
 	goners_start(sm);
+	outboxes_owe_init(sm);
 	users_init(sm);
 	sm->parsers = xml_pool_new();
 	mio_random(sm->mio, &generation, sizeof(generation));
@@ -331,6 +332,7 @@ static void stop(void *state)
 	mio_undefer(sm->mio, &sm->report);
 	deliveries_drop(sm);
 	goners_stop(sm);
+	mio_timer_stop(&sm->owing_timer);
 	saved_stop(sm);
 	drop_queue(sm);
 	stores_drop(sm);

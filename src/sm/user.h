@@ -77,6 +77,7 @@ struct session {
 	struct mio_timer timer;
 	int64_t over_ms; /* when, on the loop's clock */
 	struct list full_link;
+	struct list owing; /* sessions with errors that are owed */
 	struct presented *presented; /* by a c2s that had it of an earlier process; NULL: not */
 	_Alignas(16) unsigned char states[];
 };

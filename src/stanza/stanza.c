@@ -138,8 +138,7 @@ void stanza_replace(struct stanza *stanza, int child, const struct nad *tree)
 	struct nad *old = stanza->payload;
 
 	stanza->payload = nad_copy_without(old, child);
-	if (tree)
-		nad_append_tree(stanza->payload, tree, 0, 1);
+	nad_append_tree(stanza->payload, tree, 0, 1);
 	borrow_again(&stanza->id, old, stanza->payload, NULL, "id");
 	borrow_again(&stanza->lang, old, stanza->payload, NS_XML, "lang");
 	nad_free(&old);
@@ -147,31 +146,36 @@ void stanza_replace(struct stanza *stanza, int child, const struct nad *tree)
 
 /* -- ids -- */
 
-static int find_id_of(const struct stanza *stanza, const struct jid *account)
+static bool is_id_of(const void *account, const struct nad *nad, int child)
 {
-	const struct nad *nad = stanza->payload;
-	int at = stanza_find(stanza, NS_STANZA_ID, "stanza-id");
+	AUTO(jid_free) struct jid *by = nad_is(nad, child, NS_STANZA_ID, "stanza-id") ? jid_parse(nad_attr_value(nad, child, "by")) : NULL;
 
-	for (; at >= 0; at = nad_find_next(nad, at, NS_STANZA_ID, "stanza-id")) {
-		AUTO(jid_free) struct jid *by = jid_parse(nad_attr_value(nad, at, "by"));
+	return by && jid_equal_bare(by, account);
+}
 
-		if (by && jid_equal_bare(by, account))
-			return at;
-	}
-	return -1;
+static void set_payload(struct stanza *stanza, struct nad *payload)
+{
+	struct nad *old = stanza->payload;
+
+	stanza->payload = payload;
+	borrow_again(&stanza->id, old, stanza->payload, NULL, "id");
+	borrow_again(&stanza->lang, old, stanza->payload, NS_XML, "lang");
+	nad_free(&old);
 }
 
 uint64_t stanza_take_ids(struct stanza *stanza, const struct jid *account)
 {
-	uint64_t first = 0, id;
-	int at;
+	const struct nad *nad = stanza->payload;
+	uint64_t id = 0;
+	int at = stanza_find(stanza, NS_STANZA_ID, "stanza-id");
 
-	while ((at = find_id_of(stanza, account)) >= 0) {
-		if (!first && stanza_id_read(nad_attr_value(stanza->payload, at, "id"), &id))
-			first = id;
-		stanza_replace(stanza, at, NULL);
-	}
-	return first;
+	while (at >= 0 && !is_id_of(account, nad, at))
+		at = nad_find_next(nad, at, NS_STANZA_ID, "stanza-id");
+	if (at < 0)
+		return 0;
+	stanza_id_read(nad_attr_value(nad, at, "id"), &id);
+	set_payload(stanza, nad_copy_unless(nad, is_id_of, account));
+	return id;
 }
 
 struct slice stanza_id_print(char text[STANZA_ID_LEN], uint64_t id)

@@ -80,7 +80,7 @@ void stanza_free(struct stanza **stanza);
 void stanza_set_from(struct stanza *stanza, struct jid *from); /* references; NULL clears */
 void stanza_set_to(struct stanza *stanza, struct jid *to);
 
-/* Puts a copy of a tree in the place of a child of the payload, -1: of none, as the last one. NULL: takes the child out. */
+/* Puts a copy of a tree in the place of a child of the payload, -1: of none, as the last one. */
 void stanza_replace(struct stanza *stanza, int child, const struct nad *tree);
 
 /*

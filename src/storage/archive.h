@@ -30,7 +30,13 @@ struct store_page {
 	bool backwards; /* the last ones, the last first */
 };
 
-unsigned store_page(struct store_txn *txn, const struct store_page *page); /* seq: id, stamp_ms: its time, value, session and count */
+/*
+ * seq: id, stamp_ms: its time, value, session and count. A page of so many bytes ends early: its last row is none, seq is
+ * STORE_PAGE_CUT.
+ */
+enum { STORE_PAGE_BYTES = 1 << 20 };
+#define STORE_PAGE_CUT UINT64_MAX
+unsigned store_page(struct store_txn *txn, const struct store_page *page);
 unsigned store_page_count(struct store_txn *txn, const struct store_page *page); /* rows[0].seq: how many, up to max; max 0: all */
 unsigned store_message(struct store_txn *txn, struct slice owner, uint64_t id); /* one row, or none */
 void store_message_put(struct store_txn *txn, struct slice owner, uint64_t id, struct slice value); /* another value; absent is fine */

@@ -44,6 +44,7 @@ struct store_op {
 	uint32_t count;
 	struct slice peer, resource; /* the archive's, as are the next two */
 	uint64_t from, to;
+	size_t bytes;	    /* of a page so far */
 	bool again;	    /* a message may be there already; of a page: backwards */
 	const struct store_op *archived; /* an append: the message whose value it has, here; or its id is from */
 	size_t first_row, rows; /* the answer: within the rows of the transaction */

@@ -385,7 +385,7 @@ void store_answer(struct store_txn *txn, struct store_op *op, const struct store
 void store_forget(struct store_txn *txn)
 {
 	for (struct store_op *op = txn->ops; op; op = op->next)
-		op->rows = 0;
+		op->rows = op->bytes = 0;
 	txn->row_count = 0;
 }
 

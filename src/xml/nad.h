@@ -23,6 +23,8 @@ void nad_free(struct nad **nad); /* drops one reference */
 bool nad_is_shared(const struct nad *nad); /* read-only: do not edit, copy first */
 struct nad *nad_copy(const struct nad *nad, int elem); /* of the subtree, as a new root, with what it needs in scope */
 struct nad *nad_copy_without(const struct nad *nad, int child); /* of the whole, but for a child of the root; -1: none */
+/* But for those children of the root that go. */
+struct nad *nad_copy_unless(const struct nad *nad, bool (*goes)(const void *arg, const struct nad *nad, int child), const void *arg);
 void nad_freeze(struct nad *nad);
 size_t nad_weight(const struct nad *nad); /* bytes of memory it holds */
 

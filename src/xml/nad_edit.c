@@ -78,13 +78,23 @@ struct nad *nad_copy(const struct nad *nad, int elem)
 	return copy;
 }
 
+static bool is_it(const void *arg, const struct nad *nad, int child)
+{
+	return child == *(const int *)arg;
+}
+
 struct nad *nad_copy_without(const struct nad *nad, int child)
+{
+	return nad_copy_unless(nad, is_it, &child);
+}
+
+struct nad *nad_copy_unless(const struct nad *nad, bool (*goes)(const void *arg, const struct nad *nad, int child), const void *arg)
 {
 	struct nad *copy = nad_new();
 
 	copy_elem(copy, nad, 0, 0);
 	for (int at = nad_first_child(nad, 0); at >= 0; at = nad_next_sibling(nad, at)) {
-		if (at != child)
+		if (!goes(arg, nad, at))
 			nad_append_tree(copy, nad, at, 1);
 		if (nad->elems[at].tail.len)
 			nad_append_cdata(copy, tree_slice(nad, nad->elems[at].tail), 1);

@@ -134,8 +134,10 @@ static int arrived(void *state, const struct sm_event *event)
 		stanza->archived = stanza->archived ? stanza->archived : id;
 		return SM_PASS;
 	}
-	if (is_to_oneself(event))
+	if (is_to_oneself(event)) {
+		stanza->archived = stanza->archived ? stanza->archived : id; /* made-up ones were taken out when it was sent */
 		return SM_PASS;
+	}
 	stanza->archived = 0;
 	if (!stanza->from || !delivery_takes(event->user, stanza) || !is_kept(event->user, stanza->from, stanza))
 		return SM_PASS;

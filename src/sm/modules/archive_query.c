@@ -18,7 +18,7 @@
 enum { COUNT_MAX = 10000 /* that are counted beside a page */, OP_PAGE = 0, OP_COUNT, OP_MARKS };
 
 struct waiting {
-	uint64_t session, token;
+	uint64_t session, token; /* token 0: it is being answered */
 };
 
 struct queries {
@@ -33,21 +33,46 @@ static struct queries *state_of(const struct user *user)
 
 /* -- one at a time -- */
 
-/* Of a session; false: none waits. */
+static void add(struct queries *own, uint64_t session, uint64_t token)
+{
+	own->waiting = mem_realloc(MEM_USER, own->waiting, (own->count + 1) * sizeof(*own->waiting));
+	own->waiting[own->count++] = (struct waiting){session, token};
+}
+
+/* Before all others of its session. */
+static void add_first(struct queries *own, uint64_t session)
+{
+	add(own, session, 0);
+	memmove(&own->waiting[1], &own->waiting[0], (own->count - 1) * sizeof(*own->waiting));
+	own->waiting[0] = (struct waiting){session, 0};
+}
+
+/* The first of a session's, from a place on; the count: there is none. */
+static unsigned find(const struct queries *own, uint64_t session, unsigned at)
+{
+	while (at < own->count && own->waiting[at].session != session)
+		at++;
+	return at;
+}
+
+static uint64_t take(struct queries *own, unsigned at)
+{
+	uint64_t token = own->waiting[at].token;
+
+	own->count--;
+	memmove(&own->waiting[at], &own->waiting[at + 1], (own->count - at) * sizeof(*own->waiting));
+	return token;
+}
+
+/* False: none waits, or one is being answered. */
 static bool release_first(struct session *session)
 {
 	struct queries *own = state_of(session->user);
-	unsigned at = 0;
-	uint64_t token;
+	unsigned at = find(own, session->id, 0);
 
-	while (at < own->count && own->waiting[at].session != session->id)
-		at++;
-	if (at == own->count)
+	if (at == own->count || !own->waiting[at].token)
 		return false;
-	token = own->waiting[at].token;
-	own->count--;
-	memmove(&own->waiting[at], &own->waiting[at + 1], (own->count - at) * sizeof(*own->waiting));
-	sm_release(session->user->sm, token, SM_PASS);
+	sm_release(session->user->sm, take(own, at), SM_PASS);
 	return true;
 }
 
@@ -57,22 +82,35 @@ void archive_go_on(struct session *session)
 		release_first(session);
 }
 
+/* What is being answered stands first of its session's. */
+static void is_answered(struct user *user, uint64_t session)
+{
+	struct queries *own = state_of(user);
+	unsigned at = find(own, session, 0);
+
+	if (at < own->count && !own->waiting[at].token)
+		take(own, at);
+}
+
 static int wait(void *state, const struct sm_event *event)
 {
+	const struct session *session = event->session;
 	struct queries *own = state_of(event->user);
 	uint64_t token;
 
-	if (!event->session || !account_is_own(event) || !event->session->ours || outbox_has_room(event->session))
+	if (!session || !account_is_own(event) || !session->ours)
+		return SM_PASS;
+	if (outbox_has_room(session) && find(own, session->id, 0) == own->count)
 		return SM_PASS;
 	if (sm_hold(event, &token) == SM_FULL)
 		return sm_reply_error(event, STANZA_RESOURCE_CONSTRAINT);
-	own->waiting = mem_realloc(MEM_USER, own->waiting, (own->count + 1) * sizeof(*own->waiting));
-	own->waiting[own->count++] = (struct waiting){event->session->id, token};
+	add(own, session->id, token);
 	return SM_HELD;
 }
 
 static void session_end(void *state, struct session *session)
 {
+	is_answered(session->user, session->id);
 	while (!sm_is_stopping(session->user->sm) && release_first(session))
 		;
 }
@@ -110,6 +148,8 @@ static struct store_txn *txn_of(const struct sm_event *event, const struct archi
 	if (request->ids)
 		return txn;
 	store_page(txn, &page);
+	page.from = request->count_from > archive_floor(event->sm) ? request->count_from : archive_floor(event->sm);
+	page.to = request->count_to;
 	page.max = request->max ? COUNT_MAX + 1 : 0;
 	store_page_count(txn, &page);
 	for (unsigned at = 0; at < request->mark_count; at++)
@@ -228,9 +268,12 @@ static int answer_page(const struct sm_event *event, const struct archive_reques
 	const struct store_row *rows = store_rows(txn, OP_PAGE, &count), *counted = store_rows(txn, OP_COUNT, &counts);
 	struct outcome outcome = {.count = counts ? counted[0].seq : 0};
 
+	bool cut = count && rows[count - 1].seq == STORE_PAGE_CUT;
+
 	if (lacks(event, txn, OP_MARKS, request->mark_count))
 		return sm_reply_error(event, STANZA_ITEM_NOT_FOUND);
-	outcome.complete = count <= request->max;
+	count -= cut;
+	outcome.complete = !cut && count <= request->max;
 	outcome.counted = !request->max || outcome.count <= COUNT_MAX;
 	count = count <= request->max ? count : request->max;
 	if (count) {
@@ -241,17 +284,56 @@ static int answer_page(const struct sm_event *event, const struct archive_reques
 	return finish(event, &outcome);
 }
 
-static int answer(void *state, const struct sm_event *event, const struct store_txn *txn)
+struct reading {
+	const struct store_txn *txn;
+	int result;
+};
+
+static int answer_query(const struct sm_event *event, const struct store_txn *txn)
 {
 	struct archive_request request;
 	enum stanza_error error;
 	int rc = 0;
 
-	if (event->session && archive_request_read(event->stanza->payload, stanza_find(event->stanza, NS_ARCHIVE, "query"), &request, &error))
+	if (archive_request_read(event->stanza->payload, stanza_find(event->stanza, NS_ARCHIVE, "query"), &request, &error))
 		rc = request.ids ? answer_ids(event, &request, txn) : answer_page(event, &request, txn);
-	if (event->session)
-		archive_request_fini(&request);
+	archive_request_fini(&request);
 	return rc;
+}
+
+static int answer(void *state, const struct sm_event *event)
+{
+	const struct reading *reading = state;
+	int rc;
+
+	if (!event->session)
+		return 0; /* who asked has gone */
+	is_answered(event->user, event->session->id);
+	rc = reading->result ? sm_reply_error(event, STANZA_RESOURCE_CONSTRAINT) : answer_query(event, reading->txn);
+	archive_go_on(event->session);
+	return rc;
+}
+
+static void read(void *token, struct user *user, const struct store_txn *txn, int result)
+{
+	struct reading reading = {txn, result};
+
+	sm_answer(user->sm, (uint64_t)(uintptr_t)token, answer, &reading);
+}
+
+/* Not by sm_read(): the next may go on also when storage does not answer. */
+static int ask(const struct sm_event *event, struct store_txn **txn)
+{
+	uint64_t token;
+
+	if (sm_hold(event, &token) == SM_FULL) {
+		store_txn_free(txn);
+		return sm_reply_error(event, STANZA_RESOURCE_CONSTRAINT);
+	}
+	if (event->session->ours)
+		add_first(state_of(event->user), event->session->id);
+	sm_store(event->user, txn, read, (void *)(uintptr_t)token);
+	return SM_HELD;
 }
 
 static int query(void *state, const struct sm_event *event)
@@ -268,7 +350,9 @@ static int query(void *state, const struct sm_event *event)
 		      ? txn_of(event, &request)
 		      : NULL;
 	archive_request_fini(&request);
-	return txn ? sm_read(event, &txn, answer, state) : sm_reply_error(event, error);
+	if (!txn)
+		return sm_reply_error(event, error);
+	return ask(event, &txn);
 }
 
 /* -- what may be asked for -- */

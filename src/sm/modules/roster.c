@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
+#include "component/settings.h"
 #include "jid/jid.h"
 #include "sm/kept.h"
 #include "sm/modules/modules.h"
@@ -200,8 +201,7 @@ void roster_push(struct user *user, struct jid *contact)
 		if (!roster_is_interested(session))
 			continue;
 		push_to(session, contact);
-		if (interest_of(session)->known)
-			knows(session);
+		knows(session);
 	}
 }
 
@@ -249,11 +249,13 @@ static void tell_rows(struct session *session, const struct store_row *rows, siz
 	}
 }
 
-/* What it knows is of nowhere in the log: of who is gone all are told, and all who are there. */
+/* What it knows is of nowhere in the log: of who is gone all are told, and all who are there, if it has room for so many. */
 static void tell_all(struct session *session, const struct store_row *rows, size_t count)
 {
 	const struct roster *roster = roster_of(session->user);
 
+	if (session->outbox.count + count + roster->count > (size_t)sm_settings(session->user->sm)->sessions.resume_queue.stanzas / 2)
+		return;
 	tell_rows(session, rows, count, true);
 	for (unsigned at = 0; at < roster->count; at++)
 		push_to(session, roster->items[at]->jid);
@@ -277,6 +279,8 @@ static void log_read(void *state, struct user *user, const struct store_txn *txn
 	size_t count = 0;
 	const struct store_row *rows = result ? NULL : store_rows(txn, 0, &count);
 
+	if (result)
+		return; /* they stay behind, and the next sm tells them */
 	own->changing++; /* who has the first of several has no version */
 	while ((session = user_next_session(user, session))) {
 		if (interest_of(session)->behind)

@@ -30,13 +30,15 @@ static const char *const upgrades[] = {
 	/* The archive: messages in the order of their ids, and behind them the indexes of those below the floor, by owner and by both. */
 	"CREATE TABLE archive (id INTEGER PRIMARY KEY, owner BLOB NOT NULL, peer BLOB NOT NULL, resource BLOB NOT NULL,"
 	" session INTEGER NOT NULL, count INTEGER NOT NULL, value BLOB NOT NULL);"
-	"CREATE TABLE archive_party (party INTEGER PRIMARY KEY, jid BLOB NOT NULL UNIQUE);"
+	"CREATE TABLE archive_party (party INTEGER PRIMARY KEY AUTOINCREMENT, is_peer INTEGER NOT NULL, jid BLOB NOT NULL,"
+	" UNIQUE (is_peer, jid));"
 	"CREATE TABLE archive_entry (owner INTEGER NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (owner, id)) WITHOUT ROWID;"
 	"CREATE TABLE archive_talk (owner INTEGER NOT NULL, peer INTEGER NOT NULL, id INTEGER NOT NULL,"
 	" PRIMARY KEY (owner, peer, id)) WITHOUT ROWID;"
 	"CREATE TABLE archive_floor (id INTEGER NOT NULL);"
 	"INSERT INTO archive_floor VALUES (0);"
-	"ALTER TABLE log ADD COLUMN archived INTEGER NOT NULL DEFAULT 0",
+	"ALTER TABLE log ADD COLUMN archived INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX log_archived ON log (archived) WHERE archived>0",
 };
 
 /*

@@ -6,7 +6,7 @@
  * when the database is opened.
  *
  *   archive        id -> owner, peer, value
- *   archive_party  bare JID <-> number; that of an owner who is gone begins with a blank
+ *   archive_party  bare JID <-> number, one as an owner and one as a peer; that of an owner who is gone begins with a blank
  *   archive_entry  owner, id
  *   archive_talk   owner, peer, id
  */
@@ -18,6 +18,7 @@ enum {
 	TAIL_MAX = 32768,  /* ids in memory: reading them back takes some 30 ms */
 	OWNER_MAX = 256,   /* of an owner: they fill a page */
 	INDEX_LEAST = 64,  /* that a commit indexes beyond twice what it added, when there are too many */
+	INDEX_PIECE = 1024, /* of an owner, at once */
 	SAME_MAX = 300,	   /* messages back, among which one that comes again is looked for */
 	PRUNE_STEP = 500,
 	STEP_MASK = 0xff,  /* how much more than the last an id of the same millisecond is, at most */
@@ -41,9 +42,9 @@ static const char *const statements[ARCHIVE_SQL] = {
 	[ARCHIVE_COUNT] = "SELECT count(*) FROM (SELECT 1 FROM archive_entry WHERE owner=?1 AND id BETWEEN ?2 AND ?3 LIMIT ?4)",
 	[ARCHIVE_COUNT_TALK] = "SELECT count(*) FROM (SELECT 1 FROM archive_talk WHERE owner=?1 AND id BETWEEN ?2 AND ?3 AND peer=?5 LIMIT ?4)",
 	[ARCHIVE_COUNT_RESOURCE] = "SELECT count(*) FROM (SELECT 1" OF_BOTH " AND resource=?6 LIMIT ?4)",
-	[ARCHIVE_PARTY] = "SELECT party FROM archive_party WHERE jid=?1",
-	[ARCHIVE_PARTY_ADD] = "INSERT INTO archive_party (jid) VALUES (?1)",
-	[ARCHIVE_PARTY_GONE] = "UPDATE archive_party SET jid=CAST(' ' || party AS BLOB) WHERE jid=?1",
+	[ARCHIVE_PARTY] = "SELECT party FROM archive_party WHERE is_peer=?2 AND jid=?1",
+	[ARCHIVE_PARTY_ADD] = "INSERT INTO archive_party (jid, is_peer) VALUES (?1, ?2)",
+	[ARCHIVE_PARTY_GONE] = "UPDATE archive_party SET jid=CAST(' ' || party AS BLOB) WHERE is_peer=0 AND jid=?1",
 	[ARCHIVE_ENTRY_ADD] = "INSERT OR IGNORE INTO archive_entry VALUES (?1, ?2)",
 	[ARCHIVE_TALK_ADD] = "INSERT OR IGNORE INTO archive_talk VALUES (?1, ?2, ?3)",
 	[ARCHIVE_ENTRY_LAST] = "SELECT max(id) FROM archive_entry WHERE owner=?1",
@@ -54,7 +55,9 @@ static const char *const statements[ARCHIVE_SQL] = {
 	[ARCHIVE_DEL] = "DELETE FROM archive WHERE id<=?1",
 	[ARCHIVE_ENTRY_TRIM] = "DELETE FROM archive_entry WHERE owner=?1 AND id<=?2",
 	[ARCHIVE_TALK_TRIM] = "DELETE FROM archive_talk WHERE owner=?1 AND peer=?2 AND id<=?3",
-	[ARCHIVE_GONE] = "SELECT party FROM archive_party WHERE jid>=CAST(' ' AS BLOB) AND jid<CAST('!' AS BLOB) LIMIT 1",
+	[ARCHIVE_GONE] = "SELECT party FROM archive_party WHERE is_peer=0 AND jid>=CAST(' ' AS BLOB) AND"
+			 " jid<CAST('!' AS BLOB) LIMIT 1",
+	[ARCHIVE_LOG_OWN] = "UPDATE log SET value=(SELECT value FROM archive WHERE id=archived), archived=0 WHERE archived>0 AND archived<=?1",
 	[ARCHIVE_GONE_IDS] = "SELECT id FROM archive_entry WHERE owner=?1 AND id>=?2 ORDER BY id LIMIT ?3",
 	[ARCHIVE_GONE_DEL] = "DELETE FROM archive WHERE id=?1",
 };
@@ -100,23 +103,27 @@ static int run_number(sqlite3_stmt *made, uint64_t *number)
 	return end(made);
 }
 
-static int find_party(struct sqlite_db *db, struct slice jid, uint64_t *party)
+enum role { OWNER, PEER };
+
+static int find_party(struct sqlite_db *db, enum role role, struct slice jid, uint64_t *party)
 {
 	sqlite3_stmt *find = statement(db, ARCHIVE_PARTY);
 
 	bind_text(find, 1, jid);
+	sqlite3_bind_int(find, 2, role);
 	return run_number(find, party);
 }
 
-static int need_party(struct sqlite_db *db, struct slice jid, uint64_t *party)
+static int need_party(struct sqlite_db *db, enum role role, struct slice jid, uint64_t *party)
 {
-	int code = find_party(db, jid, party);
+	int code = find_party(db, role, jid, party);
 	sqlite3_stmt *add;
 
 	if (code != SQLITE_OK || *party)
 		return code;
 	add = statement(db, ARCHIVE_PARTY_ADD);
 	bind_text(add, 1, jid);
+	sqlite3_bind_int(add, 2, role);
 	code = run(add);
 	*party = (uint64_t)sqlite3_last_insert_rowid(db->handle);
 	return code;
@@ -173,7 +180,7 @@ static int index_entry(struct sqlite_db *db, uint64_t owner, uint64_t id)
 	sqlite3_bind_int64(get, 1, (int64_t)id);
 	found = sqlite3_step(get) == SQLITE_ROW;
 	if (found)
-		code = need_party(db, column(get, 5), &peer);
+		code = need_party(db, PEER, column(get, 5), &peer);
 	if (code == SQLITE_OK)
 		code = end(get);
 	else
@@ -192,14 +199,16 @@ static int index_entry(struct sqlite_db *db, uint64_t owner, uint64_t id)
 	return run(add);
 }
 
+/* Some of it, the oldest. */
 static int index_owner(struct sqlite_db *db, struct tail_owner *owner)
 {
+	unsigned end = owner->count - owner->indexed < INDEX_PIECE ? owner->count : owner->indexed + INDEX_PIECE;
 	uint64_t party;
-	int code = need_party(db, slice_of(owner->name), &party);
+	int code = need_party(db, OWNER, slice_of(owner->name), &party);
 
-	for (unsigned at = owner->indexed; code == SQLITE_OK && at < owner->count; at++)
+	for (unsigned at = owner->indexed; code == SQLITE_OK && at < end; at++)
 		code = index_entry(db, party, owner->entries[at].id);
-	tail_indexed(db->tail, owner);
+	tail_indexed(db->tail, owner, end);
 	return code;
 }
 
@@ -232,7 +241,8 @@ int sqlite_archive_index(struct sqlite_db *db)
 	struct tail_owner *oldest;
 	int code = index_full(db);
 
-	while (code == SQLITE_OK && tail->count - tail->indexed > TAIL_MAX && tail->indexed < most && (oldest = tail_oldest(tail)))
+	while (code == SQLITE_OK && tail->indexed < most && (oldest = tail_oldest(tail)) &&
+	       (tail->count - tail->indexed > TAIL_MAX || tail->added_ever - oldest->born > TAIL_MAX))
 		code = index_owner(db, oldest);
 	return code == SQLITE_OK && tail->indexed ? set_floor(db) : code;
 }
@@ -252,42 +262,47 @@ void sqlite_archive_end(struct sqlite_db *db, bool committed)
 	tail_end(db->tail, committed);
 }
 
-/* Those of an owner in memory; NULL: none. What an index had already, when it was read back, is not among them. */
-static int find_tail(struct sqlite_db *db, struct slice name, uint64_t party, struct tail_owner **owner)
+/*
+ * Those of an owner in memory; NULL: none. first: of the first that no index has, as seen from within this batch: it may have been
+ * indexed, or read back when it was already.
+ */
+static int find_tail(struct sqlite_db *db, struct slice name, uint64_t party, const struct tail_owner **found, unsigned *first)
 {
+	struct tail_owner *owner = tail_find(db->tail, name);
 	sqlite3_stmt *last;
 	uint64_t id;
 	int code;
 
-	*owner = tail_find(db->tail, name);
-	if (!*owner || !(*owner)->unsure)
+	*found = owner;
+	*first = 0;
+	if (!owner || (!owner->unsure && !owner->indexed))
 		return SQLITE_OK;
 	last = statement(db, ARCHIVE_ENTRY_LAST);
 	sqlite3_bind_int64(last, 1, (int64_t)party);
 	code = run_number(last, &id);
-	if (code != SQLITE_OK)
-		return code;
-	(*owner)->unsure = false;
-	tail_forget_up_to(db->tail, *owner, id);
-	*owner = tail_find(db->tail, name);
-	return SQLITE_OK;
+	while (*first < owner->count && owner->entries[*first].id <= id)
+		++*first;
+	if (!*first && code == SQLITE_OK && !owner->indexed)
+		owner->unsure = false;
+	return code;
 }
 
 /* -- adding -- */
 
 static int find_same(struct sqlite_db *db, const struct store_op *op, uint64_t *id)
 {
-	struct tail_owner *owner;
+	const struct tail_owner *owner;
+	unsigned first;
 	uint64_t party;
 	sqlite3_stmt *same;
-	int code = find_party(db, op->owner, &party);
+	int code = find_party(db, OWNER, op->owner, &party);
 
 	*id = 0;
 	if (code == SQLITE_OK)
-		code = find_tail(db, op->owner, party, &owner);
+		code = find_tail(db, op->owner, party, &owner, &first);
 	if (code != SQLITE_OK)
 		return code;
-	for (unsigned at = owner ? owner->count : 0; at-- > 0;) {
+	for (unsigned at = owner ? owner->count : 0; at-- > first;) {
 		if (owner->entries[at].session == op->session && owner->entries[at].count == op->count)
 			*id = owner->entries[at].id;
 	}
@@ -340,9 +355,17 @@ static int add(struct sqlite_db *db, struct store_txn *txn, struct store_op *op)
 
 /* -- reading -- */
 
+/* A page that is heavy enough ends early: behind its last row there is one that is none. */
+static bool goes_on(const struct store_op *op)
+{
+	return op->verb == VERB_PAGE_COUNT || (op->rows < op->number && op->bytes < STORE_PAGE_BYTES);
+}
+
 static void answer(struct store_txn *txn, struct store_op *op, sqlite3_stmt *row)
 {
 	uint64_t id = (uint64_t)sqlite3_column_int64(row, 0);
+
+	op->bytes += column(row, 1).len;
 
 	store_answer(txn, op, &(struct store_row){.seq = id,
 						  .stamp_ms = (int64_t)(id >> STORE_ID_BITS),
@@ -369,13 +392,14 @@ static int look_at(struct sqlite_db *db, struct store_txn *txn, struct store_op 
 	return end(get);
 }
 
-static int walk_tail(struct sqlite_db *db, struct store_txn *txn, struct store_op *op, const struct tail_owner *owner, uint64_t *count)
+static int walk_tail(struct sqlite_db *db, struct store_txn *txn, struct store_op *op, const struct tail_owner *owner, unsigned first,
+		     uint64_t *count)
 {
-	unsigned total = owner ? owner->count : 0;
+	unsigned total = owner ? owner->count - first : 0;
 	int code = SQLITE_OK;
 
-	for (unsigned step = 0; code == SQLITE_OK && step < total && (op->verb == VERB_PAGE_COUNT || op->rows < op->number); step++) {
-		uint64_t id = owner->entries[op->again ? total - 1 - step : step].id;
+	for (unsigned step = 0; code == SQLITE_OK && step < total && goes_on(op); step++) {
+		uint64_t id = owner->entries[first + (op->again ? total - 1 - step : step)].id;
 		bool wanted;
 
 		if (id < op->from || id > op->to)
@@ -397,7 +421,7 @@ static int walk_indexes(struct sqlite_db *db, struct store_txn *txn, struct stor
 {
 	sqlite3_stmt *page = statement(db, which_page(op));
 	uint64_t peer = 0;
-	int code = op->peer.len ? find_party(db, op->peer, &peer) : SQLITE_OK;
+	int code = op->peer.len ? find_party(db, PEER, op->peer, &peer) : SQLITE_OK;
 
 	if (code != SQLITE_OK || !owner || (op->peer.len && !peer))
 		return code;
@@ -412,7 +436,7 @@ static int walk_indexes(struct sqlite_db *db, struct store_txn *txn, struct stor
 		sqlite3_bind_int64(page, 5, (int64_t)peer);
 	if (op->peer.len && (op->verb == VERB_PAGE || op->resource.len))
 		bind_text(page, 6, op->resource);
-	while (sqlite3_step(page) == SQLITE_ROW) {
+	while (goes_on(op) && sqlite3_step(page) == SQLITE_ROW) {
 		if (op->verb == VERB_PAGE)
 			answer(txn, op, page);
 		else
@@ -424,18 +448,21 @@ static int walk_indexes(struct sqlite_db *db, struct store_txn *txn, struct stor
 /* What is in memory is newer than all that is indexed. */
 static int read_page(struct sqlite_db *db, struct store_txn *txn, struct store_op *op)
 {
-	struct tail_owner *tail;
+	const struct tail_owner *tail;
+	unsigned first;
 	uint64_t owner, count = 0;
-	int code = find_party(db, op->owner, &owner);
+	int code = find_party(db, OWNER, op->owner, &owner);
 
 	if (code == SQLITE_OK)
-		code = find_tail(db, op->owner, owner, &tail);
+		code = find_tail(db, op->owner, owner, &tail, &first);
 	if (code == SQLITE_OK && op->again)
-		code = walk_tail(db, txn, op, tail, &count);
-	if (code == SQLITE_OK && (op->verb == VERB_PAGE_COUNT || op->rows < op->number))
+		code = walk_tail(db, txn, op, tail, first, &count);
+	if (code == SQLITE_OK && goes_on(op))
 		code = walk_indexes(db, txn, op, owner, &count);
 	if (code == SQLITE_OK && !op->again)
-		code = walk_tail(db, txn, op, tail, &count);
+		code = walk_tail(db, txn, op, tail, first, &count);
+	if (code == SQLITE_OK && op->verb == VERB_PAGE && op->bytes >= STORE_PAGE_BYTES)
+		store_answer(txn, op, &(struct store_row){.seq = STORE_PAGE_CUT});
 	if (code == SQLITE_OK && op->verb == VERB_PAGE_COUNT)
 		store_answer(txn, op, &(struct store_row){.seq = op->number && count > op->number ? op->number : count});
 	return code;
@@ -504,14 +531,14 @@ static int clear(struct sqlite_db *db, const struct store_op *op)
 	sqlite3_stmt *gone = statement(db, ARCHIVE_PARTY_GONE);
 	struct tail_owner *tail = tail_find(db->tail, op->owner);
 	uint64_t owner;
-	int code = find_party(db, op->owner, &owner);
+	int code = find_party(db, OWNER, op->owner, &owner);
 
 	if (code == SQLITE_OK && owner)
 		code = clear_above_floor(db, owner);
 	for (unsigned at = tail ? tail->indexed : 0; code == SQLITE_OK && tail && at < tail->count; at++)
 		code = del_message(db, tail->entries[at].id);
 	if (tail)
-		tail_indexed(db->tail, tail); /* there is nothing to index */
+		tail_indexed(db->tail, tail, tail->count); /* there is nothing to index */
 	if (code != SQLITE_OK || !owner)
 		return code;
 	bind_text(gone, 1, op->owner);
@@ -542,7 +569,7 @@ static int trim(struct sqlite_db *db, const struct old *old, uint64_t up_to)
 /* All up to an id leave the table, so they leave each index together. */
 static int prune_old(struct sqlite_db *db, uint64_t before, bool *more)
 {
-	sqlite3_stmt *oldest = statement(db, ARCHIVE_OLDEST), *del = statement(db, ARCHIVE_DEL);
+	sqlite3_stmt *oldest = statement(db, ARCHIVE_OLDEST), *del = statement(db, ARCHIVE_DEL), *own = statement(db, ARCHIVE_LOG_OWN);
 	struct old olds[PRUNE_STEP];
 	uint64_t up_to = 0;
 	unsigned count = 0;
@@ -552,9 +579,9 @@ static int prune_old(struct sqlite_db *db, uint64_t before, bool *more)
 	sqlite3_bind_int64(oldest, 2, PRUNE_STEP);
 	while (code == SQLITE_OK && count < PRUNE_STEP && sqlite3_step(oldest) == SQLITE_ROW) {
 		up_to = (uint64_t)sqlite3_column_int64(oldest, 0);
-		code = find_party(db, column(oldest, 1), &olds[count].owner);
+		code = find_party(db, OWNER, column(oldest, 1), &olds[count].owner);
 		if (code == SQLITE_OK)
-			code = find_party(db, column(oldest, 2), &olds[count].peer);
+			code = find_party(db, PEER, column(oldest, 2), &olds[count].peer);
 		count++;
 	}
 	if (code == SQLITE_OK)
@@ -565,6 +592,10 @@ static int prune_old(struct sqlite_db *db, uint64_t before, bool *more)
 		code = trim(db, &olds[at], up_to);
 	*more = count == PRUNE_STEP;
 	if (code != SQLITE_OK || !count)
+		return code;
+	sqlite3_bind_int64(own, 1, (int64_t)up_to); /* what still waits for somebody has its value for itself from now on */
+	code = run(own);
+	if (code != SQLITE_OK)
 		return code;
 	sqlite3_bind_int64(del, 1, (int64_t)up_to);
 	return run(del);
@@ -610,7 +641,7 @@ static int index_old(struct sqlite_db *db, uint64_t before)
 	int code = SQLITE_OK;
 
 	while (code == SQLITE_OK && done < PRUNE_STEP && (oldest = tail_oldest(db->tail)) && oldest->since < before) {
-		done += oldest->count;
+		done += oldest->count - oldest->indexed;
 		code = index_owner(db, oldest);
 	}
 	return code == SQLITE_OK && done ? set_floor(db) : code;

@@ -32,7 +32,7 @@ static const char *const verbs[2][VERBS] = {
 	},
 	{
 		[VERB_LIST] = "SELECT NULL, coalesce(archive.value, log.value), seq, stamp, log.session, log.count, archived"
-			      " FROM log LEFT JOIN archive ON archive.id=archived WHERE store=?1 AND log.owner=?2 ORDER BY seq",
+			      " FROM log LEFT JOIN archive ON archive.id=archived AND archive.owner=log.owner WHERE store=?1 AND log.owner=?2 ORDER BY seq",
 		[VERB_OWNERS] = OWNERS_OF("log"),
 		[VERB_COUNT] = "SELECT NULL, NULL, count(*), 0" ROWS_OF("log"),
 		[VERB_DEL] = "DELETE" ROWS_OF("log") " AND seq=?5",

@@ -68,6 +68,7 @@ static struct tail_owner *need(struct tail *tail, struct slice name, uint64_t id
 	owner = mem_zalloc(MEM_STORAGE, sizeof(*owner));
 	owner->name = mem_strndup(MEM_STORAGE, name.data, name.len);
 	owner->since = id;
+	owner->born = tail->added_ever;
 	list_init(&owner->changed);
 	place(tail, owner);
 	table_put(&tail->owners, owner);
@@ -84,6 +85,7 @@ void tail_add(struct tail *tail, struct slice name, const struct tail_entry *ent
 	}
 	owner->entries[owner->count++] = *entry;
 	tail->count++;
+	tail->added_ever++;
 	if (tail->added_count == tail->added_cap) {
 		tail->added_cap = tail->added_cap ? tail->added_cap * 2 : 64;
 		tail->added = mem_realloc(MEM_STORAGE, tail->added, tail->added_cap * sizeof(struct tail_owner *));
@@ -103,6 +105,10 @@ static void undo_to(struct tail *tail, unsigned most)
 		struct tail_owner *owner = tail->added[--tail->added_count];
 
 		owner->count--;
+		if (owner->indexed > owner->count) { /* an account that was cleared with it */
+			owner->indexed--;
+			tail->indexed--;
+		}
 		tail->count--;
 		look_at(tail, owner);
 	}
@@ -118,10 +124,10 @@ void tail_keep(struct tail *tail)
 	tail->kept = tail->added_count;
 }
 
-void tail_indexed(struct tail *tail, struct tail_owner *owner)
+void tail_indexed(struct tail *tail, struct tail_owner *owner, unsigned count)
 {
-	tail->indexed += owner->count - owner->indexed;
-	owner->indexed = owner->count;
+	tail->indexed += count - owner->indexed;
+	owner->indexed = count;
 	look_at(tail, owner);
 }
 
@@ -144,6 +150,7 @@ static void settle_owner(struct tail *tail, struct tail_owner *owner, bool commi
 	if (committed && owner->indexed) {
 		list_remove(&owner->link);
 		owner->since = owner->entries[0].id;
+		owner->born = tail->added_ever - owner->count; /* or before */
 		place(tail, owner);
 	}
 	owner->indexed = 0;
@@ -177,15 +184,4 @@ uint64_t tail_since(const struct tail *tail, uint64_t next)
 	const struct tail_owner *oldest = tail_oldest(tail);
 
 	return oldest ? oldest->since : next;
-}
-
-void tail_forget_up_to(struct tail *tail, struct tail_owner *owner, uint64_t id)
-{
-	unsigned count = 0;
-
-	while (count < owner->count && owner->entries[count].id <= id)
-		count++;
-	drop_first(tail, owner, count);
-	if (!owner->count)
-		owner_free(tail, owner);
 }

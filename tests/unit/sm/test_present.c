@@ -578,9 +578,8 @@ static void what_one_has_is_settled_when_the_others_c2s_has_it_too(void **state)
 	uint32_t count = write_to_both(room, TO_BOTH("one"));
 
 	assert_int_equal(room_settled(room, ROMEO), count - 1); /* who dies now would lose the other's */
-	room_wait(room, 3000);
+	room_send(room, JULIET, "<presence to='x@remote.example'/>"); /* a second passes */
 	room_expect(room, OTHER, "reach ");
-	room_expect_nothing(room, OTHER); /* once, until it is answered */
 	assert_int_equal(room_settled(room, ROMEO), count - 1);
 	room_reached(room, OTHER);
 	assert_int_equal(room_settled(room, ROMEO), count);
@@ -605,6 +604,49 @@ static void what_was_sent_behind_the_question_is_asked_for_again(void **state)
 	room_expect(room, OTHER, "reach ");
 	room_reached(room, OTHER);
 	assert_int_equal(room_settled(room, ROMEO), count + 1);
+}
+
+/* A c2s that stands still does not stop who writes. */
+static void what_one_has_is_stored_when_the_others_c2s_does_not_answer(void **state)
+{
+	struct room *room = *state;
+	uint32_t count = write_to_both(room, TO_BOTH("one"));
+	struct packet *packet = room_make_action(room, OTHER, SESSION_DETACH);
+
+	room_wait(room, 3000);
+	room_expect(room, OTHER, "reach ");
+	room_expect_nothing(room, OTHER); /* once, until it is answered */
+	assert_int_equal(room_settled(room, ROMEO), count);
+	room_packet(room, &packet); /* it is over, and she is away */
+	room_expect_none_with(room, JULIET, "one");
+	room_restart(room);
+	room_login(room, "juliet@localhost/d");
+	room_send(room, "juliet@localhost/d", "<presence/>");
+	room_expect_none_with(room, "juliet@localhost/d", "one"); /* somebody had it */
+}
+
+/* Five hundred pipelined stanzas behind one that is refused: what says that he has the error stands behind them. */
+static void what_is_owed_does_not_stop_who_does_not_read(void **state)
+{
+	struct room *room = *state;
+	uint32_t count;
+
+	two_people(room);
+	room_forget(room);
+	room_keep_only(room, ROMEO);
+	count = count_of(room, ROMEO);
+	room_send(room, ROMEO, "<message to='nobody@localhost' id='e'><body>hello</body></message>");
+	for (unsigned at = 0; at < 30; at++)
+		room_send(room, ROMEO, "<presence/>");
+	assert_int_equal(room_settled(room, ROMEO), count + 31);
+	room_send(room, ROMEO, "<message to='nobody@localhost' id='f'><body>hello</body></message>");
+	assert_int_equal(room_settled(room, ROMEO), count + 31);
+	for (unsigned at = 0; at < 32; at++) {
+		struct packet *packet = room_make_stanza(room, ROMEO, count + 33 + at, "<presence/>");
+
+		room_packet(room, &packet);
+	}
+	assert_int_equal(room_settled(room, ROMEO), count + 64);
 }
 
 /* Who lost its connection does not outlive its sm: there is nobody to wait for. */
@@ -1461,6 +1503,8 @@ int main(void)
 		far_away(also_when_its_manager_died_before_that_was_stored),
 		far_away(what_one_has_is_settled_when_the_others_c2s_has_it_too),
 		far_away(what_was_sent_behind_the_question_is_asked_for_again),
+		far_away(what_one_has_is_stored_when_the_others_c2s_does_not_answer),
+		far_away(what_is_owed_does_not_stop_who_does_not_read),
 		far_away(what_one_has_is_settled_when_the_other_is_away),
 		far_away(what_is_settled_behind_what_is_not_is_told),
 		far_away(what_the_client_has_is_settled_and_not_sent_again),

@@ -21,6 +21,7 @@ static void where_the_session_is_known_its_mark_is_too(void **state)
 		{{.key = 0xab, .count = 2, .mark = 1, .session = 0x100000200000003}, "ab.2.1.100000200000003"},
 		{{.key = UINT64_MAX, .count = UINT32_MAX, .mark = UINT32_MAX, .session = UINT64_MAX},
 		 "ffffffffffffffff.ffffffff.ffffffff.ffffffffffffffff"},
+		{{.key = 5, .count = 7, .again = true}, "5.7!"},
 	};
 
 	for (size_t at = 0; at < countof(rows); at++) {
@@ -32,6 +33,7 @@ static void where_the_session_is_known_its_mark_is_too(void **state)
 		assert_string_equal(buf_text(&text), rows[at].text);
 		assert_true(origin_read(buf_slice(&text), &read));
 		assert_origin(&read, origin->key, origin->count, origin->mark, origin->session);
+		assert_int_equal(read.again, origin->again);
 	}
 }
 

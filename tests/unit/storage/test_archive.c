@@ -91,7 +91,7 @@ static unsigned put_message(struct store_txn *txn, const struct message *message
 
 	snprintf(value, sizeof(value), "%u", message->value);
 	return store_archive(txn, &(struct store_message){.owner = name(owner, "owner", message->owner),
-							   .peer = name(peer, "peer", message->peer),
+							   .peer = name(peer, "owner", message->peer),
 							   .resource = name(resource, "r", message->resource),
 							   .session = message->session,
 							   .count = message->count,
@@ -206,7 +206,7 @@ static void compare_page(struct model *model)
 
 	page.backwards = draw(model, 2);
 	if (draw(model, 2))
-		page.peer = name(names[1], "peer", peer);
+		page.peer = name(names[1], "owner", peer);
 	if (page.peer.len && draw(model, 3) == 0)
 		page.resource = name(names[2], "r", resource);
 	if (model->count && draw(model, 2))
