@@ -451,7 +451,7 @@ def a_backup_of_the_first_version_is_upgraded_by_the_next_start():
         deployment.command('backup', _file(deployment))
         database = sqlite3.connect(_file(deployment))
         database.executescript('PRAGMA journal_mode=DELETE; PRAGMA application_id=0; PRAGMA user_version=1;'
-                               'ALTER TABLE log DROP COLUMN archived;' +
+                               'DROP INDEX log_archived; ALTER TABLE log DROP COLUMN archived;' +
                                ''.join(f'DROP TABLE archive{name};' for name in ('', '_party', '_entry', '_talk', '_floor')))
         database.close()
         deployment.command('restore', _file(deployment))

@@ -175,10 +175,8 @@ static int start(void *state, struct sm *sm, const void *conf)
 
 	archive->sm = sm;
 	mio_timer_init(&archive->prune, prune);
-	if (!mio_worker(sm_mio(sm)) && archive_is_on(sm))
-		prune_later(archive, PRUNE_FIRST_MS);
-	else if (!mio_worker(sm_mio(sm)))
-		prune(&archive->prune); /* what was kept when it was on */
+	if (!mio_worker(sm_mio(sm))) /* off: what was kept when it was on goes at once; but storage is not to be asked before loops run */
+		prune_later(archive, archive_is_on(sm) ? PRUNE_FIRST_MS : 0);
 	return 0;
 }
 
