@@ -3,8 +3,8 @@
  * Messages that may be kept for who is away, from when they are for sessions of a user until one has them. A message is one
  * delivery, whatever number of sessions it goes to. Once somebody has it, and it flies to nobody else, it is over, and its origin
  * settled. It flies as long as our death would lose it to a session that outlives us: until its c2s, another process, has it.
- * One that nobody has within a second is stored, and settled by that; it is then also a message for who is away, hidden from
- * others as long as something refers to it, and no longer in memory here.
+ * One that nobody has within a second is stored, and settled by that, and so is one that flies a second after the others' c2s were
+ * asked; it is then also a message for who is away, hidden from others as long as something refers to it, and no longer in memory here.
  */
 #pragma once
 

@@ -133,15 +133,22 @@ static void borrow_again(struct slice *field, const struct nad *old, const struc
 		nad_attr(now, 0, uri, name, field);
 }
 
-void stanza_replace(struct stanza *stanza, int child, const struct nad *tree)
+static void set_payload(struct stanza *stanza, struct nad *payload)
 {
 	struct nad *old = stanza->payload;
 
-	stanza->payload = nad_copy_without(old, child);
-	nad_append_tree(stanza->payload, tree, 0, 1);
+	stanza->payload = payload;
 	borrow_again(&stanza->id, old, stanza->payload, NULL, "id");
 	borrow_again(&stanza->lang, old, stanza->payload, NS_XML, "lang");
 	nad_free(&old);
+}
+
+void stanza_replace(struct stanza *stanza, int child, const struct nad *tree)
+{
+	struct nad *payload = nad_copy_without(stanza->payload, child);
+
+	nad_append_tree(payload, tree, 0, 1);
+	set_payload(stanza, payload);
 }
 
 /* -- ids -- */
@@ -151,16 +158,6 @@ static bool is_id_of(const void *account, const struct nad *nad, int child)
 	AUTO(jid_free) struct jid *by = nad_is(nad, child, NS_STANZA_ID, "stanza-id") ? jid_parse(nad_attr_value(nad, child, "by")) : NULL;
 
 	return by && jid_equal_bare(by, account);
-}
-
-static void set_payload(struct stanza *stanza, struct nad *payload)
-{
-	struct nad *old = stanza->payload;
-
-	stanza->payload = payload;
-	borrow_again(&stanza->id, old, stanza->payload, NULL, "id");
-	borrow_again(&stanza->lang, old, stanza->payload, NS_XML, "lang");
-	nad_free(&old);
 }
 
 uint64_t stanza_take_ids(struct stanza *stanza, const struct jid *account)

@@ -90,7 +90,9 @@ def one_says_what_is_kept():
         assert (rule, [str(jid) for jid in always], list(never)) == ('never', ['juliet@localhost'], []), (rule, always, never)
         for to in ('juliet@localhost', 'nobody@localhost'):
             romeo.send_message(to, 'words', mtype='chat')
-        await asyncio.sleep(0.5)
+        romeo.send_message('romeo@localhost', 'the last', mtype='chat')  # what is behind those in storage's queue sees them
+        while (await asyncio.wait_for(romeo.messages.get(), 15))['body'] != 'the last':
+            pass
         assert [text for _, text in await romeo.pages(50)] == ['words']
         try:
             await romeo['xep_0313'].retrieve(jid='juliet@localhost')

@@ -72,7 +72,7 @@ void roster_stayed(struct session *session);
 bool blocking_has(const struct user *user, const struct jid *jid);
 /* It sees the user offline: it was told so, and hears nothing more of presence. */
 bool blocking_hides(const struct user *user, const struct jid *jid);
-/* As roster_stayed(). Who may not have been told of a change is told the whole list. */
+/* As roster_stayed(): its client is told the whole list, if what it knows is another. */
 void blocking_stayed(struct session *session);
 
 /* -- presence -- */
