@@ -13,7 +13,10 @@
 #include "component/tls.h"
 #include "stanza/ns.h"
 
-enum { SETTLE_MS = 1500 }; /* after this nobody waits for settlements when the server ends */
+enum {
+	SETTLE_MS = 1500, /* after this nobody waits for settlements when the server ends */
+	LOOK_LEAST_MS = 250,
+};
 
 static const struct sx_plugin *const plugins[] = {&sx_tls, &sx_sasl_server, &c2s_features, NULL};
 static const struct sx_plugin *const plugins_without_tls[] = {&sx_sasl_server, &c2s_features, NULL};
@@ -123,21 +126,31 @@ static void end_changed(void *part, struct slice name, uint32_t epoch)
 	domains_end_changed(part, name, epoch);
 }
 
+static int64_t least(int64_t one, int64_t other)
+{
+	return !one || (other && other < one) ? other : one;
+}
+
+/* A quarter of the least that matters; 0: nobody is asked. */
+static int64_t look_pause_ms(const struct settings *settings)
+{
+	int64_t ping_ms = least(settings->sessions.ping_ms, settings->sessions.ping_inactive_ms);
+	int64_t pause_ms = ping_ms ? least(ping_ms, settings->sessions.ping_timeout_ms) / 4 : 0;
+
+	return !ping_ms || pause_ms > LOOK_LEAST_MS ? pause_ms : LOOK_LEAST_MS;
+}
+
 /* A look at all of them now and then is cheaper than a timer for each. */
 static void look_for_silent(struct mio_timer *timer)
 {
 	struct c2s *c2s = container_of(timer, struct c2s, look_timer);
-	const struct settings *settings = c2s->worker->settings;
-	int64_t pause_ms = settings->sessions.ping_ms < settings->sessions.ping_timeout_ms
-				   ? settings->sessions.ping_ms
-				   : settings->sessions.ping_timeout_ms;
 	struct client *client;
 
 	for (uint32_t at = 0; (client = slots_next(&c2s->clients, &at));) {
 		if ((void *)client != c2s)
 			client_probe(client);
 	}
-	mio_timer_set(c2s->worker->mio, timer, pause_ms / 4 > 250 ? pause_ms / 4 : 250);
+	mio_timer_set(c2s->worker->mio, timer, look_pause_ms(c2s->worker->settings));
 }
 
 static void say_limit(const struct c2s *c2s)
@@ -153,7 +166,7 @@ static void say_limit(const struct c2s *c2s)
 static void look_again(struct c2s *c2s)
 {
 	mio_timer_stop(&c2s->look_timer);
-	if (c2s->worker->settings->sessions.ping_ms)
+	if (look_pause_ms(c2s->worker->settings))
 		look_for_silent(&c2s->look_timer);
 }
 

@@ -389,7 +389,7 @@ static void on_packet(void *owner, struct conn *conn, struct nad **nad)
 	int rc;
 
 	client->probed = false;
-	if (sx_identity(conn_sx(conn)) && ack_take(client, *nad))
+	if (sx_identity(conn_sx(conn)) && (ack_take(client, *nad) || csi_take(client, *nad)))
 		return;
 	rc = stanza_from_nad(nad, &stanza);
 	if (rc == STANZA_NOT_ONE)

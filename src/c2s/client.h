@@ -76,6 +76,7 @@ struct client {
 	uint8_t hashes;            /* that it was offered when its stream began */
 	bool resuming;             /* STARTING: an earlier session */
 	bool counted, placed;      /* among the connections; among those of its address */
+	bool inactive;             /* it says so, XEP-0352 */
 	bool probed;               /* it was silent for long, and was asked to say something */
 	struct ack *ack;           /* NULL: it counts nothing */
 	struct keep *keep;         /* NULL: its sm is of this process, or not ours */
@@ -145,6 +146,10 @@ void client_end(struct client *client, enum sx_error error); /* closes its strea
 void client_deliver(struct client *client, const struct stanza *stanza); /* of its session */
 void client_written(void *owner, struct conn *conn);
 void client_taken(struct client *client, uint32_t count); /* it has the next of what sm sent: sm is told */
+
+/* csi.c */
+bool csi_take(struct client *client, const struct nad *nad); /* false: not for it */
+void client_tell_state(struct client *client); /* sm, whether it is active */
 
 /* leave.c */
 /* The server ends: its session waits for the next start, if it can be resumed. False: it cannot. */

@@ -360,6 +360,8 @@ static void attach(struct client *client)
 		packet->session.resume.handled = client->ack->handled;
 	}
 	link_send(client->c2s->worker->link, &packet);
+	if (client->inactive)
+		client_tell_state(client);
 }
 
 static void send_unsettled(struct client *client)

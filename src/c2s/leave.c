@@ -49,15 +49,16 @@ static void bury(struct client *client)
 void client_probe(struct client *client)
 {
 	const struct settings *settings = client->c2s->worker->settings;
+	int64_t ping_ms = client->inactive ? settings->sessions.ping_inactive_ms : settings->sessions.ping_ms;
 	int64_t silent_ms;
 
-	if (client->state != CLIENT_ACTIVE || !client->conn)
+	if (!ping_ms || client->state != CLIENT_ACTIVE || !client->conn)
 		return;
 	silent_ms = mio_now_ms(client->c2s->worker->mio) - conn_heard_ms(client->conn);
-	if (silent_ms < settings->sessions.ping_ms)
+	if (silent_ms < ping_ms)
 		client->probed = false;
 	else if (!client->probed)
 		ask_for_life(client);
-	else if (silent_ms >= settings->sessions.ping_ms + settings->sessions.ping_timeout_ms)
+	else if (silent_ms >= ping_ms + settings->sessions.ping_timeout_ms)
 		bury(client);
 }

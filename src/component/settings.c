@@ -191,8 +191,8 @@ const struct conf_option settings_options[] = {
 		"what may wait for one session, connected or not; more ends it"),
 	SETTING("sessions.ping", CONF_DURATION, sessions.ping_ms, "5 minutes", NOW, C2S,
 		"a client that is silent for so long is asked to say something; off: never"),
-	LATER("sessions.ping_inactive", CONF_DURATION, sessions.ping_inactive_ms, "off", RESTART, C2S,
-		"the same while it says that it is inactive", NULL),
+	SETTING("sessions.ping_inactive", CONF_DURATION, sessions.ping_inactive_ms, "30 minutes", NOW, C2S,
+		"the same while it says that it is inactive"),
 	SETTING("sessions.ping_timeout", CONF_DURATION, sessions.ping_timeout_ms, "60 s", NOW, C2S,
 		"who was asked and is silent for so long is taken to be gone"),
 

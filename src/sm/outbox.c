@@ -99,21 +99,29 @@ static void entry_free(struct outbox *outbox, struct entry *entry)
 	mem_free(entry);
 }
 
-/* Of what was not sent yet only the last presence of a resource counts. */
-static void merge_presence(struct outbox *outbox, const struct stanza *stanza)
+/* What only says how its sender is now: there, away, typing. */
+static bool is_state(const struct stanza *stanza)
+{
+	if (!stanza->from)
+		return false;
+	if (stanza->kind == STANZA_PRESENCE)
+		return stanza->type == STANZA_NONE || stanza->type == STANZA_UNAVAILABLE;
+	return csi_is_chat_state(stanza);
+}
+
+/* Of what was not sent yet only the last state of a resource counts. */
+static void merge_state(struct outbox *outbox, const struct stanza *stanza)
 {
 	uint32_t place = outbox->count;
 	struct list *at = outbox->entries.prev, *before;
 
-	if (stanza->kind != STANZA_PRESENCE || !stanza->from ||
-	    (stanza->type != STANZA_NONE && stanza->type != STANZA_UNAVAILABLE))
+	if (place == outbox->sent || !is_state(stanza))
 		return;
 	for (; place > outbox->sent; place--, at = before) {
 		struct entry *entry = container_of(at, struct entry, link);
 
 		before = at->prev;
-		if (entry->stanza && entry->stanza->kind == STANZA_PRESENCE && entry->stanza->from &&
-		    (entry->stanza->type == STANZA_NONE || entry->stanza->type == STANZA_UNAVAILABLE) &&
+		if (entry->stanza && entry->stanza->kind == stanza->kind && !entry->delivery && is_state(entry->stanza) &&
 		    jid_equal(entry->stanza->from, stanza->from)) {
 			entry_free(outbox, entry);
 			return;
@@ -202,7 +210,7 @@ bool outbox_add(struct session *session, const struct stanza *stanza)
 	struct delivery *delivery;
 	struct entry *entry;
 
-	merge_presence(outbox, stanza);
+	merge_state(outbox, stanza);
 	if (!stays && !last)
 		settle(session->user->sm, stanza);
 	delivery = stays ? delivery_for(session->user, stanza) : NULL;
@@ -213,6 +221,16 @@ bool outbox_add(struct session *session, const struct stanza *stanza)
 	if (delivery && delivery_is_due(delivery) && is_slow(outbox))
 		deliveries_store_of(session->user);
 	return outbox->count <= most->stanzas && outbox->bytes <= most->bytes;
+}
+
+uint32_t outbox_unsent_bytes(const struct outbox *outbox)
+{
+	const struct list *at = outbox->entries.prev;
+	uint32_t bytes = 0;
+
+	for (uint32_t left = outbox->count - outbox->sent; left; left--, at = at->prev)
+		bytes += container_of(at, const struct entry, link)->bytes;
+	return bytes;
 }
 
 bool outbox_has_room(const struct session *session)

@@ -24,7 +24,7 @@ struct user;
 
 struct outbox {
 	struct list entries;
-	uint32_t count, sent; /* the first so many were sent to a connection */
+	uint32_t count, sent; /* the first so many were sent to a connection; of an inactive session not all have to be */
 	uint32_t before;      /* entries left from before the client began to count */
 	uint32_t handled;     /* those that it has since */
 	uint32_t bytes;
@@ -37,6 +37,7 @@ struct outbox {
 void outbox_init(struct outbox *outbox);
 /* Adds a stanza, copied by reference. False: the bound of sessions.resume_queue is reached. */
 bool outbox_add(struct session *session, const struct stanza *stanza);
+uint32_t outbox_unsent_bytes(const struct outbox *outbox);
 bool outbox_has_room(const struct session *session); /* it is less than half full */
 /* The client has the next count. False: there are not as many. */
 bool outbox_taken(struct session *session, uint32_t count);

@@ -531,6 +531,7 @@ bool present_must_wait(struct session *session, struct packet **packet)
 static void attach(struct session *session, const struct packet *packet)
 {
 	struct user *user = session->user;
+	bool asks;
 
 	if (!session->presented || !session->detached)
 		return;
@@ -545,9 +546,12 @@ static void attach(struct session *session, const struct packet *packet)
 		sm_session_changed(session); /* with what it says of that */
 	}
 	remember(session->presented);
+	asks = csi_lost(session);
 	if (session->presented->fresh || session->presented->late) {
 		sm_served(user->sm);
 		presence_stayed(session);
+	} else if (asks) {
+		presence_ask_all(session);
 	}
 	offline_give(user);
 }

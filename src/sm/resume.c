@@ -332,6 +332,7 @@ static void accept_resume(struct session *session, const struct packet *packet)
 	link_send(sm->link, &made);
 	watch_see(&sm->watch, WATCH_RESUMED, session, NULL);
 	outbox_send_rest(session);
+	csi_set(session, false);
 	if (session->outbox.count)
 		sm_session_changed(session); /* with what it says of that */
 	if (unsure) {

@@ -8,6 +8,7 @@
 #include "jid/jid.h"
 #include "link/policy.h"
 #include "sm/core.h"
+#include "sm/modules/modules.h"
 #include "sm/deliveries.h"
 #include "sm/present.h"
 #include "sm/removal.h"
@@ -158,6 +159,8 @@ void session_send(struct session *session, const struct stanza *stanza)
 /* A c2s of ours says what its client has; of another's nothing more is heard. */
 void route_to_session(struct sm *sm, struct session *session, struct stanza **stanza)
 {
+	bool goes;
+
 	if (!session || sm->stopping) {
 		drop(sm, stanza);
 		return;
@@ -168,7 +171,10 @@ void route_to_session(struct sm *sm, struct session *session, struct stanza **st
 	}
 	count_routed(sm, *stanza);
 	watch_see(&sm->watch, WATCH_OUT, session, *stanza);
-	if (!session->detached)
+	goes = !session->detached && !(session->inactive && csi_holds(session, *stanza));
+	if (goes && session->inactive)
+		csi_flush(session);
+	if (goes)
 		session_send(session, *stanza);
 	if (!session->ours) {
 		delivery_sent(session->user, *stanza);
@@ -179,7 +185,7 @@ void route_to_session(struct sm *sm, struct session *session, struct stanza **st
 		session->full = true;
 		list_append(&sm->full, &session->full_link);
 	}
-	session->outbox.sent += !session->detached;
+	session->outbox.sent += goes;
 	stanza_free(stanza);
 }
 

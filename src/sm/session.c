@@ -8,6 +8,7 @@
 #include "component/settings.h"
 #include "jid/jid.h"
 #include "sm/core.h"
+#include "sm/modules/modules.h"
 #include "sm/kept.h"
 #include "sm/present.h"
 #include "sm/removal.h"
@@ -216,16 +217,30 @@ static void of_session(struct sm *sm, const struct packet *packet)
 	bool foreign;
 	struct session *session = session_of_packet(sm, packet, &foreign);
 
-	if (session && packet->session.action == SESSION_DETACH)
+	if (!session) {
+		if (!foreign)
+			session_tell_ended(sm, packet);
+		return;
+	}
+	switch (packet->session.action) {
+	case SESSION_DETACH:
 		resume_detach(session);
-	else if (session && packet->session.action == SESSION_ATTACH)
+		break;
+	case SESSION_ATTACH:
 		present_attach(session, packet);
-	else if (session && packet->session.action == SESSION_REACHED)
+		break;
+	case SESSION_REACHED:
 		outbox_reached(session, packet->session.resume.handled);
-	else if (session && session->ours && !session->enabled)
-		resume_enable(session, packet);
-	else if (!session && !foreign)
-		session_tell_ended(sm, packet);
+		break;
+	case SESSION_ENABLE:
+		if (session->ours && !session->enabled)
+			resume_enable(session, packet);
+		break;
+	default:
+		if (session->ours && !session->detached)
+			csi_set(session, packet->session.action == SESSION_INACTIVE);
+		break;
+	}
 }
 
 /* -- starting -- */
@@ -456,6 +471,8 @@ void session_packet(struct sm *sm, struct packet **packet)
 	case SESSION_DETACH:
 	case SESSION_ATTACH:
 	case SESSION_REACHED:
+	case SESSION_ACTIVE:
+	case SESSION_INACTIVE:
 		of_session(sm, *packet);
 		break;
 	case SESSION_HELLO:

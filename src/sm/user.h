@@ -70,6 +70,7 @@ struct session {
 	struct outbox outbox; /* of a c2s that is ours */
 	bool enabled;	      /* its client counts stanzas, XEP-0198 */
 	bool detached;	      /* it has no connection: the timer ends it */
+	bool inactive;	      /* says its client: what can wait does (modules/csi.c) */
 	bool full;	      /* more waits for it than may: it ends with this work */
 	struct str *key;      /* it can be resumed by this */
 	uint32_t in;	      /* its client's stanzas before it enabled */

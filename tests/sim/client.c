@@ -33,7 +33,7 @@ static void lost(struct client *client)
 	client->state = CLIENT_AWAY;
 	client->line = NULL;
 	client->asked_ms = 0;
-	client->silent = client->owes = false;
+	client->silent = client->owes = client->inactive = false;
 	if (client->kind == CLIENT_PLAIN)
 		client->enabled = false;
 	mio_timer_stop(&client->watch);
@@ -180,6 +180,14 @@ void client_silence(struct client *client, bool silent)
 	client->silent = silent;
 	if (!silent && client->owes && client->state == CLIENT_ON && client->enabled)
 		acknowledge(client);
+}
+
+void client_doze(struct client *client, bool inactive)
+{
+	if (client->state != CLIENT_ON || client->inactive == inactive)
+		return;
+	client->inactive = inactive;
+	send_text(client, inactive ? "<inactive xmlns='" NS_CSI "'/>" : "<active xmlns='" NS_CSI "'/>", SX_OTHER);
 }
 
 /* -- sessions ------------------------------------------------------------------------------------- */

@@ -71,6 +71,7 @@ struct client {
 	bool tries_stale;  /* asks for that one first */
 	bool enabled;	   /* it counts */
 	bool exposed;      /* when it lost its connection nothing counted: what was under way to it may be lost */
+	bool inactive;	   /* so it says (XEP-0352) */
 	bool silent;	   /* it does not say what it has */
 	bool owes;	   /* it was asked meanwhile */
 	uint32_t in, acked;
@@ -91,6 +92,7 @@ void client_drop(struct client *client);   /* the connection is cut, without a w
 void client_forget(struct client *client); /* it leaves its connection open and thinks no more of it */
 void client_pause(struct client *client, bool paused); /* reads nothing */
 void client_silence(struct client *client, bool silent);
+void client_doze(struct client *client, bool inactive);
 
 /* Sends and keeps a stanza. */
 void client_say(struct client *client, unsigned kind, unsigned number, const char *format, ...) PRINTF_LIKE(4, 5);

@@ -151,6 +151,8 @@ static void do_something(struct device *device)
 		be_slow(device);
 	else if ((what -= habits->slow) < habits->moves)
 		move(device);
+	else if ((what -= habits->moves) < habits->dozes)
+		client_doze(&device->client, !device->client.inactive);
 	else
 		say_something(device, what % 2);
 }
@@ -288,6 +290,7 @@ void people_calm(struct people *people, bool calm)
 		device->wanted = true;
 		if (mio_timer_is_set(&device->ease))
 			mio_timer_set(device->client.env->mio, &device->ease, 1);
+		client_doze(&device->client, false);
 		if (!device->client.line)
 			come_soon(device, 500);
 	}

@@ -36,7 +36,7 @@ struct device {
 /* How they are. */
 struct people_habits {
 	int64_t pause_min_ms, pause_max_ms; /* between two things that somebody does */
-	unsigned losses, slow, moves;	    /* how often they lose connections, are slow, leave: of 100 things */
+	unsigned losses, slow, moves, dozes; /* how often they lose connections, are slow, leave, turn their backs or come again: of 100 things */
 	bool steady;			    /* nobody may lose a session */
 };
 

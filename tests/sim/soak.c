@@ -56,6 +56,7 @@ static void make_plan(struct plan *plan, const struct scene *scene)
 		.losses = plan->gentle ? 0 : scene_pick(scene, 15),
 		.slow = plan->gentle ? 0 : scene_pick(scene, 10),
 		.moves = plan->gentle ? 0 : scene_pick(scene, 8),
+		.dozes = scene_pick(scene, 12),
 		.steady = plan->gentle,
 	};
 }

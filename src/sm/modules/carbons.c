@@ -12,7 +12,6 @@
 #include "stanza/names.h"
 #include "xml/nad.h"
 
-#define NS_CARBONS "urn:xmpp:carbons:2"
 #define NS_MUC_USER "http://jabber.org/protocol/muc#user"
 #define NS_CONFERENCE "jabber:x:conference"
 
@@ -42,7 +41,7 @@ static bool invites(const struct stanza *stanza)
 /* What clients say to each other about words: receipts, chat states, markers. */
 static bool is_about_words(const struct stanza *stanza)
 {
-	return has(stanza, "urn:xmpp:receipts", NULL) || has(stanza, "http://jabber.org/protocol/chatstates", NULL) ||
+	return has(stanza, "urn:xmpp:receipts", NULL) || has(stanza, NS_CHAT_STATES, NULL) ||
 	       has(stanza, "urn:xmpp:chat-markers:0", NULL);
 }
 

@@ -16,7 +16,7 @@ struct store_txn;
 
 extern const struct sm_module sm_session, sm_roster, sm_blocking, sm_presence, sm_subscribe, sm_delivery,
 	sm_offline, sm_disco, sm_ping, sm_version, sm_private, sm_vcard, sm_last,
-	sm_time, sm_anonymous, sm_caps, sm_ad_hoc, sm_carbons, sm_archive, sm_archive_prefs,
+	sm_time, sm_anonymous, sm_caps, sm_csi, sm_ad_hoc, sm_carbons, sm_archive, sm_archive_prefs,
 	sm_archive_query;
 
 /* -- account -- */
@@ -40,6 +40,15 @@ bool ad_hoc_is_offered(const struct sm_event *event);
 
 /* The form of whom to write to, into disco#info of a domain; without addresses none. */
 void contact_append(const struct sm *sm, struct nad *nad);
+
+/* -- csi -- */
+
+void csi_set(struct session *session, bool inactive); /* its client says so */
+/* Of an inactive session: the stanza waits in its outbox. False: it goes out, and before it what waits: csi_flush(). */
+bool csi_holds(struct session *session, const struct stanza *stanza);
+void csi_flush(struct session *session);
+bool csi_lost(struct session *session); /* an earlier process died while presence waited for it; said once */
+bool csi_is_chat_state(const struct stanza *stanza); /* and nothing else */
 
 /* -- disco -- */
 
@@ -93,6 +102,7 @@ bool presence_takes_messages(
  * were asked, or told, before it was there. It is announced, and asks for its contacts, as if it came.
  */
 void presence_stayed(struct session *session);
+void presence_ask_all(struct session *session); /* its contacts, and the user's other sessions, how they are */
 void presence_gone(struct user *user, struct jid *jid); /* a session that was there: its contacts and the user's other sessions are told */
 /* Tells a contact of every available session of the user, or that they are gone. */
 void presence_show(struct user *user, struct jid *contact);

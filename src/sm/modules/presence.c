@@ -366,6 +366,14 @@ static void session_end(void *state, struct session *session)
 	leave(session, gone);
 }
 
+void presence_ask_all(struct session *session)
+{
+	if (!state_of(session)->last)
+		return;
+	give_others(session);
+	probe_contacts(session);
+}
+
 void presence_stayed(struct session *session)
 {
 	AUTO(stanza_free)
@@ -374,10 +382,7 @@ void presence_stayed(struct session *session)
 	if (!last)
 		return;
 	broadcast(session->user, last);
-	if (state_of(session)->last) {
-		give_others(session);
-		probe_contacts(session);
-	}
+	presence_ask_all(session);
 }
 
 void presence_gone(struct user *user, struct jid *jid)

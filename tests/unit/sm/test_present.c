@@ -79,6 +79,13 @@ static void attach(struct room *room, const struct kept *kept)
 	attach_after(room, kept, 0);
 }
 
+static void say(struct room *room, const char *client, enum session_action action)
+{
+	struct packet *packet = room_make_action(room, client, action);
+
+	room_packet(room, &packet);
+}
+
 /* What the client sent as its count-th is sent once more. */
 static void repeat(struct room *room, const char *client, uint32_t count, const char *xml)
 {
@@ -234,6 +241,31 @@ static void a_session_at_rest_goes_on_and_nobody_hears_of_it(void **state)
 	room_end(room, ROMEO);
 	room_expect(room, "world", "type='unavailable' from='romeo@localhost/a' to='x@remote.example'");
 	room_expect_among(room, JULIET, "type='unavailable' from='romeo@localhost/a'");
+}
+
+/* It is lost with the process: his contacts are asked for it, and nobody is told of him. */
+static void presence_that_waited_is_asked_for_again(void **state)
+{
+	struct room *room = *state;
+	struct kept romeo, juliet;
+
+	two_people(room);
+	befriend(room);
+	say(room, ROMEO, SESSION_INACTIVE);
+	room_send(room, JULIET, "<presence><show>away</show></presence>");
+	room_expect_none_with(room, ROMEO, "away");
+	room_wait(room, OLD_MS);
+	romeo = settled_kept(room, ROMEO);
+	juliet = settled_kept(room, JULIET);
+	room_restart(room);
+	present(room, &romeo, "");
+	present(room, &juliet, "");
+	attach(room, &juliet);
+	attach(room, &romeo);
+	room_expect(room, ROMEO, "away");
+	room_expect_nothing(room, ROMEO);
+	room_expect_nothing(room, JULIET);
+	assert_null(strstr(room_snapshot(room, ROMEO), "csi"));
 }
 
 static void what_was_said_just_before_is_said_again(void **state)
@@ -1488,6 +1520,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_c2s_of_this_process_is_told_nothing, room_open_apart, room_close),
 		far_away(a_c2s_that_is_not_ours_is_told_nothing),
 		far_away(a_session_at_rest_goes_on_and_nobody_hears_of_it),
+		far_away(presence_that_waited_is_asked_for_again),
 		far_away(what_was_said_just_before_is_said_again),
 		far_away(that_somebody_went_just_before_is_said_again),
 		far_away(who_is_late_is_announced_and_asks_for_his_contacts),

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Client State Indication, XEP-0352: while a client says that it is inactive, its radio is not woken for what can wait: presence,
+ * chat states, and events but those that other clients of the same person act on. It waits in the session's outbox, and there only
+ * the last of a resource counts; whatever else is for the client takes all of it along, in order.
+ *
+ * If our process dies, what waited is lost, with no harm but for presence: contacts are asked for theirs again.
+ */
+#include "jid/jid.h"
+#include "sm/modules/modules.h"
+#include "sm/outbox.h"
+#include "sm/user.h"
+#include "xml/nad.h"
+
+#define NS_PUBSUB_EVENT "http://jabber.org/protocol/pubsub#event"
+
+enum { WAITING_MAX = 100, WAITING_BYTES_MAX = 128 << 10 };
+
+struct csi {
+	bool waits; /* presence does, or did when an earlier process died */
+};
+
+static struct csi *state_of(const struct session *session)
+{
+	return sm_session_state(session, &sm_csi);
+}
+
+/* -- what can wait ----------------------------------------------------------------------------------- */
+
+/* Children of a message, from the first: of what is no chat state only what says something about one. */
+static bool are_chat_states(const struct nad *nad, int child)
+{
+	bool any = false;
+
+	for (; child >= 0; child = nad_next_sibling(nad, child)) {
+		if (slice_is(nad_ns(nad, child), NS_CHAT_STATES))
+			any = true;
+		else if (!nad_is(nad, child, NS_CLIENT, "thread") && !slice_is(nad_ns(nad, child), NS_HINTS) &&
+			 !slice_is(nad_ns(nad, child), NS_STANZA_ID))
+			return false;
+	}
+	return any;
+}
+
+/* A copy of one, too. */
+static bool is_about_typing(const struct stanza *stanza)
+{
+	const struct nad *nad = stanza->payload;
+	int child = stanza_child(stanza);
+	int forwarded, inside;
+
+	if (child < 0 || !slice_is(nad_ns(nad, child), NS_CARBONS))
+		return are_chat_states(nad, child);
+	forwarded = nad_find_child(nad, child, NS_FORWARD, "forwarded");
+	inside = forwarded < 0 ? -1 : nad_find_child(nad, forwarded, NS_CLIENT, "message");
+	return inside >= 0 && are_chat_states(nad, nad_first_child(nad, inside));
+}
+
+bool csi_is_chat_state(const struct stanza *stanza)
+{
+	return stanza->kind == STANZA_MESSAGE && stanza->type != STANZA_ERROR && are_chat_states(stanza->payload, stanza_child(stanza));
+}
+
+/* Bookmarks, devices to encrypt for, what was read elsewhere. */
+static bool is_acted_on(struct slice node)
+{
+	return slice_is(node, "urn:xmpp:bookmarks:1") || slice_is(node, "storage:bookmarks") ||
+	       slice_is(node, "urn:xmpp:omemo:2:devices") || slice_is(node, "eu.siacs.conversations.axolotl.devicelist") ||
+	       slice_is(node, "urn:xmpp:mds:displayed:0");
+}
+
+static bool is_event(const struct stanza *stanza)
+{
+	int event = stanza_find(stanza, NS_PUBSUB_EVENT, "event");
+	int what = event < 0 ? -1 : nad_first_child(stanza->payload, event);
+
+	return what >= 0 && !is_acted_on(nad_attr_value(stanza->payload, what, "node"));
+}
+
+static bool can_wait(const struct stanza *stanza)
+{
+	enum outbox_fate fate = outbox_fate(stanza);
+
+	if (stanza->kind == STANZA_PRESENCE)
+		return stanza->type == STANZA_NONE || stanza->type == STANZA_UNAVAILABLE;
+	if (stanza->kind != STANZA_MESSAGE || stanza->type == STANZA_ERROR || fate == OUTBOX_STORE || fate == OUTBOX_WAIT)
+		return false;
+	return stanza_find(stanza, NS_CLIENT, "body") < 0 && (is_about_typing(stanza) || is_event(stanza));
+}
+
+/* -- sessions ---------------------------------------------------------------------------------------- */
+
+static void note_waiting(struct session *session, bool waits)
+{
+	struct csi *csi = state_of(session);
+
+	if (csi->waits == waits)
+		return;
+	csi->waits = waits;
+	sm_session_changed(session);
+}
+
+bool csi_holds(struct session *session, const struct stanza *stanza)
+{
+	const struct outbox *outbox = &session->outbox;
+
+	if (!can_wait(stanza) || outbox->count - outbox->sent >= WAITING_MAX || outbox_unsent_bytes(outbox) >= WAITING_BYTES_MAX)
+		return false;
+	if (stanza->kind == STANZA_PRESENCE)
+		note_waiting(session, true);
+	return true;
+}
+
+void csi_flush(struct session *session)
+{
+	if (session->outbox.sent < session->outbox.count)
+		outbox_send_rest(session);
+	note_waiting(session, false);
+}
+
+void csi_set(struct session *session, bool inactive)
+{
+	session->inactive = inactive;
+	if (!inactive)
+		csi_flush(session);
+}
+
+bool csi_lost(struct session *session)
+{
+	bool lost = state_of(session)->waits;
+
+	note_waiting(session, false);
+	return lost;
+}
+
+static int session_save(void *state, const struct session *session, struct buf *out)
+{
+	if (!state_of(session)->waits)
+		return SM_PASS;
+	buf_append_text(out, "waits");
+	return 0;
+}
+
+static int session_load(void *state, struct session *session, struct slice in)
+{
+	state_of(session)->waits = true;
+	return 0;
+}
+
+static void offer(void *state, const struct sm *sm, struct nad *features)
+{
+	nad_append(features, NS_CSI, "csi", 1);
+}
+
+const struct sm_module sm_csi = {
+	.name = "csi",
+	.offer = offer,
+	.session_size = sizeof(struct csi),
+	.session_save = session_save,
+	.session_load = session_load,
+};
