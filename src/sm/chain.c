@@ -4,8 +4,10 @@
  *
  * A held stanza is in its user's list of holds with a token. What comes of the same sender to the
  * same recipient on the same chain while one is there waits in that list without a token, and is
- * run in order when the one before it goes on.
+ * run in order when the one before it goes on. Where storage answers in the order in which it was
+ * asked (sm_read_in_order()), messages go up to that hook at once, and wait behind it.
  */
+#include <limits.h>
 #include <stdlib.h>
 #include "base/mem.h"
 #include "jid/jid.h"
@@ -15,6 +17,7 @@
 struct hold {
 	struct wait wait; /* token 0: it waits behind another */
 	struct list link; /* the user's, in order of arrival */
+	uint64_t arrival;
 	struct user *user;
 	enum sm_chain chain;
 	unsigned next; /* hook to ask when it goes on */
@@ -22,12 +25,14 @@ struct hold {
 	struct stanza *stanza;
 	struct sm_commit commit;
 	sm_read_fn *answer; /* of one that only reads, with the state of commit */
+	bool in_order;	    /* those behind it may come as far as it did */
 };
 
 struct run {
 	struct sm_event event;
 	enum sm_chain chain;
 	unsigned next;
+	uint64_t arrival; /* the how-manieth of its user's */
 };
 
 /* -- the order of hooks -- */
@@ -67,18 +72,24 @@ static bool fits(enum sm_chain chain, const struct sm_hook *hook, const struct s
 	return stanza_matches(stanza, hook->kind, hook->ns, hook->name);
 }
 
-static int offer(struct run *run)
+/* To those before the end-th. */
+static int offer_to(struct run *run, unsigned end)
 {
 	const struct chain *chain = &run->event.sm->chains[run->chain];
 	int rc = SM_PASS;
 
-	while (rc == SM_PASS && run->next < chain->count) {
+	while (rc == SM_PASS && run->next < end) {
 		const struct chain_hook *at = &chain->hooks[run->next++];
 
 		if (fits(run->chain, at->hook, run->event.stanza))
 			rc = at->hook->run(at->state, &run->event);
 	}
 	return rc;
+}
+
+static int offer(struct run *run)
+{
+	return offer_to(run, run->event.sm->chains[run->chain].count);
 }
 
 /* -- ends -- */
@@ -125,12 +136,43 @@ static void finish(struct run *run, int rc)
 
 /* -- holding -- */
 
+static bool same_user(const struct jid *a, const struct jid *b)
+{
+	return a && b ? jid_equal_bare(a, b) : a == b;
+}
+
+static unsigned holds_of(const struct user *user, const struct jid *from)
+{
+	unsigned count = 0;
+
+	for (const struct list *at = user->holds.next; at != &user->holds; at = at->next)
+		count += same_user(container_of(at, struct hold, link)->stanza->from, from);
+	return count;
+}
+
+/* Half of it is for whoever comes first; of the rest nobody takes much. */
+static bool has_room(const struct user *user, const struct jid *from)
+{
+	return user->hold_count < USER_HOLDS_MAX / 2 ||
+	       (user->hold_count < USER_HOLDS_MAX && holds_of(user, from) < SENDER_HOLDS_MAX);
+}
+
+/* Before those that came later: one that is held again came before those behind it. */
+static struct list *place_of(struct user *user, uint64_t arrival)
+{
+	struct list *place = &user->holds;
+
+	while (place->prev != &user->holds && container_of(place->prev, struct hold, link)->arrival > arrival)
+		place = place->prev;
+	return place;
+}
+
 static struct hold *hold_new(const struct run *run)
 {
 	struct user *user = run->event.user;
 	struct hold *hold;
 
-	if (!user || user->hold_count >= USER_HOLDS_MAX)
+	if (!user || !has_room(user, run->event.stanza->from))
 		return NULL;
 	hold = mem_zalloc(MEM_SESSION, sizeof(*hold));
 	hold->user = user;
@@ -138,7 +180,8 @@ static struct hold *hold_new(const struct run *run)
 	hold->next = run->next;
 	hold->session = run->event.session ? run->event.session->id : 0;
 	hold->stanza = run->event.stanza;
-	list_append(&user->holds, &hold->link);
+	hold->arrival = run->arrival;
+	list_append(place_of(user, run->arrival), &hold->link);
 	user->hold_count++;
 	return hold;
 }
@@ -161,31 +204,44 @@ void holds_drop(struct user *user)
 		hold_free(container_of(user->holds.next, struct hold, link));
 }
 
-static bool same_user(const struct jid *a, const struct jid *b)
-{
-	return a && b ? jid_equal_bare(a, b) : a == b;
-}
-
 /*
  * Who may not overtake whom. A subscription comes from the account, what follows it from a
- * resource: bare addresses.
+ * resource: bare addresses. What one asks of a server it may answer at once.
  */
 static bool same_way(const struct hold *hold, enum sm_chain chain, const struct stanza *stanza)
 {
-	return hold->chain == chain && !hold->commit.loose && hold->stanza->kind != STANZA_IQ &&
-	       same_user(hold->stanza->from, stanza->from) &&
+	bool alone = hold->commit.loose || (hold->stanza->kind == STANZA_IQ && hold->wait.token);
+
+	return hold->chain == chain && !alone && same_user(hold->stanza->from, stanza->from) &&
 	       same_user(hold->stanza->to, stanza->to);
 }
 
-static bool must_wait(const struct user *user, enum sm_chain chain, const struct stanza *stanza)
+static bool is_for_a_client(const struct stanza *stanza)
 {
-	if (stanza->kind == STANZA_IQ)
-		return false;
+	return stanza->to && !jid_is_bare(stanza->to) && jid_local(stanza->to).len;
+}
+
+/*
+ * How far a stanza may come before those that are held: 0 not at all, which is said of most; UINT_MAX: nobody is before it. Behind
+ * messages that all wait at the same place for storage, a message may come there too.
+ */
+static unsigned may_come(const struct user *user, enum sm_chain chain, const struct stanza *stanza)
+{
+	unsigned place = UINT_MAX;
+
+	if (stanza->kind == STANZA_IQ && !is_for_a_client(stanza))
+		return place;
 	for (const struct list *at = user->holds.next; at != &user->holds; at = at->next) {
-		if (same_way(container_of(at, struct hold, link), chain, stanza))
-			return true;
+		const struct hold *hold = container_of(at, struct hold, link);
+
+		if (!same_way(hold, chain, stanza))
+			continue;
+		if ((hold->wait.token && !hold->in_order) || stanza->kind != STANZA_MESSAGE ||
+		    (place != UINT_MAX && place != hold->next))
+			return 0;
+		place = hold->next;
 	}
-	return false;
+	return place;
 }
 
 int sm_hold(const struct sm_event *event, uint64_t *token)
@@ -202,18 +258,27 @@ int sm_hold(const struct sm_event *event, uint64_t *token)
 
 /* -- going on -- */
 
-/* The run that a hold interrupted; the hold is gone. */
-static struct run run_of(struct hold *hold)
+/* The run that a hold interrupted. */
+static struct run run_at(const struct hold *hold)
 {
 	struct sm *sm = hold->user->sm;
-	struct run run = {
-		.event = {.sm = sm, .user = hold->user, .stanza = hold->stanza},
+
+	return (struct run){
+		.event = {.sm = sm,
+			  .user = hold->user,
+			  .session = hold->session ? slots_get(&sm->sessions, hold->session) : NULL,
+			  .stanza = hold->stanza},
 		.chain = hold->chain,
 		.next = hold->next,
+		.arrival = hold->arrival,
 	};
+}
 
-	if (hold->session)
-		run.event.session = slots_get(&sm->sessions, hold->session);
+/* The same; the hold is gone. */
+static struct run run_of(struct hold *hold)
+{
+	struct run run = run_at(hold);
+
 	hold->stanza = NULL;
 	hold_free(hold);
 	return run;
@@ -242,23 +307,16 @@ static void go_on(struct run *run, int rc)
 	finish(run, rc);
 }
 
-/* The next one that waited for such a stanza, unless one is held again. */
-static struct hold *next_behind(const struct user *user, enum sm_chain chain,
-				const struct stanza *stanza)
+/* The first of them that there is, unless that waits for an answer itself. */
+static struct hold *next_behind(const struct user *user, enum sm_chain chain, const struct stanza *stanza)
 {
-	struct hold *first = NULL;
-
 	for (const struct list *at = user->holds.next; at != &user->holds; at = at->next) {
 		struct hold *hold = container_of(at, struct hold, link);
 
-		if (!same_way(hold, chain, stanza))
-			continue;
-		if (hold->wait.token)
-			return NULL;
-		if (!first)
-			first = hold;
+		if (same_way(hold, chain, stanza))
+			return hold->wait.token ? NULL : hold;
 	}
-	return first;
+	return NULL;
 }
 
 static void run_behind(struct user *user, enum sm_chain chain, const struct stanza *key)
@@ -355,6 +413,24 @@ static void committed(void *arg, uint64_t token, const struct store_txn *txn, in
 	stored(&run, rc, &key);
 }
 
+/* One that came before it went on, and is held again. */
+static bool is_behind(const struct hold *hold)
+{
+	for (const struct list *at = hold->link.prev; at != &hold->user->holds; at = at->prev) {
+		if (same_way(container_of(at, const struct hold, link), hold->chain, hold->stanza))
+			return true;
+	}
+	return false;
+}
+
+/* It has its answer, and waits where it is. */
+static void stay_behind(struct hold *hold)
+{
+	wait_del(hold->user->sm, &hold->wait);
+	hold->in_order = false;
+	hold->answer = NULL;
+}
+
 static void answered(void *arg, uint64_t token, const struct store_txn *txn, int result)
 {
 	struct sm *sm = arg;
@@ -370,6 +446,12 @@ static void answered(void *arg, uint64_t token, const struct store_txn *txn, int
 	hold = container_of(wait, struct hold, wait);
 	answer = hold->answer;
 	state = hold->commit.state;
+	if (hold->in_order && result == 0 && is_behind(hold)) {
+		run = run_at(hold);
+		answer(state, &run.event, txn);
+		stay_behind(hold);
+		return;
+	}
 	run = run_of(hold);
 	key = key_of(run.event.stanza);
 	stored(&run, result ? sm_reply_error(&run.event, STANZA_RESOURCE_CONSTRAINT) : answer(state, &run.event, txn), &key);
@@ -411,7 +493,7 @@ int sm_commit(const struct sm_event *event, const struct sm_commit *commit)
 	return SM_HELD;
 }
 
-int sm_read(const struct sm_event *event, struct store_txn **txn, sm_read_fn *answer, void *state)
+static int start_read(const struct sm_event *event, struct store_txn **txn, sm_read_fn *answer, void *state, bool in_order)
 {
 	uint64_t token;
 	struct hold *hold;
@@ -423,11 +505,33 @@ int sm_read(const struct sm_event *event, struct store_txn **txn, sm_read_fn *an
 	hold = container_of(wait_get(event->sm, token, WAIT_HOLD), struct hold, wait);
 	hold->answer = answer;
 	hold->commit.state = state;
+	hold->in_order = in_order;
 	sm_run(event->sm, txn, answered, &hold->wait);
 	return SM_HELD;
 }
 
+int sm_read(const struct sm_event *event, struct store_txn **txn, sm_read_fn *answer, void *state)
+{
+	return start_read(event, txn, answer, state, false);
+}
+
+int sm_read_in_order(const struct sm_event *event, struct store_txn **txn, sm_read_fn *answer, void *state)
+{
+	return start_read(event, txn, answer, state, true);
+}
+
 /* -- starting -- */
+
+/* Where nothing more can wait a question may as well overtake: one of its two sides would wait for ever. */
+static void wait_behind(struct run *run)
+{
+	if (hold_new(run))
+		return;
+	if (run->event.stanza->kind == STANZA_IQ)
+		finish(run, offer(run));
+	else
+		route_refuse(run->event.sm, &run->event.stanza, STANZA_RESOURCE_CONSTRAINT);
+}
 
 void chain_start(struct sm *sm, enum sm_chain chain, struct user *user, struct session *session,
 		 struct stanza **stanza)
@@ -437,12 +541,17 @@ void chain_start(struct sm *sm, enum sm_chain chain, struct user *user, struct s
 		.chain = chain,
 	};
 
+	unsigned place = UINT_MAX;
+	int rc;
+
 	*stanza = NULL;
-	if (user && (chain == SM_IN_SESS || chain == SM_PKT_USER) &&
-	    must_wait(user, chain, run.event.stanza)) {
-		if (!hold_new(&run))
-			route_refuse(sm, &run.event.stanza, STANZA_RESOURCE_CONSTRAINT);
-		return;
+	if (user && (chain == SM_IN_SESS || chain == SM_PKT_USER)) {
+		run.arrival = ++user->arrivals;
+		place = may_come(user, chain, run.event.stanza);
 	}
-	finish(&run, offer(&run));
+	rc = place == UINT_MAX ? offer(&run) : offer_to(&run, place);
+	if (rc == SM_PASS && place != UINT_MAX)
+		wait_behind(&run);
+	else
+		finish(&run, rc);
 }

@@ -18,6 +18,7 @@ enum {
 	USERS_RESTING_BYTES = 8 << 20, /* of users without sessions that are kept, on a worker */
 	LOAD_WAITING_MAX = 500,	  /* packets for a user being loaded */
 	USER_HOLDS_MAX = 1000,
+	SENDER_HOLDS_MAX = 100, /* of one, when more than half of them are used */
 	CHAIN_HOOKS_MAX = 64,
 	C2S_AWAY_MAX_MS = 30000, /* a c2s that comes back to its router later has no sessions */
 };

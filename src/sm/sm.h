@@ -140,7 +140,7 @@ void sm_deliver(struct session *session, struct stanza **stanza);
 
 /*
  * Keeps the event's stanza: the hook returns SM_HELD and answers later, once, with the token.
- * Messages and presence of the same sender to the same recipient stay in order behind it. In
+ * What the same sender sends to the same recipient stays in order behind it, but for questions to servers. In
  * IN_SESS and PKT_USER only. Returns 0, or SM_FULL: too much is held for this user, nothing was
  * kept.
  */
@@ -177,6 +177,11 @@ int sm_commit(const struct sm_event *event, const struct sm_commit *commit);
  */
 typedef int sm_read_fn(void *state, const struct sm_event *event, const struct store_txn *txn);
 int sm_read(const struct sm_event *event, struct store_txn **txn, sm_read_fn *answer, void *state);
+/*
+ * The same where every message of a way asks storage in this hook, which answers in order: those behind it may ask before it has its
+ * answer. answer() only takes note: it returns SM_PASS.
+ */
+int sm_read_in_order(const struct sm_event *event, struct store_txn **txn, sm_read_fn *answer, void *state);
 /* From a session: an earlier process committed it, and may not have come to tell others. */
 bool sm_is_done(const struct sm_event *event);
 

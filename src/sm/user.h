@@ -33,6 +33,7 @@ struct user {
 	struct resumptions resumptions;
 	struct sm_load *load; /* while loading */
 	unsigned session_count, hold_count, pins;
+	uint64_t arrivals; /* stanzas that came, from its sessions or for it */
 	enum user_state state;
 	uint32_t turn; /* of the last session that started or was resumed */
 	bool known; /* there was such a user in storage */

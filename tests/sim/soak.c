@@ -47,7 +47,7 @@ static void make_plan(struct plan *plan, const struct scene *scene)
 		.users = 4 + scene_pick(scene, USERS_MAX - 3),
 		.tcp = scene_chance(scene, 30),
 		.tight = scene_chance(scene, 20),
-		.archive = scene->seed % 3 == 0,
+		.archive = scene->seed % 4 != 0,
 		.resume_ms = 40000 + scene_pick(scene, 5) * 20000,
 	};
 	plan->habits = (struct people_habits){

@@ -97,7 +97,7 @@ static int keep(void *state, const struct sm_event *event, const struct jid *pee
 						   .again = origin->again,
 						   .random = (uint32_t)sm_random(event->sm),
 						   .value = buf_slice(&text)});
-	return sm_read(event, &txn, archived, state);
+	return sm_read_in_order(event, &txn, archived, state);
 }
 
 /* Nobody but us gives ids of the user's archive. */

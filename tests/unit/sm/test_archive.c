@@ -487,6 +487,56 @@ static void pages_wait_until_the_last_was_taken(void **state)
 	assert_int_equal(answers, 30);
 }
 
+/* RFC 6120 section 10.1: whether it is kept or not, and whatever kind it is of. */
+static void nothing_overtakes_what_is_being_kept(void **state)
+{
+	struct room *room = *state;
+
+	people(room);
+	room_send_all(room, (const char *[]){
+				    ROMEO, "<message to='" JULIET "' type='chat'><body>1</body></message>",
+				    ROMEO, "<message to='" JULIET "' type='chat'><composing xmlns='http://jabber.org/protocol/chatstates'/></message>",
+				    ROMEO, "<message to='" JULIET "' type='chat'><body>2</body></message>",
+				    ROMEO, "<presence to='" JULIET "'><status>3</status></presence>",
+				    ROMEO, "<message to='" JULIET "' type='chat'><body>4</body></message>",
+				    ROMEO, "<iq to='" JULIET "' type='get' id='5'><ping xmlns='urn:xmpp:ping'/></iq>",
+				    ROMEO, "<iq type='get' id='7'><ping xmlns='urn:xmpp:ping'/></iq>",
+				    ROMEO, "<message to='" JULIET "' type='chat'><body>6</body></message>", NULL});
+	room_expect(room, JULIET, "<body>1<");
+	room_expect(room, JULIET, "composing");
+	room_expect(room, JULIET, "<body>2<");
+	room_expect(room, JULIET, "<status>3<");
+	room_expect(room, JULIET, "<body>4<");
+	room_expect(room, JULIET, "id='5'");
+	room_expect(room, JULIET, "<body>6<");
+	room_expect(room, ROMEO, "id='7'");
+	assert_page(room, JULIET, QUERY(""), "1 2 4 6", true);
+	assert_int_equal(room_settled(room, ROMEO), 9);
+}
+
+/* Who is given what waited meanwhile has it before what came after. */
+static void what_was_kept_before_comes_before(void **state)
+{
+	struct room *room = *state;
+
+	people(room);
+	room_end(room, JULIET);
+	room_send(room, ROMEO, "<message to='juliet@localhost' type='chat'><body>1</body></message>");
+	room_start(room, JULIET);
+	room_forget(room);
+	room_send_all(room, (const char *[]){JULIET, "<presence/>",
+					     ROMEO, "<message to='juliet@localhost' type='chat'><body>2</body></message>",
+					     ROMEO, "<message to='juliet@localhost' type='chat'><body>3</body></message>",
+					     ROMEO, "<message to='juliet@localhost' type='chat'><active xmlns='http://jabber.org/protocol/chatstates'/></message>",
+					     ROMEO, "<message to='juliet@localhost' type='chat'><body>4</body></message>", NULL});
+	room_expect(room, JULIET, "<presence");
+	room_expect(room, JULIET, "<body>1<");
+	room_expect(room, JULIET, "<body>2<");
+	room_expect(room, JULIET, "<body>3<");
+	room_expect(room, JULIET, "<active");
+	room_expect(room, JULIET, "<body>4<");
+}
+
 static void it_goes_with_the_account(void **state)
 {
 	struct room *room = *state;
@@ -523,6 +573,8 @@ int main(void)
 		WITH(it_says_how_far_it_reaches_and_what_may_be_asked),
 		WITH(a_user_says_what_is_kept),
 		WITH(pages_wait_until_the_last_was_taken),
+		WITH(nothing_overtakes_what_is_being_kept),
+		WITH(what_was_kept_before_comes_before),
 		WITH(it_goes_with_the_account),
 	};
 
