@@ -14,7 +14,7 @@
 
 #define NS_PUBSUB_EVENT "http://jabber.org/protocol/pubsub#event"
 
-enum { WAITING_MAX = 100, WAITING_BYTES_MAX = 128 << 10 };
+enum { WAITING_MAX = 100, WAITING_BYTES_MAX = 256 << 10 };
 
 struct csi {
 	bool waits; /* presence does, or did when an earlier process died */
@@ -135,15 +135,13 @@ bool csi_lost(struct session *session)
 
 static int session_save(void *state, const struct session *session, struct buf *out)
 {
-	if (!state_of(session)->waits)
-		return SM_PASS;
-	buf_append_text(out, "waits");
+	buf_append_char(out, state_of(session)->waits ? '1' : '0');
 	return 0;
 }
 
 static int session_load(void *state, struct session *session, struct slice in)
 {
-	state_of(session)->waits = true;
+	state_of(session)->waits = slice_is(in, "1");
 	return 0;
 }
 
