@@ -299,12 +299,13 @@ bool outbox_owes(const struct session *session, uint32_t count)
 	return false;
 }
 
-void outbox_settle_sent(struct session *session)
+/* Those among the first so many. */
+static void settle_owed(struct session *session, uint32_t count)
 {
 	struct outbox *outbox = &session->outbox;
 	struct list *at = outbox->entries.next;
 
-	for (uint32_t left = outbox->sent; outbox->owed && left; left--, at = at->next) {
+	for (uint32_t left = count; outbox->owed && left; left--, at = at->next) {
 		struct entry *entry = container_of(at, struct entry, link);
 
 		if (!is_owed(entry))
@@ -313,6 +314,16 @@ void outbox_settle_sent(struct session *session)
 		entry->stanza->origin.session = 0;
 		outbox->owed--;
 	}
+}
+
+void outbox_settle_sent(struct session *session)
+{
+	settle_owed(session, session->outbox.sent);
+}
+
+void outbox_settle_all(struct session *session)
+{
+	settle_owed(session, session->outbox.count);
 }
 
 void outbox_send_rest(struct session *session)
@@ -472,8 +483,7 @@ void outbox_drop(struct session *session)
 /* -- in storage -------------------------------------------------------------------------------------- */
 
 /*
- * "ROW LENGTH\n", the stanza; what is among the messages for who is away is said by its row alone. What is owed was never sent,
- * and is not saved: what it answers comes again.
+ * "ROW LENGTH\n", the stanza; what is among the messages for who is away is said by its row alone.
  */
 void outbox_save(const struct session *session, struct buf *out)
 {
@@ -484,8 +494,6 @@ void outbox_save(const struct session *session, struct buf *out)
 		uint64_t row = entry->delivery ? entry->delivery->row : 0;
 		AUTO(buf_fini) struct buf text = {0};
 
-		if (is_owed(entry))
-			continue;
 		if (!row)
 			sm_stanza_print(entry->stanza, &text);
 		buf_printf(out, "%llu %zu\n", (unsigned long long)row, buf_used(&text));

@@ -126,8 +126,9 @@ static void save_user(struct user *user)
 		if (!session->detached || present_waits(session))
 			continue; /* its c2s has it */
 		outbox_settle_sent(session);
-		if (!resume_note(session))
+		if (!resume_note(session)) /* should it die after the next start, errors that its client never heard die with it */
 			continue;
+		outbox_settle_all(session);
 		put_session(txn, session);
 		count++;
 	}
