@@ -18,4 +18,5 @@ const char *sx_error_name(enum sx_error error); /* "not-well-formed" */
 #define NS_STREAM_ERROR "urn:ietf:params:xml:ns:xmpp-streams"
 #define NS_TLS "urn:ietf:params:xml:ns:xmpp-tls"
 #define NS_SASL "urn:ietf:params:xml:ns:xmpp-sasl"
+#define NS_SASL2 "urn:xmpp:sasl:2"
 #define NS_CLIENT "jabber:client"

@@ -150,7 +150,7 @@ void sx_header_print(struct sx *sx, bool version)
 	buf_append_char(out, '>');
 }
 
-static void send_features(struct sx *sx)
+void sx_offer(struct sx *sx)
 {
 	struct nad *features = nad_new();
 
@@ -252,7 +252,7 @@ static void exchanged(struct sx *sx)
 	if (sx->identity)
 		sx_become_open(sx); /* before the features, which depend on it */
 	if (sx->options->type == SX_SERVER && sx->version)
-		send_features(sx);
+		sx_offer(sx);
 	if (sx->state == SX_STATE_OPEN)
 		sx_tell_open(sx);
 	else if (sx->state == SX_STATE_STREAM && sx->handler->stream)

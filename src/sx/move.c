@@ -10,14 +10,16 @@
 
 struct sx_box {
 	struct sx *sx;
+	struct buf root; /* that its reader stood in, between two elements; empty: in none */
 };
 
 struct sx_box *sx_leave(struct sx **sx)
 {
 	struct sx_box *box = mem_alloc(MEM_STREAM, sizeof(*box));
 
-	box->sx = *sx;
+	*box = (struct sx_box){.sx = *sx};
 	*sx = NULL;
+	buf_append_slice(&box->root, xml_reader_root(box->sx->reader));
 	xml_reader_free(&box->sx->reader);
 	return box;
 }
@@ -83,6 +85,9 @@ struct sx *sx_arrive(struct sx_box **box, const struct sx_env *env, const struct
 	sx->owner = owner;
 	sx->reader = xml_reader_new(env->pool, sx->state == SX_STATE_OPEN ? &options->after_auth
 									  : &options->before_auth);
+	if (buf_used(&(*box)->root))
+		xml_reader_enter(sx->reader, buf_slice(&(*box)->root));
+	buf_fini(&(*box)->root);
 	sx_move_buf(&sx->input, &from->input);
 	sx_move_buf(&sx->output, &from->output);
 	move_stages(sx, from);

@@ -70,6 +70,12 @@ struct sx_sasl_server_conf {
 	 */
 	void (*step)(void *owner, struct sx *sx, const char *mechanism, bool initial, struct slice message);
 	void (*dropped)(void *owner, struct sx *sx); /* the exchange ended early: abort, a second auth, the stream's end */
+	/*
+	 * SASL2 (XEP-0388), on secured streams; NULL: there is none. Adds to its <inline/>, as children at depth 3. Before the first
+	 * step: all that the client asks for, the element is the owner's.
+	 */
+	void (*inlines)(void *owner, struct sx *sx, struct nad *features);
+	void (*asked)(void *owner, struct sx *sx, struct nad **authenticate);
 	unsigned attempts; /* failures before the stream is closed with policy-violation; 0: no limit */
 };
 
@@ -78,6 +84,10 @@ extern const struct sx_plugin sx_sasl_server;
 /*
  * The answer to a step. CHALLENGE: data. SUCCESS: data may be NULL (none); identity is set, the stream restarts when the
  * peer has sent its header; how as in sx_set_identity(). FAILURE: the condition and an optional text.
+ *
+ * SASL2: SUCCESS sets the identity and nothing is said, nor read, until sx_sasl2_granted(): success with its data (NULL: none), the
+ * client's address, and what is to stand behind that, printed; the stream is OPEN then, and says what it offers, if it is to.
+ * sx_sasl2_denied(): what the client asked for cannot be done now; it has no identity.
  */
 struct sx_sasl_answer {
 	enum sx_sasl_outcome outcome;
@@ -89,6 +99,8 @@ struct sx_sasl_answer {
 };
 
 void sx_sasl_answer(struct sx *sx, const struct sx_sasl_answer *answer);
+void sx_sasl2_granted(struct sx *sx, const struct slice *data, struct slice address, struct slice inside, bool offers);
+void sx_sasl2_denied(struct sx *sx);
 bool sx_sasl_busy(const struct sx *sx); /* an exchange is under way */
 
 /* -- SASL, client side, through libgsasl: the seed flow's sx_sasl_auth() -- */

@@ -135,6 +135,7 @@ void sx_continue(struct sx *sx);  /* what was SX_WAIT is answered: parse on */
 /* Forget the parser's state, wait for (server) or send (client) a new header. Identity and unparsed input stay. */
 void sx_restart(struct sx *sx);
 void sx_drop_input(struct sx *sx);  /* what is unparsed came before TLS: never look at it */
+void sx_offer(struct sx *sx); /* server: features, as they are now */
 void sx_open(struct sx *sx);        /* OPEN without a restart, identity set: XEP-0114's handshake, dialback */
 void sx_use_filters(struct sx *sx); /* from now on bytes run through read_bytes and write_bytes */
 void sx_set_end_text(struct sx *sx, const char *text); /* a filter says why it is about to return a fault */
@@ -169,8 +170,8 @@ void *sx_owner(const struct sx *sx);
 
 /*
  * Takes the stream apart on its worker and builds it again, from copies, on the one that calls sx_arrive(): unparsed
- * input, unsent output, identity, states. Only where a new header is awaited (behind SASL success: no parser holds
- * anything, no exchange is under way), and not from within its handler. *sx is gone after sx_leave(); the box is memory
+ * input, unsent output, identity, states. Only where no parser holds anything: where a new header is awaited (behind SASL
+ * success), or an element has been read and the next is not looked at; and not from within its handler. *sx is gone after sx_leave(); the box is memory
  * of the old worker, returned to it by sx_arrive(). options: of the new worker, with the same plugins. What is unparsed stays so until sx_pause(sx, false) or more bytes.
  */
 struct sx_box;

@@ -78,6 +78,22 @@ bool xml_reader_at_rest(const struct xml_reader *reader)
 	return !reader->builder;
 }
 
+struct slice xml_reader_root(const struct xml_reader *reader)
+{
+	if (!reader->context)
+		return SLICE("");
+	return (struct slice){reader->context->root, reader->context->len};
+}
+
+bool xml_reader_enter(struct xml_reader *reader, struct slice root)
+{
+	xml_reader_reset(reader);
+	reader->context = pool_context_of(reader->pool, root);
+	if (reader->context)
+		scan_init(&reader->scan, SCAN_STREAM);
+	return reader->context;
+}
+
 size_t xml_reader_weight(const struct xml_reader *reader)
 {
 	const struct builder *builder = reader->builder;

@@ -58,6 +58,13 @@ void xml_reader_limits(struct xml_reader *reader, const struct xml_limits *limit
  */
 int xml_read(struct xml_reader *reader, struct slice bytes, size_t *used, struct nad **nad);
 
+/*
+ * A stream changes its worker between stanzas: the root that it stands in (empty: none was read), lent, for a new reader of another
+ * pool. False: that was no such text.
+ */
+struct slice xml_reader_root(const struct xml_reader *reader);
+bool xml_reader_enter(struct xml_reader *reader, struct slice root);
+
 /* Forgets all: a new root is expected (a stream restart). Limits stay. */
 void xml_reader_reset(struct xml_reader *reader);
 /* True between stanzas: nothing of one has been read. */

@@ -121,21 +121,27 @@ static struct context *context_new(struct slice root)
 struct context *pool_context(struct xml_pool *pool, const struct nad *header)
 {
 	AUTO(buf_fini) struct buf text = {0};
-	struct context **unused = NULL, *context = NULL;
 
 	print_root(header, &text);
-	if (buf_used(&text) > ROOT_MAX_BYTES)
+	return pool_context_of(pool, buf_slice(&text));
+}
+
+struct context *pool_context_of(struct xml_pool *pool, struct slice root)
+{
+	struct context **unused = NULL, *context = NULL;
+
+	if (!root.len || root.len > ROOT_MAX_BYTES)
 		return NULL;
 	for (unsigned at = 0; at < CONTEXTS && !context; at++) {
 		struct context *have = pool->contexts[at];
 
-		if (have && slice_equal((struct slice){have->root, have->len}, buf_slice(&text)))
+		if (have && slice_equal((struct slice){have->root, have->len}, root))
 			context = have;
 		else if (!unused && (!have || have->readers == 0))
 			unused = &pool->contexts[at];
 	}
 	if (!context) {
-		context = context_new(buf_slice(&text));
+		context = context_new(root);
 		context->known = unused != NULL;
 		if (unused && *unused)
 			forget(pool, unused);

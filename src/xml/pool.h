@@ -15,6 +15,7 @@ struct context {
 
 /* The context that a header makes, counted; NULL when its namespaces are too long to keep. */
 struct context *pool_context(struct xml_pool *pool, const struct nad *header);
+struct context *pool_context_of(struct xml_pool *pool, struct slice root); /* that another pool made */
 void pool_leave(struct xml_pool *pool, struct context **context);
 
 /* A parser that stands behind the root of context; context NULL: at the beginning. */

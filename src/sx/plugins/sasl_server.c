@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SASL as a server, RFC 6120 section 6: elements, base64 and order. What a message means is the
+ * SASL as a server, in two profiles, RFC 6120 section 6 and XEP-0388: elements, base64 and order. What a message means is the
  * owner's.
  *
  *   idle - auth -> asked - challenge -> awaiting - response -> asked - success -> new stream
+ *   idle - authenticate -> asked ... asked - success -> granted, the owner does what was asked for inline - open
  *   asked - failure -> idle
  *   awaiting - abort, a second auth -> idle, the owner hears that it was dropped
  */
@@ -15,12 +16,13 @@
 
 enum { MECHANISM_MAX = 20 }; /* RFC 4422 section 3.1 */
 
-enum exchange { IDLE, ASKED, AWAITING };
+enum exchange { IDLE, ASKED, AWAITING, GRANTED };
 
 struct sasl_server {
 	struct sx *sx;
 	const struct sx_sasl_server_conf *conf;
 	uint8_t exchange; /* ASKED: the owner has the word. AWAITING: the peer has */
+	bool second;	  /* it is by XEP-0388 */
 	bool stepping;	  /* step() is on the stack */
 	unsigned failures;
 };
@@ -46,39 +48,49 @@ const char *sx_sasl_failure_name(enum sx_sasl_failure failure)
 
 /* -- our elements -------------------------------------------------------------------------- */
 
+static const char *ns_of(const struct sasl_server *sasl)
+{
+	return sasl->second ? NS_SASL2 : NS_SASL;
+}
+
+static void send_printed(struct sx *sx, struct buf *text)
+{
+	struct slice printed = buf_slice(text);
+
+	sx_send_parts(sx, &printed, 1, SX_OTHER);
+	buf_wipe(text);
+}
+
 /* <name>base64</name>; data NULL: none. */
-static void send_data(struct sx *sx, const char *name, const struct slice *data)
+static void send_data(const struct sasl_server *sasl, const char *name, const struct slice *data)
 {
 	struct buf text = {0};
-	struct slice printed;
 
-	buf_printf(&text, "<%s xmlns='" NS_SASL "'>", name);
+	buf_printf(&text, "<%s xmlns='%s'>", name, ns_of(sasl));
 	if (data && data->len)
 		buf_append_base64(&text, *data);
 	else if (data && strcmp(name, "success") == 0)
 		buf_append_char(&text, '='); /* empty, unlike none */
 	buf_printf(&text, "</%s>", name);
-	printed = buf_slice(&text);
-	sx_send_parts(sx, &printed, 1, SX_OTHER);
-	buf_wipe(&text);
+	send_printed(sasl->sx, &text);
 }
 
-static void send_failure(struct sx *sx, enum sx_sasl_failure failure, const char *text)
+static void send_failure(const struct sasl_server *sasl, enum sx_sasl_failure failure, const char *text)
 {
 	struct nad *nad = nad_new();
 
-	nad_append(nad, NS_SASL, "failure", 0);
+	nad_append(nad, ns_of(sasl), "failure", 0);
 	nad_append(nad, NS_SASL, sx_sasl_failure_name(failure), 1);
 	if (text)
-		nad_append_text(nad, NS_SASL, "text", 1, slice_of(text));
-	sx_send(sx, &nad);
+		nad_append_text(nad, ns_of(sasl), "text", 1, slice_of(text));
+	sx_send(sasl->sx, &nad);
 }
 
 /* The exchange is over without success. */
 static void fail(struct sasl_server *sasl, enum sx_sasl_failure failure, const char *text)
 {
 	sasl->exchange = IDLE;
-	send_failure(sasl->sx, failure, text);
+	send_failure(sasl, failure, text);
 	if (sasl->conf->attempts && ++sasl->failures >= sasl->conf->attempts)
 		sx_refuse(sasl->sx, SX_REFUSED_FAILURES);
 }
@@ -94,57 +106,133 @@ static void drop(struct sasl_server *sasl)
 
 /* -- the peer's ---------------------------------------------------------------------------- */
 
-/* What the element says, decoded, and gone from the element. "=" is a message that is empty. */
-static bool decode(struct nad *nad, struct buf *message)
+/* What an element says, decoded, and gone from it. "=" is a message that is empty. */
+static bool decode(struct nad *nad, struct slice text, struct buf *message)
 {
-	struct slice text = nad_cdata(nad, 0);
 	bool good = slice_is(text, "=") || buf_append_unbase64(message, text);
 
 	nad_wipe(nad, text);
 	return good;
 }
 
-/* Asks the owner. mechanism is NULL for a response. */
-static int ask(struct sasl_server *sasl, struct nad *nad, const char *mechanism)
+/* Asks the owner. mechanism is NULL for a response. initial: there is a message, empty or not. */
+static int ask(struct sasl_server *sasl, const char *mechanism, bool initial, struct slice message)
 {
-	size_t len = nad_cdata(nad, 0).len;
-	AUTO(buf_wipe) struct buf message = {0};
-
-	if (!decode(nad, &message)) {
-		drop(sasl);
-		fail(sasl, SX_SASL_INCORRECT_ENCODING, NULL);
-		return 0;
-	}
 	sasl->exchange = ASKED;
 	sasl->stepping = true;
-	sasl->conf->step(sx_owner(sasl->sx), sasl->sx, mechanism, len > 0, buf_slice(&message));
+	sasl->conf->step(sx_owner(sasl->sx), sasl->sx, mechanism, initial, message);
 	sasl->stepping = false;
-	return sasl->exchange == ASKED ? SX_WAIT : 0;
+	return sasl->exchange == ASKED || sasl->exchange == GRANTED ? SX_WAIT : 0;
+}
+
+static int badly_encoded(struct sasl_server *sasl)
+{
+	drop(sasl);
+	fail(sasl, SX_SASL_INCORRECT_ENCODING, NULL);
+	return 0;
+}
+
+/* False: there can be none of this name; the exchange has failed. */
+static bool read_mechanism(struct sasl_server *sasl, const struct nad *nad, char *name)
+{
+	struct slice mechanism = nad_attr_value(nad, 0, "mechanism");
+
+	if (sx_tls_withholds(sasl->sx)) {
+		fail(sasl, SX_SASL_ENCRYPTION_REQUIRED, NULL);
+		return false;
+	}
+	if (!mechanism.len || mechanism.len > MECHANISM_MAX) {
+		fail(sasl, SX_SASL_INVALID_MECHANISM, NULL);
+		return false;
+	}
+	memcpy(name, mechanism.data, mechanism.len);
+	return true;
 }
 
 static int auth_came(struct sasl_server *sasl, struct nad *nad)
 {
-	struct slice mechanism = nad_attr_value(nad, 0, "mechanism");
+	struct slice text = nad_cdata(nad, 0);
 	char name[MECHANISM_MAX + 1] = "";
+	AUTO(buf_wipe) struct buf message = {0};
+	bool initial = text.len > 0;
 
 	drop(sasl);
-	if (sx_tls_withholds(sasl->sx)) {
-		fail(sasl, SX_SASL_ENCRYPTION_REQUIRED, NULL);
+	sasl->second = false;
+	if (!read_mechanism(sasl, nad, name))
 		return 0;
-	}
-	if (!mechanism.len || mechanism.len > MECHANISM_MAX) {
-		fail(sasl, SX_SASL_INVALID_MECHANISM, NULL);
+	if (!decode(nad, text, &message))
+		return badly_encoded(sasl);
+	return ask(sasl, name, initial, buf_slice(&message));
+}
+
+/* An initial response is an element of its own, and may be empty (XEP-0388 section 2.2). */
+static int authenticate_came(struct sasl_server *sasl, struct nad **nad)
+{
+	int initial = nad_find_child(*nad, 0, NS_SASL2, "initial-response");
+	char name[MECHANISM_MAX + 1] = "";
+	AUTO(buf_wipe) struct buf message = {0};
+
+	drop(sasl);
+	sasl->second = true;
+	if (!read_mechanism(sasl, *nad, name))
 		return 0;
-	}
-	memcpy(name, mechanism.data, mechanism.len);
-	return ask(sasl, nad, name);
+	if (initial >= 0 && !decode(*nad, nad_cdata(*nad, initial), &message))
+		return badly_encoded(sasl);
+	sasl->conf->asked(sx_owner(sasl->sx), sasl->sx, nad);
+	return ask(sasl, name, initial >= 0, buf_slice(&message));
 }
 
 static int response_came(struct sasl_server *sasl, struct nad *nad)
 {
-	if (sasl->exchange == AWAITING)
-		return ask(sasl, nad, NULL);
-	fail(sasl, SX_SASL_MECHANISM_TOO_WEAK, "response before auth"); /* as jabberd2 names it */
+	AUTO(buf_wipe) struct buf message = {0};
+	struct slice text = nad_cdata(nad, 0);
+	bool said = text.len > 0;
+
+	if (sasl->exchange != AWAITING) {
+		fail(sasl, SX_SASL_MECHANISM_TOO_WEAK, "response before auth"); /* as jabberd2 names it */
+		return 0;
+	}
+	if (!decode(nad, text, &message))
+		return badly_encoded(sasl);
+	return ask(sasl, NULL, said, buf_slice(&message));
+}
+
+static bool has_second(const struct sasl_server *sasl)
+{
+	return sasl->conf->asked && sx_is_secure(sasl->sx);
+}
+
+static void aborted(struct sasl_server *sasl, bool wanted)
+{
+	drop(sasl);
+	fail(sasl, wanted ? SX_SASL_ABORTED : SX_SASL_MALFORMED_REQUEST, NULL);
+}
+
+static int read_first(struct sasl_server *sasl, struct nad *nad)
+{
+	if (sx_state(sasl->sx) != SX_STATE_STREAM || sx_identity(sasl->sx))
+		return 0;
+	if (nad_is(nad, 0, NS_SASL, "auth"))
+		return auth_came(sasl, nad);
+	if (nad_is(nad, 0, NS_SASL, "response") && !(sasl->second && sasl->exchange == AWAITING))
+		return response_came(sasl, nad);
+	aborted(sasl, nad_is(nad, 0, NS_SASL, "abort"));
+	return 0;
+}
+
+/* Who has an identity is not to ask for another (XEP-0388 section 4.8). */
+static int read_second(struct sasl_server *sasl, struct nad **nad)
+{
+	if (sx_state(sasl->sx) != SX_STATE_STREAM || sx_identity(sasl->sx)) {
+		sx_error(sasl->sx, SX_POLICY_VIOLATION, "you are logged in already");
+		return 0;
+	}
+	if (nad_is(*nad, 0, NS_SASL2, "authenticate"))
+		return authenticate_came(sasl, nad);
+	if (nad_is(*nad, 0, NS_SASL2, "response") && sasl->second && sasl->exchange == AWAITING)
+		return response_came(sasl, *nad);
+	sasl->second = true;
+	aborted(sasl, nad_is(*nad, 0, NS_SASL2, "abort"));
 	return 0;
 }
 
@@ -152,20 +240,23 @@ static int read_nad(void *state, struct sx *sx, struct nad **nad)
 {
 	struct sasl_server *sasl = state;
 
-	if (!sasl->conf || !slice_is(nad_ns(*nad, 0), NS_SASL))
+	if (!sasl->conf)
 		return SX_PASS;
-	if (sx_state(sx) != SX_STATE_STREAM || sx_identity(sx))
-		return 0;
-	if (nad_is(*nad, 0, NS_SASL, "auth"))
-		return auth_came(sasl, *nad);
-	if (nad_is(*nad, 0, NS_SASL, "response"))
-		return response_came(sasl, *nad);
-	drop(sasl);
-	if (nad_is(*nad, 0, NS_SASL, "abort"))
-		fail(sasl, SX_SASL_ABORTED, NULL);
-	else
-		fail(sasl, SX_SASL_MALFORMED_REQUEST, NULL);
-	return 0;
+	if (slice_is(nad_ns(*nad, 0), NS_SASL))
+		return read_first(sasl, *nad);
+	if (slice_is(nad_ns(*nad, 0), NS_SASL2) && has_second(sasl))
+		return read_second(sasl, nad);
+	return SX_PASS;
+}
+
+static void succeed(struct sasl_server *sasl, const struct sx_sasl_answer *answer)
+{
+	sx_set_identity(sasl->sx, answer->identity, answer->how);
+	sasl->exchange = sasl->second ? GRANTED : IDLE;
+	if (sasl->second)
+		return;
+	send_data(sasl, "success", answer->data);
+	sx_restart(sasl->sx);
 }
 
 void sx_sasl_answer(struct sx *sx, const struct sx_sasl_answer *answer)
@@ -177,18 +268,54 @@ void sx_sasl_answer(struct sx *sx, const struct sx_sasl_answer *answer)
 	switch (answer->outcome) {
 	case SX_SASL_CHALLENGE:
 		sasl->exchange = AWAITING;
-		send_data(sx, "challenge", answer->data);
+		send_data(sasl, "challenge", answer->data);
 		break;
 	case SX_SASL_SUCCESS:
-		sasl->exchange = IDLE;
-		send_data(sx, "success", answer->data);
-		sx_set_identity(sx, answer->identity, answer->how);
-		sx_restart(sx);
+		succeed(sasl, answer);
 		break;
 	case SX_SASL_FAILURE:
 		fail(sasl, answer->failure, answer->text);
 		break;
 	}
+	if (!sasl->stepping && sasl->exchange != GRANTED)
+		sx_continue(sx);
+}
+
+void sx_sasl2_granted(struct sx *sx, const struct slice *data, struct slice address, struct slice inside, bool offers)
+{
+	struct sasl_server *sasl = sx_plugin_state(sx, &sx_sasl_server);
+	struct buf text = {0};
+
+	if (!sasl || sasl->exchange != GRANTED)
+		return;
+	sasl->exchange = IDLE;
+	buf_append_text(&text, "<success xmlns='" NS_SASL2 "'>");
+	if (data) {
+		buf_append_text(&text, "<additional-data>");
+		buf_append_base64(&text, *data);
+		buf_append_text(&text, "</additional-data>");
+	}
+	buf_append_text(&text, "<authorization-identifier>");
+	buf_append_xml(&text, address);
+	buf_append_text(&text, "</authorization-identifier>");
+	buf_append_slice(&text, inside);
+	buf_append_text(&text, "</success>");
+	send_printed(sx, &text);
+	sx_open(sx);
+	if (offers)
+		sx_offer(sx);
+	if (!sasl->stepping)
+		sx_continue(sx);
+}
+
+void sx_sasl2_denied(struct sx *sx)
+{
+	struct sasl_server *sasl = sx_plugin_state(sx, &sx_sasl_server);
+
+	if (!sasl || sasl->exchange != GRANTED)
+		return;
+	sx_set_identity(sx, NULL, NULL);
+	fail(sasl, SX_SASL_TEMPORARY_AUTH_FAILURE, NULL);
 	if (!sasl->stepping)
 		sx_continue(sx);
 }
@@ -211,6 +338,15 @@ static void offer(void *to, const char *name)
 	nad_append_text(features, NS_SASL, "mechanism", 2, slice_of(name));
 }
 
+static void offer_second(void *to, const char *name)
+{
+	struct nad *features = to;
+
+	if (nad_find_child(features, 0, NS_SASL2, "authentication") < 0)
+		nad_append(features, NS_SASL2, "authentication", 1);
+	nad_append_text(features, NS_SASL2, "mechanism", 2, slice_of(name));
+}
+
 static void features(void *state, struct sx *sx, struct nad *nad)
 {
 	struct sasl_server *sasl = state;
@@ -218,6 +354,13 @@ static void features(void *state, struct sx *sx, struct nad *nad)
 	if (!sasl->conf || sx_identity(sx) || sx_tls_withholds(sx))
 		return;
 	sasl->conf->mechanisms(sx_owner(sx), sx, offer, nad);
+	if (!has_second(sasl))
+		return;
+	sasl->conf->mechanisms(sx_owner(sx), sx, offer_second, nad);
+	if (nad_find_child(nad, 0, NS_SASL2, "authentication") < 0)
+		return;
+	nad_append(nad, NS_SASL2, "inline", 2);
+	sasl->conf->inlines(sx_owner(sx), sx, nad);
 }
 
 static void open_stream(void *state, struct sx *sx, const void *conf)
