@@ -12,7 +12,7 @@ static const char *const action_names[SESSION_ACTIONS] = {
 	"jackdaw-ack", "jackdaw-enable", "jackdaw-enabled", "jackdaw-detach", "jackdaw-resume", "jackdaw-resumed",
 	"jackdaw-snapshot", "jackdaw-present", "jackdaw-presented", "jackdaw-attach", "jackdaw-disable", "jackdaw-allow",
 	"jackdaw-disabled", "jackdaw-shed", "jackdaw-kicked", "jackdaw-reach", "jackdaw-reached",
-	"jackdaw-active", "jackdaw-inactive", NULL,
+	"jackdaw-active", "jackdaw-inactive", "jackdaw-bind", "jackdaw-bound", NULL,
 };
 
 #define ACTION_ACCOUNT "jackdaw-account"
@@ -146,7 +146,7 @@ static void print_resume(const struct packet_resume *resume, struct buf *out)
 static bool has_text(enum session_action action)
 {
 	return action == SESSION_SNAPSHOT || action == SESSION_PRESENT || action == SESSION_STARTED || action == SESSION_RESUMED ||
-	       action == SESSION_HELLO;
+	       action == SESSION_BIND || action == SESSION_BOUND || action == SESSION_HELLO;
 }
 
 static void print_text(const struct packet *packet, struct buf *out)

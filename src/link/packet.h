@@ -48,14 +48,14 @@ enum packet_kind {
  * that the new sm is to have, PRESENTED: it has; ATTACH: c2s has said all that it kept of it. DISABLE, ALLOW: an account may not
  * be used any more, may again; within a process only. DISABLED: therefore a session ended. SHED: for want of memory.
  * KICKED: an administrator ended it. REACH: sm asks whether c2s has what was sent before, REACHED: it has.
- * ACTIVE, INACTIVE: its client says so (XEP-0352).
+ * ACTIVE, INACTIVE: its client says so (XEP-0352). BIND: a START with more in it (XEP-0386), BOUND: its answer.
  */
 enum session_action {
 	SESSION_START, SESSION_STARTED, SESSION_END, SESSION_ENDED, SESSION_CREATE, SESSION_CREATED, SESSION_DELETE,
 	SESSION_DELETED, SESSION_REPLACED, SESSION_HELLO, SESSION_ACK, SESSION_ENABLE, SESSION_ENABLED, SESSION_DETACH,
 	SESSION_RESUME, SESSION_RESUMED, SESSION_SNAPSHOT, SESSION_PRESENT, SESSION_PRESENTED, SESSION_ATTACH, SESSION_DISABLE,
 	SESSION_ALLOW, SESSION_DISABLED, SESSION_SHED, SESSION_KICKED, SESSION_REACH, SESSION_REACHED,
-	SESSION_ACTIVE, SESSION_INACTIVE,
+	SESSION_ACTIVE, SESSION_INACTIVE, SESSION_BIND, SESSION_BOUND,
 	SESSION_UNKNOWN,
 	SESSION_ACTIONS
 };
@@ -67,7 +67,7 @@ struct packet_end {
 	bool again, skip;
 };
 
-/* What ENABLE, ENABLED, RESUME, RESUMED, PRESENT, ATTACH and REACH say beyond other actions; the counts are modulo 2^32. */
+/* What ENABLE, ENABLED, RESUME, RESUMED, PRESENT, ATTACH, REACH and BOUND say beyond other actions; the counts are modulo 2^32. */
 struct packet_resume {
 	struct str *key;  /* owned: the id that a client resumes by; NULL: it cannot */
 	uint32_t seconds; /* how long it may be away: what the client would like, what it gets; 0: it says nothing, it may not */
@@ -76,7 +76,7 @@ struct packet_resume {
 	uint64_t window;  /* and of the 64 behind them: a bit each, the next one's is the lowest */
 	uint32_t handled; /* RESUME, RESUMED, PRESENT: what the client handled since it enabled. A RESUME that failed: what we did.
 			     REACH: sm's mark, which REACHED gives back */
-	bool known;       /* a RESUME that failed: there was such a session, and handled is true. PRESENT: its client enabled */
+	bool known;       /* a RESUME that failed: there was such a session, and handled is true. PRESENT, BOUND: its client enabled */
 	bool later;       /* a RESUME that failed: nobody could look, the session may be there */
 	bool fresh;       /* PRESENT: its snapshot is of a moment ago, and what it says may not have reached others */
 	bool over;        /* PRESENT: the client has left, all that is wanted is the end of the session */
@@ -107,6 +107,7 @@ struct packet {
 		struct str *rest;       /* owned; from another process: attributes that mean nothing to us, for the answer */
 		struct str *end;        /* owned; HELLO's answer: "name/worker/epoch" of our own sm */
 		struct buf text;        /* SNAPSHOT, STARTED: a snapshot. PRESENT, RESUMED: a line of origins of what the client was sent, and one.
+					   BIND: a line that names the device, and what is asked for as an element. BOUND: a line of elements, and a snapshot.
 					   HELLO's answer: an element with what the sm offers in the features of a stream */
 		struct packet_resume resume;
 	} session;

@@ -35,8 +35,7 @@ struct chain {
 	unsigned count;
 };
 
-/* A domain that we serve. */
-struct sm_domain {
+struct sm_domain { /* that we serve */
 	struct str *name;
 };
 
@@ -124,6 +123,7 @@ void modules_user_free(struct user *user);
 size_t modules_user_weight(const struct user *user);
 void modules_session_start(struct session *session);
 void modules_session_end(struct session *session);
+void modules_session_bind(struct session *session, const struct nad *request);
 void modules_user_delete(struct user *user);
 void modules_session_save(const struct session *session, struct buf *out);
 bool modules_session_load(struct session *session, struct slice *in); /* takes its part off in */
@@ -131,9 +131,7 @@ bool modules_session_load(struct session *session, struct slice *in); /* takes i
 /* -- chain.c -- */
 
 void chains_sort(struct sm *sm); /* the hooks of all modules, which have started */
-/* Offers a stanza, taken, to a chain and does with it what its end says. */
-void chain_start(struct sm *sm, enum sm_chain chain, struct user *user, struct session *session,
-		 struct stanza **stanza);
+void chain_start(struct sm *sm, enum sm_chain chain, struct user *user, struct session *session, struct stanza **stanza); /* taken */
 void holds_drop(struct user *user); /* at the end */
 
 /* -- user.c -- */
@@ -154,6 +152,7 @@ void users_load_again(struct sm *sm); /* those that wait for saved sessions */
 void session_packet(struct sm *sm, struct packet **packet); /* an action; taken */
 /* Of a user who is loaded; a start is lent, the others taken. */
 void session_start(struct user *user, struct packet *packet);
+void session_bind(struct user *user, struct packet **packet); /* bind.c */
 void session_create(struct user *user, struct packet **packet);
 void session_delete_user(struct user *user, struct packet **packet);
 void session_allow_user(struct user *user, bool allowed); /* its account may be used again, or not any more */
@@ -161,6 +160,7 @@ void session_fail(struct sm *sm, const struct packet *packet); /* answers that i
 /* Ends it: presence goes unavailable, c2s is told or not, the session is freed. */
 enum session_tell { SESSION_TELL_NOBODY, SESSION_TELL_ENDED, SESSION_TELL_REPLACED, SESSION_TELL_DISABLED, SESSION_TELL_SHED, SESSION_TELL_KICKED, SESSION_TELL_DELETED };
 struct session *session_new(struct user *user, struct jid *full); /* of no c2s yet */
+struct session *session_begin(struct user *user, const struct packet *packet); /* NULL: it may not, or was asked for before */
 void session_place(struct session *session, const struct packet *packet); /* its c2s is who sent this */
 bool session_was_asked(const struct session *session, const struct packet *packet); /* this, before: c2s asks again */
 void session_tell(struct session *session, enum session_action action); /* its c2s */

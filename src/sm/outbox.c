@@ -20,6 +20,7 @@ struct entry {
 	uint32_t number;
 	uint32_t bytes;
 	bool flying; /* as its delivery counts */
+	bool archived; /* its user's archive has it */
 };
 
 void outbox_init(struct outbox *outbox)
@@ -139,6 +140,7 @@ static struct entry *insert(struct outbox *outbox, struct list *place, const str
 		entry->stanza->origin.session = 0;
 		entry->key = stanza->origin.key;
 		entry->number = stanza->origin.count;
+		entry->archived = stanza->archived;
 	}
 	entry->bytes = (stanza ? (uint32_t)stanza_weight(stanza) : 0) + ENTRY_BYTES;
 	entry->delivery = delivery;
@@ -437,13 +439,16 @@ struct delivery *outbox_again(struct session *session, const struct stanza *stan
 	return NULL;
 }
 
-static void expire_entry(struct sm *sm, struct entry *entry)
+static void expire_entry(struct session *session, struct entry *entry)
 {
+	struct sm *sm = session->user->sm;
 	enum outbox_fate fate = entry->delivery ? OUTBOX_STORE : outbox_fate(entry->stanza);
 	struct stanza *answer = NULL;
 
 	land(entry);
-	if (entry->delivery)
+	if (entry->delivery && entry->archived && archive_reads(session))
+		delivery_taken(entry->delivery);
+	else if (entry->delivery)
 		delivery_unref(entry->delivery);
 	else if (fate == OUTBOX_REFUSE)
 		answer = stanza_error_new(entry->stanza, STANZA_SERVICE_UNAVAILABLE, NULL);
@@ -460,7 +465,7 @@ void outbox_expire(struct session *session)
 	while (outbox->count) {
 		struct entry *entry = first_of(outbox);
 
-		expire_entry(user->sm, entry);
+		expire_entry(session, entry);
 		entry_free(outbox, entry);
 	}
 	outbox->sent = 0;
@@ -619,6 +624,7 @@ bool outbox_fill(struct session *session, const struct store_row *rows, size_t c
 			return false;
 		entry->key = entry->stanza->origin.key;
 		entry->number = entry->stanza->origin.count;
+		entry->archived = entry->stanza->archived;
 	}
 	return true;
 }

@@ -193,15 +193,20 @@ static void make_key(struct session *session)
 	resume_remember(session);
 }
 
-void resume_enable(struct session *session, const struct packet *packet)
+void resume_begin(struct session *session, uint32_t in, uint32_t seconds)
 {
 	session->enabled = true;
-	session->in = packet->session.resume.in;
+	session->in = in;
 	session->outbox.before = session->outbox.sent;
 	session->outbox.handled = 0;
-	session->seconds = session->user->anonymous ? 0 : granted(session, packet->session.resume.seconds);
+	session->seconds = session->user->anonymous ? 0 : granted(session, seconds);
 	if (session->seconds)
 		make_key(session);
+}
+
+void resume_enable(struct session *session, const struct packet *packet)
+{
+	resume_begin(session, packet->session.resume.in, packet->session.resume.seconds);
 	answer_enabled(session, packet);
 }
 

@@ -38,6 +38,8 @@ struct resumptions {
 };
 
 void resume_enable(struct session *session, const struct packet *packet); /* answers */
+/* Its client counts from now on: in stanzas before that, and it would be away for so long. */
+void resume_begin(struct session *session, uint32_t in, uint32_t seconds);
 void resume_remember(struct session *session); /* for its client, when it is no more; if that is not done yet */
 void resume_detach(struct session *session); /* one that cannot be resumed ends */
 void resume_wait(struct session *session, int64_t ms); /* detached, for so long */

@@ -447,6 +447,8 @@ void route_loaded(struct sm *sm, struct user *user, struct packet **packet)
 		removal_loaded(user, packet);
 	else if ((*packet)->session.action == SESSION_START)
 		session_start(user, *packet);
+	else if ((*packet)->session.action == SESSION_BIND)
+		session_bind(user, packet);
 	else if ((*packet)->session.action == SESSION_CREATE)
 		session_create(user, packet);
 	else if ((*packet)->session.action == SESSION_RESUME)

@@ -310,25 +310,34 @@ static void make_room(struct user *user)
 	}
 }
 
-void session_start(struct user *user, struct packet *packet)
+struct session *session_begin(struct user *user, const struct packet *packet)
 {
-	struct sm *sm = user->sm;
 	struct session *session;
-	struct packet *made;
 
 	if (!user_is_allowed(user)) {
-		session_fail(sm, packet);
-		return;
+		session_fail(user->sm, packet);
+		return NULL;
 	}
 	session = user_find_session(user, packet->session.target);
 	if (session && session_was_asked(session, packet))
-		return;
+		return NULL;
 	if (session)
 		session_end(session, SESSION_TELL_REPLACED);
 	make_room(user);
 	session = session_new(user, packet->session.target);
 	session->ours = packet->ours;
 	session_place(session, packet);
+	return session;
+}
+
+void session_start(struct user *user, struct packet *packet)
+{
+	struct sm *sm = user->sm;
+	struct session *session = session_begin(user, packet);
+	struct packet *made;
+
+	if (!session)
+		return;
 	made = packet_answer(packet, PACKET_SESSION);
 	made->session.action = SESSION_STARTED;
 	str_free(&made->from);
@@ -450,11 +459,12 @@ void session_packet(struct sm *sm, struct packet **packet)
 		return; /* an answer, and sm asks for nothing */
 	switch (action) {
 	case SESSION_START:
+	case SESSION_BIND:
 	case SESSION_CREATE:
 	case SESSION_RESUME:
 	case SESSION_DELETE:
 	case SESSION_PRESENT:
-		if (is_target(sm, *packet, action == SESSION_START || action == SESSION_PRESENT))
+		if (is_target(sm, *packet, action == SESSION_START || action == SESSION_BIND || action == SESSION_PRESENT))
 			for_user(sm, packet);
 		else
 			session_fail(sm, *packet);

@@ -86,6 +86,8 @@ struct sm_module {
 		struct user *user); /* the account ends: others may have to hear of it */
 	void (*session_start)(void *state, struct session *session);
 	void (*session_end)(void *state, struct session *session); /* frees what the state holds */
+	/* It began by Bind 2 (XEP-0386): takes what is asked for inside the root. */
+	void (*session_bind)(void *state, struct session *session, const struct nad *request);
 	/* With session_size, both: a session outlives its process. */
 	int (*session_save)(void *state, const struct session *session, struct buf *out);
 	int (*session_load)(void *state, struct session *session, struct slice in);

@@ -159,6 +159,16 @@ void modules_session_start(struct session *session)
 	}
 }
 
+void modules_session_bind(struct session *session, const struct nad *request)
+{
+	struct sm *sm = session->user->sm;
+
+	for (unsigned at = 0; at < sm->module_count; at++) {
+		if (sm_modules[at]->session_bind)
+			sm_modules[at]->session_bind(sm->modules[at], session, request);
+	}
+}
+
 void modules_session_end(struct session *session)
 {
 	struct sm *sm = session->user->sm;

@@ -25,6 +25,8 @@
 #define NS_CARBONS "urn:xmpp:carbons:2"
 #define NS_CHAT_STATES "http://jabber.org/protocol/chatstates"
 #define NS_CSI "urn:xmpp:csi:0"
+#define NS_STREAM_MANAGEMENT "urn:xmpp:sm:3"
+#define NS_BIND2 "urn:xmpp:bind:0"
 #define NS_FORWARD "urn:xmpp:forward:0"
 #define NS_RESULT_SET "http://jabber.org/protocol/rsm"
 #define NS_DISCO_INFO "http://jabber.org/protocol/disco#info"

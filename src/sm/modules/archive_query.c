@@ -26,6 +26,28 @@ struct queries {
 	unsigned count;
 };
 
+struct reader {
+	bool reads;
+};
+
+static struct reader *reader_of(const struct session *session)
+{
+	return sm_session_state(session, &sm_archive_query);
+}
+
+bool archive_reads(const struct session *session)
+{
+	return reader_of(session)->reads;
+}
+
+static void note_reader(struct session *session)
+{
+	if (reader_of(session)->reads)
+		return;
+	reader_of(session)->reads = true;
+	sm_session_changed(session);
+}
+
 static struct queries *state_of(const struct user *user)
 {
 	return sm_user_state(user, &sm_archive_query);
@@ -346,6 +368,7 @@ static int query(void *state, const struct sm_event *event)
 		return SM_PASS;
 	if (!event->session)
 		return 0; /* who asked has gone */
+	note_reader(event->session);
 	txn = archive_request_read(event->stanza->payload, stanza_find(event->stanza, NS_ARCHIVE, "query"), &request, &error)
 		      ? txn_of(event, &request)
 		      : NULL;
@@ -393,42 +416,72 @@ static int form(void *state, const struct sm_event *event)
 
 /* -- how far it reaches -- */
 
-static void append_end(struct nad *nad, const char *name, const struct store_row *row)
+static void append_end(struct nad *nad, const char *name, unsigned depth, const struct store_row *row)
 {
 	char id[STANZA_ID_LEN], stamp[STAMP_LEN];
 
-	nad_append(nad, NS_ARCHIVE, name, 2);
+	nad_append(nad, NS_ARCHIVE, name, depth);
 	nad_append_attr(nad, -1, "id", stanza_id_print(id, row->seq));
 	nad_append_attr(nad, -1, "timestamp", slice_of(stamp_print(stamp, row->stamp_ms, true)));
+}
+
+unsigned archive_ask_metadata(struct store_txn *txn, const struct user *user)
+{
+	struct store_page page = {
+		.owner = jid_user(user->jid), .from = archive_floor(user->sm), .to = INT64_MAX, .max = 1};
+	unsigned op = store_page(txn, &page);
+
+	page.backwards = true;
+	store_page(txn, &page);
+	return op;
+}
+
+void archive_append_metadata(const struct store_txn *txn, unsigned op, struct nad *nad, unsigned depth)
+{
+	size_t firsts, lasts;
+	const struct store_row *first = store_rows(txn, op, &firsts), *last = store_rows(txn, op + 1, &lasts);
+
+	nad_append(nad, NS_ARCHIVE, "metadata", depth);
+	if (!firsts || !lasts)
+		return;
+	append_end(nad, "start", depth + 1, first);
+	append_end(nad, "end", depth + 1, last);
 }
 
 static int answer_metadata(void *state, const struct sm_event *event, const struct store_txn *txn)
 {
 	struct stanza *result = stanza_result(event->stanza);
-	size_t firsts, lasts;
-	const struct store_row *first = store_rows(txn, 0, &firsts), *last = store_rows(txn, 1, &lasts);
 
-	nad_append(result->payload, NS_ARCHIVE, "metadata", 1);
-	if (firsts && lasts) {
-		append_end(result->payload, "start", first);
-		append_end(result->payload, "end", last);
-	}
+	archive_append_metadata(txn, 0, result->payload, 1);
 	return sm_reply(event, &result);
 }
 
 static int metadata(void *state, const struct sm_event *event)
 {
-	struct store_page page = {
-		.owner = jid_user(event->user->jid), .from = archive_floor(event->sm), .to = INT64_MAX, .max = 1};
 	struct store_txn *txn;
 
 	if (!account_is_own(event) || !archive_is_on(event->sm))
 		return SM_PASS;
 	txn = store_txn_new();
-	store_page(txn, &page);
-	page.backwards = true;
-	store_page(txn, &page);
+	archive_ask_metadata(txn, event->user);
 	return sm_read(event, &txn, answer_metadata, state);
+}
+
+static void session_bind(void *state, struct session *session, const struct nad *request)
+{
+	reader_of(session)->reads = archive_is_on(session->user->sm) && !session->user->anonymous;
+}
+
+static int session_save(void *state, const struct session *session, struct buf *out)
+{
+	buf_append_char(out, archive_reads(session) ? '1' : '0');
+	return 0;
+}
+
+static int session_load(void *state, struct session *session, struct slice in)
+{
+	reader_of(session)->reads = slice_is(in, "1");
+	return 0;
 }
 
 static const struct sm_hook hooks[] = {
@@ -449,5 +502,9 @@ const struct sm_module sm_archive_query = {
 	.hooks = hooks,
 	.user_size = sizeof(struct queries),
 	.user_free = user_free,
+	.session_size = sizeof(struct reader),
 	.session_end = session_end,
+	.session_bind = session_bind,
+	.session_save = session_save,
+	.session_load = session_load,
 };

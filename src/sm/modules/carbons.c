@@ -230,6 +230,12 @@ static int session_load(void *state, struct session *session, struct slice in)
 	return 0;
 }
 
+static void session_bind(void *state, struct session *session, const struct nad *request)
+{
+	if (nad_find_child(request, 0, NS_CARBONS, "enable") >= 0)
+		carbons_of(session)->wanted = true;
+}
+
 static const struct sm_hook hooks[] = {
 	{SM_PKT_USER, STANZA_MESSAGE, NULL, NULL, SM_EARLY, arrived},
 	{SM_IN_SESS, STANZA_MESSAGE, NULL, NULL, SM_LATE, sent},
@@ -244,6 +250,7 @@ const struct sm_module sm_carbons = {
 	.account_features = {NS_CARBONS, "urn:xmpp:carbons:rules:0"},
 	.hooks = hooks,
 	.session_size = sizeof(struct carbons),
+	.session_bind = session_bind,
 	.session_save = session_save,
 	.session_load = session_load,
 };

@@ -145,6 +145,11 @@ static int session_load(void *state, struct session *session, struct slice in)
 	return 0;
 }
 
+static void session_bind(void *state, struct session *session, const struct nad *request)
+{
+	session->inactive = nad_find_child(request, 0, NS_CSI, "inactive") >= 0;
+}
+
 static void offer(void *state, const struct sm *sm, struct nad *features)
 {
 	nad_append(features, NS_CSI, "csi", 1);
@@ -154,6 +159,7 @@ const struct sm_module sm_csi = {
 	.name = "csi",
 	.offer = offer,
 	.session_size = sizeof(struct csi),
+	.session_bind = session_bind,
 	.session_save = session_save,
 	.session_load = session_load,
 };

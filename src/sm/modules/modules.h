@@ -16,7 +16,7 @@ struct store_txn;
 
 extern const struct sm_module sm_session, sm_roster, sm_blocking, sm_presence, sm_subscribe, sm_delivery,
 	sm_offline, sm_disco, sm_ping, sm_version, sm_private, sm_vcard, sm_last,
-	sm_time, sm_anonymous, sm_caps, sm_csi, sm_ad_hoc, sm_carbons, sm_archive, sm_archive_prefs,
+	sm_time, sm_anonymous, sm_caps, sm_csi, sm_device, sm_ad_hoc, sm_carbons, sm_archive, sm_archive_prefs,
 	sm_archive_query;
 
 /* -- account -- */
@@ -30,6 +30,10 @@ int account_forbid(void *state, const struct sm_event *event);
 /* -- archive -- */
 
 void archive_go_on(struct session *session); /* its client had some of its queue: a query that waits may go on */
+bool archive_reads(const struct session *session); /* its client reads it: what stands there finds no other way to it */
+/* Asks how far a user's archive reaches; says so of what was read, inside an element, at depth; op is what was returned. */
+unsigned archive_ask_metadata(struct store_txn *txn, const struct user *user);
+void archive_append_metadata(const struct store_txn *txn, unsigned op, struct nad *nad, unsigned depth);
 
 /* -- ad hoc -- */
 
@@ -49,6 +53,10 @@ bool csi_holds(struct session *session, const struct stanza *stanza);
 void csi_flush(struct session *session);
 bool csi_lost(struct session *session); /* an earlier process died while presence waited for it; said once */
 bool csi_is_chat_state(const struct stanza *stanza); /* and nothing else */
+
+/* -- device -- */
+
+void device_begins(struct session *session, struct slice id); /* a new session says of which it is; others of it end */
 
 /* -- disco -- */
 
@@ -162,6 +170,7 @@ struct store_txn;
 void offline_append(struct store_txn *txn, struct user *user, const struct stanza *stanza);
 void offline_appended(struct user *user, bool committed); /* what became of it */
 void offline_forget(struct user *user, uint64_t row); /* somebody has it: it is deleted, soon */
+void offline_forget_archived(struct user *user, const struct store_row *rows, size_t count); /* those that no session waits for */
 bool offline_may_have(const struct user *user, const struct stanza *stanza); /* storage may, as long as there is room */
 bool offline_takes(const struct user *user, const struct stanza *stanza); /* it is stored, or was of the moment */
 bool offline_is_gone(const struct user *user, uint64_t row); /* it is being deleted */

@@ -270,6 +270,14 @@ void offline_had(struct user *user, uint64_t row)
 	add_gone(user, row, true);
 }
 
+void offline_forget_archived(struct user *user, const struct store_row *rows, size_t count)
+{
+	for (size_t at = 0; at < count; at++) {
+		if (rows[at].archived && !delivery_holds(user, rows[at].seq) && !offline_is_gone(user, rows[at].seq))
+			offline_forget(user, rows[at].seq);
+	}
+}
+
 bool offline_is_gone(const struct user *user, uint64_t row)
 {
 	const struct offline_user *own = state_of(user);

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bind 2, XEP-0386: a session begins with all that its client asks for, and hears how far the archive of its account reaches at that
+ * very moment. What waits for who is away, and stands there, it will read there: that is forgotten.
+ */
+#include "jid/jid.h"
+#include "sm/core.h"
+#include "sm/modules/archive.h"
+#include "sm/modules/modules.h"
+#include "sm/present.h"
+#include "storage/storage.h"
+#include "xml/nad.h"
+
+enum { OP_METADATA, OP_OFFLINE = 2 };
+
+/* XEP-0198 section 9.1; false: it does not want that. */
+static bool reads_enable(const struct nad *request, uint32_t *seconds)
+{
+	int enable = nad_find_child(request, 0, NS_STREAM_MANAGEMENT, "enable");
+	struct slice resume = enable < 0 ? SLICE("") : nad_attr_value(request, enable, "resume");
+	uint64_t max;
+
+	*seconds = 0;
+	if (enable < 0)
+		return false;
+	if (slice_is(resume, "true") || slice_is(resume, "1"))
+		*seconds = slice_to_u64(nad_attr_value(request, enable, "max"), &max) && max < UINT32_MAX ? (uint32_t)max : UINT32_MAX;
+	return true;
+}
+
+static void answer(struct session *session, const struct packet *packet, const struct nad *inside)
+{
+	struct sm *sm = session->user->sm;
+	struct packet *made = packet_answer(packet, PACKET_SESSION);
+
+	made->session.action = SESSION_BOUND;
+	str_free(&made->from);
+	made->from = str_ref(sm->name);
+	session_id_set(&made->sm, session->id);
+	made->session.resume.known = session->enabled;
+	made->session.resume.key = str_ref(session->key);
+	made->session.resume.seconds = session->seconds;
+	buf_clear(&made->session.text);
+	if (inside)
+		nad_print(inside, 0, NULL, &made->session.text);
+	buf_append_char(&made->session.text, '\n');
+	if (session->kept)
+		present_snapshot(session, &made->session.text);
+	link_send(sm->link, &made);
+}
+
+/* txn: what was read of storage; NULL: there is no archive. */
+static void begin(struct user *user, const struct packet *packet, const struct store_txn *txn)
+{
+	struct sm *sm = user->sm;
+	struct slice text = buf_slice(&packet->session.text), device = slice_line(&text);
+	AUTO(nad_free) struct nad *request = sm_element_parse(sm, text), *inside = NULL;
+	struct session *session = request ? session_begin(user, packet) : NULL;
+	const struct store_row *rows;
+	uint32_t seconds;
+	size_t count;
+
+	if (!request)
+		session_fail(sm, packet);
+	if (!session)
+		return;
+	if (txn) {
+		inside = nad_new();
+		archive_append_metadata(txn, OP_METADATA, inside, 0);
+		rows = store_rows(txn, OP_OFFLINE, &count);
+		offline_forget_archived(user, rows, count);
+	}
+	modules_session_bind(session, request);
+	if (session->ours && reads_enable(request, &seconds))
+		resume_begin(session, 0, seconds);
+	device_begins(session, device);
+	answer(session, packet, inside);
+	sm_served(sm);
+}
+
+static void read(struct sm *sm, struct packet **lent, const struct store_txn *txn, int result)
+{
+	struct user *user = user_get(sm, (*lent)->session.target);
+
+	if (user)
+		user->pins--;
+	if (!user || result)
+		session_fail(sm, *lent);
+	else
+		begin(user, *lent, txn);
+	if (user)
+		user_rest(user);
+}
+
+void session_bind(struct user *user, struct packet **packet)
+{
+	struct store_txn *txn;
+
+	if (!archive_is_on(user->sm) || user->anonymous) {
+		begin(user, *packet, NULL);
+		user_rest(user);
+		return;
+	}
+	txn = store_txn_new();
+	archive_ask_metadata(txn, user);
+	store_list(txn, STORE_OFFLINE, jid_user(user->jid));
+	user->pins++;
+	sm_store_packet(user->sm, &txn, packet, read);
+}
