@@ -21,7 +21,10 @@ static void PRINTF_LIKE(2, 3) write_element(struct client *client, const char *f
 	buf_vprintf(scratch, format, args);
 	va_end(args);
 	part = buf_slice(scratch);
-	sx_send_parts(conn_sx(client->conn), &part, 1, SX_OTHER);
+	if (client->sasl2)
+		buf_append_slice(&client->sasl2->inside, part); /* it is part of the answer to its login */
+	else
+		sx_send_parts(conn_sx(client->conn), &part, 1, SX_OTHER);
 }
 
 static void write_failed(struct client *client, enum stanza_error error)
@@ -30,11 +33,11 @@ static void write_failed(struct client *client, enum stanza_error error)
 		      stanza_error_name(error));
 }
 
-static bool read_u32(const struct nad *nad, const char *name, uint32_t *number)
+static bool read_u32(const struct nad *nad, int elem, const char *name, uint32_t *number)
 {
 	uint64_t value;
 
-	if (!slice_to_u64(nad_attr_value(nad, 0, name), &value) || value > UINT32_MAX)
+	if (!slice_to_u64(nad_attr_value(nad, elem, name), &value) || value > UINT32_MAX)
 		return false;
 	*number = (uint32_t)value;
 	return true;
@@ -108,7 +111,7 @@ static void acknowledged(struct client *client, const struct nad *nad)
 	struct ack *ack = client->ack;
 	uint32_t count, more;
 
-	if (!read_u32(nad, "h", &count)) {
+	if (!read_u32(nad, 0, "h", &count)) {
 		conn_close(client->conn, SX_POLICY_VIOLATION, "<a/> without its count");
 		return;
 	}
@@ -158,7 +161,7 @@ static void enable(struct client *client, const struct nad *nad)
 		write_failed(client, STANZA_FEATURE_NOT_IMPLEMENTED);
 		return;
 	}
-	read_u32(nad, "max", &wanted);
+	read_u32(nad, 0, "max", &wanted);
 	client_await(client);
 	client->pending->enables = true;
 	client->pending->seconds = is_true(nad_attr_value(nad, 0, "resume")) ? wanted : 0;
@@ -191,19 +194,19 @@ void ack_enabled(struct client *client, const struct packet *packet)
 
 /* -- resuming ------------------------------------------------------------------------------------------- */
 
-static void resume(struct client *client, const struct nad *nad)
+bool ack_resume(struct client *client, const struct nad *nad, int elem)
 {
-	struct slice key = nad_attr_value(nad, 0, "previd");
+	struct slice key = nad_attr_value(nad, elem, "previd");
 	struct packet *packet;
 	uint32_t count;
 
 	if (client->state != CLIENT_UNBOUND) {
 		write_failed(client, STANZA_UNEXPECTED_REQUEST);
-		return;
+		return false;
 	}
-	if (!key.len || !read_u32(nad, "h", &count)) {
+	if (!key.len || !read_u32(nad, elem, "h", &count)) {
 		write_failed(client, STANZA_BAD_REQUEST);
-		return;
+		return false;
 	}
 	packet = client_ask_user(client, SESSION_RESUME);
 	packet->ours = true;
@@ -214,6 +217,7 @@ static void resume(struct client *client, const struct nad *nad)
 	client->pending->key = str_ref(packet->session.resume.key);
 	client->pending->handled = count;
 	link_send(client->c2s->worker->link, &packet);
+	return true;
 }
 
 void ack_resumed(struct client *client, const struct packet *packet)
@@ -244,7 +248,7 @@ bool ack_take(struct client *client, const struct nad *nad)
 	if (nad_is(nad, 0, NS_SM, "enable"))
 		enable(client, nad);
 	else if (nad_is(nad, 0, NS_SM, "resume"))
-		resume(client, nad);
+		ack_resume(client, nad, 0);
 	else if (nad_is(nad, 0, NS_SM, "r") && client->ack)
 		answer(client);
 	else if (nad_is(nad, 0, NS_SM, "a") && client->ack)

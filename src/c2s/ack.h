@@ -9,12 +9,13 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "stanza/ns.h"
 
 struct client;
 struct nad;
 struct packet;
 
-#define NS_SM "urn:xmpp:sm:3"
+#define NS_SM NS_STREAM_MANAGEMENT
 
 enum { ACK_UNSETTLED_MAX = 64, ACK_UNSETTLED_BYTES_MAX = 256 << 10 };
 
@@ -32,6 +33,8 @@ struct ack {
 
 /* An element that is no stanza; false: it is not of stream management. */
 bool ack_take(struct client *client, const struct nad *nad);
+/* <resume/>, elem: asks sm; false: it was answered with <failed/>. */
+bool ack_resume(struct client *client, const struct nad *nad, int elem);
 void ack_enabled(struct client *client, const struct packet *packet);
 void ack_resumed(struct client *client, const struct packet *packet);
 void ack_resume_failed(struct client *client, const struct packet *packet);

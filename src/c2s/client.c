@@ -104,6 +104,7 @@ void client_free(struct client **taken)
 	slots_del(&client->c2s->clients, client->id);
 	metric_add(client->c2s->worker->process, METRIC_CONNECTIONS, -1);
 	client_forget_pending(client);
+	sasl2_free(&client->sasl2);
 	ack_free(client);
 	keep_stop(client);
 	buf_fini(&client->backlog);
@@ -352,7 +353,8 @@ static void on_open(void *owner, struct conn *conn)
 {
 	struct client *client = owner;
 
-	client->state = CLIENT_UNBOUND;
+	if (client->state == CLIENT_LOGIN) /* by SASL2 it may have a session already */
+		client->state = CLIENT_UNBOUND;
 }
 
 static void take_counted(struct client *client, int rc, struct stanza **stanza)

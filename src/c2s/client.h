@@ -9,6 +9,7 @@
 #include "c2s/domains.h"
 #include "c2s/keep.h"
 #include "c2s/notes.h"
+#include "c2s/sasl2.h"
 #include "component/hush.h"
 #include "stanza/stanza.h"
 #include "sx/plugins.h"
@@ -86,6 +87,7 @@ struct client {
 	struct str *request;       /* id of the start or create under way */
 	struct buf iq_id;          /* of the client's bind or registration under way */
 	struct pending *pending;   /* what is needed until it is ACTIVE; NULL later */
+	struct sasl2 *sasl2;       /* what it asked for with its login, until that is answered; NULL: it did not */
 	struct mio_task move_task;
 };
 
@@ -132,7 +134,8 @@ struct packet *client_packet_to_sm(struct client *client, enum session_action ac
 void client_end_session(struct client *client, bool for_good);
 
 /* session.c */
-/* To the sm of its user, with an id to be told from others: the state is STARTING, the answer awaited. The caller sends it. */
+/* The sm of its user is about to be asked, with an id to be told from others: the state is STARTING, the answer awaited. */
+void client_await_user(struct client *client);
 struct packet *client_ask_user(struct client *client, enum session_action action);
 void client_ask_again(struct client *client); /* STARTING: who was asked died */
 /* RFC 6120 section 7: nothing more is parsed until the session manager has answered. */

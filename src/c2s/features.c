@@ -48,12 +48,15 @@ static void offer(void *state, struct sx *sx, struct nad *features)
 			nad_append(features, NS_REGISTER_FEATURE, "register", 1);
 		return;
 	}
-	nad_append(features, NS_BIND, "bind", 1);
-	nad_append(features, NS_SESSION, "session", 1);
-	nad_append(features, NS_SESSION, "optional", 2);
+	if (!client || client->state != CLIENT_ACTIVE) {
+		nad_append(features, NS_BIND, "bind", 1);
+		nad_append(features, NS_SESSION, "session", 1);
+		nad_append(features, NS_SESSION, "optional", 2);
+	}
 	if (!client || !client_is_ours(client))
 		return;
-	nad_append(features, NS_SM, "sm", 1);
+	if (!client->ack)
+		nad_append(features, NS_SM, "sm", 1);
 	offer_of_domain(client->c2s, jid_domain(sx_identity(sx)), features);
 }
 

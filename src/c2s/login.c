@@ -168,6 +168,7 @@ static void refuse(struct client *client, enum auth_failure failure, const char 
 	count_failure(client, login, failure);
 	log_refused(client, login, sx_sasl_failure_name(answer.failure), why);
 	client_forget_pending(client);
+	sasl2_free(&client->sasl2);
 	sx_sasl_answer(conn_sx(client->conn), &answer);
 }
 
@@ -184,27 +185,37 @@ struct client *client_new(struct c2s *c2s)
 	return client;
 }
 
-/* It parses on at the end of this turn, by itself. */
-static struct client *take_in(struct conn *conn, struct c2s *c2s)
+/* A connection that changes its worker, and what its client takes along. */
+struct arrival {
+	struct c2s *c2s; /* of the new worker */
+	struct sasl2 *sasl2;
+	uint8_t hashes;
+	bool placed;
+};
+
+static void go_on(struct client *client)
 {
-	struct client *client = client_new(c2s);
+	if (client->sasl2 && sx_state(conn_sx(client->conn)) != SX_STATE_CLOSED)
+		sasl2_go_on(client);
+}
+
+/* It parses on at the end of this turn, by itself. */
+static void arrived(struct conn *conn, void *arg)
+{
+	struct arrival *arrival = arg;
+	struct client *client = client_new(arrival->c2s);
 
 	client->conn = conn;
 	client->counted = true;
+	client->placed = arrival->placed;
+	client->hashes = arrival->hashes;
+	client->sasl2 = arrival->sasl2;
 	conn_set_owner(conn, client);
-	if (c2s->draining)
+	mem_free(arrival);
+	if (client->c2s->draining)
 		conn_close(conn, SX_SYSTEM_SHUTDOWN, NULL);
-	return client;
-}
-
-static void arrived(struct conn *conn, void *arg)
-{
-	take_in(conn, arg);
-}
-
-static void arrived_with_place(struct conn *conn, void *arg)
-{
-	take_in(conn, arg)->placed = true;
+	else
+		go_on(client);
 }
 
 /* Nothing is pending now and nobody knows the client's id yet: the connection goes where its user lives. */
@@ -216,17 +227,21 @@ static void move(struct mio_task *task)
 	struct worker *home = worker->process->workers[to];
 	struct c2s *there = worker_state(home, &c2s_component);
 	struct conn *conn = client->conn;
-	bool direct = conn_options(conn) == &client->c2s->direct_options, placed = client->placed;
+	bool direct = conn_options(conn) == &client->c2s->direct_options;
+	struct arrival *arrival;
 
 	if (home == worker || sx_state(conn_sx(conn)) == SX_STATE_CLOSED) {
 		sx_pause(conn_sx(conn), false);
+		go_on(client);
 		return;
 	}
+	arrival = mem_alloc(MEM_CLIENT, sizeof(*arrival));
+	*arrival = (struct arrival){there, client->sasl2, client->hashes, client->placed};
+	client->sasl2 = NULL;
 	client->conn = NULL;
 	client->counted = client->placed = false; /* it takes its place along */
 	client_free(&client);
-	conn_move(&conn, home->mio, home->conns, direct ? &there->direct_options : &there->options,
-		  placed ? arrived_with_place : arrived, there);
+	conn_move(&conn, home->mio, home->conns, direct ? &there->direct_options : &there->options, arrived, arrival);
 }
 
 static void accept_login(struct client *client, const struct auth_answer *given)
@@ -246,6 +261,10 @@ static void accept_login(struct client *client, const struct auth_answer *given)
 				       {"tls", sx_tls_version(conn_sx(client->conn))}, {"binding", binding}}},
 		  "login %s by %s, %s, %s", jid_text(given->user), answer.how, protection(client),
 		  binding ? binding : "not bound to it");
+	if (client->sasl2 && given->has_data) {
+		buf_append_slice(&client->sasl2->data, given->data);
+		client->sasl2->has_data = true;
+	}
 	sx_pause(conn_sx(client->conn), true);
 	sx_sasl_answer(conn_sx(client->conn), &answer);
 	client_forget_pending(client);
@@ -265,6 +284,15 @@ static bool may_try(void *arg, uint64_t token, struct jid *user)
 	return client && may_log_in(client, user);
 }
 
+/* XEP-0388 section 2.3: in the header of its stream. */
+static bool is_who_it_said(struct client *client, const struct jid *user)
+{
+	struct slice from = sx_from(conn_sx(client->conn));
+	AUTO(jid_free) struct jid *jid = client->sasl2 && from.len ? jid_parse(from) : NULL;
+
+	return !client->sasl2 || !from.len || (jid && jid_equal_bare(jid, user));
+}
+
 /* Of many that were tried at once only so many may learn whether they are right; one that named nobody was no guess. */
 static void judge(struct client *client, const struct auth_answer *given)
 {
@@ -275,6 +303,8 @@ static void judge(struct client *client, const struct auth_answer *given)
 
 	if (guessed && !may_log_in(client, user)) {
 		refuse(client, AUTH_TOO_OFTEN, "too many failed logins");
+	} else if (given->outcome == AUTH_SUCCESS && !is_who_it_said(client, given->user)) {
+		refuse(client, AUTH_INVALID_AUTHZID, "its stream is from somebody else");
 	} else if (given->outcome == AUTH_SUCCESS) {
 		quotas_logged_in(quotas, conn_peer(client->conn), jid_user(given->user));
 		accept_login(client, given);
@@ -377,12 +407,18 @@ static void dropped(void *owner, struct sx *sx)
 {
 	struct client *client = client_of(sx);
 
-	if (client)
-		client_forget_pending(client);
+	if (!client)
+		return;
+	client_forget_pending(client);
+	sasl2_free(&client->sasl2);
 }
 
-const struct sx_sasl_server_conf login_conf = {
-	.mechanisms = offer_mechanisms, .step = step, .dropped = dropped, .attempts = 10};
+const struct sx_sasl_server_conf login_conf = {.mechanisms = offer_mechanisms,
+					       .step = step,
+					       .dropped = dropped,
+					       .inlines = sasl2_offer,
+					       .asked = sasl2_asked,
+					       .attempts = 10};
 
 static bool is_waiting(struct c2s *c2s, const struct client *client, const struct domain *domain)
 {

@@ -9,12 +9,11 @@
 
 /* -- asking ------------------------------------------------------------------------------------------ */
 
-struct packet *client_ask_user(struct client *client, enum session_action action)
+void client_await_user(struct client *client)
 {
 	struct c2s *c2s = client->c2s;
 	AUTO(buf_fini) struct buf random = {0};
 	unsigned char bytes[20];
-	struct packet *packet;
 
 	mio_random(c2s->worker->mio, bytes, sizeof(bytes));
 	buf_append_hex(&random, bytes, sizeof(bytes));
@@ -25,9 +24,16 @@ struct packet *client_ask_user(struct client *client, enum session_action action
 	client->sm.len = 0;
 	client->state = CLIENT_STARTING;
 	client->resuming = false;
+	client_await(client);
+}
+
+struct packet *client_ask_user(struct client *client, enum session_action action)
+{
+	struct packet *packet;
+
+	client_await_user(client);
 	packet = client_packet_to_sm(client, action);
 	packet->session.id = str_ref(client->request);
-	client_await(client);
 	return packet;
 }
 
@@ -38,6 +44,11 @@ void client_ask_again(struct client *client)
 
 	if (client->state != CLIENT_STARTING || !client->pending)
 		return;
+	if (client->sasl2 && !client->resuming) {
+		packet = sasl2_bind_packet(client);
+		link_send(client->c2s->worker->link, &packet);
+		return;
+	}
 	packet = client_packet_to_sm(client, client->resuming ? SESSION_RESUME : SESSION_START);
 	packet->ours = true;
 	packet->session.id = str_ref(client->request);
@@ -185,6 +196,8 @@ static void resumed(struct client *client, const struct packet *packet)
 	keep_had(client, slice_line(&snapshot)); /* before it */
 	keep_snapshot(client, snapshot);
 	ack_resumed(client, packet);
+	if (client->sasl2)
+		sasl2_resumed(client);
 	client_go_on(client);
 }
 
@@ -202,7 +215,10 @@ static void resume_failed(struct client *client, const struct packet *packet)
 	client_forget_pending(client);
 	client->state = CLIENT_UNBOUND;
 	ack_resume_failed(client, packet);
-	client_go_on(client);
+	if (client->sasl2)
+		sasl2_not_resumed(client);
+	else
+		client_go_on(client);
 }
 
 static void started(struct client *client, const struct packet *packet)
@@ -215,6 +231,28 @@ static void started(struct client *client, const struct packet *packet)
 	keep_snapshot(client, buf_slice(&packet->session.text));
 	send_bound(client);
 	client_go_on(client);
+}
+
+/* A line of what the client is to be told, and a snapshot. */
+static void bound(struct client *client, const struct packet *packet)
+{
+	struct slice snapshot = buf_slice(&packet->session.text), inside = slice_line(&snapshot);
+
+	if (!is_awaited(client, packet, false) || !client->sasl2) {
+		end_unknown(client->c2s, packet, client);
+		return;
+	}
+	become_active(client, packet);
+	keep_snapshot(client, snapshot);
+	sasl2_bound(client, packet, inside);
+}
+
+static void fail_bind(struct client *client)
+{
+	str_free(&client->request);
+	jid_free(&client->jid);
+	client_forget_pending(client);
+	sasl2_failed(client);
 }
 
 static void fail_start(struct client *client, enum stanza_error what)
@@ -237,6 +275,8 @@ void client_unanswered(struct mio_timer *timer)
 
 	if (client->state == CLIENT_STARTING && client->resuming)
 		resume_unanswered(client);
+	else if (client->state == CLIENT_STARTING && client->sasl2)
+		fail_bind(client);
 	else if (client->state == CLIENT_STARTING)
 		fail_start(client, STANZA_REMOTE_SERVER_TIMEOUT);
 	else if (client->state == CLIENT_ACTIVE && client->pending->enables)
@@ -256,7 +296,11 @@ static bool is_of_request(const struct client *client, const struct packet *pack
 
 static void start_failed(struct client *client, const struct packet *packet)
 {
-	if (client->state == CLIENT_STARTING && is_of_request(client, packet))
+	if (client->state != CLIENT_STARTING || client->resuming || !is_of_request(client, packet))
+		return;
+	if (client->sasl2)
+		fail_bind(client);
+	else
 		fail_start(client, STANZA_INTERNAL_SERVER_ERROR);
 }
 
@@ -303,8 +347,12 @@ static void take_action(struct client *client, const struct packet *packet)
 
 	switch (packet->session.action) {
 	case SESSION_START:
+	case SESSION_BIND:
 		if (failed)
 			start_failed(client, packet);
+		break;
+	case SESSION_BOUND:
+		bound(client, packet);
 		break;
 	case SESSION_STARTED:
 		started(client, packet);

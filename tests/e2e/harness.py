@@ -282,10 +282,11 @@ class Raw:
     def send(self, text):
         self.socket.sendall(text.encode() if isinstance(text, str) else text)
 
-    def open(self, to=None):
+    def open(self, to=None, sender=None):
         self.reset()
+        told = f" from='{sender}'" if sender else ''
         self.send(f"<?xml version='1.0'?><stream:stream xmlns='{CLIENT}' xmlns:stream='{STREAM}' "
-                  f"to='{to or self.domain}' version='1.0'>")
+                  f"to='{to or self.domain}'{told} version='1.0'>")
         return self
 
     def _take(self):

@@ -26,6 +26,8 @@ def answer(client):
     kind = element.tag.split('}')[1]
     if kind == 'failure':
         return kind, element[0].tag.split('}')[1]
+    if len(element):  # XEP-0388
+        return kind, base64.b64decode(element.findtext('{urn:xmpp:sasl:2}additional-data') or '')
     return kind, base64.b64decode(element.text or '') if element.text != '=' else b''
 
 
@@ -35,8 +37,8 @@ def auth(client, mechanism, message=None):
     return answer(client)
 
 
-def respond(client, message):
-    client.send(f"<response xmlns='{SASL}'>{encode(message)}</response>")
+def respond(client, message, ns=SASL):
+    client.send(f"<response xmlns='{ns}'>{encode(message)}</response>")
     return answer(client)
 
 
@@ -65,7 +67,11 @@ class Scram:
     def facts(self):
         return dict(part.split('=', 1) for part in self.server_first.split(','))
 
-    def finish(self, client):
+    def finish_with(self, client, challenge, ns):
+        self.server_first = base64.b64decode(challenge.text).decode()
+        return self.finish(client, ns)
+
+    def finish(self, client, ns=SASL):
         facts = self.facts()
         assert facts['r'].startswith(self.bare.split('r=')[1]) and 'm' not in facts
         unproven = f"c={encode(self.header.encode() + self.binding)},r={facts['r']}"
@@ -74,7 +80,7 @@ class Scram:
         key = self.hmac(salted, b'Client Key')
         signature = self.hmac(hashlib.new(self.hash, key).digest(), message)
         proof = bytes(a ^ b for a, b in zip(key, signature))
-        kind, said = respond(client, f'{unproven},p={encode(proof)}')
+        kind, said = respond(client, f'{unproven},p={encode(proof)}', ns)
         if kind == 'success':
             assert said.decode() == 'v=' + encode(self.hmac(self.hmac(salted, b'Server Key'), message)), said
         return kind, said

@@ -121,7 +121,7 @@ class Tls:
         return {'tls-exporter': self.exporter, 'tls-unique': self.unique, 'tls-server-end-point': self.end_point}[kind]()
 
 
-def secure(deployment, direct=False, **options):
+def secure(deployment, direct=False, sender=None, **options):
     """A raw client at the client port, after STARTTLS, or at the one for direct TLS; its stream is open."""
     client = harness.Raw(deployment.tls_port if direct else deployment.port, deployment.domain)
     if not direct:
@@ -129,7 +129,7 @@ def secure(deployment, direct=False, **options):
         client.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
         assert client.receive().tag.endswith('}proceed')
     client.socket = Tls(client.socket, **options)
-    return client.open()
+    return client.open(sender=sender)
 
 
 # -- certificates

@@ -1,0 +1,217 @@
+#!/usr/bin/python3
+"""Logging in, in one go (XEP-0388): with a session begun (XEP-0386) or resumed (XEP-0198), in both forms of the server."""
+import xml.etree.ElementTree as ElementTree
+
+from harness import CLIENT, STREAM, Raw, body, scenarios, with_people
+from scram import Scram, encode, mechanisms
+from tls import secure
+
+SASL2, BIND2, SM, CARBONS, CSI = 'urn:xmpp:sasl:2', 'urn:xmpp:bind:0', 'urn:xmpp:sm:3', 'urn:xmpp:carbons:2', 'urn:xmpp:csi:0'
+DEVICE = 'd4565fa7-4d72-4749-b3d3-740edbf87770'
+ALL = (f"<bind xmlns='{BIND2}'><tag>Test</tag><enable xmlns='{CARBONS}'/><enable xmlns='{SM}' resume='true'/></bind>")
+ARCHIVE = '[messages]\narchive = "30 days"\n'
+
+
+def agent(device=DEVICE):
+    return f"<user-agent id='{device}'><software>Test</software><device>phone</device></user-agent>"
+
+
+def plain(user, password='secret'):
+    return encode(f'\0{user}\0{password}')
+
+
+def authenticate(client, mechanism, initial, inline=''):
+    client.send(f"<authenticate xmlns='{SASL2}' mechanism='{mechanism}'><initial-response>{initial}</initial-response>{inline}"
+                '</authenticate>')
+    return client.receive()
+
+
+def log_in(deployment, user, inline='', password='secret'):
+    """Success, of a stream whose features were read."""
+    client = secure(deployment)
+    client.offered = client.features()
+    client.answer = authenticate(client, 'PLAIN', plain(user, password), inline)
+    assert client.answer is not None and client.answer.tag == f'{{{SASL2}}}success', ElementTree.tostring(client.answer)
+    client.jid = client.answer.findtext(f'{{{SASL2}}}authorization-identifier')
+    client.bound = client.answer.find(f'{{{BIND2}}}bound')
+    return client
+
+
+def condition(failure):
+    assert failure.tag == f'{{{SASL2}}}failure', ElementTree.tostring(failure)
+    return failure[0].tag.split('}')[1]
+
+
+def everywhere(*functions, extra=''):
+    return with_people(*functions, users=('romeo', 'juliet', 'nurse', 'paris'), extra=extra) + \
+        with_people(*functions, users=('romeo', 'juliet', 'nurse', 'paris'), parts=('router', 'sm', 'c2s'), extra=extra)
+
+
+def it_is_offered_under_tls(deployment):
+    clear = Raw(deployment.port).open()
+    assert clear.features().find(f'{{{SASL2}}}authentication') is None
+    clear.close()
+    client = secure(deployment)
+    features = client.features()
+    offered = features.find(f'{{{SASL2}}}authentication')
+    assert [element.text for element in offered.findall(f'{{{SASL2}}}mechanism')] == mechanisms(features)
+    inline = offered.find(f'{{{SASL2}}}inline')
+    assert inline.find(f'{{{SM}}}sm') is not None
+    assert [element.get('var') for element in inline.iter(f'{{{BIND2}}}feature')] == [CARBONS, CSI, SM]
+    client.close()
+
+
+def a_login_alone_is_followed_by_features(deployment):
+    for user in ('romeo', 'juliet', 'nurse', 'paris'):  # some of them live on another worker than the one that accepted them
+        client = log_in(deployment, user)
+        assert client.jid == f'{user}@localhost' and client.bound is None
+        features = client.features()
+        assert features.find('{urn:ietf:params:xml:ns:xmpp-bind}bind') is not None and features.find(f'{{{SASL2}}}authentication') is None
+        client.send("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>x</resource></bind></iq>")
+        assert client.expect('iq', id='b')[0][0].text == f'{user}@localhost/x'
+        client.send('<presence/>')
+        client.expect('presence')
+        client.close()
+
+
+def scram_proves_both_sides(deployment):
+    client = secure(deployment)
+    client.features()
+    scram = Scram('SCRAM-SHA-256', 'romeo', 'secret')
+    challenge = authenticate(client, 'SCRAM-SHA-256', encode(scram.header + scram.bare), ALL + agent())
+    assert challenge.tag == f'{{{SASL2}}}challenge'
+    kind, _ = scram.finish_with(client, challenge, SASL2)
+    assert kind == 'success'
+    client.close()
+
+
+def a_session_begins_with_all_that_it_asks_for(deployment):
+    romeo = log_in(deployment, 'romeo', ALL + agent())
+    assert romeo.jid.startswith('romeo@localhost/Test/') and DEVICE not in romeo.jid
+    enabled = romeo.bound.find(f'{{{SM}}}enabled')
+    assert enabled.get('resume') == 'true' and enabled.get('id')
+    features = romeo.features()
+    assert features.find('{urn:ietf:params:xml:ns:xmpp-bind}bind') is None and features.find(f'{{{SM}}}sm') is None
+    assert features.find(f'{{{CSI}}}csi') is not None
+    other = log_in(deployment, 'romeo', f"<bind xmlns='{BIND2}'/>")
+    other.features()
+    juliet = log_in(deployment, 'juliet', f"<bind xmlns='{BIND2}'/>")
+    juliet.features()
+    for client in (romeo, other, juliet):
+        client.send('<presence/>')
+        client.expect('presence')
+    other.send("<message to='juliet@localhost' type='chat'><body>hail</body></message>")
+    assert body(juliet.expect('message')) == 'hail'
+    copied = romeo.expect('message')
+    assert copied.find(f'{{{CARBONS}}}sent') is not None, ElementTree.tostring(copied)
+    romeo.send(f"<r xmlns='{SM}'/>")
+    while (answer := romeo.receive()).tag != f'{{{SM}}}a':
+        pass
+    assert answer.get('h') == '1'  # its presence
+    romeo.socket.close()
+    for client in (other, juliet):
+        client.close()
+
+
+def the_same_device_has_the_same_address_and_one_session(deployment):
+    first = log_in(deployment, 'romeo', ALL + agent())
+    first.features()
+    second = log_in(deployment, 'romeo', f"<bind xmlns='{BIND2}'><tag>Other</tag></bind>" + agent())
+    second.features()
+    assert second.jid != first.jid
+    while (error := first.receive()).tag != f'{{{STREAM}}}error':
+        pass
+    assert error[0].tag.endswith('}conflict')
+    again = log_in(deployment, 'romeo', ALL + agent())
+    assert again.jid == first.jid
+    another = log_in(deployment, 'romeo', ALL + agent('11111111-4d72-4749-b3d3-740edbf87770'))
+    assert another.jid != first.jid
+    again.features()
+    again.send("<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>")
+    again.expect('iq', id='p')
+    for client in (second, again, another):
+        client.close()
+
+
+def a_session_is_resumed_along_with_the_login(deployment):
+    romeo = log_in(deployment, 'romeo', ALL + agent())
+    romeo.features()
+    key = romeo.bound.find(f'{{{SM}}}enabled').get('id')
+    romeo.send('<presence/>')
+    romeo.expect('presence')
+    romeo.socket.close()
+    juliet = log_in(deployment, 'juliet', f"<bind xmlns='{BIND2}'/>")
+    juliet.features()
+    juliet.send("<message to='romeo@localhost' type='chat'><body>hail</body></message>")
+    resume = f"<resume xmlns='{SM}' previd='{key}' h='1'/>"
+    again = log_in(deployment, 'romeo', resume + ALL + agent())
+    assert again.jid == romeo.jid and again.bound is None
+    resumed = again.answer.find(f'{{{SM}}}resumed')
+    assert resumed.get('previd') == key and resumed.get('h') == '1'
+    assert body(again.expect('message')) == 'hail'
+    assert not any(element.tag == f'{{{STREAM}}}features' for element in again.queue)
+    again.send("<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>")
+    assert again.expect('iq', id='p').get('type') == 'result'
+    again.socket.close()
+    stale = log_in(deployment, 'romeo', f"<resume xmlns='{SM}' previd='nonsense' h='1'/>" + ALL)
+    assert stale.answer.find(f'{{{SM}}}failed') is not None and stale.bound is not None and stale.jid != romeo.jid
+    stale.features()
+    for client in (juliet, stale):
+        client.close()
+
+
+def what_is_wrong_fails_and_may_be_tried_again(deployment):
+    client = secure(deployment)
+    client.features()
+    assert condition(authenticate(client, 'PLAIN', plain('romeo', 'wrong'), ALL)) == 'not-authorized'
+    assert condition(authenticate(client, 'PLAIN', 'no base64 !')) == 'incorrect-encoding'
+    assert condition(authenticate(client, 'NONSENSE', plain('romeo'))) == 'invalid-mechanism'
+    scram = Scram('SCRAM-SHA-256', 'romeo', 'secret')
+    assert authenticate(client, 'SCRAM-SHA-256', encode(scram.header + scram.bare)).tag == f'{{{SASL2}}}challenge'
+    client.send(f"<abort xmlns='{SASL2}'/>")
+    assert condition(client.receive()) == 'aborted'
+    assert authenticate(client, 'PLAIN', plain('romeo'), ALL).tag == f'{{{SASL2}}}success'
+    client.features()
+    again = authenticate(client, 'PLAIN', plain('juliet'))
+    while again.tag != f'{{{STREAM}}}error':
+        again = client.receive()
+    client.close()
+
+
+def who_says_to_be_somebody_else_is_not_let_in(deployment):
+    client = secure(deployment, sender='juliet@localhost')
+    client.features()
+    assert condition(authenticate(client, 'PLAIN', plain('romeo'))) == 'invalid-authzid'
+    assert authenticate(client, 'PLAIN', plain('juliet')).tag == f'{{{SASL2}}}success'
+    client.close()
+
+
+def what_waits_in_storage_is_read_in_the_archive(deployment):
+    juliet = log_in(deployment, 'juliet', f"<bind xmlns='{BIND2}'/>")
+    juliet.features()
+    for text in ('one', 'two'):
+        juliet.send(f"<message to='romeo@localhost' type='chat'><body>{text}</body></message>")
+    juliet.send("<message to='romeo@localhost' type='chat'><body>three</body><no-permanent-store xmlns='urn:xmpp:hints'/></message>")
+    deployment.wait_stored(3)
+    romeo = log_in(deployment, 'romeo', ALL + agent())
+    metadata = romeo.bound.find('{urn:xmpp:mam:2}metadata')
+    ends = [(end.tag.split('}')[1], end.get('id')) for end in metadata]
+    assert [name for name, _ in ends] == ['start', 'end'] and ends[0][1] != ends[1][1], ElementTree.tostring(metadata)
+    romeo.features()
+    romeo.send('<presence/>')
+    assert body(romeo.expect('message')) == 'three'
+    romeo.send("<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>")
+    found = []
+    while (element := romeo.receive()).get('id') != 'q':
+        found += [text.text for text in element.iter(f'{{{CLIENT}}}body')]
+    assert found == ['one', 'two'], found
+    romeo.socket.close()
+    juliet.close()
+
+
+if __name__ == '__main__':
+    scenarios(*everywhere(it_is_offered_under_tls, a_login_alone_is_followed_by_features, scram_proves_both_sides,
+                          a_session_begins_with_all_that_it_asks_for, the_same_device_has_the_same_address_and_one_session,
+                          a_session_is_resumed_along_with_the_login, what_is_wrong_fails_and_may_be_tried_again,
+                          who_says_to_be_somebody_else_is_not_let_in),
+              *everywhere(what_waits_in_storage_is_read_in_the_archive, extra=ARCHIVE))
