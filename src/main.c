@@ -35,6 +35,8 @@ static const struct verb verbs[] = {
 	 "jackdaw user disable alice@example.com", ASK, verb_account, NULL},
 	{"user enable", "JID", "allows it again", "jackdaw user enable alice@example.com", ASK,
 	 verb_account, NULL},
+	{"user revoke", "JID", "ends the tokens by which its devices log in: the next time they need the password", "jackdaw user revoke alice@example.com", ASK,
+	 verb_account, NULL},
 	{"user sessions", "JID", "lists the sessions of an account on the running server",
 	 "jackdaw user sessions alice@example.com --json", ASK | VERB_NAME, verb_control, NULL},
 	{"user kick", "JID[/resource]", "ends all sessions of an account, or one",

@@ -235,6 +235,9 @@ void auth_ask(struct auth *auth, enum auth_verb verb, const struct auth_source *
 	case AUTH_REMOVE:
 		source->remove(state, auth, user, ask->request.token);
 		return;
+	case AUTH_TOKENS_SET:
+		source->tokens(state, auth, user, account, ask->request.token);
+		return;
 	case AUTH_UNDO:
 		source->undo(state, auth, user, ask->request.token);
 		return;

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "auth/account.h"
 #include "base/buf.h"
 
 struct auth;
@@ -19,47 +20,28 @@ struct mio_driver;
 struct mio_host;
 struct storage;
 
-enum auth_hash { AUTH_SHA1, AUTH_SHA256, AUTH_SHA512, AUTH_HASHES };
-
-/* SCRAM keys of one hash. */
-struct auth_key {
-	bool present;
-	uint32_t rounds;
-	uint8_t salt[32], stored[64], server[64];
-	uint8_t salt_len;
-};
-
-struct auth_account {
-	bool disabled;
-	struct auth_key keys[AUTH_HASHES];
-};
-
-size_t auth_hash_size(enum auth_hash hash);             /* 20, 32, 64 */
-const char *auth_hash_mechanism(enum auth_hash hash);   /* "SCRAM-SHA-256" */
-void auth_key_print(enum auth_hash hash, const struct auth_key *key, struct buf *out); /* RFC 5803 */
-bool auth_key_parse(struct slice text, enum auth_hash *hash, struct auth_key *key);
-void auth_account_wipe(struct auth_account *account);
-
 /* -- sources -------------------------------------------------------------------------------------- */
 
 enum { AUTH_ALL_HASHES = (1 << AUTH_HASHES) - 1 };
 /* Outcomes; faults are negative. REFUSED: no account can be so; LOCKED: an account of that name ended not long ago. */
 enum { AUTH_OK, AUTH_EXISTS = 1, AUTH_UNKNOWN, AUTH_REFUSED, AUTH_LOCKED };
 
-/* Answers a source's request, on the loop of the request's auth, on a later turn. account is lent; NULL unless a lookup's. */
+/* Answers a source's request, on the loop of the request's auth, on a later turn. account is lent; NULL unless a lookup's, or of tokens. */
 void auth_source_answer(struct auth *auth, uint64_t token, int result, const struct auth_account *account);
 
 struct auth_source {
 	const char *name;
 	/*
-	 * Each ends in auth_source_answer(auth, token, ...). user is a bare JID, lent. To look a domain up is to ask what all
-	 * have: a domain has a key, of no password, for each hash that no enabled account with a password lacks. A source that
+	 * Each ends in auth_source_answer(auth, token, ...). user is a bare JID, lent; with a resource, that names a device, the
+	 * account has its tokens. To look a domain up is to ask what all have: a domain has a key, of no password, for each hash that no enabled account with a password lacks. A source that
 	 * does not know says AUTH_UNKNOWN.
 	 */
 	void (*lookup)(void *state, struct auth *auth, struct jid *user, uint64_t token);
 	void (*create)(void *state, struct auth *auth, struct jid *user, const struct auth_account *account, uint64_t token);
 	void (*change)(void *state, struct auth *auth, struct jid *user, const struct auth_account *account, uint64_t token);
 	void (*remove)(void *state, struct auth *auth, struct jid *user, uint64_t token);
+	/* The tokens of a device, user's resource, are these from now on; the answer has them with their secrets. NULL: it cannot. */
+	void (*tokens)(void *state, struct auth *auth, struct jid *user, const struct auth_account *account, uint64_t token);
 	/* Of what was just created, and never used: the name is not locked. NULL: it cannot. */
 	void (*undo)(void *state, struct auth *auth, struct jid *user, uint64_t token);
 };
@@ -114,6 +96,7 @@ struct auth_channel {
 	bool secure;
 	unsigned hashes; /* a bit (1 << hash) for each that its domain offers */
 	bool anonymous;  /* its domain serves who has no account */
+	char device[AUTH_DEVICE_LEN]; /* that the client says it is, to log in by a token; "": only otherwise */
 	uint64_t place;  /* where the client is: of one place only so many passwords wait to be checked; 0: it is not counted */
 	unsigned certified_count;
 	struct jid *certified[AUTH_CERTIFIED_MAX]; /* of its domain: whom the client's certificate is for, bare */
@@ -142,6 +125,8 @@ enum auth_failure {
 	AUTH_NOT_AUTHORIZED, AUTH_ACCOUNT_DISABLED, AUTH_INVALID_AUTHZID, AUTH_INVALID_MECHANISM, AUTH_MALFORMED_REQUEST,
 	AUTH_MECHANISM_TOO_WEAK, AUTH_ENCRYPTION_REQUIRED, AUTH_TEMPORARY_FAILURE,
 	AUTH_TOO_OFTEN, /* by the asker's may_try() */
+	AUTH_CREDENTIALS_EXPIRED, /* no token that is known, whatever was wrong */
+	AUTH_FAILURES
 };
 
 struct auth_answer {
@@ -174,6 +159,10 @@ struct jid *auth_user(const struct auth_login *login); /* who it says to be; NUL
 bool auth_needs_no_message(const struct auth_login *login); /* one that was not sent is like an empty one */
 const char *auth_how(const struct auth_login *login); /* "SASL/SCRAM-SHA-256": constant */
 const char *auth_bound_by(const struct auth_login *login); /* "tls-exporter"; NULL: to nothing */
+/* The tokens of the device that a login by one of them, which succeeded, looked up; *used is that. NULL: it was no such login. */
+const struct auth_token *auth_tokens_of(const struct auth_login *login, unsigned *used);
+/* Calls offer() for each mechanism that tokens are for and this stream may use: those that bind first. */
+void auth_token_mechanisms(const struct auth_channel *channel, void (*offer)(void *to, const char *name), void *to);
 
 /*
  * Makes all keys of a password on the hashing driver: made(arg, token, AUTH_OK, account) on a later turn. AUTH_REFUSED: the
@@ -184,7 +173,7 @@ void auth_make_account(struct auth *auth, struct slice password, auth_made_fn *m
 
 /* A request to a source made for somebody else than a login: done(arg, token, result, account). */
 typedef void auth_asked_fn(void *arg, uint64_t token, int result, const struct auth_account *account);
-enum auth_verb { AUTH_LOOKUP, AUTH_CREATE, AUTH_CHANGE, AUTH_REMOVE, AUTH_UNDO };
+enum auth_verb { AUTH_LOOKUP, AUTH_CREATE, AUTH_CHANGE, AUTH_REMOVE, AUTH_TOKENS_SET, AUTH_UNDO };
 void auth_ask(struct auth *auth, enum auth_verb verb, const struct auth_source *source, void *state, struct jid *user,
 	      const struct auth_account *account, auth_asked_fn *done, void *arg, uint64_t token);
 

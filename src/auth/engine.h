@@ -23,6 +23,7 @@ struct auth {
 	bool plain_insecure;
 	uint32_t rounds;
 	uint8_t secret[32];
+	struct storage *storage; /* where tokens are, once some were written */
 };
 
 /* What a source was asked, named by a slot until it is answered. */
@@ -69,6 +70,7 @@ struct auth_mechanism {
 	bool hashes; /* needs a key of the hash below */
 	bool certified; /* by TLS; its message may be empty */
 	bool anonymous; /* whoever it is; no message is needed */
+	bool tokens; /* by one of a device, that is looked up along */
 	enum auth_hash hash;
 	size_t size;
 	void (*step)(struct auth_login *login, struct slice message);
@@ -84,6 +86,10 @@ const struct auth_mechanism *auth_usable(const struct auth *auth, const char *na
 extern const struct auth_mechanism auth_scram_sha1, auth_scram_sha256, auth_scram_sha512,
 	auth_scram_sha1_plus, auth_scram_sha256_plus, auth_scram_sha512_plus, auth_plain,
 	auth_external, auth_anonymous;
+
+/* The mechanism of that name for who says its device, when it may be used; else NULL. */
+const struct auth_mechanism *ht_find(const char *name, const struct auth_channel *channel);
+bool ht_is_usable(const struct auth_channel *channel, enum auth_token_mechanism mechanism);
 
 void login_lookup(struct auth_login *login, struct slice user, struct slice authzid);
 /* Succeeds or fails by the password, on the hashing driver. */

@@ -31,7 +31,8 @@ struct auth_login *auth_begin(struct auth *auth, const char *mechanism_name,
 			      const struct auth_source *source, void *state, const struct auth_asker *asker,
 			      void *arg, uint64_t token)
 {
-	const struct auth_mechanism *mechanism = auth_usable(auth, mechanism_name, channel);
+	const struct auth_mechanism *mechanism = channel->device[0] ? ht_find(mechanism_name, channel)
+								     : auth_usable(auth, mechanism_name, channel);
 	struct auth_login *login;
 
 	if (!mechanism)
@@ -153,6 +154,15 @@ void login_succeed(struct auth_login *login, struct slice data)
 					  .user = login->user});
 }
 
+/* With the device that has the tokens, if it is by one. */
+static void ask_source(struct auth_login *login)
+{
+	AUTO(jid_free) struct jid *named = login->mechanism->tokens ? jid_with_resource(login->user, slice_of(login->channel.device)) : NULL;
+
+	auth_request_start(login->auth, &login->request);
+	login->source->lookup(login->source_state, login->auth, named ? named : login->user, login->request.token);
+}
+
 void login_lookup(struct auth_login *login, struct slice user, struct slice authzid)
 {
 	AUTO(jid_free) struct jid *wanted = authzid.len ? jid_parse(authzid) : NULL;
@@ -170,8 +180,7 @@ void login_lookup(struct auth_login *login, struct slice user, struct slice auth
 		login_fail(login, AUTH_TOO_OFTEN, "too many failed logins");
 		return;
 	}
-	auth_request_start(login->auth, &login->request);
-	login->source->lookup(login->source_state, login->auth, login->user, login->request.token);
+	ask_source(login);
 }
 
 static void lookup_answered(struct auth_request *request, int result,

@@ -2,8 +2,10 @@
 /* Accounts in storage: a row for each key, and "created", the row that every account has. */
 #include "auth/auth.h"
 
+#include <stdlib.h>
 #include "auth/engine.h"
 #include "auth/keys.h"
+#include "auth/token.h"
 #include "base/mem.h"
 #include "base/stamp.h"
 #include "jid/jid.h"
@@ -12,6 +14,9 @@
 
 #define CREATED SLICE("created")
 #define DISABLED SLICE("disabled")
+
+enum { OP_ROWS, OP_TOKENS /* so many as a device has */ };
+enum { TOKEN_ROWS_MAX = 100, TOKEN_ROWS_LEFT = 60 }; /* of an account: those of devices that were away for longest go */
 
 void auth_account_rows(struct store_txn *txn, struct jid *user, const struct auth_account *account,
 		       const char *created)
@@ -36,6 +41,8 @@ void auth_account_rows(struct store_txn *txn, struct jid *user, const struct aut
 		store_put(txn, STORE_ACCOUNT, owner, DISABLED, SLICE(""));
 	else if (!created)
 		store_del(txn, STORE_ACCOUNT, owner, DISABLED);
+	if (!created)
+		store_clear(txn, STORE_TOKEN, owner); /* who has another password has no devices that may still come in */
 	auth_account_lacks(txn, user, account);
 }
 
@@ -51,6 +58,44 @@ static void read_row(struct auth_account *account, const struct store_row *row)
 		account->keys[hash] = key;
 }
 
+/* -- tokens: two rows for each device, "0 DEVICE" and "1 DEVICE" -- */
+
+static void name_row(const struct jid *user, unsigned which, struct buf *out)
+{
+	buf_printf(out, "%u ", which);
+	buf_append_slice(out, jid_resource(user));
+}
+
+static void ask_for_tokens(struct store_txn *txn, const struct jid *user)
+{
+	for (unsigned which = 0; which < AUTH_TOKENS; which++) {
+		AUTO(buf_fini) struct buf item = {0};
+
+		name_row(user, which, &item);
+		store_get(txn, STORE_TOKEN, jid_user(user), buf_slice(&item));
+	}
+}
+
+/* op: the first of those that asked. */
+static void read_tokens(const struct auth *auth, const struct store_txn *txn, unsigned op, struct auth_account *account)
+{
+	for (unsigned which = 0; which < AUTH_TOKENS; which++) {
+		size_t count;
+		const struct store_row *row = store_rows(txn, op + which, &count);
+		struct auth_token *token = &account->tokens[which];
+		struct slice device;
+
+		*token = (struct auth_token){.present = false};
+		if (!count || !auth_token_parse(row->value, token))
+			continue;
+		device = row->item;
+		slice_word(&device);
+		token_reveal(auth, store_asked(txn, op + which), device, token);
+	}
+}
+
+/* -- looking up -- */
+
 static void looked_up(void *arg, uint64_t token, const struct store_txn *txn, int result)
 {
 	struct auth_account account = {0};
@@ -64,6 +109,8 @@ static void looked_up(void *arg, uint64_t token, const struct store_txn *txn, in
 	rows = store_rows(txn, 0, &count);
 	for (size_t i = 0; i < count; i++)
 		read_row(&account, &rows[i]);
+	if (store_ops(txn) > OP_TOKENS)
+		read_tokens(arg, txn, OP_TOKENS, &account);
 	auth_source_answer(arg, token, count ? AUTH_OK : AUTH_UNKNOWN, count ? &account : NULL);
 	auth_account_wipe(&account);
 }
@@ -100,7 +147,90 @@ static void lookup(void *state, struct auth *auth, struct jid *user, uint64_t to
 		auth_census_ask(txn, jid_domain(user));
 	else
 		store_list(txn, STORE_ACCOUNT, jid_user(user));
+	if (!domain && jid_resource(user).len)
+		ask_for_tokens(txn, user);
 	storage_run(state, auth->mio, &txn, domain ? counted : looked_up, auth, token);
+}
+
+/* -- writing tokens -- */
+
+struct aged {
+	int64_t expires_ms;
+	struct slice item;
+};
+
+static int by_age(const void *a, const void *b)
+{
+	const struct aged *one = a, *other = b;
+
+	return (one->expires_ms > other->expires_ms) - (one->expires_ms < other->expires_ms);
+}
+
+static void forgot(void *arg, uint64_t token, const struct store_txn *txn, int result)
+{
+}
+
+static void forget_oldest(void *arg, uint64_t token, const struct store_txn *txn, int result)
+{
+	struct auth *auth = arg;
+	size_t count = 0;
+	const struct store_row *rows = result ? NULL : store_rows(txn, 0, &count);
+	struct aged *aged = mem_zalloc(MEM_SASL, (count + 1) * sizeof(*aged));
+	struct store_txn *old = store_txn_new();
+
+	for (size_t at = 0; at < count; at++) {
+		struct auth_token read;
+
+		aged[at] = (struct aged){auth_token_parse(rows[at].value, &read) ? read.expires_ms : 0, rows[at].item};
+	}
+	qsort(aged, count, sizeof(*aged), by_age);
+	for (size_t at = 0; at + TOKEN_ROWS_LEFT < count; at++)
+		store_del(old, STORE_TOKEN, store_asked(txn, 0), aged[at].item);
+	mem_free(aged);
+	storage_run(auth->storage, auth->mio, &old, forgot, auth, 0);
+}
+
+/* The device gets its own at its next login. */
+static void make_room(struct auth *auth, struct slice user)
+{
+	struct store_txn *txn = store_txn_new();
+
+	store_list(txn, STORE_TOKEN, user);
+	storage_run(auth->storage, auth->mio, &txn, forget_oldest, auth, 0);
+}
+
+/* What it asked for at its end says how it is now. */
+static void tokens_written(void *arg, uint64_t token, const struct store_txn *txn, int result)
+{
+	struct auth_account account = {0};
+
+	if (result == 0)
+		read_tokens(arg, txn, store_ops(txn) - AUTH_TOKENS, &account);
+	if (result == STORE_FULL)
+		make_room(arg, store_asked(txn, 0));
+	auth_source_answer(arg, token, result > 0 ? AUTH_REFUSED : result, result ? NULL : &account);
+	auth_account_wipe(&account);
+}
+
+static void set_tokens(void *state, struct auth *auth, struct jid *user, const struct auth_account *account, uint64_t token)
+{
+	struct store_txn *txn = store_txn_new();
+
+	auth->storage = state;
+	store_need(txn, STORE_ACCOUNT, jid_user(user), CREATED);
+	store_most(txn, STORE_TOKEN, jid_user(user), TOKEN_ROWS_MAX);
+	for (unsigned which = 0; which < AUTH_TOKENS; which++) {
+		AUTO(buf_fini) struct buf item = {0}, value = {0};
+
+		name_row(user, which, &item);
+		auth_token_print(&account->tokens[which], false, &value);
+		if (account->tokens[which].present)
+			store_put(txn, STORE_TOKEN, jid_user(user), buf_slice(&item), buf_slice(&value));
+		else
+			store_del(txn, STORE_TOKEN, jid_user(user), buf_slice(&item));
+	}
+	ask_for_tokens(txn, user);
+	storage_run(state, auth->mio, &txn, tokens_written, auth, token);
 }
 
 /* Anonymous sessions have such names. */
@@ -159,5 +289,6 @@ const struct auth_source auth_source_storage = {
 	.create = create,
 	.change = change,
 	.remove = remove_all,
+	.tokens = set_tokens,
 	.undo = undo,
 };

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Logging in: SASL messages to the auth engine and back; then the connection moves to its user's worker. */
+#include <stdio.h>
 #include <string.h>
 #include "base/mem.h"
 #include "c2s/client.h"
+#include "c2s/fast.h"
 #include "c2s/login.h"
 #include "component/quotas.h"
 #include "jid/jid.h"
@@ -107,6 +109,24 @@ void login_offer_bindings(struct client *client, struct nad *features)
 	}
 }
 
+void login_token_mechanisms(struct client *client, void (*offer)(void *to, const char *name), void *to)
+{
+	AUTO(auth_channel_fini) struct auth_channel channel = channel_of(conn_sx(client->conn), false);
+
+	auth_token_mechanisms(&channel, offer, to);
+}
+
+static void offer_token(void *to, const char *name)
+{
+	nad_append_text(to, NS_FAST, "mechanism", 4, slice_of(name));
+}
+
+void login_offer_tokens(struct client *client, struct nad *features)
+{
+	nad_append(features, NS_FAST, "fast", 3);
+	login_token_mechanisms(client, offer_token, features);
+}
+
 static enum sx_sasl_failure failure_of(enum auth_failure failure)
 {
 	static const enum sx_sasl_failure failures[] = {
@@ -119,6 +139,7 @@ static enum sx_sasl_failure failure_of(enum auth_failure failure)
 		[AUTH_ENCRYPTION_REQUIRED] = SX_SASL_ENCRYPTION_REQUIRED,
 		[AUTH_TEMPORARY_FAILURE] = SX_SASL_TEMPORARY_AUTH_FAILURE,
 		[AUTH_TOO_OFTEN] = SX_SASL_TEMPORARY_AUTH_FAILURE,
+		[AUTH_CREDENTIALS_EXPIRED] = SX_SASL_CREDENTIALS_EXPIRED,
 	};
 
 	return failures[failure];
@@ -244,31 +265,47 @@ static void move(struct mio_task *task)
 	conn_move(&conn, home->mio, home->conns, direct ? &there->direct_options : &there->options, arrived, arrival);
 }
 
-static void accept_login(struct client *client, const struct auth_answer *given)
+/* data: NULL by SASL2, which says it later. */
+static void accept_login(struct client *client, struct jid *user, const struct slice *data)
 {
 	struct sx_sasl_answer answer = {
-		.outcome = SX_SASL_SUCCESS,
-		.data = given->has_data ? &given->data : NULL,
-		.identity = given->user,
-		.how = auth_how(client->pending->login),
-	};
+		.outcome = SX_SASL_SUCCESS, .data = data, .identity = user, .how = auth_how(client->pending->login)};
 	const char *binding = auth_bound_by(client->pending->login);
 
 	metric_add(client->c2s->worker->process, METRIC_LOGINS + metric_mechanism(answer.how), 1);
 	log_event(&client->c2s->log, LOG_INFO,
 		  &(struct log_event){"login", conn_peer(client->conn),
-				      {{"jid", jid_text(given->user)}, {"mechanism", answer.how},
+				      {{"jid", jid_text(user)}, {"mechanism", answer.how},
 				       {"tls", sx_tls_version(conn_sx(client->conn))}, {"binding", binding}}},
-		  "login %s by %s, %s, %s", jid_text(given->user), answer.how, protection(client),
-		  binding ? binding : "not bound to it");
-	if (client->sasl2 && given->has_data) {
-		buf_append_slice(&client->sasl2->data, given->data);
-		client->sasl2->has_data = true;
-	}
+		  "login %s by %s, %s, %s", jid_text(user), answer.how, protection(client), binding ? binding : "not bound to it");
 	sx_pause(conn_sx(client->conn), true);
 	sx_sasl_answer(conn_sx(client->conn), &answer);
 	client_forget_pending(client);
 	mio_defer(client->c2s->worker->mio, &client->move_task);
+}
+
+void login_accept(struct client *client)
+{
+	AUTO(jid_free) struct jid *user = jid_ref(client->pending->user);
+
+	accept_login(client, user, NULL);
+}
+
+void login_refuse(struct client *client, enum auth_failure failure, const char *why)
+{
+	refuse(client, failure, why);
+}
+
+static void succeed(struct client *client, const struct auth_answer *given)
+{
+	struct sasl2 *sasl2 = client->sasl2;
+
+	if (sasl2 && given->has_data) {
+		buf_append_slice(&sasl2->data, given->data);
+		sasl2->has_data = true;
+	}
+	if (!sasl2 || !fast_begin(client, given->user))
+		accept_login(client, given->user, !sasl2 && given->has_data ? &given->data : NULL);
 }
 
 static bool may_log_in(struct client *client, struct jid *user)
@@ -305,9 +342,11 @@ static void judge(struct client *client, const struct auth_answer *given)
 		refuse(client, AUTH_TOO_OFTEN, "too many failed logins");
 	} else if (given->outcome == AUTH_SUCCESS && !is_who_it_said(client, given->user)) {
 		refuse(client, AUTH_INVALID_AUTHZID, "its stream is from somebody else");
+	} else if (given->outcome == AUTH_SUCCESS && fast_is_replay(client)) {
+		refuse(client, AUTH_CREDENTIALS_EXPIRED, "its request came before");
 	} else if (given->outcome == AUTH_SUCCESS) {
 		quotas_logged_in(quotas, conn_peer(client->conn), jid_user(given->user));
-		accept_login(client, given);
+		succeed(client, given);
 	} else {
 		if (guessed)
 			quotas_login_failed(quotas, conn_peer(client->conn), jid_user(user),
@@ -354,10 +393,12 @@ static void begin(struct client *client, const char *mechanism, bool initial, st
 {
 	struct pending *pending = client->pending;
 	struct c2s *c2s = client->c2s;
-	AUTO(auth_channel_fini) struct auth_channel channel = channel_of(conn_sx(client->conn), strstr(mechanism, "-PLUS"));
+	AUTO(auth_channel_fini) struct auth_channel channel = channel_of(conn_sx(client->conn), strstr(mechanism, "-PLUS") || !strncmp(mechanism, "HT-", 3));
 	void *state;
 	const struct auth_source *source = login_source(c2s, pending->domain, &state);
 
+	if (fast_is_asked(client))
+		snprintf(channel.device, sizeof(channel.device), "%.*s", (int)sasl2_device(client).len, sasl2_device(client).data);
 	channel.place = quotas_where(c2s->worker->process->quotas, conn_peer(client->conn));
 	auth_end(&pending->login);
 	pending->login = auth_begin(c2s->worker->auth, mechanism, &channel, str_slice(pending->domain->name), source, state,

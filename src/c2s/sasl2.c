@@ -4,11 +4,12 @@
 #include "base/mem.h"
 #include "base/table.h"
 #include "c2s/client.h"
+#include "c2s/login.h"
 #include "jid/jid.h"
 #include "stanza/ns.h"
 #include "xml/nad.h"
 
-enum { DEVICE_MAX = 64 /* a UUID is meant */, MADE_BYTES = 8 };
+enum { DEVICE_MAX = AUTH_DEVICE_LEN - 1 /* a UUID is meant */ };
 
 bool sasl2_is_for(const struct client *client)
 {
@@ -60,6 +61,7 @@ void sasl2_offer(void *owner, struct sx *sx, struct nad *features)
 	offer_feature(features, NS_CARBONS);
 	offer_feature(features, NS_CSI);
 	offer_feature(features, NS_STREAM_MANAGEMENT);
+	login_offer_tokens(client, features);
 }
 
 /* -- the request ---------------------------------------------------------------------------------------- */
@@ -69,8 +71,7 @@ static int find(const struct client *client, const char *ns, const char *name)
 	return nad_find_child(client->sasl2->request, 0, ns, name);
 }
 
-/* What tells this device from others; empty: it did not say. */
-static struct slice device_of(const struct client *client)
+struct slice sasl2_device(const struct client *client)
 {
 	int agent = find(client, NS_SASL2, "user-agent");
 	struct slice id = agent < 0 ? SLICE("") : nad_attr_value(client->sasl2->request, agent, "id");
@@ -82,7 +83,7 @@ static struct slice device_of(const struct client *client)
 static uint64_t number_of(struct client *client, struct slice tag)
 {
 	const struct process *process = client->c2s->worker->process;
-	struct slice device = device_of(client);
+	struct slice device = sasl2_device(client);
 	AUTO(buf_fini) struct buf text = {0};
 	struct hash_key key;
 	uint64_t number;
@@ -127,7 +128,7 @@ struct packet *sasl2_bind_packet(struct client *client)
 	packet->ours = true;
 	packet->session.id = str_ref(client->request);
 	packet->session.target = jid_ref(client->jid);
-	buf_append_slice(&packet->session.text, device_of(client));
+	buf_append_slice(&packet->session.text, sasl2_device(client));
 	buf_append_char(&packet->session.text, '\n');
 	nad_print(client->sasl2->request, find(client, NS_BIND2, "bind"), NULL, &packet->session.text);
 	return packet;

@@ -22,12 +22,14 @@ struct sasl2 {
 	struct nad *request; /* the authenticate element, without its secrets */
 	struct buf data;     /* of the mechanism, with its success */
 	bool has_data;
+	bool issues;         /* a token is being stored for its device */
 	struct buf inside;   /* what is to stand in the answer, behind the client's address */
 };
 
 void sasl2_asked(void *owner, struct sx *sx, struct nad **authenticate);
 void sasl2_offer(void *owner, struct sx *sx, struct nad *features); /* what may stand in it */
 bool sasl2_is_for(const struct client *client); /* its login is so; false also when it has none under way */
+struct slice sasl2_device(const struct client *client); /* that it says it is; empty: it does not */
 void sasl2_free(struct sasl2 **sasl2);
 
 /* The login succeeded, and its client is on the worker of its user. */

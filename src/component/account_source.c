@@ -15,6 +15,23 @@ static void print_account(const struct auth_account *account, struct buf *out)
 	}
 	if (account->disabled)
 		buf_append_text(out, "disabled\n");
+	for (unsigned which = 0; which < AUTH_TOKENS; which++) {
+		if (!account->tokens[which].present)
+			continue;
+		buf_printf(out, "token %u ", which);
+		auth_token_print(&account->tokens[which], account->tokens[which].secret[0], out);
+		buf_append_char(out, '\n');
+	}
+}
+
+/* "WHICH TOKEN" */
+static void read_token(struct slice text, struct auth_account *account)
+{
+	struct slice which = slice_word(&text);
+	unsigned at = slice_is(which, "0") ? AUTH_CURRENT : slice_is(which, "1") ? AUTH_NEXT : AUTH_TOKENS;
+
+	if (at < AUTH_TOKENS && !auth_token_parse(text, &account->tokens[at]))
+		account->tokens[at] = (struct auth_token){.present = false};
 }
 
 static void read_account(struct slice text, struct auth_account *account)
@@ -29,6 +46,8 @@ static void read_account(struct slice text, struct auth_account *account)
 		text.len -= line.len + (end ? 1 : 0);
 		if (slice_is(line, "disabled"))
 			account->disabled = true;
+		else if (line.len > 6 && memcmp(line.data, "token ", 6) == 0)
+			read_token((struct slice){line.data + 6, line.len - 6}, account);
 		else if (auth_key_parse(line, &hash, &key))
 			account->keys[hash] = key;
 		mem_wipe(&key, sizeof(key));
@@ -67,6 +86,11 @@ static void change(void *state, struct auth *auth, struct jid *user, const struc
 	ask(state, AUTH_CHANGE, user, account, token);
 }
 
+static void set_tokens(void *state, struct auth *auth, struct jid *user, const struct auth_account *account, uint64_t token)
+{
+	ask(state, AUTH_TOKENS_SET, user, account, token);
+}
+
 static void remove_account(void *state, struct auth *auth, struct jid *user, uint64_t token)
 {
 	ask(state, AUTH_REMOVE, user, NULL, token);
@@ -78,12 +102,14 @@ const struct auth_source auth_source_link = {
 	.create = create,
 	.change = change,
 	.remove = remove_account,
+	.tokens = set_tokens,
 };
 
 void account_answered(struct auth *auth, const struct packet *packet)
 {
 	struct auth_account account = {0};
-	bool lookup_answer = packet->account.verb == AUTH_LOOKUP && !packet->error && packet->account.result == AUTH_OK;
+	bool reads = packet->account.verb == AUTH_LOOKUP || packet->account.verb == AUTH_TOKENS_SET;
+	bool lookup_answer = reads && !packet->error && packet->account.result == AUTH_OK;
 
 	read_account(buf_slice(&packet->account.keys), &account);
 	auth_source_answer(auth, packet->account.token, packet->error ? -EHOSTUNREACH : packet->account.result,
@@ -119,11 +145,11 @@ void account_serve(struct worker *worker, struct packet **taken)
 	struct packet *packet = *taken;
 	struct auth_account account = {0};
 	enum auth_verb verb = packet->account.verb;
-	bool carries = verb == AUTH_CREATE || verb == AUTH_CHANGE;
+	bool carries = verb == AUTH_CREATE || verb == AUTH_CHANGE || verb == AUTH_TOKENS_SET;
 	uint64_t token;
 
 	*taken = NULL;
-	if (packet->error || packet->account.answer || verb > AUTH_REMOVE ||
+	if (packet->error || packet->account.answer || verb > AUTH_TOKENS_SET ||
 	    !settings_serves(worker->settings, jid_domain(packet->account.user))) {
 		packet_free(&packet);
 		return;

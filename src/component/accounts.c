@@ -357,6 +357,7 @@ static void set_disabled(struct accounts *accounts, struct ctl_call *call, bool 
 	store_need(txn, STORE_ACCOUNT, jid_user(jid), ACCOUNT_CREATED);
 	if (disable) {
 		store_put(txn, STORE_ACCOUNT, jid_user(jid), ACCOUNT_DISABLED, SLICE(""));
+		store_clear(txn, STORE_TOKEN, jid_user(jid));
 		auth_account_lacks(txn, jid, NULL);
 	} else {
 		store_del(txn, STORE_ACCOUNT, jid_user(jid), ACCOUNT_DISABLED);
@@ -373,6 +374,35 @@ static void user_disable(void *arg, struct ctl_call *call)
 static void user_enable(void *arg, struct ctl_call *call)
 {
 	set_disabled(arg, call, false);
+}
+
+/* -- revoke -- */
+
+static void revoked(void *arg, uint64_t token, const struct store_txn *txn, int result)
+{
+	struct accounts *accounts = arg;
+	struct ctl_call *call = ctl_call(accounts->ctl, token);
+
+	if (call)
+		end_with(call, result == STORE_ABSENT ? AUTH_UNKNOWN : result,
+			 "its devices log in by its password the next time; who is on stays (jackdaw user kick)");
+}
+
+static void user_revoke(void *arg, struct ctl_call *call)
+{
+	struct accounts *accounts = arg;
+	AUTO(jid_free) struct jid *jid = NULL;
+	struct store_txn *txn;
+
+	if (!has_storage(accounts, call))
+		return;
+	jid = named_account(accounts, call, false);
+	if (!jid)
+		return;
+	txn = store_txn_new();
+	store_need(txn, STORE_ACCOUNT, jid_user(jid), ACCOUNT_CREATED);
+	store_clear(txn, STORE_TOKEN, jid_user(jid));
+	storage_run(accounts->process->storage, loop_of(accounts), &txn, revoked, accounts, ctl_id(call));
 }
 
 /* -- list, show
@@ -540,6 +570,8 @@ static const struct ctl_command commands[] = {
 	 "jackdaw user disable alice@example.com", CTL_NOTHING, user_disable},
 	{"user enable", "JID", "allows it again", "jackdaw user enable alice@example.com", CTL_NOTHING,
 	 user_enable},
+	{"user revoke", "JID", "ends the tokens by which the devices of an account log in", "jackdaw user revoke alice@example.com",
+	 CTL_NOTHING, user_revoke},
 	{"user import", "FILE", "makes many accounts", "jackdaw user import accounts.tsv", CTL_STREAMED,
 	 user_import},
 	{.name = NULL},

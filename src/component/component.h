@@ -32,8 +32,8 @@ struct worker;
  */
 enum {
 	METRIC_KINDS = 3,      /* of stanzas, enum stanza_kind from STANZA_MESSAGE on */
-	METRIC_MECHANISMS = 10, /* metric_mechanism() */
-	METRIC_FAILURES = AUTH_TOO_OFTEN + 1,
+	METRIC_MECHANISMS = 14, /* metric_mechanism() */
+	METRIC_FAILURES = AUTH_FAILURES,
 	METRIC_TLS_VERSIONS = 2,
 };
 

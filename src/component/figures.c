@@ -26,6 +26,10 @@ static const char *mechanism_name(unsigned at)
 	static const char *const names[METRIC_MECHANISMS] = {"none",
 							     "ANONYMOUS",
 							     "EXTERNAL",
+							     "HT-SHA-256-ENDP",
+							     "HT-SHA-256-EXPR",
+							     "HT-SHA-256-NONE",
+							     "HT-SHA-256-UNIQ",
 							     "PLAIN",
 							     "SCRAM-SHA-1",
 							     "SCRAM-SHA-1-PLUS",
@@ -65,6 +69,7 @@ static const char *failure_name(unsigned at)
 		[AUTH_ENCRYPTION_REQUIRED] = "encryption-required",
 		[AUTH_TEMPORARY_FAILURE] = "temporary-auth-failure",
 		[AUTH_TOO_OFTEN] = "too-often",
+		[AUTH_CREDENTIALS_EXPIRED] = "credentials-expired",
 	};
 
 	return names[at];

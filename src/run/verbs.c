@@ -33,7 +33,7 @@ static const struct option options[] = {
 
 /* Promised, and not done yet: better said than guessed at. */
 static const char *const later[] = {
-	"restart", "upgrade", "s2s", "user revoke",
+	"restart", "upgrade", "s2s",
 };
 
 /* What argv holds; words of the verb are still among them. */

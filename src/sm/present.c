@@ -531,7 +531,7 @@ bool present_must_wait(struct session *session, struct packet **packet)
 static void attach(struct session *session, const struct packet *packet)
 {
 	struct user *user = session->user;
-	bool asks;
+	bool asks, late;
 
 	if (!session->presented || !session->detached)
 		return;
@@ -547,12 +547,13 @@ static void attach(struct session *session, const struct packet *packet)
 	}
 	remember(session->presented);
 	asks = csi_lost(session);
-	if (session->presented->fresh || session->presented->late) {
+	late = session->presented->fresh || session->presented->late;
+	if (late || asks)
 		sm_served(user->sm);
+	if (late)
 		presence_stayed(session);
-	} else if (asks) {
+	else if (asks)
 		presence_ask_all(session);
-	}
 	offline_give(user);
 }
 

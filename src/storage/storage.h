@@ -36,6 +36,7 @@ enum store {
 	STORE_FAREWELL, /* keyed: owner the bare JID of an account that ended, item a contact who has not heard of it, value what it is to hear */
 	STORE_ARCHIVE, /* storage/archive.h: of the functions for stores it takes store_clear(), store_list() and store_count() */
 	STORE_ROSTER_LOG, /* keyed: owner a bare JID, item a version of the roster, value the one before and the contact that changed */
+	STORE_TOKEN, /* keyed: owner a bare JID, item "0 DEVICE" or "1 DEVICE": what a device may log in by, without its secret, auth/account.h */
 	STORES
 };
 
@@ -130,6 +131,7 @@ struct store_row {
 
 /* The rows that operation number op read; *count of them. */
 const struct store_row *store_rows(const struct store_txn *txn, unsigned op, size_t *count);
+unsigned store_ops(const struct store_txn *txn); /* how many operations it has */
 struct slice store_asked(const struct store_txn *txn, unsigned op); /* the owner, or after, that it was asked with */
 /* The count and the mark of a row of STORE_ORIGIN; false when it is none. */
 bool store_origin_row(const struct store_row *row, uint32_t *count, uint32_t *mark);

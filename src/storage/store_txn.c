@@ -131,6 +131,11 @@ static struct store_op *add_keyed(struct store_txn *txn, enum store_verb verb, e
 	return op;
 }
 
+unsigned store_ops(const struct store_txn *txn)
+{
+	return txn->op_count;
+}
+
 void store_relax(struct store_txn *txn)
 {
 	txn->relaxed = true;

@@ -1,12 +1,16 @@
 #!/usr/bin/python3
 """Logging in, in one go (XEP-0388): with a session begun (XEP-0386) or resumed (XEP-0198), in both forms of the server."""
+import base64
+import hmac
+import os
 import xml.etree.ElementTree as ElementTree
 
 from harness import CLIENT, STREAM, Raw, body, scenarios, with_people
 from scram import Scram, encode, mechanisms
-from tls import secure
+from tls import Tls, secure
 
 SASL2, BIND2, SM, CARBONS, CSI = 'urn:xmpp:sasl:2', 'urn:xmpp:bind:0', 'urn:xmpp:sm:3', 'urn:xmpp:carbons:2', 'urn:xmpp:csi:0'
+FAST = 'urn:xmpp:fast:0'
 DEVICE = 'd4565fa7-4d72-4749-b3d3-740edbf87770'
 ALL = (f"<bind xmlns='{BIND2}'><tag>Test</tag><enable xmlns='{CARBONS}'/><enable xmlns='{SM}' resume='true'/></bind>")
 ARCHIVE = '[messages]\narchive = "30 days"\n'
@@ -209,9 +213,158 @@ def what_waits_in_storage_is_read_in_the_archive(deployment):
     juliet.close()
 
 
+# -- tokens
+
+class Token:
+    """What a device keeps: XEP-0484, draft-schmaus-kitten-sasl-ht."""
+    KINDS = {'EXPR': 'tls-exporter', 'ENDP': 'tls-server-end-point', 'NONE': None}
+
+    def __init__(self, answer, user, kind, device=DEVICE):
+        element = answer.find(f'{{{FAST}}}token')
+        self.text, self.expiry = element.get('token'), element.get('expiry')
+        self.user, self.kind, self.device = user, kind, device
+
+    def proof(self, client, side, kind=None):
+        binding = self.KINDS[kind or self.kind]
+        data = client.socket.binding(binding) if binding else b''
+        return hmac.digest(self.text.encode(), side.encode() + data, 'sha256')
+
+    def authenticate(self, client, inline='', kind=None, fast='', device=None):
+        client.features()
+        kind = kind or self.kind
+        initial = encode(self.user.encode() + b'\0' + self.proof(client, 'Initiator', kind))
+        answer = authenticate(client, f'HT-SHA-256-{kind}', initial, f"<fast xmlns='{FAST}'{fast}/>" + inline + agent(device or self.device))
+        if answer.tag == f'{{{SASL2}}}success':
+            said = base64.b64decode(answer.findtext(f'{{{SASL2}}}additional-data'))
+            assert said == self.proof(client, 'Responder', kind), 'the server does not know the token'
+        return answer
+
+    def log_in(self, deployment, *args, **options):
+        client = secure(deployment)
+        client.answer = self.authenticate(client, *args, **options)
+        return client
+
+    def works(self, deployment, *args, **options):
+        client = self.log_in(deployment, *args, **options)
+        client.close()
+        if client.answer.tag == f'{{{SASL2}}}success':
+            return True
+        assert condition(client.answer) == 'credentials-expired', ElementTree.tostring(client.answer)
+        return False
+
+
+def give(deployment, user='romeo', kind='EXPR', device=DEVICE, password='secret'):
+    client = log_in(deployment, user, f"<request-token xmlns='{FAST}' mechanism='HT-SHA-256-{kind}'/>" + agent(device), password)
+    client.close()
+    return Token(client.answer, user, kind, device)
+
+
+def a_token_is_as_good_as_a_password(deployment):
+    client = secure(deployment)
+    offered = client.features().find(f'{{{SASL2}}}authentication/{{{SASL2}}}inline/{{{FAST}}}fast')
+    assert [element.text for element in offered] == ['HT-SHA-256-EXPR', 'HT-SHA-256-ENDP', 'HT-SHA-256-NONE']
+    client.close()
+    for kind in Token.KINDS:
+        for user in ('romeo', 'juliet'):
+            token = give(deployment, user, kind)
+            client = token.log_in(deployment, ALL)
+            bound = client.answer.find(f'{{{BIND2}}}bound')
+            assert bound is not None and client.answer.findtext(f'{{{SASL2}}}authorization-identifier').startswith(f'{user}@localhost/Test/')
+            client.features()
+            client.send("<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>")
+            client.expect('iq', id='p')
+            client.close()
+            assert client.answer.find(f'{{{FAST}}}token') is None, 'a fresh one need not be replaced'
+
+
+def a_token_is_of_one_device_and_one_mechanism(deployment):
+    token = give(deployment)
+    other = give(deployment, kind='NONE', device='22222222-4d72-4749-b3d3-740edbf87770')
+    assert token.works(deployment) and other.works(deployment)
+    assert not token.works(deployment, device=other.device)
+    assert not token.works(deployment, kind='NONE')
+    client = secure(deployment)
+    client.features()
+    initial = encode(b'romeo\0' + token.proof(client, 'Initiator'))
+    assert condition(authenticate(client, 'HT-SHA-256-EXPR', initial, agent())) == 'invalid-mechanism'
+    for wrong in (b'romeo\0' + bytes(32), b'nobody\0' + bytes(32)):
+        answer = authenticate(client, 'HT-SHA-256-EXPR', encode(wrong), f"<fast xmlns='{FAST}'/>" + agent())
+        assert condition(answer) == 'credentials-expired'
+    answer = authenticate(client, 'HT-SHA-256-EXPR', encode(b'romeo'), f"<fast xmlns='{FAST}'/>" + agent())
+    assert condition(answer) == 'malformed-request'
+    client.close()
+
+
+def the_next_token_ends_the_one_before_when_it_is_used(deployment):
+    first = give(deployment)
+    client = first.log_in(deployment, f"<request-token xmlns='{FAST}' mechanism='HT-SHA-256-ENDP'/>")
+    client.close()
+    second = Token(client.answer, 'romeo', 'ENDP')
+    assert second.text != first.text and first.works(deployment)
+    assert second.works(deployment) and second.works(deployment)
+    assert not first.works(deployment)
+    assert second.works(deployment, fast=" count='3'") and not second.works(deployment, fast=" count='3'")
+    assert second.works(deployment, fast=" count='4'") and second.works(deployment)
+    assert second.works(deployment, fast=" invalidate='true'") and not second.works(deployment)
+
+
+def what_ends_tokens(deployment):
+    def keeps():
+        return give(deployment), give(deployment, 'juliet', 'NONE')
+    romeo, juliet = keeps()
+    assert deployment.command('user', 'revoke', 'romeo@localhost').returncode == 0
+    assert not romeo.works(deployment) and juliet.works(deployment)
+    deployment.command('user', 'revoke', 'nobody@localhost', code=1)
+    romeo, juliet = keeps()
+    deployment.command('user', 'passwd', 'romeo@localhost', '--password-file', '-', input='other\n')
+    assert not romeo.works(deployment) and juliet.works(deployment)
+    romeo = give(deployment, password='other')
+    deployment.command('user', 'disable', 'romeo@localhost')
+    assert not romeo.works(deployment)
+    deployment.command('user', 'enable', 'romeo@localhost')
+    assert not romeo.works(deployment)
+
+
+def tokens_outlive_the_server_and_are_not_in_its_database(deployment):
+    token = give(deployment)
+    secret = token.text.encode()
+    for name in deployment.processes:
+        deployment.processes[name].kill()
+    for folder, _, files in os.walk(deployment.dir):
+        for file in files:
+            if os.path.isfile(os.path.join(folder, file)):
+                with open(os.path.join(folder, file), 'rb') as content:
+                    assert secret not in content.read(), file
+    deployment.start(*deployment.processes)
+    assert token.works(deployment)
+
+
+def one_round_trip_is_enough(deployment):
+    """Behind TLS all is said at once; and all is answered."""
+    token = give(deployment, kind='NONE')
+    client = Raw(deployment.port).open()
+    client.features()
+    client.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+    assert client.receive().tag.endswith('}proceed')
+    client.socket = Tls(client.socket)
+    client.reset()
+    initial = encode(b'romeo\0' + token.proof(client, 'Initiator'))
+    client.send(f"<?xml version='1.0'?><stream:stream xmlns='{CLIENT}' xmlns:stream='{STREAM}' to='localhost' from='romeo@localhost' "
+                f"version='1.0'><authenticate xmlns='{SASL2}' mechanism='HT-SHA-256-NONE'><initial-response>{initial}</initial-response>"
+                f"{agent()}<fast xmlns='{FAST}'/>{ALL}</authenticate>")
+    client.features()
+    answer = client.receive()
+    assert answer.tag == f'{{{SASL2}}}success' and answer.find(f'{{{BIND2}}}bound') is not None, ElementTree.tostring(answer)
+    client.features()
+    client.close()
+
+
 if __name__ == '__main__':
     scenarios(*everywhere(it_is_offered_under_tls, a_login_alone_is_followed_by_features, scram_proves_both_sides,
                           a_session_begins_with_all_that_it_asks_for, the_same_device_has_the_same_address_and_one_session,
                           a_session_is_resumed_along_with_the_login, what_is_wrong_fails_and_may_be_tried_again,
-                          who_says_to_be_somebody_else_is_not_let_in),
+                          who_says_to_be_somebody_else_is_not_let_in,
+                          a_token_is_as_good_as_a_password, a_token_is_of_one_device_and_one_mechanism,
+                          the_next_token_ends_the_one_before_when_it_is_used, what_ends_tokens,
+                          tokens_outlive_the_server_and_are_not_in_its_database, one_round_trip_is_enough),
               *everywhere(what_waits_in_storage_is_read_in_the_archive, extra=ARCHIVE))

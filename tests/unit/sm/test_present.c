@@ -268,6 +268,27 @@ static void presence_that_waited_is_asked_for_again(void **state)
 	assert_non_null(strstr(room_snapshot(room, ROMEO), "csi 1\n0"));
 }
 
+static void presence_that_waited_is_also_that_of_who_comes_later(void **state)
+{
+	struct room *room = *state;
+	struct kept romeo, juliet;
+
+	two_people(room);
+	befriend(room);
+	say(room, ROMEO, SESSION_INACTIVE);
+	room_send(room, JULIET, "<presence><show>away</show></presence>");
+	room_wait(room, OLD_MS);
+	romeo = settled_kept(room, ROMEO);
+	juliet = settled_kept(room, JULIET);
+	room_restart(room);
+	present(room, &romeo, "");
+	attach(room, &romeo);
+	room_forget(room);
+	present(room, &juliet, "");
+	attach(room, &juliet);
+	room_expect(room, ROMEO, "away");
+}
+
 static void what_was_said_just_before_is_said_again(void **state)
 {
 	struct room *room = *state;
@@ -1521,6 +1542,7 @@ int main(void)
 		far_away(a_c2s_that_is_not_ours_is_told_nothing),
 		far_away(a_session_at_rest_goes_on_and_nobody_hears_of_it),
 		far_away(presence_that_waited_is_asked_for_again),
+		far_away(presence_that_waited_is_also_that_of_who_comes_later),
 		far_away(what_was_said_just_before_is_said_again),
 		far_away(that_somebody_went_just_before_is_said_again),
 		far_away(who_is_late_is_announced_and_asks_for_his_contacts),
