@@ -212,7 +212,8 @@ void keep_lost_sight(struct c2s *c2s)
 void keep_together(struct c2s *c2s)
 {
 	c2s->keeper.apart_ms = 0;
-	c2s->keeper.came = c2s->keeper.missed = false;
+	c2s->keeper.came = false;
+	c2s->keeper.missed = false;
 }
 
 /* What was said shortly before then, by us or to us, may not have come. */

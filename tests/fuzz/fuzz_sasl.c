@@ -10,9 +10,14 @@
  *   amechanism text    auth, the text as it is
  *   Rtext, rtext       response, in base64 or as it is
  *   Ftext              SCRAM's final message to the last challenge, with text in it and a sound proof
+ *   Smechanism text    authenticate (XEP-0388), the text in base64; without a space no initial response
+ *   smechanism text    authenticate, the text as it is, as children
+ *   Hmechanism         authenticate with a sound proof of ann's token
+ *   Qtext, qtext       its response, in base64 or as it is
  *   Xtext              whatever it is
  *
- * There are ann, old (a key for SHA-1 alone) and off (disabled), whose password is "pencil".
+ * There are ann, old (a key for SHA-1 alone) and off (disabled), whose password is "pencil". ann's device has a token for
+ * HT-SHA-256-EXPR, and an expired one for HT-SHA-256-NONE. What was asked for along with a login is done in every other turn.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -30,6 +35,9 @@ enum { TURN_MS = 50, LINES_MAX = 32 };
 
 #define DOMAIN SLICE("example.org")
 #define NS_SASL_ATTR "xmlns='urn:ietf:params:xml:ns:xmpp-sasl'"
+#define NS_SASL2_ATTR "xmlns='urn:xmpp:sasl:2'"
+#define DEVICE "device"
+#define TOKEN "a token"
 #define HEADER                                                                                     \
 	"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' "    \
 	"to='example.org' version='1.0'>"
@@ -46,7 +54,7 @@ struct world {
 	struct auth *auth;
 	struct auth_channel channel;
 	struct auth_login *login;
-	struct mio_task lookup;
+	struct mio_task lookup, grant;
 	uint64_t lookup_token;
 	struct jid *lookup_user;
 
@@ -55,6 +63,7 @@ struct world {
 	struct sx_options options;
 	struct buf mechanism, first, challenge; /* of the exchange under way, as the client knows it */
 	bool challenged, succeeded;
+	bool second; /* it is by XEP-0388 */
 	bool raw; /* something was sent as it is: who knows what is open */
 };
 
@@ -77,6 +86,11 @@ static void answer_lookup(struct mio_task *task)
 			continue;
 		*key = (struct auth_key){.rounds = 1, .salt = "saltsaltsaltsal", .salt_len = 16};
 		auth_key_derive((enum auth_hash)hash, SLICE("pencil"), key);
+	}
+	if (slice_is(jid_resource(world->lookup_user), DEVICE) && slice_is(jid_local(world->lookup_user), "ann")) {
+		account.tokens[AUTH_CURRENT] = (struct auth_token){
+			.present = true, .mechanism = AUTH_HT_EXPORTER, .expires_ms = INT64_MAX, .secret = TOKEN};
+		account.tokens[AUTH_NEXT] = (struct auth_token){.present = true, .mechanism = AUTH_HT_NONE, .secret = TOKEN};
 	}
 	jid_free(&world->lookup_user);
 	auth_source_answer(world->auth, world->lookup_token, known ? AUTH_OK : AUTH_UNKNOWN,
@@ -105,6 +119,11 @@ static void check_success(const struct world *world, const struct auth_answer *a
 	struct slice first = buf_slice(&world->first);
 	bool plus = strstr(mechanism, "-PLUS");
 
+	if (strncmp(mechanism, "HT-", 3) == 0) {
+		if (world->kind != 'H' || strcmp(mechanism, "HT-SHA-256-EXPR") != 0 || !slice_is(jid_local(answer->user), "ann"))
+			abort();
+		return;
+	}
 	if (!auth_offers(world->auth, mechanism, &world->channel) ||
 	    slice_is(jid_local(answer->user), "off"))
 		abort();
@@ -146,8 +165,32 @@ static void answered(void *arg, uint64_t token, const struct auth_answer *given)
 	buf_clear(&world->challenge);
 	buf_append_slice(&world->challenge, given->data);
 	sx_sasl_answer(world->sx, &answer);
+	if (given->outcome == AUTH_SUCCESS && world->second)
+		mio_defer(world->mio, &world->grant);
 	if (given->outcome != AUTH_CHALLENGE)
 		auth_end(&world->login);
+}
+
+static void grant(struct mio_task *task)
+{
+	struct world *world = container_of(task, struct world, grant);
+
+	if (world->lines % 2)
+		sx_sasl2_granted(world->sx, NULL, SLICE("ann@example.org"), SLICE("<x/>"), true);
+	else
+		sx_sasl2_denied(world->sx);
+	buf_fini(sx_output(world->sx));
+	sx_sent(world->sx);
+}
+
+static void asked(void *owner, struct sx *sx, struct nad **authenticate)
+{
+	if (!sx_is_secure(sx) || sx_identity(sx))
+		abort();
+}
+
+static void inlines(void *owner, struct sx *sx, struct nad *features)
+{
 }
 
 static const struct auth_asker asker = {.answer = answered};
@@ -169,6 +212,7 @@ static void step(void *owner, struct sx *sx, const char *mechanism, bool initial
 
 	if (mechanism) {
 		auth_end(&world->login);
+		strcpy(world->channel.device, world->second && strncmp(mechanism, "HT-", 3) == 0 ? DEVICE : "");
 		world->login = auth_begin(world->auth, mechanism, &world->channel, DOMAIN, &source,
 					  world, &asker, world, 1);
 		buf_clear(&world->mechanism);
@@ -195,7 +239,7 @@ static void dropped(void *owner, struct sx *sx)
 }
 
 static const struct sx_sasl_server_conf sasl = {
-	.mechanisms = offer_mechanisms, .step = step, .dropped = dropped, .attempts = 5};
+	.mechanisms = offer_mechanisms, .step = step, .dropped = dropped, .asked = asked, .inlines = inlines, .attempts = 5};
 static const void *const plugin_conf[] = {&sasl};
 static const struct sx_plugin *const plugins[] = {&sx_sasl_server, NULL};
 
@@ -221,7 +265,7 @@ static void send_element(struct world *world, const char *name, const char *attr
 {
 	AUTO(buf_fini) struct buf out = {0};
 
-	buf_printf(&out, "<%s " NS_SASL_ATTR "%s>", name, attributes);
+	buf_printf(&out, "<%s %s%s>", name, world->second ? NS_SASL2_ATTR : NS_SASL_ATTR, attributes);
 	if (encoded)
 		buf_append_base64(&out, text);
 	else
@@ -241,6 +285,43 @@ static void send_auth(struct world *world, struct slice line, bool encoded)
 	buf_append_xml(&attributes, name);
 	buf_append_text(&attributes, "'");
 	send_element(world, "auth", buf_text(&attributes), text, encoded);
+}
+
+static void send_authenticate(struct world *world, struct slice line, bool encoded)
+{
+	const char *space = line.len ? memchr(line.data, ' ', line.len) : NULL;
+	struct slice name = {line.data, space ? (size_t)(space - line.data) : line.len};
+	struct slice text = {space ? space + 1 : "", space ? line.len - name.len - 1 : 0};
+	AUTO(buf_fini) struct buf attributes = {0}, inside = {0};
+
+	buf_append_text(&attributes, " mechanism='");
+	buf_append_xml(&attributes, name);
+	buf_append_text(&attributes, "'");
+	if (space && encoded) {
+		buf_append_text(&inside, "<initial-response>");
+		buf_append_base64(&inside, text);
+		buf_append_text(&inside, "</initial-response>");
+	} else {
+		buf_append_slice(&inside, text);
+	}
+	send_element(world, "authenticate", buf_text(&attributes), buf_slice(&inside), false);
+}
+
+static void send_token(struct world *world, struct slice name)
+{
+	const struct auth_binding *binding = &world->channel.bindings[AUTH_TLS_EXPORTER];
+	AUTO(buf_fini) struct buf proven = {0}, line = {0};
+	uint8_t proof[64];
+
+	buf_append_text(&proven, "Initiator");
+	if (slice_is(name, "HT-SHA-256-EXPR"))
+		buf_append(&proven, binding->data, binding->len);
+	auth_hmac(AUTH_SHA256, SLICE(TOKEN), buf_slice(&proven), proof);
+	buf_append_slice(&line, name);
+	buf_append_text(&line, " ann");
+	buf_append_char(&line, 0);
+	buf_append(&line, proof, 32);
+	send_authenticate(world, buf_slice(&line), true);
 }
 
 /* "n,," and what the channel is known by. */
@@ -279,7 +360,7 @@ static void send_final(struct world *world, struct slice text)
 	struct auth_key key = {0};
 	AUTO(buf_fini) struct buf message = {0}, auth_message = {0};
 	bool was_challenged = world->challenged && buf_used(&world->challenge);
-	bool is_ann = first.len && memmem(first.data, first.len, ",n=ann,r=", 9);
+	bool is_ann = first.len >= header + 8 && memcmp(first.data + header, "n=ann,r=", 8) == 0;
 
 	while (hash + 1 < AUTH_HASHES && !strstr(buf_text(&world->mechanism),
 						  auth_hash_mechanism((enum auth_hash)hash)))
@@ -337,8 +418,23 @@ static void take_turn(struct mio_timer *timer)
 		return;
 	world->kind = line.data[0];
 	line = (struct slice){line.data + 1, line.len - 1};
-	world->raw = world->raw || !strchr("ARF", world->kind);
+	world->raw = world->raw || !strchr("ARFSQH", world->kind);
+	if (strchr("AaRr", world->kind))
+		world->second = false;
+	if (strchr("SsQqH", world->kind))
+		world->second = true;
 	switch (world->kind) {
+	case 'S':
+	case 's':
+		send_authenticate(world, line, world->kind == 'S');
+		break;
+	case 'H':
+		send_token(world, line);
+		break;
+	case 'Q':
+	case 'q':
+		send_element(world, "response", "", line, world->kind == 'Q');
+		break;
 	case 'A':
 	case 'a':
 		send_auth(world, line, world->kind == 'A');
@@ -399,6 +495,7 @@ static int start(struct mio *mio, void *arg)
 
 	world->mio = mio;
 	world->lookup.run = answer_lookup;
+	world->grant.run = grant;
 	world->auth = auth_new(mio, world->hashing, &options);
 	give_channel(world, beginning->bits);
 	world->env = (struct sx_env){.pool = xml_pool_new(), .random = random_bytes, .host_name = "here"};
@@ -412,6 +509,7 @@ static int start(struct mio *mio, void *arg)
 	};
 	world->sx = sx_new(&world->env, &world->options, &handler, world);
 	sx_start(world->sx);
+	sx_set_secure(world->sx, true);
 	buf_append_text(&header, HEADER);
 	feed(world, &header);
 	mio_timer_init(&world->timer, take_turn);

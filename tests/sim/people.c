@@ -75,7 +75,7 @@ static void on_gone(struct client *client)
 		model_lossy(&people->model, device_number(device));
 	if (!client->key[0])
 		model_unsure(&people->model, device_number(device));
-	come_soon(device, scene_chance(people->scene, 15) ? 20000 : 800);
+	come_soon(device, scene_chance(people->scene, 15) && !people->calm ? 20000 : 800);
 }
 
 /* A session that only lost its connection waits for its client, unless it died with its process. */

@@ -15,7 +15,7 @@
 #include "sim_guard.h"
 
 /* Who leaves lets others answer pushes, and who answers asks within 25 s whether that arrived. */
-enum { BACK_MAX_MS = 120000, AGREE_MAX_MS = 5000, HEARD_MAX_MS = 40000, LEAVE_MAX_MS = 30000, LEISURE_MAX_MS = 400000 };
+enum { BACK_MAX_MS = 120000, NOTICE_MS = 100, AGREE_MAX_MS = 5000, HEARD_MAX_MS = 40000, LEAVE_MAX_MS = 30000, LEISURE_MAX_MS = 400000 };
 
 /* What a seed decides before anything happens. */
 struct plan {
@@ -85,6 +85,7 @@ static void calm_down(struct stage *stage, bool last)
 
 	scene_say(scene, "CALM");
 	people_calm(people, true);
+	sim_run(scene->sim, NOTICE_MS, NULL, NULL); /* who lost a connection this moment knows it then */
 	sim_run(scene->sim, BACK_MAX_MS, people_settled, people);
 	if (!people_settled(people))
 		people_blame_unsettled(people);
