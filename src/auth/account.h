@@ -40,8 +40,12 @@ enum auth_token_mechanism { AUTH_HT_EXPORTER, AUTH_HT_UNIQUE, AUTH_HT_END_POINT,
 
 struct auth_account {
 	bool disabled;
+	uint64_t era; /* another when all tokens end: what a login of an earlier one would write is not written; 0: it never was */
 	struct auth_key keys[AUTH_HASHES];
 	struct auth_token tokens[AUTH_TOKENS]; /* of the device that was asked for */
+	/* When tokens are set: the one that its login used, and which that was; it must still be so. */
+	struct auth_token used;
+	uint8_t used_at;
 };
 
 size_t auth_hash_size(enum auth_hash hash);             /* 20, 32, 64 */

@@ -40,7 +40,10 @@ struct auth_source {
 	void (*create)(void *state, struct auth *auth, struct jid *user, const struct auth_account *account, uint64_t token);
 	void (*change)(void *state, struct auth *auth, struct jid *user, const struct auth_account *account, uint64_t token);
 	void (*remove)(void *state, struct auth *auth, struct jid *user, uint64_t token);
-	/* The tokens of a device, user's resource, are these from now on; the answer has them with their secrets. NULL: it cannot. */
+	/*
+	 * The tokens of a device, user's resource, are these from now on; the answer has them with their secrets. AUTH_UNKNOWN: its
+	 * account has another era, or the token that was used is another, or there is none. NULL: it cannot.
+	 */
 	void (*tokens)(void *state, struct auth *auth, struct jid *user, const struct auth_account *account, uint64_t token);
 	/* Of what was just created, and never used: the name is not locked. NULL: it cannot. */
 	void (*undo)(void *state, struct auth *auth, struct jid *user, uint64_t token);
@@ -55,6 +58,7 @@ extern const struct auth_source auth_source_storage; /* its state is a struct st
 struct store_txn;
 void auth_account_rows(struct store_txn *txn, struct jid *user, const struct auth_account *account,
 		       const char *created);
+void auth_tokens_end(struct store_txn *txn, struct jid *user, uint64_t era); /* all; era: another than before */
 /* The account was written, or (NULL) removed, otherwise: keeps STORE_LACKING in step. */
 void auth_account_lacks(struct store_txn *txn, struct jid *user, const struct auth_account *account);
 /*
@@ -161,6 +165,7 @@ const char *auth_how(const struct auth_login *login); /* "SASL/SCRAM-SHA-256": c
 const char *auth_bound_by(const struct auth_login *login); /* "tls-exporter"; NULL: to nothing */
 /* The tokens of the device that a login by one of them, which succeeded, looked up; *used is that. NULL: it was no such login. */
 const struct auth_token *auth_tokens_of(const struct auth_login *login, unsigned *used);
+uint64_t auth_era(const struct auth_login *login); /* of the account that it looked up */
 /* Calls offer() for each mechanism that tokens are for and this stream may use: those that bind first. */
 void auth_token_mechanisms(const struct auth_channel *channel, void (*offer)(void *to, const char *name), void *to);
 

@@ -55,6 +55,7 @@ struct auth_login {
 	struct auth_key expected;    /* by that check */
 	enum auth_hash hash;
 	const char *wrong; /* what it is when the proof is wrong */
+	uint64_t era; /* of the account */
 	bool begun, over, disabled;
 	_Alignas(16) char state[]; /* the mechanism's, zeroed */
 };

@@ -89,6 +89,11 @@ bool auth_needs_no_message(const struct auth_login *login)
 	return login->mechanism->anonymous;
 }
 
+uint64_t auth_era(const struct auth_login *login)
+{
+	return login->era;
+}
+
 const char *auth_how(const struct auth_login *login)
 {
 	return login->mechanism->how;
@@ -195,6 +200,7 @@ static void lookup_answered(struct auth_request *request, int result,
 	if (result != AUTH_OK)
 		account = NULL;
 	login->disabled = account && account->disabled;
+	login->era = account ? account->era : 0;
 	login->mechanism->found(login, account);
 }
 

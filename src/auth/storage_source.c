@@ -14,9 +14,40 @@
 
 #define CREATED SLICE("created")
 #define DISABLED SLICE("disabled")
+#define ERA SLICE("era")
 
 enum { OP_ROWS, OP_TOKENS /* so many as a device has */ };
 enum { TOKEN_ROWS_MAX = 100, TOKEN_ROWS_LEFT = 60 }; /* of an account: those of devices that were away for longest go */
+
+static void print_era(uint64_t era, struct buf *out)
+{
+	if (era)
+		buf_printf(out, "%llx", (unsigned long long)era);
+}
+
+void auth_tokens_end(struct store_txn *txn, struct jid *user, uint64_t era)
+{
+	AUTO(buf_fini) struct buf text = {0};
+
+	print_era(era, &text);
+	store_clear(txn, STORE_TOKEN, jid_user(user));
+	store_put(txn, STORE_ACCOUNT, jid_user(user), ERA, buf_slice(&text));
+}
+
+/* Keys that are made anew have salts of their own. */
+static uint64_t era_of(const struct auth_account *account)
+{
+	uint64_t era = 0;
+
+	for (unsigned hash = 0; hash < AUTH_HASHES; hash++) {
+		uint64_t part = 0;
+
+		if (account->keys[hash].present)
+			memcpy(&part, account->keys[hash].salt, sizeof(part));
+		era ^= part;
+	}
+	return era | 1;
+}
 
 void auth_account_rows(struct store_txn *txn, struct jid *user, const struct auth_account *account,
 		       const char *created)
@@ -42,8 +73,16 @@ void auth_account_rows(struct store_txn *txn, struct jid *user, const struct aut
 	else if (!created)
 		store_del(txn, STORE_ACCOUNT, owner, DISABLED);
 	if (!created)
-		store_clear(txn, STORE_TOKEN, owner); /* who has another password has no devices that may still come in */
+		auth_tokens_end(txn, user, era_of(account)); /* who has another password has no devices that may still come in */
 	auth_account_lacks(txn, user, account);
+}
+
+static uint64_t read_era(struct slice text)
+{
+	AUTO(buf_fini) struct buf copy = {0};
+
+	buf_append_slice(&copy, text);
+	return strtoull(buf_text(&copy), NULL, 16);
 }
 
 static void read_row(struct auth_account *account, const struct store_row *row)
@@ -53,6 +92,8 @@ static void read_row(struct auth_account *account, const struct store_row *row)
 
 	if (slice_equal(row->item, DISABLED))
 		account->disabled = true;
+	else if (slice_equal(row->item, ERA))
+		account->era = read_era(row->value);
 	else if (auth_key_parse(row->value, &hash, &key) &&
 		 slice_is(row->item, auth_hash_mechanism(hash)))
 		account->keys[hash] = key;
@@ -208,8 +249,24 @@ static void tokens_written(void *arg, uint64_t token, const struct store_txn *tx
 		read_tokens(arg, txn, store_ops(txn) - AUTH_TOKENS, &account);
 	if (result == STORE_FULL)
 		make_room(arg, store_asked(txn, 0));
-	auth_source_answer(arg, token, result > 0 ? AUTH_REFUSED : result, result ? NULL : &account);
+	if (result > 0)
+		result = result == STORE_ABSENT ? AUTH_UNKNOWN : AUTH_REFUSED;
+	auth_source_answer(arg, token, result, result ? NULL : &account);
 	auth_account_wipe(&account);
+}
+
+/* As its login found it. */
+static void ask_whether_it_is_so(struct store_txn *txn, struct jid *user, const struct auth_account *account)
+{
+	AUTO(buf_fini) struct buf era = {0}, item = {0}, value = {0};
+
+	print_era(account->era, &era);
+	store_same(txn, STORE_ACCOUNT, jid_user(user), ERA, buf_slice(&era));
+	if (!account->used.present)
+		return;
+	name_row(user, account->used_at, &item);
+	auth_token_print(&account->used, false, &value);
+	store_same(txn, STORE_TOKEN, jid_user(user), buf_slice(&item), buf_slice(&value));
 }
 
 static void set_tokens(void *state, struct auth *auth, struct jid *user, const struct auth_account *account, uint64_t token)
@@ -218,6 +275,7 @@ static void set_tokens(void *state, struct auth *auth, struct jid *user, const s
 
 	auth->storage = state;
 	store_need(txn, STORE_ACCOUNT, jid_user(user), CREATED);
+	ask_whether_it_is_so(txn, user, account);
 	store_most(txn, STORE_TOKEN, jid_user(user), TOKEN_ROWS_MAX);
 	for (unsigned which = 0; which < AUTH_TOKENS; which++) {
 		AUTO(buf_fini) struct buf item = {0}, value = {0};

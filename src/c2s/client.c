@@ -370,7 +370,7 @@ static void take_counted(struct client *client, int rc, struct stanza **stanza)
 static void take_stanza(struct client *client, int rc, struct stanza **stanza)
 {
 	if (client->state == CLIENT_LOGIN) {
-		if (!register_take(client, *stanza))
+		if (sx_sasl_busy(conn_sx(client->conn)) || !register_take(client, *stanza))
 			conn_close(client->conn, SX_NOT_AUTHORIZED, NULL);
 	} else if (client->state != CLIENT_ACTIVE) {
 		bind(client, *stanza);

@@ -140,6 +140,7 @@ struct packet *client_ask_user(struct client *client, enum session_action action
 void client_ask_again(struct client *client); /* STARTING: who was asked died */
 /* RFC 6120 section 7: nothing more is parsed until the session manager has answered. */
 void client_start(struct client *client, const struct stanza *stanza, struct slice wanted);
+void client_fail_login(struct client *client); /* by SASL2: what it asked for along with it cannot be done */
 void client_unanswered(struct mio_timer *timer);             /* of its pending state: there was time enough */
 void client_packet(struct c2s *c2s, struct packet **packet); /* from link, taken */
 void client_lose_session(struct client *client); /* its session is over */

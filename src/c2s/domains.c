@@ -181,10 +181,12 @@ static void end_sessions(struct c2s *c2s, const struct domain *domain)
 	struct client *client;
 
 	for (uint32_t at = 0; (client = slots_next(&c2s->clients, &at));) {
-		if ((void *)client == c2s || !client->jid ||
-		    !slice_equal(jid_domain(client->jid), str_slice(domain->name)))
+		if ((void *)client == c2s)
 			continue;
-		client_end(client, SX_ERROR_NONE);
+		if (client->sasl2 && client->state == CLIENT_STARTING && client_domain(client) == domain)
+			client_fail_login(client);
+		else if (client->jid && slice_equal(jid_domain(client->jid), str_slice(domain->name)))
+			client_end(client, SX_ERROR_NONE);
 	}
 }
 

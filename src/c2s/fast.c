@@ -97,7 +97,10 @@ static bool plan(struct client *client, struct auth_account *account)
 	enum auth_token_mechanism mechanism;
 	bool asks = asks_for(client, &mechanism), old = false, changed = asks;
 
+	account->era = auth_era(client->pending->login);
 	if (have) {
+		account->used = have[used];
+		account->used_at = (uint8_t)used;
 		*current = have[used];
 		if (used == AUTH_CURRENT)
 			*next = have[AUTH_NEXT];
@@ -117,10 +120,11 @@ static bool plan(struct client *client, struct auth_account *account)
 
 static void append_token(struct client *client, const struct auth_token *token)
 {
-	struct buf *out = &client->sasl2->inside;
+	struct buf *out = &client->sasl2->token;
 	char stamp[STAMP_LEN];
 
 	stamp_print(stamp, token->expires_ms, false);
+	buf_reserve(out, 256); /* at once: what is moved is not wiped */
 	buf_printf(out, "<token xmlns='" NS_FAST "' expiry='%s' token='%s'/>", stamp, token->secret);
 }
 
@@ -131,6 +135,11 @@ static void written(void *arg, uint64_t token, int result, const struct auth_acc
 
 	if (!client || !client->pending || !client->pending->login || !client->sasl2)
 		return;
+	if (result == AUTH_UNKNOWN) {
+		login_refuse(client, fast_is_asked(client) ? AUTH_CREDENTIALS_EXPIRED : AUTH_NOT_AUTHORIZED,
+			     "what it logged in by ended meanwhile");
+		return;
+	}
 	if (result != AUTH_OK && invalidates(client)) {
 		login_refuse(client, AUTH_TEMPORARY_FAILURE, "its token could not be made invalid");
 		return;
@@ -152,7 +161,8 @@ bool fast_begin(struct client *client, struct jid *user)
 	if (!named || !plan(client, &account))
 		return false;
 	source = login_source(client->c2s, pending->domain, &state);
-	pending->user = jid_ref(user);
+	jid_free(&client->sasl2->user);
+	client->sasl2->user = jid_ref(user);
 	auth_ask(client->c2s->worker->auth, AUTH_TOKENS_SET, source, state, named, &account, written, client->c2s, client->id);
 	auth_account_wipe(&account);
 	return true;

@@ -286,7 +286,7 @@ static void accept_login(struct client *client, struct jid *user, const struct s
 
 void login_accept(struct client *client)
 {
-	AUTO(jid_free) struct jid *user = jid_ref(client->pending->user);
+	AUTO(jid_free) struct jid *user = jid_ref(client->sasl2->user);
 
 	accept_login(client, user, NULL);
 }

@@ -25,7 +25,9 @@ void sasl2_free(struct sasl2 **taken)
 		return;
 	nad_free(&sasl2->request);
 	buf_wipe(&sasl2->data);
-	buf_wipe(&sasl2->inside);
+	buf_fini(&sasl2->inside);
+	buf_wipe(&sasl2->token);
+	jid_free(&sasl2->user);
 	mem_free(sasl2);
 }
 
@@ -134,12 +136,20 @@ struct packet *sasl2_bind_packet(struct client *client)
 	return packet;
 }
 
+/* Its session manager knows nothing of all this, and nothing of it was offered. */
+static bool is_foreign(struct client *client)
+{
+	const struct domain *domain = domain_get(client->c2s, jid_domain(sx_identity(conn_sx(client->conn))));
+
+	return !domain || domain->state == DOMAIN_FOREIGN;
+}
+
 static bool ask_to_bind(struct client *client)
 {
 	int bind = find(client, NS_BIND2, "bind");
 	struct packet *packet;
 
-	if (bind < 0 || !client_is_ours(client))
+	if (bind < 0 || is_foreign(client))
 		return false;
 	jid_free(&client->jid);
 	client->jid = make_address(client, bind);
@@ -156,9 +166,13 @@ static void grant(struct client *client, bool offers)
 	struct sasl2 *sasl2 = client->sasl2;
 	const struct jid *jid = client->jid ? client->jid : sx_identity(conn_sx(client->conn));
 	struct slice data = buf_slice(&sasl2->data);
+	AUTO(buf_wipe) struct buf all = {0};
 
 	client->sasl2 = NULL;
-	sx_sasl2_granted(conn_sx(client->conn), sasl2->has_data ? &data : NULL, jid_full(jid), buf_slice(&sasl2->inside), offers);
+	buf_reserve(&all, buf_used(&sasl2->inside) + buf_used(&sasl2->token) + 1);
+	buf_append_slice(&all, buf_slice(&sasl2->inside));
+	buf_append_slice(&all, buf_slice(&sasl2->token));
+	sx_sasl2_granted(conn_sx(client->conn), sasl2->has_data ? &data : NULL, jid_full(jid), buf_slice(&all), offers);
 	sasl2_free(&sasl2);
 	client_go_on(client);
 }
@@ -174,7 +188,11 @@ void sasl2_go_on(struct client *client)
 	int resume = find(client, NS_STREAM_MANAGEMENT, "resume");
 
 	client->state = CLIENT_UNBOUND;
-	if (resume < 0 || !client_is_ours(client) || !ack_resume(client, client->sasl2->request, resume))
+	if (!is_foreign(client) && !client_is_ours(client)) {
+		sasl2_failed(client); /* it is being asked who serves the domain: in a moment there is an answer */
+		return;
+	}
+	if (resume < 0 || is_foreign(client) || !ack_resume(client, client->sasl2->request, resume))
 		bind_or_grant(client);
 }
 

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 
 struct client;
+struct jid;
 struct nad;
 struct packet;
 struct sx;
@@ -23,7 +24,9 @@ struct sasl2 {
 	struct buf data;     /* of the mechanism, with its success */
 	bool has_data;
 	bool issues;         /* a token is being stored for its device */
+	struct jid *user;    /* who that is, meanwhile */
 	struct buf inside;   /* what is to stand in the answer, behind the client's address */
+	struct buf token;    /* and behind that, a secret */
 };
 
 void sasl2_asked(void *owner, struct sx *sx, struct nad **authenticate);

@@ -121,8 +121,8 @@ static bool is_stray(const struct packet *packet, const struct client *client)
 	if (packet->kind == PACKET_STANZA)
 		return client != NULL;
 	return packet->kind == PACKET_SESSION &&
-	       (packet->session.action == SESSION_STARTED || packet->session.action == SESSION_REPLACED ||
-		packet->session.action == SESSION_RESUMED);
+	       (packet->session.action == SESSION_STARTED || packet->session.action == SESSION_BOUND ||
+		packet->session.action == SESSION_REPLACED || packet->session.action == SESSION_RESUMED);
 }
 
 /* A session that no client has. One of ours may wait for its client; what it sent it still has. */
@@ -247,7 +247,7 @@ static void bound(struct client *client, const struct packet *packet)
 	sasl2_bound(client, packet, inside);
 }
 
-static void fail_bind(struct client *client)
+void client_fail_login(struct client *client)
 {
 	str_free(&client->request);
 	jid_free(&client->jid);
@@ -273,10 +273,10 @@ void client_unanswered(struct mio_timer *timer)
 {
 	struct client *client = container_of(timer, struct pending, timer)->client;
 
-	if (client->state == CLIENT_STARTING && client->resuming)
+	if (client->state == CLIENT_STARTING && client->sasl2)
+		client_fail_login(client);
+	else if (client->state == CLIENT_STARTING && client->resuming)
 		resume_unanswered(client);
-	else if (client->state == CLIENT_STARTING && client->sasl2)
-		fail_bind(client);
 	else if (client->state == CLIENT_STARTING)
 		fail_start(client, STANZA_REMOTE_SERVER_TIMEOUT);
 	else if (client->state == CLIENT_ACTIVE && client->pending->enables)
@@ -299,7 +299,7 @@ static void start_failed(struct client *client, const struct packet *packet)
 	if (client->state != CLIENT_STARTING || client->resuming || !is_of_request(client, packet))
 		return;
 	if (client->sasl2)
-		fail_bind(client);
+		client_fail_login(client);
 	else
 		fail_start(client, STANZA_INTERNAL_SERVER_ERROR);
 }

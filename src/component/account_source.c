@@ -5,6 +5,15 @@
 #include "component/component.h"
 #include "jid/jid.h"
 
+static void print_token(const char *word, unsigned which, const struct auth_token *token, struct buf *out)
+{
+	if (!token->present)
+		return;
+	buf_printf(out, "%s %u ", word, which);
+	auth_token_print(token, token->secret[0], out);
+	buf_append_char(out, '\n');
+}
+
 static void print_account(const struct auth_account *account, struct buf *out)
 {
 	for (unsigned hash = 0; hash < AUTH_HASHES; hash++) {
@@ -15,23 +24,42 @@ static void print_account(const struct auth_account *account, struct buf *out)
 	}
 	if (account->disabled)
 		buf_append_text(out, "disabled\n");
-	for (unsigned which = 0; which < AUTH_TOKENS; which++) {
-		if (!account->tokens[which].present)
-			continue;
-		buf_printf(out, "token %u ", which);
-		auth_token_print(&account->tokens[which], account->tokens[which].secret[0], out);
-		buf_append_char(out, '\n');
-	}
+	if (account->era)
+		buf_printf(out, "era %llu\n", (unsigned long long)account->era);
+	for (unsigned which = 0; which < AUTH_TOKENS; which++)
+		print_token("token", which, &account->tokens[which], out);
+	print_token("used", account->used_at, &account->used, out);
 }
 
-/* "WHICH TOKEN" */
-static void read_token(struct slice text, struct auth_account *account)
+/* "WHICH TOKEN"; AUTH_TOKENS: it is none. */
+static unsigned read_token(struct slice text, struct auth_token *token)
 {
 	struct slice which = slice_word(&text);
 	unsigned at = slice_is(which, "0") ? AUTH_CURRENT : slice_is(which, "1") ? AUTH_NEXT : AUTH_TOKENS;
 
-	if (at < AUTH_TOKENS && !auth_token_parse(text, &account->tokens[at]))
-		account->tokens[at] = (struct auth_token){.present = false};
+	return auth_token_parse(text, token) ? at : AUTH_TOKENS;
+}
+
+/* False: it is no line of these. */
+static bool read_of_tokens(struct slice line, struct auth_account *account)
+{
+	struct slice word = slice_word(&line);
+	struct auth_token token = {.present = false};
+	unsigned at = 0;
+
+	if (slice_is(word, "era"))
+		return slice_to_u64(line, &account->era);
+	if (!slice_is(word, "token") && !slice_is(word, "used"))
+		return false;
+	at = read_token(line, &token);
+	if (at < AUTH_TOKENS && slice_is(word, "token")) {
+		account->tokens[at] = token;
+	} else if (at < AUTH_TOKENS) {
+		account->used = token;
+		account->used_at = (uint8_t)at;
+	}
+	mem_wipe(&token, sizeof(token));
+	return true;
 }
 
 static void read_account(struct slice text, struct auth_account *account)
@@ -46,9 +74,7 @@ static void read_account(struct slice text, struct auth_account *account)
 		text.len -= line.len + (end ? 1 : 0);
 		if (slice_is(line, "disabled"))
 			account->disabled = true;
-		else if (line.len > 6 && memcmp(line.data, "token ", 6) == 0)
-			read_token((struct slice){line.data + 6, line.len - 6}, account);
-		else if (auth_key_parse(line, &hash, &key))
+		else if (!read_of_tokens(line, account) && auth_key_parse(line, &hash, &key))
 			account->keys[hash] = key;
 		mem_wipe(&key, sizeof(key));
 	}

@@ -343,6 +343,15 @@ static void allowed(void *arg, uint64_t token, const struct store_txn *txn, int 
 		 accounts->process->storage, jid, NULL, known_enabled, accounts, token);
 }
 
+/* Also of a login that is under way. */
+static void end_tokens(const struct accounts *accounts, struct store_txn *txn, struct jid *jid)
+{
+	uint64_t era;
+
+	mio_random(loop_of(accounts), &era, sizeof(era));
+	auth_tokens_end(txn, jid, era | 1);
+}
+
 static void set_disabled(struct accounts *accounts, struct ctl_call *call, bool disable)
 {
 	AUTO(jid_free) struct jid *jid = NULL;
@@ -357,7 +366,7 @@ static void set_disabled(struct accounts *accounts, struct ctl_call *call, bool 
 	store_need(txn, STORE_ACCOUNT, jid_user(jid), ACCOUNT_CREATED);
 	if (disable) {
 		store_put(txn, STORE_ACCOUNT, jid_user(jid), ACCOUNT_DISABLED, SLICE(""));
-		store_clear(txn, STORE_TOKEN, jid_user(jid));
+		end_tokens(accounts, txn, jid);
 		auth_account_lacks(txn, jid, NULL);
 	} else {
 		store_del(txn, STORE_ACCOUNT, jid_user(jid), ACCOUNT_DISABLED);
@@ -401,7 +410,7 @@ static void user_revoke(void *arg, struct ctl_call *call)
 		return;
 	txn = store_txn_new();
 	store_need(txn, STORE_ACCOUNT, jid_user(jid), ACCOUNT_CREATED);
-	store_clear(txn, STORE_TOKEN, jid_user(jid));
+	end_tokens(accounts, txn, jid);
 	storage_run(accounts->process->storage, loop_of(accounts), &txn, revoked, accounts, ctl_id(call));
 }
 

@@ -139,7 +139,7 @@ const struct conf_option settings_options[] = {
 		"[\"SCRAM-SHA-256\", \"SCRAM-SHA-1\", \"PLAIN\"]", NOW, SM_C2S,
 		"ways to log in, best first; PLAIN only under TLS unless tls.required is false; ANONYMOUS: without an account"),
 
-	SETTING("messages.archive", CONF_DURATION, messages.archive_ms, "off", RESTART, SM,
+	SETTING("messages.archive", CONF_DURATION, messages.archive_ms, "30 days", RESTART, SM,
 		"how long what accounts write and are written is kept for their clients; off keeps nothing"),
 	SETTING("messages.offline", CONF_DURATION, messages.offline_ms, "30 days", NOW, SM,
 		"how long messages for who is away are kept; off stores none"),

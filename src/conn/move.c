@@ -64,6 +64,7 @@ static void arrive(struct mio *mio, struct mio_mail *mail)
 	conn->peer = state->peer;
 	conn->tokens = state->tokens;
 	conn->tokens_ms = mio_now_ms(mio) - move->tokens_age_ms;
+	conn->heard_ms = mio_now_ms(mio);
 	conn->full = state->full;
 	conn->closing = state->closing;
 	conn->timed_out = state->timed_out;

@@ -33,6 +33,7 @@ struct run {
 	enum sm_chain chain;
 	unsigned next;
 	uint64_t arrival; /* the how-manieth of its user's */
+	bool again;	  /* it was held before: it had its room */
 };
 
 /* -- the order of hooks -- */
@@ -172,7 +173,7 @@ static struct hold *hold_new(const struct run *run)
 	struct user *user = run->event.user;
 	struct hold *hold;
 
-	if (!user || !has_room(user, run->event.stanza->from))
+	if (!user || (!run->again && !has_room(user, run->event.stanza->from)))
 		return NULL;
 	hold = mem_zalloc(MEM_SESSION, sizeof(*hold));
 	hold->user = user;
@@ -271,6 +272,7 @@ static struct run run_at(const struct hold *hold)
 		.chain = hold->chain,
 		.next = hold->next,
 		.arrival = hold->arrival,
+		.again = true,
 	};
 }
 

@@ -20,7 +20,7 @@ struct entry {
 	uint32_t number;
 	uint32_t bytes;
 	bool flying; /* as its delivery counts */
-	bool archived; /* its user's archive has it */
+	uint64_t archived; /* its id in its user's archive; 0: it is not there */
 };
 
 void outbox_init(struct outbox *outbox)
@@ -55,7 +55,11 @@ static bool waits(enum outbox_fate fate)
 /* Its sender need not wait a second to learn that nobody takes it. */
 static bool is_slow(const struct outbox *outbox)
 {
-	return outbox->count > SLOW_COUNT || outbox->bytes > SLOW_BYTES;
+	const struct session *session = container_of(outbox, const struct session, outbox);
+	bool dozes = session->inactive && !session->detached; /* what waits for it to wake does not wait for its line */
+	uint32_t count = dozes ? outbox->sent : outbox->count;
+
+	return count > SLOW_COUNT || outbox->bytes - (dozes ? outbox_unsent_bytes(outbox) : 0) > SLOW_BYTES;
 }
 
 /* What a client has in a moment is no queue. */
@@ -233,6 +237,20 @@ uint32_t outbox_unsent_bytes(const struct outbox *outbox)
 	for (uint32_t left = outbox->count - outbox->sent; left; left--, at = at->prev)
 		bytes += container_of(at, const struct entry, link)->bytes;
 	return bytes;
+}
+
+void outbox_unsent_gone(const struct outbox *outbox, struct buf *out)
+{
+	const struct list *at = outbox->entries.prev;
+
+	for (uint32_t left = outbox->count - outbox->sent; left; left--, at = at->prev) {
+		const struct stanza *stanza = container_of(at, const struct entry, link)->stanza;
+
+		if (!stanza || stanza->kind != STANZA_PRESENCE || stanza->type != STANZA_UNAVAILABLE || !stanza->from)
+			continue;
+		buf_append_slice(out, jid_full(stanza->from));
+		buf_append_char(out, '\n');
+	}
 }
 
 bool outbox_has_room(const struct session *session)
@@ -446,7 +464,7 @@ static void expire_entry(struct session *session, struct entry *entry)
 	struct stanza *answer = NULL;
 
 	land(entry);
-	if (entry->delivery && entry->archived && archive_reads(session))
+	if (entry->delivery && entry->delivery->refs == 1 && archive_reads(session) && archive_shows(sm, entry->archived))
 		delivery_taken(entry->delivery);
 	else if (entry->delivery)
 		delivery_unref(entry->delivery);

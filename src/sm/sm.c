@@ -39,6 +39,7 @@ static bool is_for_the_next(const struct sm *sm, const struct packet *packet)
 		return sm->saved.step;
 	case SESSION_END:
 	case SESSION_START:
+	case SESSION_BIND:
 	case SESSION_ENABLE:
 	case SESSION_RESUME:
 	case SESSION_PRESENT:

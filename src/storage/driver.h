@@ -19,6 +19,7 @@ enum store_verb {
 	VERB_PAGE_COUNT,
 	VERB_MESSAGE, /* read */
 	VERB_NEED,
+	VERB_SAME,
 	VERB_MOST, /* check */
 	VERB_PUT,
 	VERB_ADD,

@@ -19,7 +19,7 @@ struct store_txn;
 
 /* Keyed stores hold (owner, item) -> value; log stores hold values of an owner in order of their sequence numbers. */
 enum store {
-	STORE_ACCOUNT, /* keyed: owner a bare JID; "SCRAM-SHA-1" ...: RFC 5803 strings; "disabled"; "created" */
+	STORE_ACCOUNT, /* keyed: owner a bare JID; "SCRAM-SHA-1" ...: RFC 5803 strings; "disabled"; "created"; "era" */
 	STORE_ROSTER,  /* keyed: owner a bare JID, item the contact's bare JID, value an <item/> */
 	STORE_USER,    /* keyed: owner a bare JID; small facts of sm: "active", "roster-version", "last" */
 	STORE_REQUEST, /* keyed: subscription requests not answered yet; item the contact, value the stanza */
@@ -67,7 +67,7 @@ void storage_watch(struct storage *storage, storage_changed_fn *changed, void *a
 /* How a transaction ends. */
 enum {
 	STORE_EXISTS = 1, /* a store_add() found its row there: nothing was done */
-	STORE_ABSENT,     /* a store_need() found no row: nothing was done */
+	STORE_ABSENT,     /* a store_need() found no row, a store_same() another: nothing was done */
 	STORE_MORE,       /* of a copy, or of pruning: there is more to do */
 	STORE_FULL,       /* a store_most() found more rows: nothing was done */
 };
@@ -86,6 +86,8 @@ unsigned store_owners(struct store_txn *txn, enum store store, struct slice afte
 void store_put(struct store_txn *txn, enum store store, struct slice owner, struct slice item, struct slice value);
 void store_add(struct store_txn *txn, enum store store, struct slice owner, struct slice item, struct slice value);
 void store_need(struct store_txn *txn, enum store store, struct slice owner, struct slice item); /* only a check */
+/* The same, that it has this value; one that is not there has an empty one. */
+void store_same(struct store_txn *txn, enum store store, struct slice owner, struct slice item, struct slice value);
 void store_most(struct store_txn *txn, enum store store, struct slice owner, unsigned max); /* a check of the rows so far */
 void store_del(struct store_txn *txn, enum store store, struct slice owner, struct slice item); /* absent is fine */
 void store_del_up_to(struct store_txn *txn, enum store store, struct slice owner, struct slice item); /* items <= item */

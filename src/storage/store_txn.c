@@ -182,6 +182,11 @@ void store_need(struct store_txn *txn, enum store store, struct slice owner, str
 	add_keyed(txn, VERB_NEED, store, owner, item);
 }
 
+void store_same(struct store_txn *txn, enum store store, struct slice owner, struct slice item, struct slice value)
+{
+	add_keyed(txn, VERB_SAME, store, owner, item)->value = copy(txn, value);
+}
+
 void store_most(struct store_txn *txn, enum store store, struct slice owner, unsigned max)
 {
 	assert(!store_is_log(store));

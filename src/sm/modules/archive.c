@@ -20,7 +20,7 @@
 #include "sm/user.h"
 #include "storage/archive.h"
 
-enum { PRUNE_MS = 3600000, PRUNE_SOON_MS = 200, PRUNE_FIRST_MS = 60000 };
+enum { PRUNE_MS = 3600000, PRUNE_SOON_MS = 200, PRUNE_FIRST_MS = 60000, SHOWN_MS = 3600000 };
 
 struct archive {
 	struct sm *sm;
@@ -42,6 +42,11 @@ uint64_t archive_floor(const struct sm *sm)
 	int64_t from_ms = keep_ms(sm) < sm_wall_ms(sm) ? sm_wall_ms(sm) - keep_ms(sm) : 0;
 
 	return (uint64_t)from_ms << STORE_ID_BITS;
+}
+
+bool archive_shows(const struct sm *sm, uint64_t id)
+{
+	return archive_is_on(sm) && id && id >= archive_floor(sm) + ((uint64_t)SHOWN_MS << STORE_ID_BITS);
 }
 
 /* -- whether -- */

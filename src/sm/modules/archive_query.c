@@ -37,9 +37,10 @@ static struct reader *reader_of(const struct session *session)
 
 bool archive_reads(const struct session *session)
 {
-	return reader_of(session)->reads;
+	return reader_of(session)->reads && archive_is_on(session->user->sm);
 }
 
+/* Of all of it, not of one conversation. */
 static void note_reader(struct session *session)
 {
 	if (reader_of(session)->reads)
@@ -368,10 +369,11 @@ static int query(void *state, const struct sm_event *event)
 		return SM_PASS;
 	if (!event->session)
 		return 0; /* who asked has gone */
-	note_reader(event->session);
 	txn = archive_request_read(event->stanza->payload, stanza_find(event->stanza, NS_ARCHIVE, "query"), &request, &error)
 		      ? txn_of(event, &request)
 		      : NULL;
+	if (txn && !request.with && !request.ids)
+		note_reader(event->session);
 	archive_request_fini(&request);
 	if (!txn)
 		return sm_reply_error(event, error);
@@ -474,7 +476,7 @@ static void session_bind(void *state, struct session *session, const struct nad 
 
 static int session_save(void *state, const struct session *session, struct buf *out)
 {
-	buf_append_char(out, archive_reads(session) ? '1' : '0');
+	buf_append_char(out, reader_of(session)->reads ? '1' : '0');
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "sm/core.h"
 #include "sm/modules/modules.h"
+#include "sm/present.h"
 #include "sm/user.h"
 
 struct device {
@@ -17,17 +18,23 @@ static struct device *state_of(const struct session *session)
 	return sm_session_state(session, &sm_device);
 }
 
-/* The next after one, of the device of another session; NULL: there is none. */
-static struct session *next_of(const struct session *newest, struct session *after)
+/* Another of the same device; NULL: there is none. */
+static struct session *other_of(const struct session *one)
 {
-	struct session *session = after;
+	struct session *session = NULL;
 
-	while ((session = user_next_session(newest->user, session))) {
-		if (session != newest && state_of(session)->id &&
-		    slice_equal(str_slice(state_of(session)->id), str_slice(state_of(newest)->id)))
+	while (state_of(one)->id && (session = user_next_session(one->user, session))) {
+		if (session != one && state_of(session)->id && slice_equal(str_slice(state_of(session)->id), str_slice(state_of(one)->id)))
 			break;
 	}
 	return session;
+}
+
+bool device_has_a_later(const struct session *session)
+{
+	const struct session *other = other_of(session);
+
+	return other && (int32_t)(other->turn - session->turn) > 0;
 }
 
 void device_begins(struct session *session, struct slice id)
@@ -37,8 +44,13 @@ void device_begins(struct session *session, struct slice id)
 	if (!id.len)
 		return;
 	state_of(session)->id = str_new(id);
-	while ((old = next_of(session, NULL)))
+	while ((old = other_of(session))) {
+		if (present_is_open(old)) {
+			session_tell(old, SESSION_REPLACED);
+			session->user->told_over = true;
+		}
 		session_end(old, SESSION_TELL_REPLACED);
+	}
 }
 
 static void session_end_state(void *state, struct session *session)

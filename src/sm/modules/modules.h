@@ -30,6 +30,7 @@ int account_forbid(void *state, const struct sm_event *event);
 /* -- archive -- */
 
 void archive_go_on(struct session *session); /* its client had some of its queue: a query that waits may go on */
+bool archive_shows(const struct sm *sm, uint64_t id); /* there is one, and it does for an hour at least; id 0: there is none */
 bool archive_reads(const struct session *session); /* its client reads it: what stands there finds no other way to it */
 /* Asks how far a user's archive reaches; says so of what was read, inside an element, at depth; op is what was returned. */
 unsigned archive_ask_metadata(struct store_txn *txn, const struct user *user);
@@ -57,6 +58,8 @@ bool csi_is_chat_state(const struct stanza *stanza); /* and nothing else */
 /* -- device -- */
 
 void device_begins(struct session *session, struct slice id); /* a new session says of which it is; others of it end */
+
+bool device_has_a_later(const struct session *session); /* another session, which began after it */
 
 /* -- disco -- */
 

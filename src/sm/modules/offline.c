@@ -270,14 +270,6 @@ void offline_had(struct user *user, uint64_t row)
 	add_gone(user, row, true);
 }
 
-void offline_forget_archived(struct user *user, const struct store_row *rows, size_t count)
-{
-	for (size_t at = 0; at < count; at++) {
-		if (rows[at].archived && !delivery_holds(user, rows[at].seq) && !offline_is_gone(user, rows[at].seq))
-			offline_forget(user, rows[at].seq);
-	}
-}
-
 bool offline_is_gone(const struct user *user, uint64_t row)
 {
 	const struct offline_user *own = state_of(user);
@@ -371,6 +363,19 @@ static bool has_takers(const struct user *user)
 			return true;
 	}
 	return false;
+}
+
+/* Not while another session is being given them, or will be when it has room or is attached. */
+void offline_forget_archived(struct user *user, const struct store_row *rows, size_t count)
+{
+	const struct offline_user *own = state_of(user);
+
+	if (own->giving || own->more || somebody_waits(user) || has_takers(user))
+		return;
+	for (size_t at = 0; at < count; at++) {
+		if (archive_shows(user->sm, rows[at].archived) && !delivery_holds(user, rows[at].seq) && !offline_is_gone(user, rows[at].seq))
+			offline_forget(user, rows[at].seq);
+	}
 }
 
 void offline_give(struct user *user)

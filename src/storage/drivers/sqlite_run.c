@@ -25,6 +25,7 @@ static const char *const verbs[2][VERBS] = {
 		[VERB_PUT] = "INSERT OR REPLACE INTO keyed VALUES (?1, ?2, ?3, ?4)",
 		[VERB_ADD] = "INSERT OR IGNORE INTO keyed VALUES (?1, ?2, ?3, ?4)",
 		[VERB_NEED] = "SELECT NULL, NULL, 0, 0" ROWS_OF("keyed") " AND item=?3",
+		[VERB_SAME] = "SELECT NULL, NULL, 0, 0 WHERE coalesce((SELECT value" ROWS_OF("keyed") " AND item=?3), x'')=?4",
 		[VERB_MOST] = "SELECT NULL, NULL, 0, 0" ROWS_OF("keyed") " LIMIT 1 OFFSET ?5",
 		[VERB_DEL] = "DELETE" ROWS_OF("keyed") " AND item=?3",
 		[VERB_DEL_UP_TO] = "DELETE" ROWS_OF("keyed") " AND item<=?3",
@@ -162,7 +163,7 @@ static int run_op(struct sqlite_db *db, struct store_txn *txn, struct store_op *
 		return code;
 	if (op->verb == VERB_ADD && sqlite3_changes(db->handle) == 0)
 		*outcome = STORE_EXISTS;
-	if (op->verb == VERB_NEED && !found)
+	if ((op->verb == VERB_NEED || op->verb == VERB_SAME) && !found)
 		*outcome = STORE_ABSENT;
 	if (op->verb == VERB_MOST && found)
 		*outcome = STORE_FULL;

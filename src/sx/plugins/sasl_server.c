@@ -289,6 +289,7 @@ void sx_sasl2_granted(struct sx *sx, const struct slice *data, struct slice addr
 	if (!sasl || sasl->exchange != GRANTED)
 		return;
 	sasl->exchange = IDLE;
+	buf_reserve(&text, inside.len + 2 * address.len + (data ? 2 * data->len : 0) + 512); /* at once: what is moved is not wiped */
 	buf_append_text(&text, "<success xmlns='" NS_SASL2 "'>");
 	if (data) {
 		buf_append_text(&text, "<additional-data>");

@@ -66,7 +66,7 @@ static void needs_nothing_but_domains(void **state)
 	assert_int_equal(settings.listen.trusted_proxies.count, 0);
 	assert_int_equal(settings.messages.offline_ms, 30LL * 86400000);
 	assert_int_equal(settings.sessions.resume_ms, 600000);
-	assert_int_equal(settings.messages.archive_ms, 0);
+	assert_int_equal(settings.messages.archive_ms, 30ll * 24 * 3600 * 1000);
 	assert_int_equal(settings.accounts.mechanisms.count, 3);
 	assert_string_equal(settings.router.password, "");
 	conf_free(&conf);
