@@ -229,12 +229,17 @@ bool outbox_add(struct session *session, const struct stanza *stanza)
 	return outbox->count <= most->stanzas && outbox->bytes <= most->bytes;
 }
 
+uint32_t outbox_unsent(const struct outbox *outbox)
+{
+	return outbox->count > outbox->sent ? outbox->count - outbox->sent : 0; /* while it is emptied it may have sent more than it has */
+}
+
 uint32_t outbox_unsent_bytes(const struct outbox *outbox)
 {
 	const struct list *at = outbox->entries.prev;
 	uint32_t bytes = 0;
 
-	for (uint32_t left = outbox->count - outbox->sent; left; left--, at = at->prev)
+	for (uint32_t left = outbox_unsent(outbox); left; left--, at = at->prev)
 		bytes += container_of(at, const struct entry, link)->bytes;
 	return bytes;
 }
@@ -243,7 +248,7 @@ void outbox_unsent_gone(const struct outbox *outbox, struct buf *out)
 {
 	const struct list *at = outbox->entries.prev;
 
-	for (uint32_t left = outbox->count - outbox->sent; left; left--, at = at->prev) {
+	for (uint32_t left = outbox_unsent(outbox); left; left--, at = at->prev) {
 		const struct stanza *stanza = container_of(at, const struct entry, link)->stanza;
 
 		if (!stanza || stanza->kind != STANZA_PRESENCE || stanza->type != STANZA_UNAVAILABLE || !stanza->from)
@@ -301,7 +306,7 @@ static struct list *unsent(struct outbox *outbox)
 {
 	struct list *at = &outbox->entries;
 
-	for (uint32_t left = outbox->count - outbox->sent; left; left--)
+	for (uint32_t left = outbox_unsent(outbox); left; left--)
 		at = at->prev;
 	return at;
 }

@@ -126,7 +126,7 @@ bool csi_holds(struct session *session, const struct stanza *stanza)
 {
 	const struct outbox *outbox = &session->outbox;
 
-	if (!can_wait(stanza) || outbox->count - outbox->sent >= WAITING_MAX || outbox_unsent_bytes(outbox) >= WAITING_BYTES_MAX ||
+	if (!can_wait(stanza) || outbox_unsent(outbox) >= WAITING_MAX || outbox_unsent_bytes(outbox) >= WAITING_BYTES_MAX ||
 	    is_a_quarter_full(session))
 		return false;
 	if (stanza->kind == STANZA_PRESENCE)
