@@ -116,7 +116,7 @@ static void print_packet(const struct packet *packet, struct buf *out)
 		"created", "delete",  "deleted", "replaced", "hello",
 		"ack",	   "enable",  "enabled", "detach",   "resume",
 		"resumed", "snapshot", "present", "presented", "attach",
-		"disable", "allow",   "disabled", "shed", "kicked", "reach", "reached"};
+		"disable", "allow",   "disabled", "shed", "kicked", "reach", "reached", "active", "inactive", "bind", "bound"};
 
 	if (packet->kind == PACKET_STANZA) {
 		stanza_print(packet->stanza, out);
@@ -141,6 +141,12 @@ static void print_packet(const struct packet *packet, struct buf *out)
 		buf_append_text(out, " later");
 	if (packet->session.action == SESSION_RESUMED)
 		buf_printf(out, " settled=%u", packet->session.resume.settled);
+	if (packet->session.action == SESSION_BOUND) {
+		struct slice text = buf_slice(&packet->session.text);
+
+		buf_printf(out, " enabled=%d resume=%u ", packet->session.resume.known, packet->session.resume.seconds);
+		buf_append_slice(out, slice_line(&text));
+	}
 }
 
 static struct packet *taken_new(struct room *room, const struct session_id *c2s, const struct session_id *sm,
@@ -175,7 +181,8 @@ static void to_c2s(void *part, struct packet **taken)
 
 	buf_append_slice(&name, session_id_slice(&packet->c2s));
 	client = client_of(recorder->room, buf_text(&name));
-	if (packet->kind == PACKET_SESSION && packet->session.action == SESSION_RESUMED)
+	if (packet->kind == PACKET_SESSION &&
+	    (packet->session.action == SESSION_RESUMED || packet->session.action == SESSION_BOUND))
 		slice_line(&told);
 	if (packet->kind == PACKET_SETTLED) {
 		client->settled = packet->count;
@@ -185,7 +192,7 @@ static void to_c2s(void *part, struct packet **taken)
 	} else {
 		if (packet->kind == PACKET_SESSION &&
 		    (packet->session.action == SESSION_STARTED || packet->session.action == SESSION_PRESENTED ||
-		     packet->session.action == SESSION_RESUMED))
+		     packet->session.action == SESSION_RESUMED || packet->session.action == SESSION_BOUND))
 			client->sm = packet->sm;
 		if (packet->kind == PACKET_SESSION && told.len)
 			keep_snapshot(client, told);

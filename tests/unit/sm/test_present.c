@@ -265,7 +265,7 @@ static void presence_that_waited_is_asked_for_again(void **state)
 	room_expect(room, ROMEO, "away");
 	room_expect_nothing(room, ROMEO);
 	room_expect_nothing(room, JULIET);
-	assert_non_null(strstr(room_snapshot(room, ROMEO), "csi 1\n0"));
+	assert_non_null(strstr(room_snapshot(room, ROMEO), "csi 2\n0\n"));
 }
 
 static void presence_that_waited_is_also_that_of_who_comes_later(void **state)
@@ -287,6 +287,28 @@ static void presence_that_waited_is_also_that_of_who_comes_later(void **state)
 	present(room, &juliet, "");
 	attach(room, &juliet);
 	room_expect(room, ROMEO, "away");
+}
+
+/* Contacts that are asked say nothing of a client that is no more. */
+static void who_left_while_it_waited_has_left(void **state)
+{
+	struct room *room = *state;
+	struct kept romeo;
+
+	two_people(room);
+	befriend(room);
+	say(room, ROMEO, SESSION_INACTIVE);
+	room_login(room, "juliet@localhost/other");
+	room_send(room, "juliet@localhost/other", "<presence/>");
+	room_end(room, "juliet@localhost/other");
+	room_wait(room, OLD_MS);
+	room_expect_none_with(room, ROMEO, "unavailable");
+	romeo = settled_kept(room, ROMEO);
+	assert_non_null(strstr(romeo.snapshot, "1\njuliet@localhost/other\n"));
+	room_restart(room);
+	present(room, &romeo, "");
+	attach(room, &romeo);
+	room_expect_among(room, ROMEO, "type='unavailable' from='juliet@localhost/other'");
 }
 
 static void what_was_said_just_before_is_said_again(void **state)
@@ -1543,6 +1565,7 @@ int main(void)
 		far_away(a_session_at_rest_goes_on_and_nobody_hears_of_it),
 		far_away(presence_that_waited_is_asked_for_again),
 		far_away(presence_that_waited_is_also_that_of_who_comes_later),
+		far_away(who_left_while_it_waited_has_left),
 		far_away(what_was_said_just_before_is_said_again),
 		far_away(that_somebody_went_just_before_is_said_again),
 		far_away(who_is_late_is_announced_and_asks_for_his_contacts),
