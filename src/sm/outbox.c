@@ -311,6 +311,25 @@ static struct list *unsent(struct outbox *outbox)
 	return at;
 }
 
+/* An error that is all that is left of what the client wrote, settled or not. */
+static bool answers(const struct session *session, const struct entry *entry)
+{
+	return entry->stanza && is_error(entry->stanza) && entry->key && entry->key == session->origin;
+}
+
+uint32_t outbox_heard(const struct session *session, uint32_t settled)
+{
+	const struct outbox *outbox = &session->outbox;
+
+	for (const struct list *at = outbox->entries.next; at != &outbox->entries; at = at->next) {
+		const struct entry *entry = container_of(at, const struct entry, link);
+
+		if (answers(session, entry) && (int32_t)(entry->number - settled) <= 0)
+			settled = entry->number - 1;
+	}
+	return settled;
+}
+
 bool outbox_owes(const struct session *session, uint32_t count)
 {
 	const struct outbox *outbox = &session->outbox;
@@ -324,13 +343,12 @@ bool outbox_owes(const struct session *session, uint32_t count)
 	return false;
 }
 
-/* Those among the first so many. */
-static void settle_owed(struct session *session, uint32_t count)
+void outbox_settle_sent(struct session *session)
 {
 	struct outbox *outbox = &session->outbox;
 	struct list *at = outbox->entries.next;
 
-	for (uint32_t left = count; outbox->owed && left; left--, at = at->next) {
+	for (uint32_t left = outbox->sent; outbox->owed && left; left--, at = at->next) {
 		struct entry *entry = container_of(at, struct entry, link);
 
 		if (!is_owed(entry))
@@ -339,16 +357,6 @@ static void settle_owed(struct session *session, uint32_t count)
 		entry->stanza->origin.session = 0;
 		outbox->owed--;
 	}
-}
-
-void outbox_settle_sent(struct session *session)
-{
-	settle_owed(session, session->outbox.sent);
-}
-
-void outbox_settle_all(struct session *session)
-{
-	settle_owed(session, session->outbox.count);
 }
 
 void outbox_send_rest(struct session *session)
@@ -511,7 +519,8 @@ void outbox_drop(struct session *session)
 /* -- in storage -------------------------------------------------------------------------------------- */
 
 /*
- * "ROW LENGTH\n", the stanza; what is among the messages for who is away is said by its row alone.
+ * "ROW LENGTH\n", the stanza; what is among the messages for who is away is said by its row alone. What is owed is that still: behind
+ * the length stands the number of what it answers, which is not to be done when it comes again.
  */
 void outbox_save(const struct session *session, struct buf *out)
 {
@@ -524,7 +533,10 @@ void outbox_save(const struct session *session, struct buf *out)
 
 		if (!row)
 			sm_stanza_print(entry->stanza, &text);
-		buf_printf(out, "%llu %zu\n", (unsigned long long)row, buf_used(&text));
+		buf_printf(out, "%llu %zu", (unsigned long long)row, buf_used(&text));
+		if (answers(session, entry))
+			buf_printf(out, " %u", entry->number);
+		buf_append_char(out, '\n');
 		buf_append_slice(out, buf_slice(&text));
 	}
 }
@@ -544,28 +556,33 @@ void outbox_origins(const struct session *session, uint32_t most, struct buf *ou
 	}
 }
 
-static bool load_entry(struct session *session, uint64_t row, struct slice text)
+/* count: of what it answers; 0: it is not owed. */
+static bool load_entry(struct session *session, uint64_t row, uint32_t count, struct slice text)
 {
 	AUTO(stanza_free) struct stanza *stanza = row ? NULL : sm_stanza_parse(session->user->sm, text);
 	struct delivery *delivery = row ? delivery_of_row(session->user, NULL, row) : NULL;
+	struct entry *entry;
 
 	if (!row && !stanza)
 		return false;
-	append(&session->outbox, stanza, delivery);
+	entry = append(&session->outbox, stanza, delivery);
+	if (!count || !stanza)
+		return true;
+	entry->key = session->origin;
+	entry->number = entry->stanza->origin.count = count;
+	owe(session, entry);
 	return true;
 }
 
 bool outbox_load(struct session *session, struct slice in)
 {
 	while (in.len) {
-		struct slice line = slice_line(&in);
-		const char *blank = memchr(line.data, ' ', line.len);
-		size_t first = blank ? (size_t)(blank - line.data) : 0;
-		uint64_t row, len;
+		struct slice line = slice_line(&in), row_word = slice_word(&line), len_word = slice_word(&line);
+		uint64_t row, len, count = 0;
 
-		if (!blank || !slice_to_u64((struct slice){line.data, first}, &row) ||
-		    !slice_to_u64((struct slice){blank + 1, line.len - first - 1}, &len) || len > in.len ||
-		    !load_entry(session, row, (struct slice){in.data, len}))
+		if (!slice_to_u64(row_word, &row) || !slice_to_u64(len_word, &len) || len > in.len ||
+		    (line.len && (!slice_to_u64(line, &count) || count > UINT32_MAX)) ||
+		    !load_entry(session, row, (uint32_t)count, (struct slice){in.data, len}))
 			return false;
 		in.data += len;
 		in.len -= len;

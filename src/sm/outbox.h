@@ -51,12 +51,13 @@ void outbox_landed(struct session *session); /* it has no c2s any more that woul
  * Errors that are all that is left of what the client wrote ("owed"): that is settled when it has them; or some seconds after they were
  * sent, or when there is much behind it: a client whose acknowledgement stands behind what we do not read would wait for ever.
  * outbox_owes(): whether one of a stanza is there. outbox_settle_sent(): those that were sent.
- * outbox_settle_all(): also the others: the session is saved, and they with it.
+ * outbox_heard(): of so many that are settled, those before the first whose error the client does not have: if its session ends now, its
+ * client is to say the others again.
  */
 void outboxes_owe_init(struct sm *sm);
 bool outbox_owes(const struct session *session, uint32_t count);
 void outbox_settle_sent(struct session *session);
-void outbox_settle_all(struct session *session);
+uint32_t outbox_heard(const struct session *session, uint32_t settled);
 void outbox_send_rest(struct session *session); /* to the session's connection: what it was not sent yet */
 /* Behind what was sent: an earlier process sent it. delivery: as such it is known already; or NULL. */
 void outbox_hold(struct session *session, const struct stanza *stanza, struct delivery *delivery);

@@ -266,9 +266,8 @@ bool resume_note(struct session *session)
 {
 	struct resumption *item = session->key ? find(session->user, str_slice(session->key)) : NULL;
 
-	if (item && !session->noted)
-		item->handled = handled_of(session->counting ? session->settled : session->in, session->in);
-	session->noted = true; /* at the end of the process: what is settled by saving it is not handled if that fails */
+	if (item)
+		item->handled = handled_of(session->counting ? outbox_heard(session, session->settled) : session->in, session->in);
 	return item;
 }
 

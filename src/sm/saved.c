@@ -125,10 +125,8 @@ static void save_user(struct user *user)
 	while ((session = user_next_session(user, session))) {
 		if (!session->detached || present_waits(session))
 			continue; /* its c2s has it */
-		outbox_settle_sent(session);
-		if (!resume_note(session)) /* should it die after the next start, errors that its client never heard die with it */
+		if (!resume_note(session))
 			continue;
-		outbox_settle_all(session);
 		put_session(txn, session);
 		count++;
 	}

@@ -124,6 +124,7 @@ void session_end(struct session *session, enum session_tell how)
 	modules_session_end(session);
 	list_remove(&session->full_link);
 	present_free(session);
+	session->settled = outbox_heard(session, session->settled);
 	if (sm->stopping)
 		outbox_drop(session);
 	else

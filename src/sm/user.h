@@ -72,7 +72,6 @@ struct session {
 	bool enabled;	      /* its client counts stanzas, XEP-0198 */
 	bool detached;	      /* it has no connection: the timer ends it */
 	bool inactive;	      /* says its client: what can wait does (modules/csi.c) */
-	bool noted;	      /* how far it is, for its client to ask for after the end of the process */
 	bool full;	      /* more waits for it than may: it ends with this work */
 	struct str *key;      /* it can be resumed by this */
 	uint32_t in;	      /* its client's stanzas before it enabled */

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """CPU of messages and logins and memory of sessions, beside peers in the same run: ratios, not absolute times.
 
-usage: bench.py --jackdaw BINARY [--load BINARY] [--peers "jabberd2 ejabberd prosody"] [--works "chat login storm presence idle"] [--quick]
+usage: bench.py --jackdaw BINARY [--load BINARY] [--peers "jabberd2 ejabberd prosody"] [--works "chat login storm presence idle"] [--archive] [--quick]
 One line of JSON a server, then a table. Rounds go from server to server; of each the median counts.
 """
 import argparse
@@ -89,9 +89,9 @@ UNITS = {'chat': 'message', 'login': 'login', 'storm': 'login', 'presence': 'del
 OF_FRIENDS = {'storm', 'presence'}
 
 
-def _in_rounds(names, works, load, seconds, rounds, figures):
+def _in_rounds(names, works, load, seconds, rounds, figures, archive):
     with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(SERVERS[name](SESSIONS, load)) for name in names]
+        servers = [stack.enter_context(SERVERS[name](SESSIONS, load, archive)) for name in names]
         if OF_FRIENDS.intersection(works):
             for server in servers:
                 _run(_friends(load), server, 'befriend', FRIENDS).communicate()
@@ -123,6 +123,7 @@ def main():
     parser.add_argument('--load')
     parser.add_argument('--peers', default='')
     parser.add_argument('--works', default='idle chat login')
+    parser.add_argument('--archive', action='store_true', help='what is chatted is archived, and not sent on before it is')
     parser.add_argument('--quick', action='store_true')
     args = parser.parse_args()
     harness.BINARY = os.path.abspath(args.jackdaw)
@@ -136,7 +137,7 @@ def main():
             users = idlers if name == 'jackdaw' else SESSIONS
             with SERVERS[name](users, load) as server:
                 figures[name]['idle_bytes'] = round(idle(load, server, users))
-        _in_rounds(names, works, load, 3 if args.quick else 8, 2 if args.quick else 3, figures)
+        _in_rounds(names, works, load, 3 if args.quick else 8, 2 if args.quick else 3, figures, args.archive)
     _print(figures, works)
 
 

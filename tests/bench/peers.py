@@ -22,10 +22,11 @@ def certificate(folder):
 class Jackdaw:
     name = 'jackdaw'
 
-    def __init__(self, users, load):
+    def __init__(self, users, load, archive=False):
+        kept = '30 days' if archive else 'off'
         self.deployment = Deployment(workers=2, extra=(
             '[limits]\nclient_rate = "off"\nconnections_per_address = 0\n[log]\nlevel = "warn"\n'
-            '[messages]\narchive = "off"\n'))
+            f'[messages]\narchive = "{kept}"\n'))
         self.deployment.import_users([(f'user{n}', 'secret') for n in range(users)])
         certs = os.path.join(self.deployment.dir, 'certs')
         os.makedirs(certs)
@@ -42,9 +43,10 @@ class Jackdaw:
 
 
 class Peer:
-    """One of Debian's, with accounts registered in band."""
+    """One of Debian's, with accounts registered in band. archive: what all write is kept, as that one does by itself."""
 
-    def __init__(self, users, load):
+    def __init__(self, users, load, archive=False):
+        self.archive = archive
         self.dir, self.users, self.load, self.port = tempfile.mkdtemp(prefix='jackdaw-bench-'), users, load, free_port()
         os.chmod(self.dir, 0o755)
         self.certificate, self.key = certificate(self.dir)
@@ -79,8 +81,9 @@ class Jabberd2(Peer):
     """Router, sm and c2s."""
     name = 'jabberd2'
 
-    def __init__(self, users, load):
+    def __init__(self, users, load, archive=False):
         super().__init__(users, load)
+        assert not archive, 'it has none'
         with open(self.certificate, encoding='ascii') as one, open(self.key, encoding='ascii') as other:
             pem = self._write('both.pem', one.read() + other.read())
         self.peer = jabberd2.Jabberd2(self.dir, free_port(), ('router', 'sm', 'c2s'), clients_pemfile=pem)
@@ -116,6 +119,7 @@ modules:
   mod_register: {{access: all, ip_access: all}}
   mod_roster: {{}}
   mod_offline: {{}}
+{'  mod_mam: {default: always, db_type: mnesia}' if self.archive else ''}
 ''')
         env = {'EJABBERD_CONFIG_PATH': config, 'EJABBERD_LOG_PATH': os.path.join(self.dir, 'log'), 'HOME': self.dir,
                'ERL_LIBS': '/usr/lib/x86_64-linux-gnu', 'ERL_CRASH_DUMP': os.path.join(self.dir, 'dump')}
@@ -138,7 +142,7 @@ network_backend = "epoll"
 interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {self.port} }}
 s2s_ports = {{}}
-modules_enabled = {{ "tls", "saslauth", "roster", "register_ibr", "disco", "offline" }}
+modules_enabled = {{ "tls", "saslauth", "roster", "register_ibr", "disco", "offline"{', "mam"' if self.archive else ""} }}
 modules_disabled = {{ "s2s", "limits" }}
 allow_registration = true
 c2s_require_encryption = false
@@ -146,6 +150,7 @@ allow_unencrypted_plain_auth = true
 authentication = "internal_hashed"
 storage = "internal"
 log = {{ info = "*console" }}
+default_archive_policy = true
 VirtualHost "localhost"
     ssl = {{ certificate = "{self.certificate}"; key = "{self.key}" }}
 ''')

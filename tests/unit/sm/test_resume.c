@@ -184,7 +184,7 @@ static void what_was_refused_is_not_handled_before_its_sender_can_know(void **st
 	room_expect(room, "new", "target=romeo@localhost handled=0");
 }
 
-/* What he wrote later may have arrived: if it came again, it would come behind that. */
+/* What he wrote later may have arrived: if it was done when it comes again, it would come behind that. */
 static void what_was_refused_stays_so_behind_a_restart(void **state)
 {
 	struct room *room = *state;
@@ -193,15 +193,52 @@ static void what_was_refused_stays_so_behind_a_restart(void **state)
 
 	room_save(room);
 	room_restart(room);
+	room_keep(room, true);
 	resume(room, key);
-	room_expect(room, "new", "settled=1");
+	room_expect(room, "new", "settled=0");
 	room_expect(room, "new", "<error type='wait'");
 	packet = room_make_stanza(room, "new", 1, TO_JULIET);
 	room_packet(room, &packet);
 	room_expect_nothing(room, "new");
+	room_take(room, "new", 1);
+	assert_int_equal(room_settled(room, "new"), 1);
 	room_login(room, "juliet@localhost/b");
 	room_send(room, "juliet@localhost/b", "<presence/>");
 	room_expect_none_with(room, "juliet@localhost/b", "refused");
+}
+
+/* He had a connection, and was sent it: it counts as settled after some seconds. But he never heard it. */
+static void what_was_refused_and_lost_on_its_way_was_not_handled(void **state)
+{
+	struct room *room = *state;
+	AUTO(str_free) struct str *key = enable(room);
+	struct packet *packet;
+
+	room_account(room, "juliet@localhost");
+	room_keep(room, true);
+	room_disk_full(room, true);
+	room_send(room, ROMEO, TO_JULIET);
+	room_disk_full(room, false);
+	room_wait(room, 6000);
+	assert_int_equal(room_settled(room, ROMEO), 1);
+	packet = room_make_action(room, ROMEO, SESSION_DETACH);
+	room_packet(room, &packet);
+	room_wait(room, 601000);
+	resume(room, key);
+	room_expect(room, "new", "target=romeo@localhost handled=0");
+}
+
+/* He never hears it: he is told that it was not handled, and may say it again. */
+static void what_was_refused_and_never_heard_was_not_handled(void **state)
+{
+	struct room *room = *state;
+	AUTO(str_free) struct str *key = refuse_and_detach(room);
+
+	room_save(room);
+	room_restart(room);
+	room_wait(room, 601000);
+	resume(room, key);
+	room_expect(room, "new", "target=romeo@localhost handled=0");
 }
 
 static void who_resumes_hears_what_was_refused_and_that_is_settled_then(void **state)
@@ -275,6 +312,8 @@ int main(void)
 		alone(what_was_not_saved_as_a_whole_is_not_resumed),
 		alone(what_was_refused_is_not_handled_before_its_sender_can_know),
 		alone(what_was_refused_stays_so_behind_a_restart),
+		alone(what_was_refused_and_never_heard_was_not_handled),
+		alone(what_was_refused_and_lost_on_its_way_was_not_handled),
 		alone(who_resumes_hears_what_was_refused_and_that_is_settled_then),
 		alone(what_one_of_two_had_is_not_for_the_next),
 		alone(what_a_disk_did_not_delete_goes_when_it_can),
