@@ -52,6 +52,8 @@ size_t auth_hash_size(enum auth_hash hash);             /* 20, 32, 64 */
 const char *auth_hash_mechanism(enum auth_hash hash);   /* "SCRAM-SHA-256" */
 void auth_key_print(enum auth_hash hash, const struct auth_key *key, struct buf *out); /* RFC 5803 */
 bool auth_key_parse(struct slice text, enum auth_hash *hash, struct auth_key *key);
+/* Fills stored and server of a key whose salt and rounds are set, out of RFC 5802's SaltedPassword of auth_hash_size() bytes. */
+void auth_key_take(enum auth_hash hash, struct slice salted, struct auth_key *key);
 const char *auth_token_mechanism(enum auth_token_mechanism mechanism); /* "HT-SHA-256-EXPR" */
 bool auth_token_mechanism_find(struct slice name, enum auth_token_mechanism *mechanism);
 /* "MECHANISM COUNT MADE EXPIRES NONCE", and with its secret a blank and that. False: it is none. */

@@ -147,6 +147,21 @@ void auth_mechanisms(const struct auth *auth, const struct auth_channel *channel
 			offer(to, auth->mechanisms[i]->name);
 }
 
+unsigned auth_wanted_hashes(const struct auth *auth, const struct auth_channel *channel)
+{
+	unsigned hashes = 0;
+
+	for (size_t i = 0; i < auth->mechanism_count; i++)
+		if (auth->mechanisms[i]->hashes)
+			hashes |= 1u << auth->mechanisms[i]->hash;
+	return hashes & ~channel->hashes;
+}
+
+uint32_t auth_rounds(const struct auth *auth)
+{
+	return auth->rounds;
+}
+
 void auth_channel_certify(struct auth_channel *channel, struct jid *user)
 {
 	for (unsigned at = 0; at < channel->certified_count; at++)
@@ -237,6 +252,9 @@ void auth_ask(struct auth *auth, enum auth_verb verb, const struct auth_source *
 		return;
 	case AUTH_TOKENS_SET:
 		source->tokens(state, auth, user, account, ask->request.token);
+		return;
+	case AUTH_KEYS_ADD:
+		source->add_keys(state, auth, user, account, ask->request.token);
 		return;
 	case AUTH_UNDO:
 		source->undo(state, auth, user, ask->request.token);

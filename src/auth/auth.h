@@ -45,6 +45,8 @@ struct auth_source {
 	 * account has another era, or the token that was used is another, or there is none. NULL: it cannot.
 	 */
 	void (*tokens)(void *state, struct auth *auth, struct jid *user, const struct auth_account *account, uint64_t token);
+	/* Keys of the same password, beside those that it has; AUTH_UNKNOWN as above. NULL: it cannot. */
+	void (*add_keys)(void *state, struct auth *auth, struct jid *user, const struct auth_account *account, uint64_t token);
 	/* Of what was just created, and never used: the name is not locked. NULL: it cannot. */
 	void (*undo)(void *state, struct auth *auth, struct jid *user, uint64_t token);
 };
@@ -166,6 +168,10 @@ const char *auth_bound_by(const struct auth_login *login); /* "tls-exporter"; NU
 /* The tokens of the device that a login by one of them, which succeeded, looked up; *used is that. NULL: it was no such login. */
 const struct auth_token *auth_tokens_of(const struct auth_login *login, unsigned *used);
 uint64_t auth_era(const struct auth_login *login); /* of the account that it looked up */
+unsigned auth_lacks(const struct auth_login *login); /* the hashes that it has no key of, though it has others: a bit (1 << hash) each */
+/* Of the hashes of the file those that the channel's domain does not offer, for somebody lacks them. */
+unsigned auth_wanted_hashes(const struct auth *auth, const struct auth_channel *channel);
+uint32_t auth_rounds(const struct auth *auth); /* of new keys */
 /* Calls offer() for each mechanism that tokens are for and this stream may use: those that bind first. */
 void auth_token_mechanisms(const struct auth_channel *channel, void (*offer)(void *to, const char *name), void *to);
 
@@ -178,7 +184,7 @@ void auth_make_account(struct auth *auth, struct slice password, auth_made_fn *m
 
 /* A request to a source made for somebody else than a login: done(arg, token, result, account). */
 typedef void auth_asked_fn(void *arg, uint64_t token, int result, const struct auth_account *account);
-enum auth_verb { AUTH_LOOKUP, AUTH_CREATE, AUTH_CHANGE, AUTH_REMOVE, AUTH_TOKENS_SET, AUTH_UNDO };
+enum auth_verb { AUTH_LOOKUP, AUTH_CREATE, AUTH_CHANGE, AUTH_REMOVE, AUTH_TOKENS_SET, AUTH_KEYS_ADD, AUTH_UNDO };
 void auth_ask(struct auth *auth, enum auth_verb verb, const struct auth_source *source, void *state, struct jid *user,
 	      const struct auth_account *account, auth_asked_fn *done, void *arg, uint64_t token);
 

@@ -56,6 +56,7 @@ struct auth_login {
 	enum auth_hash hash;
 	const char *wrong; /* what it is when the proof is wrong */
 	uint64_t era; /* of the account */
+	unsigned lacks; /* hashes that it has no key of */
 	bool begun, over, disabled;
 	_Alignas(16) char state[]; /* the mechanism's, zeroed */
 };

@@ -81,20 +81,25 @@ bool auth_password_allowed(struct slice password)
 	return auth_prepare_password(password, &prepared);
 }
 
+void auth_key_take(enum auth_hash hash, struct slice salted, struct auth_key *key)
+{
+	uint8_t client[64];
+
+	auth_hmac(hash, salted, SLICE("Client Key"), client);
+	auth_digest_of(hash, (struct slice){(char *)client, hashes[hash].size}, key->stored);
+	auth_hmac(hash, salted, SLICE("Server Key"), key->server);
+	mem_wipe(client, sizeof(client));
+	key->present = true;
+}
+
 void auth_key_derive(enum auth_hash hash, struct slice prepared, struct auth_key *key)
 {
-	uint8_t salted[64], client[64];
-	struct slice salted_slice = {(char *)salted, hashes[hash].size};
-	struct slice client_slice = {(char *)client, hashes[hash].size};
+	uint8_t salted[64];
 
 	auth_pbkdf2(hash, prepared, (struct slice){(const char *)key->salt, key->salt_len},
 		    key->rounds, salted);
-	auth_hmac(hash, salted_slice, SLICE("Client Key"), client);
-	auth_digest_of(hash, client_slice, key->stored);
-	auth_hmac(hash, salted_slice, SLICE("Server Key"), key->server);
+	auth_key_take(hash, (struct slice){(char *)salted, hashes[hash].size}, key);
 	mem_wipe(salted, sizeof(salted));
-	mem_wipe(client, sizeof(client));
-	key->present = true;
 }
 
 static void fake_bytes(const char *what, enum auth_hash hash, const uint8_t secret[32],

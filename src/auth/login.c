@@ -94,6 +94,11 @@ uint64_t auth_era(const struct auth_login *login)
 	return login->era;
 }
 
+unsigned auth_lacks(const struct auth_login *login)
+{
+	return login->lacks;
+}
+
 const char *auth_how(const struct auth_login *login)
 {
 	return login->mechanism->how;
@@ -188,6 +193,16 @@ void login_lookup(struct auth_login *login, struct slice user, struct slice auth
 	ask_source(login);
 }
 
+static unsigned lacking(const struct auth_account *account)
+{
+	unsigned hashes = 0;
+
+	for (unsigned hash = 0; hash < AUTH_HASHES; hash++)
+		if (!account->keys[hash].present)
+			hashes |= 1u << hash;
+	return hashes == AUTH_ALL_HASHES ? 0 : hashes;
+}
+
 static void lookup_answered(struct auth_request *request, int result,
 			    const struct auth_account *account)
 {
@@ -201,6 +216,7 @@ static void lookup_answered(struct auth_request *request, int result,
 		account = NULL;
 	login->disabled = account && account->disabled;
 	login->era = account ? account->era : 0;
+	login->lacks = account ? lacking(account) : 0;
 	login->mechanism->found(login, account);
 }
 

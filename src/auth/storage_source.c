@@ -323,6 +323,28 @@ static void change(void *state, struct auth *auth, struct jid *user,
 	storage_run(state, auth->mio, &txn, written, auth, token);
 }
 
+static void add_keys(void *state, struct auth *auth, struct jid *user, const struct auth_account *account, uint64_t token)
+{
+	struct store_txn *txn = store_txn_new();
+	AUTO(buf_fini) struct buf era = {0};
+
+	print_era(account->era, &era);
+	store_need(txn, STORE_ACCOUNT, jid_user(user), CREATED);
+	store_same(txn, STORE_ACCOUNT, jid_user(user), ERA, buf_slice(&era));
+	for (unsigned hash = 0; hash < AUTH_HASHES; hash++) {
+		AUTO(buf_wipe) struct buf text = {0}, owner = {0};
+
+		if (!account->keys[hash].present)
+			continue;
+		auth_key_print((enum auth_hash)hash, &account->keys[hash], &text);
+		store_put(txn, STORE_ACCOUNT, jid_user(user), slice_of(auth_hash_mechanism((enum auth_hash)hash)), buf_slice(&text));
+		auth_lacking((enum auth_hash)hash, jid_domain(user), &owner);
+		buf_append_slice(&owner, jid_user(user));
+		store_del(txn, STORE_LACKING, buf_slice(&owner), SLICE(""));
+	}
+	storage_run(state, auth->mio, &txn, written, auth, token);
+}
+
 static void remove_all(void *state, struct auth *auth, struct jid *user, uint64_t token)
 {
 	struct store_txn *txn = store_txn_new();
@@ -348,5 +370,6 @@ const struct auth_source auth_source_storage = {
 	.change = change,
 	.remove = remove_all,
 	.tokens = set_tokens,
+	.add_keys = add_keys,
 	.undo = undo,
 };

@@ -161,8 +161,6 @@ bool fast_begin(struct client *client, struct jid *user)
 	if (!named || !plan(client, &account))
 		return false;
 	source = login_source(client->c2s, pending->domain, &state);
-	jid_free(&client->sasl2->user);
-	client->sasl2->user = jid_ref(user);
 	auth_ask(client->c2s->worker->auth, AUTH_TOKENS_SET, source, state, named, &account, written, client->c2s, client->id);
 	auth_account_wipe(&account);
 	return true;

@@ -6,6 +6,7 @@
 #include "c2s/client.h"
 #include "c2s/fast.h"
 #include "c2s/login.h"
+#include "c2s/upgrade.h"
 #include "component/quotas.h"
 #include "jid/jid.h"
 #include "stanza/ns.h"
@@ -114,6 +115,13 @@ void login_token_mechanisms(struct client *client, void (*offer)(void *to, const
 	AUTO(auth_channel_fini) struct auth_channel channel = channel_of(conn_sx(client->conn), false);
 
 	auth_token_mechanisms(&channel, offer, to);
+}
+
+unsigned login_wanted_hashes(struct client *client)
+{
+	AUTO(auth_channel_fini) struct auth_channel channel = channel_of(conn_sx(client->conn), false);
+
+	return auth_wanted_hashes(client->c2s->worker->auth, &channel);
 }
 
 static void offer_token(void *to, const char *name)
@@ -304,8 +312,19 @@ static void succeed(struct client *client, const struct auth_answer *given)
 		buf_append_slice(&sasl2->data, given->data);
 		sasl2->has_data = true;
 	}
-	if (!sasl2 || !fast_begin(client, given->user))
-		accept_login(client, given->user, !sasl2 && given->has_data ? &given->data : NULL);
+	if (!sasl2) {
+		accept_login(client, given->user, given->has_data ? &given->data : NULL);
+		return;
+	}
+	jid_free(&sasl2->user);
+	sasl2->user = jid_ref(given->user);
+	login_go_on_accepting(client);
+}
+
+void login_go_on_accepting(struct client *client)
+{
+	if (!upgrade_begin(client) && !fast_begin(client, client->sasl2->user))
+		login_accept(client);
 }
 
 static bool may_log_in(struct client *client, struct jid *user)
@@ -459,6 +478,8 @@ const struct sx_sasl_server_conf login_conf = {.mechanisms = offer_mechanisms,
 					       .dropped = dropped,
 					       .inlines = sasl2_offer,
 					       .asked = sasl2_asked,
+					       .upgrades = upgrade_offer,
+					       .task = upgrade_task,
 					       .attempts = 10};
 
 static bool is_waiting(struct c2s *c2s, const struct client *client, const struct domain *domain)

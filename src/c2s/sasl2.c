@@ -28,6 +28,7 @@ void sasl2_free(struct sasl2 **taken)
 	buf_fini(&sasl2->inside);
 	buf_wipe(&sasl2->token);
 	jid_free(&sasl2->user);
+	mem_wipe(&sasl2->key, sizeof(sasl2->key));
 	mem_free(sasl2);
 }
 

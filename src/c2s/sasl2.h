@@ -11,6 +11,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include "auth/account.h"
 #include "base/buf.h"
 
 struct client;
@@ -24,7 +25,10 @@ struct sasl2 {
 	struct buf data;     /* of the mechanism, with its success */
 	bool has_data;
 	bool issues;         /* a token is being stored for its device */
-	struct jid *user;    /* who that is, meanwhile */
+	struct jid *user;    /* who that is, until it is accepted */
+	uint8_t upgrading;   /* an enum auth_hash: of the task under way, with the key that is being made */
+	unsigned upgraded;   /* hashes that were tasks, a bit each */
+	struct auth_key key;
 	struct buf inside;   /* what is to stand in the answer, behind the client's address */
 	struct buf token;    /* and behind that, a secret */
 };

@@ -117,6 +117,11 @@ static void set_tokens(void *state, struct auth *auth, struct jid *user, const s
 	ask(state, AUTH_TOKENS_SET, user, account, token);
 }
 
+static void add_keys(void *state, struct auth *auth, struct jid *user, const struct auth_account *account, uint64_t token)
+{
+	ask(state, AUTH_KEYS_ADD, user, account, token);
+}
+
 static void remove_account(void *state, struct auth *auth, struct jid *user, uint64_t token)
 {
 	ask(state, AUTH_REMOVE, user, NULL, token);
@@ -129,6 +134,7 @@ const struct auth_source auth_source_link = {
 	.change = change,
 	.remove = remove_account,
 	.tokens = set_tokens,
+	.add_keys = add_keys,
 };
 
 void account_answered(struct auth *auth, const struct packet *packet)
@@ -171,11 +177,11 @@ void account_serve(struct worker *worker, struct packet **taken)
 	struct packet *packet = *taken;
 	struct auth_account account = {0};
 	enum auth_verb verb = packet->account.verb;
-	bool carries = verb == AUTH_CREATE || verb == AUTH_CHANGE || verb == AUTH_TOKENS_SET;
+	bool carries = verb == AUTH_CREATE || verb == AUTH_CHANGE || verb == AUTH_TOKENS_SET || verb == AUTH_KEYS_ADD;
 	uint64_t token;
 
 	*taken = NULL;
-	if (packet->error || packet->account.answer || verb > AUTH_TOKENS_SET ||
+	if (packet->error || packet->account.answer || verb > AUTH_KEYS_ADD ||
 	    !settings_serves(worker->settings, jid_domain(packet->account.user))) {
 		packet_free(&packet);
 		return;

@@ -49,7 +49,7 @@ bool sx_tls_binding(const struct sx *sx, enum sx_tls_binding type, struct buf *o
 
 /* -- SASL, server side: the exchange is the plugin's, the mechanisms are the owner's -- */
 
-enum sx_sasl_outcome { SX_SASL_CHALLENGE, SX_SASL_SUCCESS, SX_SASL_FAILURE };
+enum sx_sasl_outcome { SX_SASL_CHALLENGE, SX_SASL_SUCCESS, SX_SASL_FAILURE, SX_SASL_CONTINUE, SX_SASL_TASK_DATA };
 
 /* RFC 6120 section 6.5 */
 enum sx_sasl_failure {
@@ -76,6 +76,10 @@ struct sx_sasl_server_conf {
 	 */
 	void (*inlines)(void *owner, struct sx *sx, struct nad *features);
 	void (*asked)(void *owner, struct sx *sx, struct nad **authenticate);
+	/* Adds upgrades that could be done (XEP-0480), at depth 2. */
+	void (*upgrades)(void *owner, struct sx *sx, struct nad *features);
+	/* Behind SX_SASL_CONTINUE: what its client says of its task: <next/> or <task-data/>, lent. Answered as a step is. */
+	void (*task)(void *owner, struct sx *sx, struct nad *nad);
 	unsigned attempts; /* failures before the stream is closed with policy-violation; 0: no limit */
 };
 
@@ -85,7 +89,8 @@ extern const struct sx_plugin sx_sasl_server;
  * The answer to a step. CHALLENGE: data. SUCCESS: data may be NULL (none); identity is set, the stream restarts when the
  * peer has sent its header; how as in sx_set_identity(). FAILURE: the condition and an optional text.
  *
- * SASL2: SUCCESS sets the identity and nothing is said, nor read, until sx_sasl2_granted(): success with its data (NULL: none), the
+ * SASL2, CONTINUE: the mechanism succeeded, with data or without, and text names the task that comes first; TASK_DATA: text is printed
+ * elements. SUCCESS sets the identity and nothing is said, nor read, until sx_sasl2_granted(): success with its data (NULL: none), the
  * client's address, and what is to stand behind that, printed; the stream is OPEN then, and says what it offers, if it is to.
  * sx_sasl2_denied(): what the client asked for cannot be done now; it has no identity.
  */

@@ -24,6 +24,7 @@ def answer(client):
     element = client.receive()
     assert element is not None, 'the stream ended'
     kind = element.tag.split('}')[1]
+    client.answers = getattr(client, 'answers', []) + [element]
     if kind == 'failure':
         return kind, element[0].tag.split('}')[1]
     if len(element):  # XEP-0388
@@ -81,7 +82,7 @@ class Scram:
         signature = self.hmac(hashlib.new(self.hash, key).digest(), message)
         proof = bytes(a ^ b for a, b in zip(key, signature))
         kind, said = respond(client, f'{unproven},p={encode(proof)}', ns)
-        if kind == 'success':
+        if kind in ('success', 'continue'):
             assert said.decode() == 'v=' + encode(self.hmac(self.hmac(salted, b'Server Key'), message)), said
         return kind, said
 

@@ -1,12 +1,15 @@
 #!/usr/bin/python3
 """Logging in, in one go (XEP-0388): with a session begun (XEP-0386) or resumed (XEP-0198), in both forms of the server."""
 import base64
+import hashlib
 import hmac
 import os
+import time
 import xml.etree.ElementTree as ElementTree
 
 from harness import CLIENT, STREAM, Raw, body, scenarios, with_people
 from scram import Scram, encode, mechanisms
+from test_sasl import KEY
 from tls import Tls, secure
 
 SASL2, BIND2, SM, CARBONS, CSI = 'urn:xmpp:sasl:2', 'urn:xmpp:bind:0', 'urn:xmpp:sm:3', 'urn:xmpp:carbons:2', 'urn:xmpp:csi:0'
@@ -213,6 +216,73 @@ def what_waits_in_storage_is_read_in_the_archive(deployment):
     juliet.close()
 
 
+# -- upgrades
+
+def offered_upgrades(client):
+    return [element.text for element in client.offered.find(f'{{{SASL2}}}authentication').findall('{urn:xmpp:sasl:upgrade:0}upgrade')]
+
+
+def stream(deployment):
+    client = secure(deployment)
+    client.offered = client.features()
+    return client
+
+
+def do_task(client, element, hash):
+    """From <continue/> to what follows."""
+    name = element.findtext(f'{{{SASL2}}}tasks/{{{SASL2}}}task')
+    assert element.tag == f'{{{SASL2}}}continue' and name == f'UPGR-SCRAM-SHA-{hash[3:]}', ElementTree.tostring(element)
+    client.send(f"<next xmlns='{SASL2}' task='{name}'/>")
+    salt = client.receive().find('{urn:xmpp:scram-upgrade:0}salt')
+    salted = hashlib.pbkdf2_hmac(hash, b'pencil', base64.b64decode(salt.text), int(salt.get('iterations')))
+    client.send(f"<task-data xmlns='{SASL2}'><hash xmlns='urn:xmpp:scram-upgrade:0'>{encode(salted)}</hash></task-data>")
+    return client.receive()
+
+
+def old_keys_are_joined_by_better_ones(deployment):
+    path = os.path.join(deployment.dir, 'old.tsv')
+    with open(path, 'w', encoding='ascii') as file:
+        file.write(f'old@localhost\t{KEY}\n')
+    deployment.command('user', 'import', path)
+    end = time.time() + 15
+    while not offered_upgrades(client := stream(deployment)):
+        client.close()
+        assert time.time() < end
+        time.sleep(0.3)
+    assert offered_upgrades(client) == ['UPGR-SCRAM-SHA-256', 'UPGR-SCRAM-SHA-512']
+    wanted = ''.join(f"<upgrade xmlns='urn:xmpp:sasl:upgrade:0'>{name}</upgrade>" for name in offered_upgrades(client) + ['UPGR-X'])
+
+    def begin(user, password, inline):
+        client = stream(deployment)
+        scram = Scram('SCRAM-SHA-1', user, password)
+        challenge = authenticate(client, 'SCRAM-SHA-1', encode(scram.header + scram.bare), inline)
+        scram.server_first = base64.b64decode(challenge.text).decode()
+        return client, scram
+    client, scram = begin('romeo', 'secret', wanted)
+    assert scram.finish(client, SASL2)[0] == 'success', 'who has all keys is asked for none'
+    client, scram = begin('old', 'pencil', wanted)
+    assert scram.finish(client, SASL2)[0] == 'continue'
+    client.send(f"<next xmlns='{SASL2}' task='UPGR-X'/>")
+    assert condition(client.receive()) == 'malformed-request'
+    client, scram = begin('old', 'pencil', wanted + ALL)
+    scram.finish(client, SASL2)
+    answer = do_task(client, client.answers[-1], 'sha256')
+    answer = do_task(client, answer, 'sha512')
+    assert answer.tag == f'{{{SASL2}}}success' and answer.find(f'{{{BIND2}}}bound') is not None
+    client.features()
+    client.close()
+    assert deployment.command('check', 'accounts').returncode == 0
+    end = time.time() + 15
+    while 'SCRAM-SHA-512' not in mechanisms((client := stream(deployment)).offered):
+        assert time.time() < end
+        time.sleep(0.3)
+    assert Scram('SCRAM-SHA-512', 'old', 'pencil').run(client)[0] == 'success'
+    client.close()
+
+
+old_keys_are_joined_by_better_ones.extra = 'mechanisms = ["SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"]\n'
+
+
 # -- tokens
 
 class Token:
@@ -363,7 +433,7 @@ if __name__ == '__main__':
     scenarios(*everywhere(it_is_offered_under_tls, a_login_alone_is_followed_by_features, scram_proves_both_sides,
                           a_session_begins_with_all_that_it_asks_for, the_same_device_has_the_same_address_and_one_session,
                           a_session_is_resumed_along_with_the_login, what_is_wrong_fails_and_may_be_tried_again,
-                          who_says_to_be_somebody_else_is_not_let_in,
+                          who_says_to_be_somebody_else_is_not_let_in, old_keys_are_joined_by_better_ones,
                           a_token_is_as_good_as_a_password, a_token_is_of_one_device_and_one_mechanism,
                           the_next_token_ends_the_one_before_when_it_is_used, what_ends_tokens,
                           tokens_outlive_the_server_and_are_not_in_its_database, one_round_trip_is_enough),

@@ -5,6 +5,7 @@
  *
  *   idle - auth -> asked - challenge -> awaiting - response -> asked - success -> new stream
  *   idle - authenticate -> asked ... asked - success -> granted, the owner does what was asked for inline - open
+ *   asked - continue -> awaiting next - asked - task data -> awaiting task data - asked ... as before
  *   asked - failure -> idle
  *   awaiting - abort, a second auth -> idle, the owner hears that it was dropped
  */
@@ -17,12 +18,14 @@
 enum { MECHANISM_MAX = 20 }; /* RFC 4422 section 3.1 */
 
 enum exchange { IDLE, ASKED, AWAITING, GRANTED };
+enum task { NO_TASK, TASK_OFFERED, TASK_BEGUN };
 
 struct sasl_server {
 	struct sx *sx;
 	const struct sx_sasl_server_conf *conf;
 	uint8_t exchange; /* ASKED: the owner has the word. AWAITING: the peer has */
 	bool second;	  /* it is by XEP-0388 */
+	uint8_t task;	  /* what is awaited is of a task */
 	bool stepping;	  /* step() is on the stack */
 	unsigned failures;
 };
@@ -90,6 +93,7 @@ static void send_failure(const struct sasl_server *sasl, enum sx_sasl_failure fa
 static void fail(struct sasl_server *sasl, enum sx_sasl_failure failure, const char *text)
 {
 	sasl->exchange = IDLE;
+	sasl->task = NO_TASK;
 	send_failure(sasl, failure, text);
 	if (sasl->conf->attempts && ++sasl->failures >= sasl->conf->attempts)
 		sx_refuse(sasl->sx, SX_REFUSED_FAILURES);
@@ -100,6 +104,7 @@ static void drop(struct sasl_server *sasl)
 	if (sasl->exchange == IDLE)
 		return;
 	sasl->exchange = IDLE;
+	sasl->task = NO_TASK;
 	if (sasl->conf->dropped)
 		sasl->conf->dropped(sx_owner(sasl->sx), sasl->sx);
 }
@@ -197,6 +202,20 @@ static int response_came(struct sasl_server *sasl, struct nad *nad)
 	return ask(sasl, NULL, said, buf_slice(&message));
 }
 
+static const char *awaited_of_task(const struct sasl_server *sasl)
+{
+	return sasl->task == TASK_OFFERED ? "next" : "task-data";
+}
+
+static int task_came(struct sasl_server *sasl, struct nad *nad)
+{
+	sasl->exchange = ASKED;
+	sasl->stepping = true;
+	sasl->conf->task(sx_owner(sasl->sx), sasl->sx, nad);
+	sasl->stepping = false;
+	return sasl->exchange == ASKED || sasl->exchange == GRANTED ? SX_WAIT : 0;
+}
+
 static bool has_second(const struct sasl_server *sasl)
 {
 	return sasl->conf->asked && sx_is_secure(sasl->sx);
@@ -229,8 +248,10 @@ static int read_second(struct sasl_server *sasl, struct nad **nad)
 	}
 	if (nad_is(*nad, 0, NS_SASL2, "authenticate"))
 		return authenticate_came(sasl, nad);
-	if (nad_is(*nad, 0, NS_SASL2, "response") && sasl->second && sasl->exchange == AWAITING)
+	if (sasl->second && sasl->exchange == AWAITING && !sasl->task && nad_is(*nad, 0, NS_SASL2, "response"))
 		return response_came(sasl, *nad);
+	if (sasl->second && sasl->exchange == AWAITING && sasl->task && nad_is(*nad, 0, NS_SASL2, awaited_of_task(sasl)))
+		return task_came(sasl, *nad);
 	sasl->second = true;
 	aborted(sasl, nad_is(*nad, 0, NS_SASL2, "abort"));
 	return 0;
@@ -249,10 +270,38 @@ static int read_nad(void *state, struct sx *sx, struct nad **nad)
 	return SX_PASS;
 }
 
+static void append_data(struct buf *text, const struct slice *data)
+{
+	if (!data)
+		return;
+	buf_append_text(text, "<additional-data>");
+	buf_append_base64(text, *data);
+	buf_append_text(text, "</additional-data>");
+}
+
+static void send_continue(struct sasl_server *sasl, const struct sx_sasl_answer *answer)
+{
+	struct buf text = {0};
+
+	buf_append_text(&text, "<continue xmlns='" NS_SASL2 "'>");
+	append_data(&text, answer->data);
+	buf_printf(&text, "<tasks><task>%s</task></tasks></continue>", answer->text);
+	send_printed(sasl->sx, &text);
+}
+
+static void send_task_data(struct sasl_server *sasl, const char *inside)
+{
+	struct buf text = {0};
+
+	buf_printf(&text, "<task-data xmlns='" NS_SASL2 "'>%s</task-data>", inside);
+	send_printed(sasl->sx, &text);
+}
+
 static void succeed(struct sasl_server *sasl, const struct sx_sasl_answer *answer)
 {
 	sx_set_identity(sasl->sx, answer->identity, answer->how);
 	sasl->exchange = sasl->second ? GRANTED : IDLE;
+	sasl->task = NO_TASK;
 	if (sasl->second)
 		return;
 	send_data(sasl, "success", answer->data);
@@ -276,6 +325,16 @@ void sx_sasl_answer(struct sx *sx, const struct sx_sasl_answer *answer)
 	case SX_SASL_FAILURE:
 		fail(sasl, answer->failure, answer->text);
 		break;
+	case SX_SASL_CONTINUE:
+		sasl->exchange = AWAITING;
+		sasl->task = TASK_OFFERED;
+		send_continue(sasl, answer);
+		break;
+	case SX_SASL_TASK_DATA:
+		sasl->exchange = AWAITING;
+		sasl->task = TASK_BEGUN;
+		send_task_data(sasl, answer->text);
+		break;
 	}
 	if (!sasl->stepping && sasl->exchange != GRANTED)
 		sx_continue(sx);
@@ -291,11 +350,7 @@ void sx_sasl2_granted(struct sx *sx, const struct slice *data, struct slice addr
 	sasl->exchange = IDLE;
 	buf_reserve(&text, inside.len + 2 * address.len + (data ? 2 * data->len : 0) + 512); /* at once: what is moved is not wiped */
 	buf_append_text(&text, "<success xmlns='" NS_SASL2 "'>");
-	if (data) {
-		buf_append_text(&text, "<additional-data>");
-		buf_append_base64(&text, *data);
-		buf_append_text(&text, "</additional-data>");
-	}
+	append_data(&text, data);
 	buf_append_text(&text, "<authorization-identifier>");
 	buf_append_xml(&text, address);
 	buf_append_text(&text, "</authorization-identifier>");
@@ -362,6 +417,8 @@ static void features(void *state, struct sx *sx, struct nad *nad)
 		return;
 	nad_append(nad, NS_SASL2, "inline", 2);
 	sasl->conf->inlines(sx_owner(sx), sx, nad);
+	if (sasl->conf->upgrades)
+		sasl->conf->upgrades(sx_owner(sx), sx, nad);
 }
 
 static void open_stream(void *state, struct sx *sx, const void *conf)
