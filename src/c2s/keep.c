@@ -238,7 +238,7 @@ struct packet *keep_describe(struct client *client)
 	packet->session.target = jid_ref(client->jid);
 	resume->settled = client->settled;
 	resume->window = client->window;
-	resume->fresh = is_fresh(client);
+	resume->fresh = client->keep->fresh = is_fresh(client);
 	if (client->ack) {
 		resume->known = true;
 		resume->key = client->ack->resumable ? str_ref(client->ack->key) : NULL;
@@ -349,7 +349,7 @@ static void attach(struct client *client)
 	struct keep *keep = client->keep;
 	struct packet *packet;
 
-	if (is_fresh(client))
+	if (keep->fresh) /* this one may die before it has said so */
 		keep->snapshot_ms = mio_now_ms(client->c2s->worker->mio);
 	for (struct list *at = keep->out.next; at != &keep->out; at = at->next)
 		send_kept(client, container_of(at, struct kept, link), true);

@@ -28,6 +28,7 @@ struct keep {
 	struct str *snapshot; /* NULL: sm said nothing yet */
 	uint64_t key;         /* of the session, in origins; 0: not known */
 	int64_t snapshot_ms;  /* when it came, or was said again */
+	bool fresh;	     /* it was when the session was presented last: what it says may not have reached others until it is attached */
 	struct buf recent;    /* while it is presented: origins of what was written */
 	bool presenting;      /* the sm that it had is gone; until it is attached to the next */
 	bool presented;       /* that one has it */
