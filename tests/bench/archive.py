@@ -11,6 +11,7 @@ import re
 import statistics
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'e2e'))
@@ -51,17 +52,20 @@ def delay_of_others(asker, other):
     quiet = max(ping(other, f'quiet{number}') for number in range(50))
     for number in range(100):
         asker.send(f"<iq type='set' id='many{number}'><query xmlns='{ARCHIVE}'><set xmlns='{RSM}'><max>50</max><before/></set></query></iq>")
-    pings, end = [], time.time() + 20
-    answered = 0
-    while answered < 100 and time.time() < end:
+    answered, pings, end = [], [], time.time() + 20
+
+    def read():
+        while len(answered) < 100:
+            element = asker.receive(20)
+            if element.get('id', '').startswith('many'):
+                answered.append(element)
+    reader = threading.Thread(target=read)
+    reader.start()
+    while len(answered) < 100 and time.time() < end:
         pings.append(ping(other, f'p{len(pings)}'))
-        try:
-            while True:
-                answered += asker.receive(0.001).get('id', '').startswith('many')
-        except TimeoutError:
-            pass
+    reader.join()
     print(f"{'ping meanwhile':24} {max(pings):8.2f} ms at most, {statistics.median(pings):.2f} in the middle of {len(pings)}; {quiet:.2f} at most "
-          f'before; {answered} queries answered', flush=True)
+          f'before; {len(answered)} queries answered', flush=True)
 
 
 def main():
@@ -76,10 +80,10 @@ def main():
     from harness import Deployment, Raw
     with Deployment(extra='[messages]\narchive = "10 years"\n', workers=2) as deployment:
         data = os.path.join(deployment.dir, 'data')
+        os.makedirs(data, exist_ok=True)
         if given.filled:
-            os.rename(os.path.join(given.filled, 'jackdaw.db'), os.path.join(data, 'jackdaw.db'))
+            os.link(os.path.join(given.filled, 'jackdaw.db'), os.path.join(data, 'jackdaw.db'))
         else:
-            os.makedirs(data, exist_ok=True)
             subprocess.run([given.fill, data, str(given.users), str(given.messages)], check=True)
         deployment.start()
         for name in ('user0', 'user1'):
