@@ -13,6 +13,7 @@ logging.disable(logging.CRITICAL)
 class Phone(Person):
     def __init__(self, deployment, name):
         super().__init__(deployment, name, 'secret')
+        self.auto_authorize, self.auto_subscribe = None, False  # what this library says by itself would wake its peer
         self.register_plugin('xep_0352')
         self.register_plugin('xep_0085')
 
