@@ -244,16 +244,21 @@ def old_keys_are_joined_by_better_ones(deployment):
     with open(path, 'w', encoding='ascii') as file:
         file.write(f'old@localhost\t{KEY}\n')
     deployment.command('user', 'import', path)
-    end = time.time() + 15
-    while not offered_upgrades(client := stream(deployment)):
-        client.close()
-        assert time.time() < end
-        time.sleep(0.3)
+
+    def offered():
+        """Each worker learns of it when it asks again."""
+        end = time.time() + 30
+        while not offered_upgrades(client := stream(deployment)):
+            client.close()
+            assert time.time() < end
+            time.sleep(0.3)
+        return client
+    client = offered()
     assert offered_upgrades(client) == ['UPGR-SCRAM-SHA-256', 'UPGR-SCRAM-SHA-512']
     wanted = ''.join(f"<upgrade xmlns='urn:xmpp:sasl:upgrade:0'>{name}</upgrade>" for name in offered_upgrades(client) + ['UPGR-X'])
 
     def begin(user, password, inline):
-        client = stream(deployment)
+        client = offered()
         scram = Scram('SCRAM-SHA-1', user, password)
         challenge = authenticate(client, 'SCRAM-SHA-1', encode(scram.header + scram.bare), inline)
         scram.server_first = base64.b64decode(challenge.text).decode()
@@ -272,7 +277,7 @@ def old_keys_are_joined_by_better_ones(deployment):
     client.features()
     client.close()
     assert deployment.command('check', 'accounts').returncode == 0
-    end = time.time() + 15
+    end = time.time() + 30
     while 'SCRAM-SHA-512' not in mechanisms((client := stream(deployment)).offered):
         assert time.time() < end
         time.sleep(0.3)
