@@ -102,6 +102,7 @@ struct mio_backend {
 	void (*host_random)(struct mio_host *host, void *bytes, size_t len);
 	int64_t (*host_wall_ms)(struct mio_host *host);
 	int64_t (*host_now_ms)(struct mio_host *host);
+	int (*lasting)(struct mio_host *host, const char *path, size_t bytes, void **memory);
 	void (*foreign_add)(struct mio_host *host, void *handle, void (*close)(void *handle));
 	void (*foreign_del)(struct mio_host *host, void *handle);
 	void (*random)(struct mio *mio, void *bytes, size_t len);

@@ -54,6 +54,7 @@ struct machine {
 	void (*signalled)(int number, void *arg);
 	void *signal_arg;
 	char name[256];
+	struct list lasting; /* memory, lasting.c */
 };
 
 extern const struct mio_backend mio_machine;
@@ -110,3 +111,8 @@ struct mio_driver *threads_driver_new(struct mio_host *host, const char *name, u
 				      void (*run)(void *state, struct mio_job *jobs), void *state);
 void threads_driver_free(struct mio_driver *driver);
 void threads_submit(struct mio_driver *driver, struct mio_job *job);
+
+/* -- lasting.c -- */
+
+int lasting_open(struct mio_host *host, const char *path, size_t bytes, void **memory);
+void lasting_close_all(struct machine *machine);

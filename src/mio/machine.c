@@ -73,6 +73,7 @@ struct mio_host *mio_host_new(const char *part)
 
 	mio_host_init(&machine->host, &mio_machine, part);
 	machine->signal_fd = -1;
+	list_init(&machine->lasting);
 	if (gethostname(machine->name, sizeof(machine->name) - 1) < 0 || !machine->name[0])
 		snprintf(machine->name, sizeof(machine->name), "localhost");
 	return &machine->host;
@@ -84,6 +85,7 @@ static void host_fini(struct mio_host *host)
 
 	if (machine->signal_fd >= 0)
 		close(machine->signal_fd);
+	lasting_close_all(machine);
 }
 
 static void stop(struct mio_host *host)
@@ -213,6 +215,7 @@ const struct mio_backend mio_machine = {
 	.host_random = host_random,
 	.host_wall_ms = host_wall_ms,
 	.host_now_ms = host_now_ms,
+	.lasting = lasting_open,
 	.foreign_add = foreign_add,
 	.foreign_del = foreign_del,
 	.random = epoll_random,

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include "mio/backend.h"
+#include "mio/lasting.h"
 
 enum { NAME_MAX_LEN = 128 };
 
@@ -151,6 +152,11 @@ int64_t mio_host_wall_ms(struct mio_host *host)
 int64_t mio_host_now_ms(struct mio_host *host)
 {
 	return host->backend->host_now_ms(host);
+}
+
+int mio_lasting(struct mio_host *host, const char *path, size_t bytes, void **memory)
+{
+	return host->backend->lasting(host, path, bytes, memory);
 }
 
 void mio_foreign_add(struct mio_host *host, void *handle, void (*close)(void *handle))

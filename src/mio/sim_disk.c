@@ -11,6 +11,7 @@ void sim_disk_init(struct sim_disk *disk, struct sim *sim)
 {
 	disk->sim = sim;
 	list_init(&disk->files);
+	list_init(&disk->lasting);
 }
 
 /* -- images -- */
@@ -255,8 +256,56 @@ static void cut_file(struct sim_file *file)
 	free_if_gone(file);
 }
 
+struct lasting {
+	struct list link;
+	const struct sim_vfs *vfs;
+	char *path;
+	void *memory;
+	size_t bytes;
+};
+
+static struct lasting *find_lasting(const struct sim_disk *disk, const char *path, size_t bytes)
+{
+	for (struct list *link = disk->lasting.next; link != &disk->lasting; link = link->next) {
+		struct lasting *lasting = container_of(link, struct lasting, link);
+
+		if (lasting->bytes == bytes && strcmp(lasting->path, path) == 0)
+			return lasting;
+	}
+	return NULL;
+}
+
+void *sim_lasting(struct sim_disk *disk, const char *path, size_t bytes, const struct sim_vfs *vfs)
+{
+	struct lasting *lasting = find_lasting(disk, path, bytes);
+	struct heap *before;
+
+	if (!lasting) {
+		before = heap_enter(disk->sim->heap);
+		lasting = mem_zalloc(MEM_OTHER, sizeof(*lasting));
+		lasting->path = mem_strdup(MEM_OTHER, path);
+		lasting->bytes = bytes;
+		lasting->memory = mem_zalloc(MEM_OTHER, bytes);
+		list_append(&disk->lasting, &lasting->link);
+		heap_enter(before);
+	}
+	lasting->vfs = vfs;
+	return lasting->memory;
+}
+
+static void cut_lasting(struct sim_disk *disk, const struct sim_vfs *vfs)
+{
+	for (struct list *link = disk->lasting.next; link != &disk->lasting; link = link->next) {
+		struct lasting *lasting = container_of(link, struct lasting, link);
+
+		if (lasting->vfs == vfs)
+			memset(lasting->memory, 0, lasting->bytes);
+	}
+}
+
 void sim_disk_cut(struct sim_disk *disk, const struct sim_vfs *vfs)
 {
+	cut_lasting(disk, vfs);
 	for (struct list *link = disk->files.next; link != &disk->files;) {
 		struct sim_file *file = container_of(link, struct sim_file, link);
 

@@ -18,7 +18,7 @@ enum { SIM_SECTOR = 512, SIM_SHM_LOCKS = 8 };
 
 struct sim_disk {
 	struct sim *sim;
-	struct list files;
+	struct list files, lasting;
 	bool full, power_stays;
 	unsigned number; /* the last that was given to a file */
 };
@@ -65,6 +65,8 @@ int sim_file_sync(struct sim_file *file);
 /* A power cut: unsynced sectors of the host's files, which nobody has open, are lost, kept or torn.
  */
 void sim_disk_cut(struct sim_disk *disk, const struct sim_vfs *vfs);
+/* Memory that a kill leaves: of one path always the same, zeroed by a power cut of the host that had it last. */
+void *sim_lasting(struct sim_disk *disk, const char *path, size_t bytes, const struct sim_vfs *vfs);
 void sim_disk_disown(struct sim_disk *disk, const struct sim_vfs *vfs);
 
 /* -- sim_vfs.c -- */

@@ -312,6 +312,12 @@ static int64_t host_now_ms(struct mio_host *host)
 	return sim_now_ms(sim_host_of(host)->sim);
 }
 
+static int lasting(struct mio_host *host, const char *path, size_t bytes, void **memory)
+{
+	*memory = sim_lasting(&sim_host_of(host)->sim->disk, path, bytes, sim_host_of(host)->vfs);
+	return 0;
+}
+
 static void foreign_add(struct mio_host *host, void *handle, void (*close)(void *handle))
 {
 	struct foreign *foreign = sim_zalloc(sim_host_of(host)->sim, sizeof(*foreign));
@@ -356,6 +362,7 @@ const struct mio_backend sim_backend = {
 	.host_random = host_random,
 	.host_wall_ms = host_wall_ms,
 	.host_now_ms = host_now_ms,
+	.lasting = lasting,
 	.foreign_add = foreign_add,
 	.foreign_del = foreign_del,
 	.random = draw,

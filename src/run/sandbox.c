@@ -21,6 +21,7 @@ static const char *const read_always[] = {
 	"/etc",
 	"/run/systemd/resolve",
 	"/proc/self",
+	"/proc/sys/kernel/random",
 	"/proc/sys/vm",
 	"/proc/meminfo",
 	"/sys/devices/system/cpu",

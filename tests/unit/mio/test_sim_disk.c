@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* SQLite on the simulator's disk: what survives a kill, what is lost, faults, locks. */
 #include <sqlite3.h>
+#include "mio/lasting.h"
 #include "sim_peer.h"
 
 struct world {
@@ -199,6 +200,26 @@ static void a_kill_without_a_power_cut_loses_nothing(void **state)
 	world_fini(&world);
 }
 
+static void lasting_memory_outlives_the_process_and_not_the_machine(void **state)
+{
+	struct sim_options options = {.seed = 12};
+	struct world world;
+	void *memory;
+
+	world_init(&world, &options, "PRAGMA synchronous=OFF");
+	assert_int_equal(mio_lasting(world.host, "/data/lasting", 100, &memory), 0);
+	memset(memory, 7, 100);
+	sim_power_stays(world.sim, true);
+	restart(&world, "PRAGMA synchronous=OFF");
+	assert_int_equal(mio_lasting(world.host, "/data/lasting", 100, &memory), 0);
+	assert_int_equal(((char *)memory)[99], 7);
+	sim_power_stays(world.sim, false);
+	restart(&world, "PRAGMA synchronous=OFF");
+	assert_int_equal(mio_lasting(world.host, "/data/lasting", 100, &memory), 0);
+	assert_int_equal(((char *)memory)[99], 0);
+	world_fini(&world);
+}
+
 static void survives_kill_after_kill(void **state)
 {
 	static const char settings[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL";
@@ -362,6 +383,7 @@ int main(void)
 		cmocka_unit_test(survives_kill_after_kill),
 		cmocka_unit_test(a_clean_end_keeps_what_was_written),
 		cmocka_unit_test(a_kill_without_a_power_cut_loses_nothing),
+		cmocka_unit_test(lasting_memory_outlives_the_process_and_not_the_machine),
 		cmocka_unit_test(says_that_the_disk_is_full),
 		cmocka_unit_test(syncs_fail_as_often_as_asked),
 		cmocka_unit_test(two_connections_lock_each_other_out),
