@@ -350,6 +350,15 @@ void store_origin(struct store_txn *txn, uint64_t session, uint32_t count, uint3
 	store_del_up_to(txn, STORE_ORIGIN, session_owner(&owner), number_item(&value));
 }
 
+void store_origin_known(struct store_txn *txn, uint64_t session, uint32_t count, uint32_t mark)
+{
+	uint64_t owner = htobe64(session);
+	uint32_t item = htobe32(count), value = htobe32(mark);
+
+	store_put(txn, STORE_ORIGIN, session_owner(&owner), number_item(&item), number_item(&value));
+	store_del_up_to(txn, STORE_ORIGIN, session_owner(&owner), number_item(&value));
+}
+
 unsigned store_origins(struct store_txn *txn, uint64_t session)
 {
 	uint64_t owner = htobe64(session);
