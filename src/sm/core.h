@@ -11,6 +11,7 @@
 #include "sm/saved.h"
 #include "sm/settle.h"
 #include "sm/sm.h"
+#include "sm/unacked.h"
 #include "sm/user.h"
 #include "sm/watch.h"
 
@@ -35,9 +36,7 @@ struct chain {
 	unsigned count;
 };
 
-struct sm_domain { /* that we serve */
-	struct str *name;
-};
+struct sm_domain { struct str *name; }; /* that we serve */
 
 struct sm {
 	struct worker *worker;
@@ -80,6 +79,7 @@ struct sm {
 	struct list errands, scripts; /* of administrators, that are here: sm/errand.h, sm/script.h */
 	struct budget_member queues; /* of clients that are slow */
 	struct saved saved;
+	struct unacked unacked;
 	struct farewells farewells;
 	struct watch watch;
 	bool draining;

@@ -6,6 +6,7 @@
 #include "sm/core.h"
 #include "sm/modules/modules.h"
 #include "sm/outbox.h"
+#include "sm/unacked.h"
 #include "storage/storage.h"
 
 enum { STORE_AFTER_MS = 1000 };
@@ -23,6 +24,7 @@ static struct delivery *delivery_new(struct user *user, const struct stanza *sta
 
 static void delivery_free(struct delivery *delivery)
 {
+	unacked_drop(delivery);
 	list_remove(&delivery->link);
 	list_remove(&delivery->due);
 	stanza_free(&delivery->stanza);
@@ -53,6 +55,7 @@ static void end(struct delivery *delivery)
 	delivery->over = true;
 	list_remove(&delivery->due);
 	settle_delivery(delivery);
+	unacked_drop(delivery);
 	if (delivery->row && delivery->refs)
 		offline_had(delivery->user, delivery->row);
 }
@@ -170,6 +173,7 @@ static void stored(void *state, struct user *user, const struct store_txn *txn, 
 	if (result == 0) {
 		rows = store_rows(txn, 0, &count);
 		delivery->row = rows[0].seq;
+		unacked_stored(delivery);
 		if (!delivery->over)
 			settle_delivery(delivery);
 		if (delivery->over && delivery->refs)

@@ -31,6 +31,7 @@ struct delivery {
 	bool asked;	       /* a second ago, whether it reached the others */
 	bool over;	       /* and it flies to nobody: nothing more becomes of it here */
 	bool unspread;	       /* an earlier process died when somebody had it, and others may not have been sent it */
+	uint32_t unacked;      /* its records, sm/unacked.h */
 	bool ahead;	       /* nobody had it, and others wait: it is stored before them, or was tried to be */
 };
 

@@ -8,6 +8,7 @@
 #include "sm/deliveries.h"
 #include "sm/modules/modules.h"
 #include "sm/present.h"
+#include "sm/unacked.h"
 #include "storage/storage.h"
 
 enum { ENTRY_BYTES = 200, SLOW_COUNT = 32, SLOW_BYTES = 128 << 10, OWED_MS = 5000 };
@@ -91,6 +92,14 @@ static void land(struct entry *entry)
 		return;
 	entry->flying = false;
 	delivery_landed(entry->delivery);
+}
+
+/* Its client has it, or never will by this session. */
+static void let_go(const struct session *session, struct entry *entry)
+{
+	land(entry);
+	if (entry->delivery)
+		unacked_del(session, entry->delivery);
 }
 
 static void entry_free(struct outbox *outbox, struct entry *entry)
@@ -287,7 +296,7 @@ bool outbox_taken(struct session *session, uint32_t count)
 		struct delivery *delivery = entry->delivery;
 
 		messages += !entry->stanza || entry->stanza->kind == STANZA_MESSAGE;
-		land(entry);
+		let_go(session, entry);
 		if (is_owed(entry))
 			settle(session->user->sm, entry->stanza);
 		entry_free(outbox, entry);
@@ -359,6 +368,21 @@ void outbox_settle_sent(struct session *session)
 	}
 }
 
+/* The next entry was sent. */
+static void note_sent(struct session *session, struct entry *entry)
+{
+	struct outbox *outbox = &session->outbox;
+
+	outbox->sent++;
+	if (entry->delivery && outbox->sent > outbox->before)
+		unacked_add(session, entry->delivery, outbox->handled + outbox->sent - outbox->before);
+}
+
+void outbox_sent(struct session *session)
+{
+	note_sent(session, container_of(session->outbox.entries.prev, struct entry, link));
+}
+
 void outbox_send_rest(struct session *session)
 {
 	struct outbox *outbox = &session->outbox;
@@ -368,8 +392,8 @@ void outbox_send_rest(struct session *session)
 
 		fly(session, entry);
 		session_send(session, entry->stanza);
+		note_sent(session, entry);
 	}
-	outbox->sent = outbox->count;
 	await_it(session);
 }
 
@@ -476,7 +500,7 @@ static void expire_entry(struct session *session, struct entry *entry)
 	enum outbox_fate fate = entry->delivery ? OUTBOX_STORE : outbox_fate(entry->stanza);
 	struct stanza *answer = NULL;
 
-	land(entry);
+	let_go(session, entry);
 	if (entry->delivery && entry->delivery->refs == 1 && archive_reads(session) && archive_shows(sm, entry->archived))
 		delivery_taken(entry->delivery);
 	else if (entry->delivery)

@@ -37,6 +37,7 @@ struct outbox {
 void outbox_init(struct outbox *outbox);
 /* Adds a stanza, copied by reference. False: the bound of sessions.resume_queue is reached. */
 bool outbox_add(struct session *session, const struct stanza *stanza);
+void outbox_sent(struct session *session); /* what was added last */
 uint32_t outbox_unsent(const struct outbox *outbox); /* entries */
 uint32_t outbox_unsent_bytes(const struct outbox *outbox);
 void outbox_unsent_gone(const struct outbox *outbox, struct buf *out); /* of whom it says that they have left: addresses, a line each */

@@ -13,6 +13,7 @@
 #include "storage/storage.h"
 
 enum { KEY_BYTES = 16, ENDED_MAX = 10 };
+enum { READ_ORIGINS, READ_UNACKED }; /* of a session that died with its process */
 
 static const int64_t ended_keep_ms = INT64_C(7) * 24 * 3600 * 1000;
 
@@ -70,6 +71,7 @@ static void trim(struct user *user, struct store_txn *txn)
 		if (find_session(user, str_slice(item->key)) || (++dead <= ENDED_MAX && !old))
 			continue;
 		store_origins_clear(txn, item->origin);
+		unacked_forget(txn, user, str_slice(item->key));
 		remove_at(all, at);
 	}
 }
@@ -436,6 +438,8 @@ static void crashed(struct sm *sm, struct packet **lent, const struct store_txn 
 	}
 	if (item)
 		item->handled = handled_of(resume_settled(txn, item->in + item->handled), item->in);
+	if (user)
+		unacked_told(user, packet->session.resume.handled, txn, READ_UNACKED);
 	refuse(sm, packet, item);
 }
 
@@ -450,11 +454,12 @@ void resume_user(struct user *user, struct packet **packet)
 		session_fail(user->sm, *packet);
 	} else if (session) {
 		resume_session(session, packet);
-	} else if (!item || item->ended_ms) {
+	} else if (item && item->ended_ms) {
 		refuse(user->sm, *packet, item);
 	} else {
 		txn = store_txn_new();
-		store_origins(txn, item->origin);
+		store_origins(txn, item ? item->origin : 0); /* of one that was not stored before the process died nothing was */
+		unacked_ask(txn, user, key);
 		sm_store_packet(user->sm, &txn, packet, crashed);
 	}
 	user_rest(user);

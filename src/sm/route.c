@@ -185,7 +185,8 @@ void route_to_session(struct sm *sm, struct session *session, struct stanza **st
 		session->full = true;
 		list_append(&sm->full, &session->full_link);
 	}
-	session->outbox.sent += goes;
+	if (goes)
+		outbox_sent(session);
 	stanza_free(stanza);
 }
 

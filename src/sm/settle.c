@@ -119,6 +119,7 @@ void settle(struct sm *sm, const struct stanza *stanza)
 
 	if (stanza->origin.session == 0 || sm->stopping)
 		return;
+	unacked_settled(sm, &stanza->origin);
 	if (slot_worker(stanza->origin.session) == mio_worker(sm->mio)) {
 		mark(sm, stanza->origin.session, stanza->origin.count);
 		return;

@@ -45,6 +45,11 @@ def _nothing_lost(report):
         assert report[what] == 0, (what, report['examples'])
 
 
+def _nothing_twice(report):
+    for what in ('twice_across', 'twice_resent'):
+        assert report[what] == 0, (what, report['examples'])
+
+
 def _nothing_noticed(report):
     """By who keeps his session."""
     for what in ('twice_across', 'twice_resent', 'overtaken', 'failed_with_count', 'failed_without'):
@@ -96,12 +101,13 @@ def sm_router_and_c2s_are_killed_in_turn():
 
 
 def the_one_process_is_killed_again_and_again():
-    """Its sessions are gone with it: what was under way just then may come again."""
+    """Its sessions are gone with it, and what was under way comes once all the same: clients say what they had."""
     with _deployment(CLIENTS) as deployment:
         with Crowd([deployment.port], CLIENTS) as crowd:
             report = _kill_in_turn(deployment, crowd, ['run'], WHOLE_KILLS)
         _say(f'{WHOLE_KILLS} kills of the one process', report)
         _nothing_lost(report)
+        _nothing_twice(report)
 
 
 def all_resume_after_an_orderly_end_of_the_one_process():

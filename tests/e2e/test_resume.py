@@ -357,6 +357,46 @@ def after_a_crash_the_client_learns_what_was_stored(deployment):
     assert juliet.bodies() == [str(number) for number in range(7)]
 
 
+def _after_a_crash(deployment, client):
+    client.reconnect(deployment.port)
+    return client.authenticate().resume()
+
+
+def _begins_anew(client):
+    client.queue_out, client.acked, client.handled = [], 0, 0
+    client.bind().enable().say('<presence/>')
+    client.ask().wait_acknowledged()
+
+
+def who_had_it_is_not_given_it_again_after_a_crash(deployment):
+    """Stored for her, given to her, and not acknowledged; or said to her a moment before, and not acknowledged to him."""
+    romeo = Counting(deployment.port, 'romeo').begin()
+    romeo.wait_acknowledged()
+    for number in range(3):
+        romeo.message('juliet@localhost', f'stored {number}')
+    romeo.wait_acknowledged()
+    juliet = Counting(deployment.port, 'juliet')
+    juliet.silent = True
+    juliet.begin()
+    juliet.wait_message('stored 2')
+    romeo.message('juliet@localhost', 'had')
+    juliet.wait_message('had')
+    romeo.message('juliet@localhost', 'not had')
+    juliet.wait_message('not had')
+    deployment.restart('run', kill=True)
+    failed(_after_a_crash(deployment, romeo), 'item-not-found', len(romeo.queue_out) + romeo.acked)
+    juliet.reconnect(deployment.port)
+    failed(juliet.authenticate().resume(h=juliet.handled - 1), 'item-not-found', 1)
+    juliet.heard, juliet.silent = [], False
+    _begins_anew(juliet)
+    juliet.wait_message('not had')
+    assert juliet.bodies() == ['not had'], juliet.bodies()
+    _begins_anew(romeo)
+    romeo.message('juliet@localhost', 'after')
+    juliet.wait_message('after')
+    assert juliet.bodies() == ['not had', 'after'], juliet.bodies()
+
+
 def _comes_anew_again_and_again(deployment, rounds=25):
     """Juliet writes all the time; each time his connection is lost, romeo binds the same resource again."""
     juliet, over = Raw(deployment.port).login('juliet', 'secret'), threading.Event()
@@ -490,4 +530,5 @@ if __name__ == '__main__':
                            who_comes_anew_while_he_is_written_to_gets_all_in_order, a_queue_has_an_end,
                            what_is_stored_takes_no_room_while_its_client_is_away,
                            who_does_not_answer_is_detached_not_ended, everybody_resumes_after_an_orderly_end,
-                           after_a_crash_the_client_learns_what_was_stored))
+                           after_a_crash_the_client_learns_what_was_stored,
+                           who_had_it_is_not_given_it_again_after_a_crash))

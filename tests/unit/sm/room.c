@@ -317,6 +317,14 @@ void room_restart(struct room *room)
 	start_process(room);
 }
 
+void room_kill(struct room *room, bool power_stays)
+{
+	sim_power_stays(room->sim, power_stays);
+	sim_kill(room->sim, &room->host);
+	room_forget(room);
+	start_process(room);
+}
+
 int room_open(void **state)
 {
 	return open_with(state, "run", 2);

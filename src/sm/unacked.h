@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What clients that can resume were sent and did not acknowledge yet, and what of theirs was settled last, in memory that a kill of the
+ * process leaves (mio_lasting()). Of each such message there is its session, the number by which XEP-0198 counts it there, and where it is
+ * kept. The start after a kill
+ *
+ *   - makes what was only archived a message for who is away, and settles it: its sender need not say it again;
+ *   - stores what was settled, of which its sender may not have heard;
+ *   - stores for each session what it was sent. When its client asks for it, and says how many it had, these are had, and are not
+ *     given again to the next session (unacked_told()).
+ *
+ * Of sessions that have their c2s in this process; another c2s keeps them itself (sm/present.h). Without such memory, or without room in
+ * it, messages may come twice behind a kill, as they may behind a power cut; none is lost.
+ */
+#pragma once
+
+#include <stdint.h>
+#include "base/buf.h"
+
+struct delivery;
+struct origin;
+struct left;
+struct session;
+struct sm;
+struct store_txn;
+struct user;
+
+struct unacked { /* of a worker */
+	struct left *left; /* of all; NULL: there is no such memory */
+	uint32_t free;	   /* the first of this worker's records, plus 1; 0: none */
+	uint32_t next;	   /* in this worker's ring of what was settled */
+};
+
+/* The start: worker 0 is the first, looks at what the last process left, and blocks. */
+void unacked_start(struct sm *sm);
+void unacked_stop(struct sm *sm);
+
+/* The session's client is sent this message, and counts it by this number. Once: what is sent again has its number still. */
+void unacked_add(struct session *session, struct delivery *delivery, uint32_t number);
+void unacked_stored(struct delivery *delivery); /* it has a row now */
+void unacked_del(const struct session *session, struct delivery *delivery); /* its client has it, or never will */
+void unacked_drop(struct delivery *delivery); /* of all sessions: somebody has it */
+void unacked_settled(struct sm *sm, const struct origin *origin); /* a client's stanza, of which it may not have heard yet */
+
+/*
+ * After a kill its client asks for a session, and says how many stanzas it had. unacked_ask() adds two reads to a transaction, which
+ * unacked_told() needs for that; asked: the number of the first.
+ */
+void unacked_ask(struct store_txn *txn, struct user *user, struct slice key);
+void unacked_told(struct user *user, uint32_t had, const struct store_txn *txn, unsigned asked);
+void unacked_forget(struct store_txn *txn, struct user *user, struct slice key); /* nobody asks for that session any more */
