@@ -24,7 +24,7 @@ static struct delivery *delivery_new(struct user *user, const struct stanza *sta
 
 static void delivery_free(struct delivery *delivery)
 {
-	unacked_drop(delivery);
+	unacked_drop(delivery->user->sm, &delivery->unacked);
 	list_remove(&delivery->link);
 	list_remove(&delivery->due);
 	stanza_free(&delivery->stanza);
@@ -36,8 +36,8 @@ static void forget_row(struct delivery *delivery)
 {
 	if (!delivery->row)
 		return;
-	offline_forget(delivery->user, delivery->row);
-	delivery->row = 0;
+	offline_forget_sent(delivery->user, delivery->row, delivery->unacked);
+	delivery->row = delivery->unacked = 0;
 }
 
 static void settle_delivery(struct delivery *delivery)
@@ -55,7 +55,8 @@ static void end(struct delivery *delivery)
 	delivery->over = true;
 	list_remove(&delivery->due);
 	settle_delivery(delivery);
-	unacked_drop(delivery);
+	if (!delivery->row && !delivery->storing)
+		unacked_drop(delivery->user->sm, &delivery->unacked);
 	if (delivery->row && delivery->refs)
 		offline_had(delivery->user, delivery->row);
 }

@@ -94,7 +94,7 @@ static void land(struct entry *entry)
 	delivery_landed(entry->delivery);
 }
 
-/* Its client has it, or never will by this session. */
+/* Its client never will have it by this session. */
 static void let_go(const struct session *session, struct entry *entry)
 {
 	land(entry);
@@ -296,7 +296,7 @@ bool outbox_taken(struct session *session, uint32_t count)
 		struct delivery *delivery = entry->delivery;
 
 		messages += !entry->stanza || entry->stanza->kind == STANZA_MESSAGE;
-		let_go(session, entry);
+		land(entry);
 		if (is_owed(entry))
 			settle(session->user->sm, entry->stanza);
 		entry_free(outbox, entry);
@@ -381,6 +381,16 @@ static void note_sent(struct session *session, struct entry *entry)
 void outbox_sent(struct session *session)
 {
 	note_sent(session, container_of(session->outbox.entries.prev, struct entry, link));
+}
+
+void outbox_restored(struct session *session)
+{
+	struct outbox *outbox = &session->outbox;
+	uint32_t sent = outbox->sent;
+
+	outbox->sent = 0;
+	for (struct list *at = outbox->entries.next; at != &outbox->entries && outbox->sent < sent; at = at->next)
+		note_sent(session, container_of(at, struct entry, link));
 }
 
 void outbox_send_rest(struct session *session)

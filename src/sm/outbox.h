@@ -38,6 +38,7 @@ void outbox_init(struct outbox *outbox);
 /* Adds a stanza, copied by reference. False: the bound of sessions.resume_queue is reached. */
 bool outbox_add(struct session *session, const struct stanza *stanza);
 void outbox_sent(struct session *session); /* what was added last */
+void outbox_restored(struct session *session); /* as it was saved, with its counts: what of it was sent stays so */
 uint32_t outbox_unsent(const struct outbox *outbox); /* entries */
 uint32_t outbox_unsent_bytes(const struct outbox *outbox);
 void outbox_unsent_gone(const struct outbox *outbox, struct buf *out); /* of whom it says that they have left: addresses, a line each */

@@ -238,6 +238,8 @@ static void restore(struct user *user, const struct store_row *row)
 	session->outbox.before = (uint32_t)numbers[6];
 	session->outbox.handled = (uint32_t)numbers[7];
 	session->outbox.sent = (uint32_t)numbers[8];
+	outbox_restored(session);
+	unacked_mark(session);
 	left_ms = (int64_t)numbers[5] + (int64_t)session->seconds * 1000 - sm_wall_ms(user->sm);
 	resume_wait(session, left_ms > 0 ? left_ms : 0);
 }

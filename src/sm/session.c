@@ -121,6 +121,7 @@ void session_end(struct session *session, enum session_tell how)
 	user->session_count--;
 	metric_add(sm->process, METRIC_SESSIONS, -1);
 	settle_forget(session);
+	unacked_unmark(session);
 	modules_session_end(session);
 	list_remove(&session->full_link);
 	present_free(session);

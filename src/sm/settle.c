@@ -22,6 +22,7 @@ bool settle_mark(struct session *session, uint32_t count)
 		session->window >>= 1;
 		session->settled++;
 	}
+	unacked_mark(session);
 	return true;
 }
 
@@ -62,6 +63,7 @@ void settle_known(struct session *session, uint32_t settled, uint64_t window)
 		session->settled++;
 	if ((int32_t)(session->settled - session->seen) > 0)
 		session->seen = session->settled;
+	unacked_mark(session);
 }
 
 void settle_may_repeat(struct session *session)

@@ -15,7 +15,7 @@
 #include "sm/sm_component.h"
 #include "storage/archive.h"
 
-enum { RECORDS = 16384, OWNER_BYTES = 104, KEY_HEX = 32, SETTLED = 16384, SETTLED_MS = 5000 };
+enum { RECORDS = 16384, MARKS = 32768, SETTLED = 4096, OWNER_BYTES = 104, KEY_HEX = 32 };
 
 /* Of a message and a session. What the index of one is kept in is one more: 0 is none. */
 struct record {
@@ -31,16 +31,24 @@ struct record {
 	char owner[OWNER_BYTES];
 };
 
+/* How far a session is that can be resumed. */
+struct mark {
+	_Atomic uint64_t origin; /* 0: none */
+	_Atomic uint32_t settled;
+	uint32_t next; /* of those that are free */
+};
+
+/* What may not have come to its session. */
 struct settled {
 	_Atomic uint64_t origin; /* 0: none; set when all the rest is written */
 	uint32_t count, mark;
-	int64_t at_ms;
 };
 
 /* The memory. */
 struct left {
 	uint64_t life; /* what storage knows as the last; another one: it is of another database */
 	struct settled settled[SETTLED];
+	struct mark marks[MARKS];
 	struct record records[RECORDS];
 };
 
@@ -130,13 +138,13 @@ void unacked_del(const struct session *session, struct delivery *delivery)
 	release(session->user->sm, index);
 }
 
-void unacked_drop(struct delivery *delivery)
+void unacked_drop(struct sm *sm, uint32_t *records)
 {
-	while (delivery->unacked) {
-		uint32_t index = delivery->unacked;
+	while (*records) {
+		uint32_t index = *records;
 
-		delivery->unacked = record_at(delivery->user->sm, index)->next;
-		release(delivery->user->sm, index);
+		*records = record_at(sm, index)->next;
+		release(sm, index);
 	}
 }
 
@@ -156,8 +164,45 @@ void unacked_settled(struct sm *sm, const struct origin *origin)
 	atomic_store_explicit(&settled->origin, 0, memory_order_release);
 	settled->count = origin->count;
 	settled->mark = origin->mark;
-	settled->at_ms = mio_now_ms(sm->mio);
 	atomic_store_explicit(&settled->origin, origin->key, memory_order_release);
+}
+
+static struct mark *mark_of(const struct session *session)
+{
+	return &session->user->sm->unacked.left->marks[session->mark - 1];
+}
+
+void unacked_mark(struct session *session)
+{
+	struct sm *sm;
+
+	if (!session->key || session->kept)
+		return;
+	sm = session->user->sm;
+	if (!session->mark && sm->unacked.free_mark) {
+		session->mark = sm->unacked.free_mark;
+		sm->unacked.free_mark = mark_of(session)->next;
+		mark_of(session)->settled = session->settled;
+		atomic_store_explicit(&mark_of(session)->origin, session->origin, memory_order_release);
+	}
+	if (session->mark)
+		mark_of(session)->settled = session->settled;
+}
+
+static void release_mark(struct sm *sm, uint32_t index)
+{
+	struct mark *mark = &sm->unacked.left->marks[index - 1];
+
+	atomic_store_explicit(&mark->origin, 0, memory_order_release);
+	mark->next = sm->unacked.free_mark;
+	sm->unacked.free_mark = index;
+}
+
+void unacked_unmark(struct session *session)
+{
+	if (session->mark)
+		release_mark(session->user->sm, session->mark);
+	session->mark = 0;
 }
 
 /* -- behind a kill ------------------------------------------------------------------------------------ */
@@ -243,19 +288,18 @@ static void put_sessions(struct store_txn *txn, struct record **records, uint32_
 	}
 }
 
-/* Those of the last seconds; of others their clients have heard. */
 static void put_settled(struct store_txn *txn, const struct left *left)
 {
-	int64_t last_ms = 0;
+	for (uint32_t at = 0; at < MARKS; at++) {
+		const struct mark *mark = &left->marks[at];
 
-	for (uint32_t at = 0; at < SETTLED; at++) {
-		if (left->settled[at].origin && left->settled[at].at_ms > last_ms)
-			last_ms = left->settled[at].at_ms;
+		if (mark->origin)
+			store_origin_known(txn, mark->origin, mark->settled, mark->settled);
 	}
 	for (uint32_t at = 0; at < SETTLED; at++) {
 		const struct settled *settled = &left->settled[at];
 
-		if (settled->origin && settled->at_ms > last_ms - SETTLED_MS)
+		if (settled->origin)
 			store_origin_known(txn, settled->origin, settled->count, settled->mark);
 	}
 }
@@ -313,6 +357,8 @@ static int begin_life(struct sm *sm, struct left *left, bool known, struct recor
 		return rc;
 	for (uint32_t at = 0; at < RECORDS; at++)
 		left->records[at].used = 0;
+	for (uint32_t at = 0; at < MARKS; at++)
+		left->marks[at].origin = 0;
 	for (uint32_t at = 0; at < SETTLED; at++)
 		left->settled[at].origin = 0;
 	left->life = life;
@@ -323,6 +369,8 @@ static bool has_news(const struct left *left, uint32_t count)
 {
 	for (uint32_t at = 0; !count && at < SETTLED; at++)
 		count += left->settled[at].origin != 0;
+	for (uint32_t at = 0; !count && at < MARKS; at++)
+		count += left->marks[at].origin != 0;
 	return count;
 }
 
@@ -359,15 +407,16 @@ static struct left *open_memory(struct sm *sm)
 	return memory;
 }
 
-/* A share of those that hold nothing: in the first are those that were used last. */
+/* All of them hold nothing. Those that were used last are used first. */
 static void share(struct sm *sm)
 {
-	uint32_t workers = sm->process->worker_count, first = mio_worker(sm->mio) * (RECORDS / workers);
+	uint32_t workers = sm->process->worker_count, worker = mio_worker(sm->mio);
+	uint32_t records = RECORDS / workers, marks = MARKS / workers;
 
-	for (uint32_t at = first + RECORDS / workers; at > first; at--) {
-		if (!record_at(sm, at)->used)
-			release(sm, at);
-	}
+	for (uint32_t at = records; at > 0; at--)
+		release(sm, worker * records + at);
+	for (uint32_t at = marks; at > 0; at--)
+		release_mark(sm, worker * marks + at);
 }
 
 void unacked_start(struct sm *sm)
@@ -392,10 +441,15 @@ void unacked_start(struct sm *sm)
 /* What an orderly end has saved needs nothing of this. */
 void unacked_stop(struct sm *sm)
 {
-	uint32_t count = settled_of_worker(sm), first = mio_worker(sm->mio) * count;
+	uint32_t workers = sm->process->worker_count, worker = mio_worker(sm->mio);
+	struct left *left = sm->unacked.left;
 
-	for (uint32_t at = 0; sm->unacked.left && sm->saved.step == SAVED_SEALED && at < count; at++)
-		sm->unacked.left->settled[first + at].origin = 0;
+	if (!left || sm->saved.step != SAVED_SEALED)
+		return;
+	for (uint32_t at = 0; at < RECORDS / workers; at++)
+		left->records[worker * (RECORDS / workers) + at].used = 0;
+	for (uint32_t at = 0; at < SETTLED / workers; at++)
+		left->settled[worker * (SETTLED / workers) + at].origin = 0;
 }
 
 /* -- what its client says ------------------------------------------------------------------------------ */

@@ -27,7 +27,7 @@ struct user;
 
 struct unacked { /* of a worker */
 	struct left *left; /* of all; NULL: there is no such memory */
-	uint32_t free;	   /* the first of this worker's records, plus 1; 0: none */
+	uint32_t free, free_mark; /* the first of this worker's records and marks, plus 1; 0: none */
 	uint32_t next;	   /* in this worker's ring of what was settled */
 };
 
@@ -38,9 +38,12 @@ void unacked_stop(struct sm *sm);
 /* The session's client is sent this message, and counts it by this number. Once: what is sent again has its number still. */
 void unacked_add(struct session *session, struct delivery *delivery, uint32_t number);
 void unacked_stored(struct delivery *delivery); /* it has a row now */
-void unacked_del(const struct session *session, struct delivery *delivery); /* its client has it, or never will */
-void unacked_drop(struct delivery *delivery); /* of all sessions: somebody has it */
-void unacked_settled(struct sm *sm, const struct origin *origin); /* a client's stanza, of which it may not have heard yet */
+void unacked_del(const struct session *session, struct delivery *delivery); /* its client never will have it by this session */
+/* All of a message: somebody has it, and no row of it comes back behind a kill. Its delivery has their name, or whoever deletes the row. */
+void unacked_drop(struct sm *sm, uint32_t *records);
+void unacked_settled(struct sm *sm, const struct origin *origin); /* a client's stanza, of which its session may not know yet */
+void unacked_mark(struct session *session); /* so far it is settled now; of one that can be resumed */
+void unacked_unmark(struct session *session); /* it ends */
 
 /*
  * After a kill its client asks for a session, and says how many stanzas it had. unacked_ask() adds two reads to a transaction, which

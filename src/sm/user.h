@@ -75,6 +75,7 @@ struct session {
 	bool full;	      /* more waits for it than may: it ends with this work */
 	struct str *key;      /* it can be resumed by this */
 	uint32_t in;	      /* its client's stanzas before it enabled */
+	uint32_t mark;	      /* its own, sm/unacked.h; 0: none */
 	uint32_t seconds;     /* how long it may be detached */
 	struct mio_timer timer;
 	int64_t over_ms; /* when, on the loop's clock */

@@ -71,6 +71,9 @@ void part_kill(struct deployment *deployment, struct part *part)
 		return;
 	scene_say(deployment->scene, "FAULT kill -9 %s", part->name);
 	note_loss(deployment, part, true);
+	if (!deployment->power_stays)
+		deployment->power_cut_ms = sim_now_ms(deployment->scene->sim);
+	sim_power_stays(deployment->scene->sim, deployment->power_stays);
 	sim_kill(deployment->scene->sim, &part->host);
 	part->process = NULL;
 	part->frozen = false;
@@ -130,6 +133,14 @@ bool deployment_may_forget(const struct deployment *deployment, int64_t began_ms
 	if (deployment->apart_ms && deployment_was_without_sm(deployment, deployment->apart_ms))
 		lost |= gone_ms >= deployment->apart_ms && gone_ms <= deployment->joined_ms + UNDER_WAY_MS;
 	return lost || sim_now_ms(deployment->scene->sim) - gone_ms > deployment->plan.resume_ms / 2;
+}
+
+bool deployment_killed_session(const struct deployment *deployment, int64_t began_ms, int64_t gone_ms)
+{
+	int64_t lost_ms = deployment->sessions_lost_ms;
+
+	return deployment->plan.parts == 1 && lost_ms >= began_ms && lost_ms - gone_ms < deployment->plan.resume_ms / 2 &&
+	       !deployment->clock_jumped;
 }
 
 struct part *deployment_part(struct deployment *deployment, enum part_role role)

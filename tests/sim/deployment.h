@@ -40,6 +40,8 @@ struct deployment {
 	bool bad_disk;		  /* the disk is full or fails: a part may not start */
 	int64_t disk_failed_ms;	  /* when it did last: what should be stored at an orderly end was not */
 	int64_t sessions_lost_ms; /* when a process died that had sessions */
+	bool power_stays;	  /* when the next one is killed */
+	int64_t power_cut_ms;	  /* when it did not */
 	int64_t apart_ms, joined_ms; /* parts were out of each other's reach for so long that they gave up */
 	int64_t sm_gone_ms, sm_back_ms; /* a separate sm: what was detached died with it, what was attached it gets soon */
 	int64_t router_gone_ms;
@@ -61,6 +63,8 @@ const char *deployment_address(const struct deployment *deployment, unsigned num
 unsigned deployment_fronts(const struct deployment *deployment);
 /* Whether the server may know nothing of a session that began then, and lost its connection then. */
 bool deployment_may_forget(const struct deployment *deployment, int64_t began_ms, int64_t gone_ms);
+/* Whether it began, and was not over yet, when the one process was killed. */
+bool deployment_killed_session(const struct deployment *deployment, int64_t began_ms, int64_t gone_ms);
 /* Whether a separate sm was not there since then, or had not all sessions again: two c2s present theirs one after the other. */
 bool deployment_was_without_sm(const struct deployment *deployment, int64_t since_ms);
 bool users_are_friends(const struct deployment *deployment, unsigned one, unsigned other);

@@ -33,7 +33,7 @@ static void kill_part(struct faults *faults, struct part *part, bool all)
 	bool power_stays = faults->count[FAULT_BAD_DISK] || scene_chance(faults->scene, 50);
 
 	scene_say(faults->scene, "FAULT %s, the power %s", all ? "all" : part->name, power_stays ? "stays" : "goes with it");
-	sim_power_stays(faults->scene->sim, power_stays);
+	faults->deployment->power_stays = power_stays;
 	for (unsigned at = 0; at < faults->deployment->plan.parts; at++) {
 		if (all || part == &faults->deployment->part[at])
 			part_kill(faults->deployment, &faults->deployment->part[at]);

@@ -241,6 +241,23 @@ static bool has_heard(const struct message *message, unsigned device, unsigned s
 	return false;
 }
 
+void model_told(struct model *model, unsigned device, unsigned session)
+{
+	model->told[device] = session;
+}
+
+/*
+ * In a session that was killed with its process, and it told the next one what it had. A power cut, and a disk that fails, leave it to
+ * chance; without an archive its sender says it again. What he says again because something before it was not done comes again.
+ */
+static bool was_had(const struct model *model, const struct message *message, unsigned device, unsigned sender_session)
+{
+	const struct deployment *deployment = model->deployment;
+
+	return deployment->plan.archive && model->told[device] && has_heard(message, device, model->told[device], sender_session) &&
+	       deployment->power_cut_ms < message->said_ms && !disk_failed_since(model, message->said_ms);
+}
+
 /* A row that a disk did not delete before its sm died is given once more (docs/decisions/0011). */
 static bool may_be_left(const struct model *model, const struct message *message, const struct words *words)
 {
@@ -260,6 +277,9 @@ void model_heard(struct model *model, unsigned device, unsigned session, const s
 	if (has_heard(message, device, session, words->session) && !may_be_left(model, message, words))
 		scene_fail(model->scene, "d%u heard m%u of d%u twice in its session %u", device, words->message, words->device,
 			   session);
+	if (was_had(model, message, device, words->session))
+		scene_fail(model->scene, "d%u heard m%u of d%u again, and said that it had it in its session %u", device, words->message,
+			   words->device, model->told[device]);
 	check_order(model, device, words);
 	model->heard++;
 	model->kept += words->kept;

@@ -57,6 +57,7 @@ struct model {
 	struct standing standing[DEVICES_MAX];
 	unsigned change[USERS_MAX]; /* how often it changed who is there */
 	struct heard_order order[DEVICES_MAX][DEVICES_MAX]; /* [who hears][who said] */
+	unsigned told[DEVICES_MAX]; /* the session that died with its process, of which it said what it had; 0: none */
 	struct message *messages;
 	unsigned count, cap, first; /* those before first are done */
 	const struct deployment *deployment; /* knows what it may forget */
@@ -86,6 +87,7 @@ void model_absent(struct model *model, unsigned device);
 /* A connection without acknowledgements is gone: what was under way to its user may be lost. */
 void model_lossy(struct model *model, unsigned device);
 void model_new_session(struct model *model, unsigned device);
+void model_told(struct model *model, unsigned device, unsigned session);
 
 /* A message that should have been heard by now and was not, or -1. online: users with a resource that takes messages. */
 int model_missing(struct model *model, const bool *online);

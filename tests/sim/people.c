@@ -86,6 +86,8 @@ static void on_refused(struct client *client)
 
 	scene_say(people->scene, "d%u: its session %u is over", device_number(device), client->session);
 	model_unsure(&people->model, device_number(device));
+	if (deployment_killed_session(people->deployment, client->began_ms, device->gone_ms))
+		model_told(&people->model, device_number(device), client->session);
 	if (people->habits.steady || !deployment_may_forget(people->deployment, client->began_ms, device->gone_ms))
 		scene_fail(people->scene, "d%u could not resume session %u, lost at %lld ms", device_number(device), client->session,
 			   (long long)device->gone_ms - 1000000);

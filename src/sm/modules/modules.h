@@ -173,6 +173,7 @@ struct store_txn;
 void offline_append(struct store_txn *txn, struct user *user, const struct stanza *stanza);
 void offline_appended(struct user *user, bool committed); /* what became of it */
 void offline_forget(struct user *user, uint64_t row); /* somebody has it: it is deleted, soon */
+void offline_forget_sent(struct user *user, uint64_t row, uint32_t unacked); /* and until then these records stay, sm/unacked.h */
 void offline_forget_archived(struct user *user, const struct store_row *rows, size_t count); /* those that no session waits for */
 bool offline_may_have(const struct user *user, const struct stanza *stanza); /* storage may, as long as there is room */
 bool offline_takes(const struct user *user, const struct stanza *stanza); /* it is stored, or was of the moment */

@@ -15,6 +15,7 @@
 #include "sm/deliveries.h"
 #include "sm/outbox.h"
 #include "sm/present.h"
+#include "sm/unacked.h"
 #include "sm/user.h"
 #include "storage/storage.h"
 
@@ -33,6 +34,7 @@ struct offline {
 struct gone {
 	uint64_t row;
 	bool marked; /* another session waits for it */
+	uint32_t unacked; /* as long as a kill would bring the row back: its records */
 };
 
 struct offline_user {
@@ -191,6 +193,8 @@ static void dropped(void *state, struct user *user, const struct store_txn *txn,
 {
 	struct offline_user *own = state_of(user);
 
+	for (unsigned at = 0; result == 0 && at < own->dropping; at++)
+		unacked_drop(module_of(user)->sm, &own->gone[at].unacked);
 	if (result == 0) {
 		own->gone_count -= own->dropping;
 		memmove(own->gone, own->gone + own->dropping, own->gone_count * sizeof(*own->gone));
@@ -243,7 +247,7 @@ static void drop_rows(struct user *user)
 	sm_store(user, &txn, dropped, NULL);
 }
 
-static void add_gone(struct user *user, uint64_t row, bool marked)
+static void add_gone(struct user *user, const struct gone *gone)
 {
 	struct offline_user *own = state_of(user);
 
@@ -253,21 +257,26 @@ static void add_gone(struct user *user, uint64_t row, bool marked)
 		list_init(&own->undeleted);
 	own->user = user;
 	own->gone = mem_realloc(MEM_USER, own->gone, (own->gone_count + 1) * sizeof(*own->gone));
-	own->gone[own->gone_count++] = (struct gone){row, marked};
+	own->gone[own->gone_count++] = *gone;
 	drop_rows(user);
+}
+
+void offline_forget_sent(struct user *user, uint64_t row, uint32_t unacked)
+{
+	struct offline_user *own = state_of(user);
+
+	add_gone(user, &(struct gone){.row = row, .unacked = unacked});
+	own->count -= own->count > 0;
 }
 
 void offline_forget(struct user *user, uint64_t row)
 {
-	struct offline_user *own = state_of(user);
-
-	add_gone(user, row, false);
-	own->count -= own->count > 0;
+	offline_forget_sent(user, row, 0);
 }
 
 void offline_had(struct user *user, uint64_t row)
 {
-	add_gone(user, row, true);
+	add_gone(user, &(struct gone){.row = row, .marked = true});
 }
 
 bool offline_is_gone(const struct user *user, uint64_t row)
