@@ -5,7 +5,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,17 +33,38 @@ static int read_boot(char *boot)
 	return got == BOOT_BYTES ? 0 : -EIO;
 }
 
-/* Room for all of it is there before it is written to: a disk that is full later does not matter. */
-static int map(int fd, size_t len, char **bytes)
+/* Of another size, or of an earlier start of the machine. */
+static bool is_stale(int fd, const char *boot, size_t len)
 {
+	char says[BOOT_BYTES];
 	struct stat stat;
+
+	return fstat(fd, &stat) < 0 || (size_t)stat.st_size != len || pread(fd, says, BOOT_BYTES, 0) != BOOT_BYTES ||
+	       memcmp(says, boot, BOOT_BYTES) != 0;
+}
+
+/* Where each write goes elsewhere, there may be no room for one to what is there already. */
+static void stay_in_place(int fd)
+{
+	int flags;
+
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && !(flags & FS_NOCOW_FL)) {
+		flags |= FS_NOCOW_FL;
+		ioctl(fd, FS_IOC_SETFLAGS, &flags); /* most file systems know nothing of it, and need not */
+	}
+}
+
+/* Room for all of it is there before it is written to: a disk that is full later does not matter. */
+static int map(int fd, const char *boot, size_t len, char **bytes)
+{
 	void *memory;
 	int rc;
 
-	if (fstat(fd, &stat) < 0)
-		return -errno;
-	if ((size_t)stat.st_size != len && ftruncate(fd, 0) < 0)
-		return -errno;
+	if (is_stale(fd, boot, len)) {
+		if (ftruncate(fd, 0) < 0)
+			return -errno;
+		stay_in_place(fd);
+	}
 	rc = posix_fallocate(fd, 0, (off_t)len);
 	if (rc)
 		return -rc;
@@ -49,6 +72,7 @@ static int map(int fd, size_t len, char **bytes)
 	if (memory == MAP_FAILED)
 		return -errno;
 	*bytes = memory;
+	memcpy(memory, boot, BOOT_BYTES);
 	return 0;
 }
 
@@ -73,14 +97,10 @@ int lasting_open(struct mio_host *host, const char *path, size_t bytes, void **m
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	rc = map(fd, HEAD_BYTES + bytes, &at);
+	rc = map(fd, boot, HEAD_BYTES + bytes, &at);
 	close(fd);
 	if (rc)
 		return rc;
-	if (memcmp(at, boot, BOOT_BYTES) != 0) {
-		memset(at, 0, HEAD_BYTES + bytes);
-		memcpy(at, boot, BOOT_BYTES);
-	}
 	*memory = at + HEAD_BYTES;
 	remember(container_of(host, struct machine, host), at, HEAD_BYTES + bytes);
 	return 0;

@@ -2,12 +2,14 @@
 /* restore: a backup in the place of a stopped server's database. */
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "ctl/ctl.h"
 #include "mio/mio.h"
 #include "run/deployment.h"
 #include "run/progress.h"
 #include "run/run.h"
 #include "run/sandbox.h"
+#include "sm/unacked.h"
 #include "storage/storage.h"
 
 struct restoring {
@@ -22,6 +24,15 @@ static bool goes_on(void *arg, const char *what, unsigned percent)
 	return progress_tell(&restoring->progress, what, percent);
 }
 
+/* What was under way to clients when another database was killed. */
+static void forget_unacked(const struct deployment *deployment)
+{
+	AUTO(buf_fini) struct buf path = {0};
+
+	unacked_path(&deployment->settings, &path);
+	unlink(buf_text(&path));
+}
+
 /* FILE may be where only root may read; what is in data.dir is of process.user from the beginning. */
 static int opened(void *arg, struct buf *why)
 {
@@ -32,7 +43,10 @@ static int opened(void *arg, struct buf *why)
 	int rc = sandbox_become(&sandbox, restoring->deployment, why);
 
 	rc = rc ? rc : identity_keep(&sandbox.identity, why);
-	return rc ? rc : deployment_lock(restoring->deployment, locks, why);
+	rc = rc ? rc : deployment_lock(restoring->deployment, locks, why);
+	if (!rc)
+		forget_unacked(restoring->deployment);
+	return rc;
 }
 
 static void say_done(const struct cli *cli, struct buf *kept)

@@ -11,7 +11,7 @@
 #include "sm/unacked.h"
 #include "storage/storage.h"
 
-enum { ENTRY_BYTES = 200, SLOW_COUNT = 32, SLOW_BYTES = 128 << 10, OWED_MS = 5000 };
+enum { ENTRY_BYTES = 200, SLOW_COUNT = 32, SLOW_BYTES = 128 << 10, OWED_MS = 5000, SURE_COUNT = 512 /* behind a kill */ };
 
 struct entry {
 	struct list link;
@@ -71,6 +71,11 @@ static void account(struct outbox *outbox)
 	budget_count(&session->user->sm->queues, &outbox->counted, is_slow(outbox) ? outbox->bytes : 0);
 }
 
+static bool is_error(const struct stanza *stanza)
+{
+	return stanza->kind == STANZA_MESSAGE && stanza->type == STANZA_ERROR;
+}
+
 /* An error that is all that is left of what the client wrote. */
 static bool is_owed(const struct entry *entry)
 {
@@ -107,6 +112,7 @@ static void entry_free(struct outbox *outbox, struct entry *entry)
 	list_remove(&entry->link);
 	outbox->count--;
 	outbox->owed -= is_owed(entry);
+	outbox->errors -= entry->stanza && is_error(entry->stanza);
 	outbox->bytes -= entry->bytes;
 	account(outbox);
 	stanza_free(&entry->stanza);
@@ -154,6 +160,7 @@ static struct entry *insert(struct outbox *outbox, struct list *place, const str
 		entry->key = stanza->origin.key;
 		entry->number = stanza->origin.count;
 		entry->archived = stanza->archived;
+		outbox->errors += is_error(stanza);
 	}
 	entry->bytes = (stanza ? (uint32_t)stanza_weight(stanza) : 0) + ENTRY_BYTES;
 	entry->delivery = delivery;
@@ -169,11 +176,6 @@ static struct entry *insert(struct outbox *outbox, struct list *place, const str
 static struct entry *append(struct outbox *outbox, const struct stanza *stanza, struct delivery *delivery)
 {
 	return insert(outbox, &outbox->entries, stanza, delivery);
-}
-
-static bool is_error(const struct stanza *stanza)
-{
-	return stanza->kind == STANZA_MESSAGE && stanza->type == STANZA_ERROR;
 }
 
 static void await_it(struct session *session)
@@ -283,7 +285,7 @@ bool outbox_taken(struct session *session, uint32_t count)
 {
 	struct outbox *outbox = &session->outbox;
 	uint32_t counted = count > outbox->before ? count - outbox->before : 0;
-	uint32_t messages = 0;
+	uint32_t messages = 0, errors = outbox->errors;
 
 	if (count > outbox->sent)
 		return false;
@@ -303,6 +305,8 @@ bool outbox_taken(struct session *session, uint32_t count)
 		if (delivery)
 			delivery_taken(delivery);
 	}
+	if (outbox->errors != errors)
+		unacked_mark(session);
 	if (messages)
 		metric_add(session->user->sm->process, METRIC_MESSAGES_DELIVERED, messages);
 	offline_go_on(session->user);
@@ -330,7 +334,7 @@ uint32_t outbox_heard(const struct session *session, uint32_t settled)
 {
 	const struct outbox *outbox = &session->outbox;
 
-	for (const struct list *at = outbox->entries.next; at != &outbox->entries; at = at->next) {
+	for (const struct list *at = outbox->entries.next; outbox->errors && at != &outbox->entries; at = at->next) {
 		const struct entry *entry = container_of(at, const struct entry, link);
 
 		if (answers(session, entry) && (int32_t)(entry->number - settled) <= 0)
@@ -374,8 +378,8 @@ static void note_sent(struct session *session, struct entry *entry)
 	struct outbox *outbox = &session->outbox;
 
 	outbox->sent++;
-	if (entry->delivery && outbox->sent > outbox->before)
-		unacked_add(session, entry->delivery, outbox->handled + outbox->sent - outbox->before);
+	if (entry->delivery && outbox->sent > outbox->before && outbox->sent <= SURE_COUNT)
+		unacked_add(session, entry->delivery, outbox->handled + outbox->sent - outbox->before, entry->archived);
 }
 
 void outbox_sent(struct session *session)

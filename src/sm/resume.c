@@ -13,7 +13,6 @@
 #include "storage/storage.h"
 
 enum { KEY_BYTES = 16, ENDED_MAX = 10 };
-enum { READ_ORIGINS, READ_UNACKED }; /* of a session that died with its process */
 
 static const int64_t ended_keep_ms = INT64_C(7) * 24 * 3600 * 1000;
 
@@ -193,6 +192,7 @@ static void make_key(struct session *session)
 	buf_append_hex(&text, bytes, sizeof(bytes));
 	session->key = str_new(buf_slice(&text));
 	resume_remember(session);
+	unacked_mark(session);
 }
 
 void resume_begin(struct session *session, uint32_t in, uint32_t seconds)
@@ -291,6 +291,11 @@ void resume_ended(struct session *session)
 }
 
 /* -- resuming --------------------------------------------------------------------------------------- */
+
+static struct slice packet_key(const struct packet *packet)
+{
+	return packet->session.resume.key ? str_slice(packet->session.resume.key) : SLICE("");
+}
 
 static void refuse(struct sm *sm, const struct packet *packet, const struct resumption *item)
 {
@@ -426,11 +431,37 @@ uint32_t resume_settled(const struct store_txn *txn, uint32_t settled)
 	return settled;
 }
 
+/* What it was sent, and had, does not wait for its user any more. */
+static void told(struct sm *sm, struct packet **lent, const struct store_txn *txn, int result)
+{
+	const struct packet *packet = *lent;
+	struct user *user = user_get(sm, packet->session.target);
+	size_t count;
+	const struct store_row *rows = store_rows(txn, 1, &count);
+
+	if (result) {
+		session_fail(sm, packet);
+		return;
+	}
+	if (user)
+		unacked_told(user, packet->session.resume.handled, unacked_answer(txn, 0), rows, count);
+	refuse(sm, packet, user ? find(user, packet_key(packet)) : NULL);
+}
+
+static void tell_what_it_had(struct user *user, struct packet **packet)
+{
+	struct store_txn *txn = store_txn_new();
+
+	unacked_ask(txn, user, packet_key(*packet));
+	store_list(txn, STORE_OFFLINE, jid_user(user->jid));
+	sm_store_packet(user->sm, &txn, packet, told);
+}
+
 static void crashed(struct sm *sm, struct packet **lent, const struct store_txn *txn, int result)
 {
 	const struct packet *packet = *lent;
 	struct user *user = user_get(sm, packet->session.target);
-	struct resumption *item = user ? find(user, str_slice(packet->session.resume.key)) : NULL;
+	struct resumption *item = user ? find(user, packet_key(packet)) : NULL;
 
 	if (result) {
 		session_fail(sm, packet);
@@ -438,14 +469,15 @@ static void crashed(struct sm *sm, struct packet **lent, const struct store_txn 
 	}
 	if (item)
 		item->handled = handled_of(resume_settled(txn, item->in + item->handled), item->in);
-	if (user)
-		unacked_told(user, packet->session.resume.handled, txn, READ_UNACKED);
-	refuse(sm, packet, item);
+	if (user && unacked_answer(txn, 1).len)
+		tell_what_it_had(user, lent);
+	else
+		refuse(sm, packet, item);
 }
 
 void resume_user(struct user *user, struct packet **packet)
 {
-	struct slice key = (*packet)->session.resume.key ? str_slice((*packet)->session.resume.key) : SLICE("");
+	struct slice key = packet_key(*packet);
 	struct session *session = find_session(user, key);
 	struct resumption *item = find(user, key);
 	struct store_txn *txn;

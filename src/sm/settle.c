@@ -121,11 +121,11 @@ void settle(struct sm *sm, const struct stanza *stanza)
 
 	if (stanza->origin.session == 0 || sm->stopping)
 		return;
-	unacked_settled(sm, &stanza->origin);
 	if (slot_worker(stanza->origin.session) == mio_worker(sm->mio)) {
 		mark(sm, stanza->origin.session, stanza->origin.count);
 		return;
 	}
+	unacked_settled(sm, &stanza->origin);
 	packet = packet_new(PACKET_SETTLED, sm->name, sm->name);
 	session_id_set(&packet->sm, stanza->origin.session);
 	packet->count = stanza->origin.count;

@@ -264,8 +264,8 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	}
 	chains_sort(sm);
 	attach(sm);
-	unacked_start(sm);
 	saved_start(sm);
+	unacked_start(sm);
 	farewells_start(sm);
 	return 0;
 }
@@ -339,7 +339,6 @@ static void stop(void *state)
 	drop_queue(sm);
 	stores_drop(sm);
 	users_drop(sm);
-	unacked_stop(sm);
 	modules_stop(sm);
 	xml_reader_free(&sm->reader);
 	xml_pool_free(&sm->parsers);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "sm/unacked.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +14,7 @@
 #include "sm/sm_component.h"
 #include "storage/archive.h"
 
-enum { RECORDS = 16384, MARKS = 32768, SETTLED = 4096, OWNER_BYTES = 104, KEY_HEX = 32 };
+enum { RECORDS = 16384, MARKS = 32768, SETTLED = 4096, OWNER_BYTES = 104, KEY_HEX = 32, FORM = 1 };
 
 /* Of a message and a session. What the index of one is kept in is one more: 0 is none. */
 struct record {
@@ -38,15 +37,19 @@ struct mark {
 	uint32_t next; /* of those that are free */
 };
 
-/* What may not have come to its session. */
+/* What may be on its way to its session, on another worker. */
 struct settled {
 	_Atomic uint64_t origin; /* 0: none; set when all the rest is written */
 	uint32_t count, mark;
 };
 
-/* The memory. */
+/* The memory. Each worker has a share of all; what it never used was never written. */
 struct left {
 	uint64_t life; /* what storage knows as the last; another one: it is of another database */
+	uint32_t form, workers;
+	struct reach {
+		_Atomic uint32_t records, marks;
+	} reach[MIO_WORKERS_MAX];
 	struct settled settled[SETTLED];
 	struct mark marks[MARKS];
 	struct record records[RECORDS];
@@ -54,25 +57,51 @@ struct left {
 
 #define LIFE SLICE("unacked") /* in STORE_SERVER */
 
+/* -- records ------------------------------------------------------------------------------------------ */
+
 static struct record *record_at(const struct sm *sm, uint32_t index)
 {
 	return &sm->unacked.left->records[index - 1];
 }
 
+static struct slice owner_of(const struct record *record)
+{
+	return (struct slice){record->owner, record->owner_len};
+}
+
+static struct slice key_of(const struct record *record)
+{
+	return (struct slice){record->key, KEY_HEX};
+}
+
+/* The next of a share: from what was given back, or from what was never used. 0: all are used. */
+static uint32_t take(uint32_t freed, _Atomic uint32_t *reach, uint32_t all, const struct sm *sm)
+{
+	uint32_t share = all / sm->process->worker_count;
+
+	if (freed)
+		return freed;
+	if (*reach == share)
+		return 0;
+	*reach += 1;
+	return mio_worker(sm->mio) * share + *reach;
+}
+
+static struct reach *reach_of(const struct sm *sm)
+{
+	return &sm->unacked.left->reach[mio_worker(sm->mio)];
+}
+
+/* At the end nobody says any more that it is had. */
 static void release(struct sm *sm, uint32_t index)
 {
 	struct record *record = record_at(sm, index);
 
+	if (sm->stopping)
+		return;
 	atomic_store_explicit(&record->used, 0, memory_order_release);
-	record->next = sm->unacked.free;
-	sm->unacked.free = index;
-}
-
-/* -- while they are under way ------------------------------------------------------------------------ */
-
-static bool is_of(const struct record *record, const struct session *session)
-{
-	return memcmp(record->key, str_text(session->key), KEY_HEX) == 0;
+	record->next = sm->unacked.freed;
+	sm->unacked.freed = index;
 }
 
 static uint32_t *find(const struct session *session, struct delivery *delivery)
@@ -80,35 +109,46 @@ static uint32_t *find(const struct session *session, struct delivery *delivery)
 	const struct sm *sm = session->user->sm;
 	uint32_t *at = &delivery->unacked;
 
-	while (*at && !is_of(record_at(sm, *at), session))
+	while (*at && !slice_equal(key_of(record_at(sm, *at)), str_slice(session->key)))
 		at = &record_at(sm, *at)->next;
 	return at;
 }
 
-static bool can_be_named(const struct session *session)
+static bool is_ours(const struct session *session)
 {
-	return session->key && str_slice(session->key).len == KEY_HEX && !session->kept &&
+	return session->key && !session->kept && session->user->sm->unacked.left && str_slice(session->key).len == KEY_HEX &&
 	       jid_user(session->user->jid).len <= OWNER_BYTES;
 }
 
-void unacked_add(struct session *session, struct delivery *delivery, uint32_t number)
+/* What has neither cannot be told from others behind a kill, unless it is stored later. */
+static bool is_of_use(const struct delivery *delivery, uint64_t archived)
+{
+	return !delivery->over && (delivery->row || archived || offline_may_have(delivery->user, delivery->stanza));
+}
+
+void unacked_add(struct session *session, struct delivery *delivery, uint32_t number, uint64_t archived)
 {
 	struct sm *sm = session->user->sm;
 	struct slice owner = jid_user(session->user->jid);
+	const struct origin *origin = delivery->stanza ? &delivery->stanza->origin : &(struct origin){0};
 	struct record *record;
-	uint32_t index = sm->unacked.free;
+	uint32_t index;
 
-	if (!index || delivery->over || !can_be_named(session) || *find(session, delivery))
+	if (!is_ours(session) || !is_of_use(delivery, archived) || *find(session, delivery))
+		return;
+	index = take(sm->unacked.freed, &reach_of(sm)->records, RECORDS, sm);
+	if (!index)
 		return;
 	record = record_at(sm, index);
-	sm->unacked.free = record->next;
+	if (index == sm->unacked.freed)
+		sm->unacked.freed = record->next;
 	record->next = delivery->unacked;
 	record->number = number;
 	record->row = delivery->row;
-	record->origin = delivery->stanza ? delivery->stanza->origin.key : 0;
-	record->count = delivery->stanza ? delivery->stanza->origin.count : 0;
-	record->mark = delivery->stanza ? delivery->stanza->origin.mark : 0;
-	record->archived = delivery->stanza ? delivery->stanza->archived : 0;
+	record->archived = archived;
+	record->origin = origin->key;
+	record->count = origin->count;
+	record->mark = origin->mark;
 	record->owner_len = (uint32_t)owner.len;
 	memcpy(record->owner, owner.data, owner.len);
 	memcpy(record->key, str_text(session->key), KEY_HEX);
@@ -148,79 +188,139 @@ void unacked_drop(struct sm *sm, uint32_t *records)
 	}
 }
 
-static uint32_t settled_of_worker(const struct sm *sm)
-{
-	return SETTLED / sm->process->worker_count;
-}
+/* -- what is settled ------------------------------------------------------------------------------------- */
 
 void unacked_settled(struct sm *sm, const struct origin *origin)
 {
+	uint32_t share = SETTLED / sm->process->worker_count;
 	struct settled *settled;
 
 	if (!sm->unacked.left || !origin->key)
 		return;
-	settled = &sm->unacked.left->settled[mio_worker(sm->mio) * settled_of_worker(sm) + sm->unacked.next];
-	sm->unacked.next = (sm->unacked.next + 1) % settled_of_worker(sm);
+	settled = &sm->unacked.left->settled[mio_worker(sm->mio) * share + sm->unacked.next];
+	sm->unacked.next = (sm->unacked.next + 1) % share;
 	atomic_store_explicit(&settled->origin, 0, memory_order_release);
 	settled->count = origin->count;
 	settled->mark = origin->mark;
 	atomic_store_explicit(&settled->origin, origin->key, memory_order_release);
 }
 
-static struct mark *mark_of(const struct session *session)
+static struct mark *mark_at(const struct sm *sm, uint32_t index)
 {
-	return &session->user->sm->unacked.left->marks[session->mark - 1];
+	return &sm->unacked.left->marks[index - 1];
+}
+
+/* Its client has heard of what was refused, or will say it again. */
+static uint32_t settled_of(const struct session *session)
+{
+	return session->counting ? outbox_heard(session, session->settled) : session->in;
 }
 
 void unacked_mark(struct session *session)
 {
 	struct sm *sm;
 
-	if (!session->key || session->kept)
+	if (!session->key || !is_ours(session))
 		return;
 	sm = session->user->sm;
-	if (!session->mark && sm->unacked.free_mark) {
-		session->mark = sm->unacked.free_mark;
-		sm->unacked.free_mark = mark_of(session)->next;
-		mark_of(session)->settled = session->settled;
-		atomic_store_explicit(&mark_of(session)->origin, session->origin, memory_order_release);
+	if (session->mark) {
+		mark_at(sm, session->mark)->settled = settled_of(session);
+		return;
 	}
-	if (session->mark)
-		mark_of(session)->settled = session->settled;
-}
-
-static void release_mark(struct sm *sm, uint32_t index)
-{
-	struct mark *mark = &sm->unacked.left->marks[index - 1];
-
-	atomic_store_explicit(&mark->origin, 0, memory_order_release);
-	mark->next = sm->unacked.free_mark;
-	sm->unacked.free_mark = index;
+	session->mark = take(sm->unacked.freed_mark, &reach_of(sm)->marks, MARKS, sm);
+	if (!session->mark)
+		return;
+	if (session->mark == sm->unacked.freed_mark)
+		sm->unacked.freed_mark = mark_at(sm, session->mark)->next;
+	mark_at(sm, session->mark)->settled = settled_of(session);
+	atomic_store_explicit(&mark_at(sm, session->mark)->origin, session->origin, memory_order_release);
 }
 
 void unacked_unmark(struct session *session)
 {
-	if (session->mark)
-		release_mark(session->user->sm, session->mark);
+	struct sm *sm;
+
+	if (!session->mark || session->user->sm->stopping)
+		return;
+	sm = session->user->sm;
+	atomic_store_explicit(&mark_at(sm, session->mark)->origin, 0, memory_order_release);
+	mark_at(sm, session->mark)->next = sm->unacked.freed_mark;
+	sm->unacked.freed_mark = session->mark;
 	session->mark = 0;
 }
 
 /* -- behind a kill ------------------------------------------------------------------------------------ */
 
+/* What the memory has, checked: anything may stand in a file. */
+struct found {
+	struct record **records;
+	uint32_t record_count;
+	struct settled *settled; /* of the marks, then of the rings */
+	uint32_t mark_count, settled_count;
+};
+
+static void found_fini(struct found *found)
+{
+	mem_free(found->records);
+	mem_free(found->settled);
+}
+
+static void add_record(struct found *found, struct record *record)
+{
+	if (record->used == 1 && record->owner_len && record->owner_len <= OWNER_BYTES)
+		found->records[found->record_count++] = record;
+}
+
+/* A mark says that all up to it is settled: as if it came last. */
+static void add_mark(struct found *found, const struct mark *mark)
+{
+	if (mark->origin)
+		found->settled[found->mark_count++] = (struct settled){mark->origin, mark->settled, mark->settled - 1};
+}
+
+static int by_origin(const void *a, const void *b)
+{
+	const struct settled *first = a, *second = b;
+
+	return (first->origin > second->origin) - (first->origin < second->origin);
+}
+
+/* Of a session that is over, or was never stored, nobody will ask. */
+static void add_settled(struct found *found, const struct settled *settled)
+{
+	if (settled->origin && bsearch(settled, found->settled, found->mark_count, sizeof(*settled), by_origin))
+		found->settled[found->settled_count++] = *settled;
+}
+
+static uint32_t least(uint32_t reach, uint32_t share)
+{
+	return reach < share ? reach : share;
+}
+
+static void look_at(struct left *left, struct found *found)
+{
+	uint32_t workers = left->workers, records = workers ? RECORDS / workers : 0, marks = workers ? MARKS / workers : 0;
+
+	if (left->form != FORM || workers > MIO_WORKERS_MAX)
+		return;
+	found->records = mem_alloc(MEM_SESSION, RECORDS * sizeof(struct record *));
+	found->settled = mem_alloc(MEM_SESSION, (MARKS + SETTLED) * sizeof(struct settled));
+	for (uint32_t worker = 0; worker < workers; worker++) {
+		for (uint32_t at = 0; at < least(left->reach[worker].records, records); at++)
+			add_record(found, &left->records[worker * records + at]);
+		for (uint32_t at = 0; at < least(left->reach[worker].marks, marks); at++)
+			add_mark(found, &left->marks[worker * marks + at]);
+	}
+	qsort(found->settled, found->mark_count, sizeof(struct settled), by_origin);
+	found->settled_count = found->mark_count;
+	for (uint32_t at = 0; at < SETTLED; at++)
+		add_settled(found, &left->settled[at]);
+}
+
 static void name_item(struct slice key, struct buf *item)
 {
 	buf_append_text(item, "sent ");
 	buf_append_slice(item, key);
-}
-
-static struct slice owner_of(const struct record *record)
-{
-	return (struct slice){record->owner, record->owner_len};
-}
-
-static struct slice key_of(const struct record *record)
-{
-	return (struct slice){record->key, KEY_HEX};
 }
 
 /* By owner; of one in the order in which they came to the archive: so they go to storage. */
@@ -229,9 +329,7 @@ static int by_age(const void *a, const void *b)
 	const struct record *first = *(struct record *const *)a, *second = *(struct record *const *)b;
 	int order = slice_compare(owner_of(first), owner_of(second));
 
-	if (order)
-		return order;
-	return (first->archived > second->archived) - (first->archived < second->archived);
+	return order ? order : (first->archived > second->archived) - (first->archived < second->archived);
 }
 
 static int by_session(const void *a, const void *b)
@@ -242,181 +340,189 @@ static int by_session(const void *a, const void *b)
 	return order ? order : memcmp(first->key, second->key, KEY_HEX);
 }
 
+/* Nobody is promised anything before the last of these is committed. What is there already, and whose account is not, is as good. */
+static int run_one_of_many(struct sm *sm, struct store_txn *txn)
+{
+	int rc;
+
+	store_relax(txn);
+	rc = storage_run_now(sm->process->storage, txn);
+	return rc == STORE_EXISTS || rc == STORE_ABSENT ? 0 : rc;
+}
+
 /* Whoever had it, nobody has said so: what was not stored when the process died is, and its sender need not say it again. */
 static int keep(struct sm *sm, const struct record *record)
 {
 	AUTO(store_txn_free) struct store_txn *txn = store_txn_new();
-	int rc;
 
+	store_need(txn, STORE_USER, owner_of(record), SLICE("active"));
 	store_append_message(txn, STORE_OFFLINE, owner_of(record), (int64_t)(record->archived >> STORE_ID_BITS), record->origin,
 			     record->count, record->archived);
 	store_origin(txn, record->origin, record->count, record->mark);
-	store_relax(txn);
-	rc = storage_run_now(sm->process->storage, txn);
-	return rc == STORE_EXISTS ? 0 : rc;
+	return run_one_of_many(sm, txn);
 }
 
-static int keep_all(struct sm *sm, struct record **records, uint32_t count)
+static int keep_all(struct sm *sm, const struct found *found)
 {
 	int rc = 0;
 
 	if (!sm_settings(sm)->messages.offline_ms)
 		return 0;
-	qsort(records, count, sizeof(struct record *), by_age);
-	for (uint32_t at = 0; !rc && at < count; at++) {
-		if (!records[at]->row && records[at]->archived && records[at]->origin)
-			rc = keep(sm, records[at]);
+	qsort(found->records, found->record_count, sizeof(struct record *), by_age);
+	for (uint32_t at = 0; !rc && at < found->record_count; at++) {
+		const struct record *record = found->records[at];
+
+		if (!record->row && record->archived && record->origin)
+			rc = keep(sm, record);
 	}
 	return rc;
 }
 
 /* A line each: its number, its row or 0, its id in the archive or 0. */
-static void put_sessions(struct store_txn *txn, struct record **records, uint32_t count)
+static int put_session(struct sm *sm, struct record **records, uint32_t count)
 {
-	uint32_t at = 0;
+	AUTO(store_txn_free) struct store_txn *txn = store_txn_new();
+	AUTO(buf_fini) struct buf item = {0}, text = {0};
 
-	qsort(records, count, sizeof(struct record *), by_session);
-	while (at < count) {
-		AUTO(buf_fini) struct buf item = {0}, text = {0};
-		uint32_t first = at;
-
-		for (; at < count && by_session(&records[first], &records[at]) == 0; at++)
-			buf_printf(&text, "%u %llu %llu\n", records[at]->number, (unsigned long long)records[at]->row,
-				   (unsigned long long)records[at]->archived);
-		name_item(key_of(records[first]), &item);
-		store_put(txn, STORE_USER, owner_of(records[first]), buf_slice(&item), buf_slice(&text));
-	}
+	for (uint32_t at = 0; at < count; at++)
+		buf_printf(&text, "%u %llu %llu\n", records[at]->number, (unsigned long long)records[at]->row,
+			   (unsigned long long)records[at]->archived);
+	name_item(key_of(records[0]), &item);
+	store_need(txn, STORE_USER, owner_of(records[0]), SLICE("active"));
+	store_put(txn, STORE_USER, owner_of(records[0]), buf_slice(&item), buf_slice(&text));
+	return run_one_of_many(sm, txn);
 }
 
-static void put_settled(struct store_txn *txn, const struct left *left)
+static int put_sessions(struct sm *sm, const struct found *found)
 {
-	for (uint32_t at = 0; at < MARKS; at++) {
-		const struct mark *mark = &left->marks[at];
+	uint32_t first = 0;
+	int rc = 0;
 
-		if (mark->origin)
-			store_origin_known(txn, mark->origin, mark->settled, mark->settled);
-	}
-	for (uint32_t at = 0; at < SETTLED; at++) {
-		const struct settled *settled = &left->settled[at];
+	qsort(found->records, found->record_count, sizeof(struct record *), by_session);
+	while (!rc && first < found->record_count) {
+		uint32_t at = first + 1;
 
-		if (settled->origin)
-			store_origin_known(txn, settled->origin, settled->count, settled->mark);
+		while (at < found->record_count && by_session(&found->records[first], &found->records[at]) == 0)
+			at++;
+		rc = put_session(sm, &found->records[first], at - first);
+		first = at;
 	}
+	return rc;
 }
+
+/* -- lives ----------------------------------------------------------------------------------------------- */
 
 static struct slice life_slice(const uint64_t *life)
 {
 	return (struct slice){(const char *)life, sizeof(*life)};
 }
 
-/* What is left counts if storage knows the life in which it was written; else another database was put in the place of that one. */
-static int is_known(struct sm *sm, const struct left *left, bool *known)
+/* The life that storage knows as the last; 0: none. */
+static int last_life(struct sm *sm, uint64_t *life)
 {
 	AUTO(store_txn_free) struct store_txn *txn = store_txn_new();
 	const struct store_row *rows;
 	size_t count;
 	int rc;
 
+	*life = 0;
 	store_get(txn, STORE_SERVER, SLICE(""), LIFE);
 	rc = storage_run_now(sm->process->storage, txn);
 	if (rc)
 		return rc;
 	rows = store_rows(txn, 0, &count);
-	*known = left->life && count && slice_equal(rows[0].value, life_slice(&left->life));
+	if (count && rows[0].value.len == sizeof(*life))
+		memcpy(life, rows[0].value.data, sizeof(*life));
 	return 0;
 }
 
-static uint32_t collect(struct left *left, struct record **records)
+/* All that is stored of what was found is stored when this is: should we be killed before, the next does the same again. */
+static int begin_life(struct sm *sm, const struct found *found, uint64_t *life)
 {
-	uint32_t count = 0;
+	AUTO(store_txn_free) struct store_txn *txn = store_txn_new();
 
-	for (uint32_t at = 0; at < RECORDS; at++) {
-		struct record *record = &left->records[at];
+	mio_random(sm->mio, life, sizeof(*life));
+	for (uint32_t at = 0; at < found->settled_count; at++) {
+		const struct settled *settled = &found->settled[at];
 
-		if (record->used == 1 && record->owner_len && record->owner_len <= OWNER_BYTES)
-			records[count++] = record;
+		if (settled->count)
+			store_origin_known(txn, settled->origin, settled->count, settled->mark);
 	}
-	return count;
+	store_put(txn, STORE_SERVER, SLICE(""), LIFE, life_slice(life));
+	return storage_run_now(sm->process->storage, txn);
 }
 
-/* All that is stored of it is stored when this has a new life: should we be killed before, the next does the same again. */
-static int begin_life(struct sm *sm, struct left *left, bool known, struct record **records, uint32_t count)
+static void empty(struct sm *sm, struct left *left, uint64_t life)
+{
+	uint32_t records = left->workers ? RECORDS / left->workers : RECORDS;
+
+	for (uint32_t worker = 0; worker < MIO_WORKERS_MAX; worker++) {
+		uint32_t reach = worker * records < RECORDS ? least(left->reach[worker].records, RECORDS - worker * records) : 0;
+
+		for (uint32_t at = 0; at < reach; at++)
+			left->records[worker * records + at].used = 0;
+		left->reach[worker] = (struct reach){0};
+	}
+	for (uint32_t at = 0; at < SETTLED; at++) {
+		if (left->settled[at].origin)
+			left->settled[at].origin = 0;
+	}
+	left->form = FORM;
+	left->workers = sm->process->worker_count;
+	left->life = life;
+}
+
+/* What an orderly end has saved needs nothing of this. */
+static int recover(struct sm *sm, struct left *left)
+{
+	AUTO(found_fini) struct found found = {0};
+	uint64_t life;
+	int rc = last_life(sm, &life);
+	bool known = !rc && life && life == left->life;
+
+	if (known && !sm->saved.any)
+		look_at(left, &found);
+	if (found.record_count)
+		rc = keep_all(sm, &found);
+	if (!rc && found.record_count)
+		rc = put_sessions(sm, &found);
+	if (!rc && (!known || found.record_count || found.settled_count))
+		rc = begin_life(sm, &found, &life);
+	empty(sm, left, rc ? 0 : life);
+	return rc;
+}
+
+/* Who writes to this database now has no such memory: what it says of the last that had does not count any more. */
+static int end_lives(struct sm *sm)
 {
 	AUTO(store_txn_free) struct store_txn *txn = store_txn_new();
 	uint64_t life;
-	int rc;
+	int rc = last_life(sm, &life);
 
-	mio_random(sm->mio, &life, sizeof(life));
-	if (known) {
-		put_settled(txn, left);
-		put_sessions(txn, records, count);
-	}
-	store_put(txn, STORE_SERVER, SLICE(""), LIFE, life_slice(&life));
-	rc = storage_run_now(sm->process->storage, txn);
-	if (rc)
+	if (rc || !life)
 		return rc;
-	for (uint32_t at = 0; at < RECORDS; at++)
-		left->records[at].used = 0;
-	for (uint32_t at = 0; at < MARKS; at++)
-		left->marks[at].origin = 0;
-	for (uint32_t at = 0; at < SETTLED; at++)
-		left->settled[at].origin = 0;
-	left->life = life;
-	return 0;
-}
-
-static bool has_news(const struct left *left, uint32_t count)
-{
-	for (uint32_t at = 0; !count && at < SETTLED; at++)
-		count += left->settled[at].origin != 0;
-	for (uint32_t at = 0; !count && at < MARKS; at++)
-		count += left->marks[at].origin != 0;
-	return count;
-}
-
-static int recover(struct sm *sm, struct left *left)
-{
-	struct record **records = mem_alloc(MEM_SESSION, RECORDS * sizeof(struct record *));
-	uint32_t count = 0;
-	bool known = false;
-	int rc = is_known(sm, left, &known);
-
-	if (!rc && known)
-		count = collect(left, records);
-	if (!rc && count)
-		rc = keep_all(sm, records, count);
-	if (!rc && (!known || has_news(left, count)))
-		rc = begin_life(sm, left, known, records, count);
-	mem_free(records);
-	return rc;
+	store_del(txn, STORE_SERVER, SLICE(""), LIFE);
+	return storage_run_now(sm->process->storage, txn);
 }
 
 static struct left *open_memory(struct sm *sm)
 {
-	const char *dir = sm->worker->settings->data.dir;
 	AUTO(buf_fini) struct buf path = {0};
 	void *memory = NULL;
 	int rc;
 
-	if (!sm->alone || !dir || strcmp(storage_name(sm->process->storage), "memory") == 0)
+	if (!sm->alone || !sm->worker->settings->data.dir || strcmp(storage_name(sm->process->storage), "memory") == 0)
 		return NULL;
-	buf_printf(&path, "%s/unacknowledged", dir);
+	unacked_path(sm->worker->settings, &path);
 	rc = mio_lasting(sm->process->host, buf_text(&path), sizeof(struct left), &memory);
 	if (rc)
 		log_warn(&sm->log, "%s: %s; after a crash messages may come twice", buf_text(&path), strerror(-rc));
 	return memory;
 }
 
-/* All of them hold nothing. Those that were used last are used first. */
-static void share(struct sm *sm)
+void unacked_path(const struct settings *settings, struct buf *path)
 {
-	uint32_t workers = sm->process->worker_count, worker = mio_worker(sm->mio);
-	uint32_t records = RECORDS / workers, marks = MARKS / workers;
-
-	for (uint32_t at = records; at > 0; at--)
-		release(sm, worker * records + at);
-	for (uint32_t at = marks; at > 0; at--)
-		release_mark(sm, worker * marks + at);
+	buf_printf(path, "%s/unacknowledged", settings->data.dir);
 }
 
 void unacked_start(struct sm *sm)
@@ -425,62 +531,50 @@ void unacked_start(struct sm *sm)
 	struct left *left;
 	int rc;
 
-	if (sm == first) {
-		left = open_memory(sm);
-		rc = left ? recover(sm, left) : 0;
-		if (rc)
-			log_error(&sm->log, "what was under way when the server died cannot be stored: %s; messages may come twice", strerror(-rc));
-		sm->unacked.left = rc ? NULL : left;
-	} else {
+	if (sm != first) {
 		sm->unacked.left = first->unacked.left;
-	}
-	if (sm->unacked.left)
-		share(sm);
-}
-
-/* What an orderly end has saved needs nothing of this. */
-void unacked_stop(struct sm *sm)
-{
-	uint32_t workers = sm->process->worker_count, worker = mio_worker(sm->mio);
-	struct left *left = sm->unacked.left;
-
-	if (!left || sm->saved.step != SAVED_SEALED)
 		return;
-	for (uint32_t at = 0; at < RECORDS / workers; at++)
-		left->records[worker * (RECORDS / workers) + at].used = 0;
-	for (uint32_t at = 0; at < SETTLED / workers; at++)
-		left->settled[worker * (SETTLED / workers) + at].origin = 0;
+	}
+	left = open_memory(sm);
+	rc = left ? recover(sm, left) : end_lives(sm);
+	if (rc && left)
+		log_error(&sm->log, "what was under way when the server died cannot be stored: %s; messages may come twice", strerror(-rc));
+	sm->unacked.left = rc ? NULL : left;
 }
 
 /* -- what its client says ------------------------------------------------------------------------------ */
 
-void unacked_ask(struct store_txn *txn, struct user *user, struct slice key)
+unsigned unacked_ask(struct store_txn *txn, struct user *user, struct slice key)
 {
 	AUTO(buf_fini) struct buf item = {0};
 
 	name_item(key, &item);
-	store_get(txn, STORE_USER, jid_user(user->jid), buf_slice(&item));
-	store_list(txn, STORE_OFFLINE, jid_user(user->jid));
+	return store_get(txn, STORE_USER, jid_user(user->jid), buf_slice(&item));
+}
+
+struct slice unacked_answer(const struct store_txn *txn, unsigned asked)
+{
+	size_t count;
+	const struct store_row *rows = store_rows(txn, asked, &count);
+
+	return count ? rows[0].value : SLICE("");
 }
 
 static uint64_t find_row(const struct store_row *rows, size_t count, uint64_t row, uint64_t archived)
 {
 	for (size_t at = 0; at < count; at++) {
-		if (row ? rows[at].seq == row : archived && rows[at].archived == archived)
+		if ((row ? rows[at].seq == row : archived != 0) && (!archived || rows[at].archived == archived))
 			return rows[at].seq;
 	}
 	return 0;
 }
 
-void unacked_told(struct user *user, uint32_t had, const struct store_txn *txn, unsigned asked)
+void unacked_told(struct user *user, uint32_t had, struct slice sent, const struct store_row *rows, size_t count)
 {
-	size_t found, count;
-	const struct store_row *item = store_rows(txn, asked, &found), *rows = store_rows(txn, asked + 1, &count);
-	struct slice text = found ? item[0].value : SLICE("");
 	uint64_t number, row, archived;
 
-	while (text.len) {
-		struct slice line = slice_line(&text), first = slice_word(&line), second = slice_word(&line);
+	while (sent.len) {
+		struct slice line = slice_line(&sent), first = slice_word(&line), second = slice_word(&line);
 
 		if (!slice_to_u64(first, &number) || !slice_to_u64(second, &row) || !slice_to_u64(line, &archived))
 			return;

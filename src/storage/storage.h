@@ -97,7 +97,7 @@ void store_clear(struct store_txn *txn, enum store store, struct slice owner); /
  * transaction with it that was committed before ends with STORE_EXISTS. The origins up to mark are forgotten.
  */
 void store_origin(struct store_txn *txn, uint64_t session, uint32_t count, uint32_t mark);
-void store_origin_known(struct store_txn *txn, uint64_t session, uint32_t count, uint32_t mark); /* the same alone, as often as it is said */
+void store_origin_known(struct store_txn *txn, uint64_t session, uint32_t count, uint32_t mark); /* the same, as often as it is said */
 unsigned store_origins(struct store_txn *txn, uint64_t session); /* for store_origin_row() */
 void store_origins_clear(struct store_txn *txn, uint64_t session);
 /* To a log; session and count are the stanza's origin, 0: none. stamp_ms is its time. */

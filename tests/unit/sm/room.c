@@ -322,7 +322,15 @@ void room_kill(struct room *room, bool power_stays)
 	sim_power_stays(room->sim, power_stays);
 	sim_kill(room->sim, &room->host);
 	room_forget(room);
+	for (unsigned at = 0; at < CLIENTS_MAX; at++)
+		room->clients[at].settled = 0;
 	start_process(room);
+}
+
+void room_kill_and_start(struct room *room, const char *name)
+{
+	room->name = name;
+	room_kill(room, true);
 }
 
 int room_open(void **state)

@@ -51,6 +51,7 @@ void room_action(struct room *room, const char *client, int action, const char *
 void room_restart(
 	struct room *room); /* an end and a new start; clients have no sessions then */
 void room_kill(struct room *room, bool power_stays); /* as it stands, and a new start */
+void room_kill_and_start(struct room *room, const char *name); /* kill -9; as this form of the server */
 void room_save(struct room *room); /* before: sessions without a client are for the next start */
 /* Every worker hears that the name of a part came or went. */
 void room_hear_of(struct room *room, const char *name, bool available);

@@ -188,8 +188,8 @@ static void another_database_has_nothing_to_do_with_it(void **state)
 	room_expect(room, "new", "target=romeo@localhost handled=0");
 }
 
-/* What a disk does not take now the next start takes: nobody is told meanwhile that it is safe. */
-static void a_disk_that_takes_nothing_takes_it_later(void **state)
+/* What a disk does not take at the start is never taken: he says it again, and by the next start that may be long done. */
+static void what_a_disk_does_not_take_is_forgotten(void **state)
 {
 	struct room *room = *state;
 	AUTO(pair_free) struct pair pair = say_two(room);
@@ -199,7 +199,95 @@ static void a_disk_that_takes_nothing_takes_it_later(void **state)
 	room_disk_full(room, false);
 	room_kill(room, true);
 	ask(room, "romeo@localhost", pair.romeo, 0);
+	room_expect(room, "new", "target=romeo@localhost handled=0");
+	begin_again(room);
+	room_expect(room, NEXT, "<presence");
+	room_expect_nothing(room, NEXT);
+}
+
+/* Another form of the server had the database meanwhile. */
+static void what_others_did_meanwhile_ends_it(void **state)
+{
+	struct room *room = *state;
+	AUTO(pair_free) struct pair pair = say_two(room);
+
+	room_kill_and_start(room, "sm");
+	room_kill_and_start(room, "run");
+	ask(room, "romeo@localhost", pair.romeo, 0);
+	room_expect(room, "new", "target=romeo@localhost handled=0");
+}
+
+/* How far he is stands by itself, whatever was settled since, for whomever. */
+static void how_far_a_session_is_is_not_forgotten(void **state)
+{
+	struct room *room = *state;
+	AUTO(pair_free) struct pair pair = say_two(room);
+
+	room_take(room, JULIET, room_session(room, JULIET)->outbox.count);
+	room_login(room, "romeo@localhost/b");
+	for (unsigned at = 0; at < 3000; at++)
+		room_send_all(room, (const char *const[]){"romeo@localhost/b", "<message to='juliet@localhost' type='error'/>", NULL});
+	room_kill(room, true);
+	ask(room, "romeo@localhost", pair.romeo, 0);
 	room_expect(room, "new", "target=romeo@localhost handled=2");
+}
+
+/* Nobody took it, he was sent the error, and did not hear it: after some seconds his other words are settled. */
+static void what_was_refused_and_not_heard_is_said_again(void **state)
+{
+	struct room *room = *state;
+	AUTO(str_free) struct str *key = enable(room, ROMEO, "romeo@localhost");
+
+	room_keep(room, true);
+	room_send(room, ROMEO, "<message to='nobody@localhost' type='chat'><body>refused</body></message>");
+	room_wait(room, 6000);
+	assert_int_equal(room_settled(room, ROMEO), 1);
+	room_kill(room, true);
+	ask(room, "romeo@localhost", key, 0);
+	room_expect(room, "new", "target=romeo@localhost handled=0");
+}
+
+/* All of it is saved. */
+static void an_orderly_end_leaves_nothing(void **state)
+{
+	struct room *room = *state;
+	AUTO(pair_free) struct pair pair = say_two(room);
+	static const char *const clients[] = {ROMEO, JULIET};
+
+	for (unsigned at = 0; at < 2; at++) {
+		struct packet *packet = room_make_action(room, clients[at], SESSION_DETACH);
+
+		room_packet(room, &packet);
+	}
+	room_save(room);
+	room_restart(room);
+	room_wait(room, 1000);
+	room_kill(room, true);
+	begin_again(room);
+	room_expect(room, NEXT, "<presence");
+	room_expect(room, NEXT, "first");
+	room_expect(room, NEXT, "second");
+	room_expect_nothing(room, NEXT);
+}
+
+/* The account is gone: nothing is stored for it. */
+static void an_account_that_is_gone_gets_nothing(void **state)
+{
+	struct room *room = *state;
+	AUTO(pair_free) struct pair pair = say_two(room);
+	AUTO(store_txn_free) struct store_txn *txn = store_txn_new(), *look = store_txn_new();
+	size_t count;
+
+	store_clear(txn, STORE_USER, SLICE("juliet@localhost"));
+	assert_int_equal(storage_run_now(room_process(room)->storage, txn), 0);
+	room_kill(room, true);
+	store_list(look, STORE_USER, SLICE("juliet@localhost"));
+	store_list(look, STORE_OFFLINE, SLICE("juliet@localhost"));
+	assert_int_equal(storage_run_now(room_process(room)->storage, look), 0);
+	store_rows(look, 0, &count);
+	assert_int_equal(count, 0);
+	store_rows(look, 1, &count);
+	assert_int_equal(count, 0);
 }
 
 #define alone(test) cmocka_unit_test_setup_teardown(test, room_open, room_close)
@@ -214,7 +302,12 @@ int main(void)
 		alone(what_was_settled_last_is_remembered),
 		alone(a_power_cut_leaves_nothing_of_it),
 		alone(another_database_has_nothing_to_do_with_it),
-		alone(a_disk_that_takes_nothing_takes_it_later),
+		alone(what_a_disk_does_not_take_is_forgotten),
+		alone(what_others_did_meanwhile_ends_it),
+		alone(how_far_a_session_is_is_not_forgotten),
+		alone(what_was_refused_and_not_heard_is_said_again),
+		alone(an_orderly_end_leaves_nothing),
+		alone(an_account_that_is_gone_gets_nothing),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
