@@ -191,7 +191,10 @@ def the_log_of_the_old_database_is_not_applied_to_the_restored_one():
         deployment.add_user('after', 'secret')
         deployment.processes.pop('run').kill()
         assert os.path.getsize(f'{deployment.dir}/data/jackdaw.db-wal') > 0
+        left = f'{deployment.dir}/data/unacknowledged'  # to clients, by the database that was killed
+        assert os.path.exists(left)
         deployment.command('restore', _file(deployment))
+        assert not os.path.exists(left)
         assert deployment.command('user', 'list').stdout == 'before@localhost\n'
         # And what was in it is in what was kept.
         kept = [name for name in os.listdir(f'{deployment.dir}/data') if 'before-restore' in name]
