@@ -340,14 +340,51 @@ static int by_session(const void *a, const void *b)
 	return order ? order : memcmp(first->key, second->key, KEY_HEX);
 }
 
-/* Nobody is promised anything before the last of these is committed. What is there already, and whose account is not, is as good. */
+/* Returns 1 or 0: is there such an account? or a fault. */
+static int is_there(struct sm *sm, struct slice owner)
+{
+	AUTO(store_txn_free) struct store_txn *txn = store_txn_new();
+	size_t keys, marks;
+	int rc;
+
+	store_list(txn, STORE_ACCOUNT, owner);
+	store_get(txn, STORE_USER, owner, SLICE("active"));
+	rc = storage_run_now(sm->process->storage, txn);
+	if (rc)
+		return rc;
+	store_rows(txn, 0, &keys);
+	store_rows(txn, 1, &marks);
+	return keys || marks;
+}
+
+/* An account may have been deleted while nobody served it: nothing is stored for it. */
+static int drop_strangers(struct sm *sm, struct found *found)
+{
+	uint32_t kept = 0;
+	int there = 1;
+
+	for (uint32_t at = 0; at < found->record_count; at++) {
+		struct record *record = found->records[at];
+
+		if (!at || !slice_equal(owner_of(record), owner_of(found->records[at - 1])))
+			there = is_there(sm, owner_of(record));
+		if (there < 0)
+			return there;
+		if (there)
+			found->records[kept++] = record;
+	}
+	found->record_count = kept;
+	return 0;
+}
+
+/* Nobody is promised anything before the last of these is committed. */
 static int run_one_of_many(struct sm *sm, struct store_txn *txn)
 {
 	int rc;
 
 	store_relax(txn);
 	rc = storage_run_now(sm->process->storage, txn);
-	return rc == STORE_EXISTS || rc == STORE_ABSENT ? 0 : rc;
+	return rc == STORE_EXISTS ? 0 : rc;
 }
 
 /* Whoever had it, nobody has said so: what was not stored when the process died is, and its sender need not say it again. */
@@ -355,7 +392,6 @@ static int keep(struct sm *sm, const struct record *record)
 {
 	AUTO(store_txn_free) struct store_txn *txn = store_txn_new();
 
-	store_need(txn, STORE_USER, owner_of(record), SLICE("active"));
 	store_append_message(txn, STORE_OFFLINE, owner_of(record), (int64_t)(record->archived >> STORE_ID_BITS), record->origin,
 			     record->count, record->archived);
 	store_origin(txn, record->origin, record->count, record->mark);
@@ -368,7 +404,6 @@ static int keep_all(struct sm *sm, const struct found *found)
 
 	if (!sm_settings(sm)->messages.offline_ms)
 		return 0;
-	qsort(found->records, found->record_count, sizeof(struct record *), by_age);
 	for (uint32_t at = 0; !rc && at < found->record_count; at++) {
 		const struct record *record = found->records[at];
 
@@ -388,7 +423,6 @@ static int put_session(struct sm *sm, struct record **records, uint32_t count)
 		buf_printf(&text, "%u %llu %llu\n", records[at]->number, (unsigned long long)records[at]->row,
 			   (unsigned long long)records[at]->archived);
 	name_item(key_of(records[0]), &item);
-	store_need(txn, STORE_USER, owner_of(records[0]), SLICE("active"));
 	store_put(txn, STORE_USER, owner_of(records[0]), buf_slice(&item), buf_slice(&text));
 	return run_one_of_many(sm, txn);
 }
@@ -483,6 +517,10 @@ static int recover(struct sm *sm, struct left *left)
 	if (known && !sm->saved.any)
 		look_at(left, &found);
 	if (found.record_count)
+		qsort(found.records, found.record_count, sizeof(struct record *), by_age);
+	if (!rc)
+		rc = drop_strangers(sm, &found);
+	if (!rc)
 		rc = keep_all(sm, &found);
 	if (!rc && found.record_count)
 		rc = put_sessions(sm, &found);
@@ -560,10 +598,18 @@ struct slice unacked_answer(const struct store_txn *txn, unsigned asked)
 	return count ? rows[0].value : SLICE("");
 }
 
+/* One whose archive forgot it has its own text, and no id any more. */
+static bool is_row_of(const struct store_row *found, uint64_t row, uint64_t archived)
+{
+	if (row)
+		return found->seq == row && (!archived || !found->archived || found->archived == archived);
+	return archived && found->archived == archived;
+}
+
 static uint64_t find_row(const struct store_row *rows, size_t count, uint64_t row, uint64_t archived)
 {
 	for (size_t at = 0; at < count; at++) {
-		if ((row ? rows[at].seq == row : archived != 0) && (!archived || rows[at].archived == archived))
+		if (is_row_of(&rows[at], row, archived))
 			return rows[at].seq;
 	}
 	return 0;

@@ -279,6 +279,7 @@ static void an_account_that_is_gone_gets_nothing(void **state)
 	size_t count;
 
 	store_clear(txn, STORE_USER, SLICE("juliet@localhost"));
+	store_clear(txn, STORE_ACCOUNT, SLICE("juliet@localhost"));
 	assert_int_equal(storage_run_now(room_process(room)->storage, txn), 0);
 	room_kill(room, true);
 	store_list(look, STORE_USER, SLICE("juliet@localhost"));
