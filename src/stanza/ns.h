@@ -20,6 +20,7 @@
 #define NS_TIME "urn:xmpp:time"
 #define NS_DELAY "urn:xmpp:delay"
 #define NS_HINTS "urn:xmpp:hints"
+#define NS_MUC_USER "http://jabber.org/protocol/muc#user"
 #define NS_STANZA_ID "urn:xmpp:sid:0"
 #define NS_ARCHIVE "urn:xmpp:mam:2"
 #define NS_CARBONS "urn:xmpp:carbons:2"

@@ -19,8 +19,6 @@
 
 enum { WAITING_MAX = 100, WAITING_BYTES_MAX = 256 << 10 };
 
-#define NS_MUC_USER "http://jabber.org/protocol/muc#user"
-
 struct csi {
 	bool waits; /* presence does, or did when an earlier process died */
 	struct str *gone; /* who had left by then: addresses, a line each; or NULL */

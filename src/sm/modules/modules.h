@@ -17,7 +17,7 @@ struct store_txn;
 extern const struct sm_module sm_session, sm_roster, sm_blocking, sm_presence, sm_subscribe, sm_delivery,
 	sm_offline, sm_disco, sm_ping, sm_version, sm_private, sm_vcard, sm_last,
 	sm_time, sm_anonymous, sm_caps, sm_csi, sm_device, sm_ad_hoc, sm_carbons, sm_archive, sm_archive_prefs,
-	sm_archive_query;
+	sm_archive_query, sm_retraction;
 
 /* -- account -- */
 
@@ -164,6 +164,8 @@ bool delivery_gets(const struct session *session, const struct stanza *stanza); 
 bool delivery_message(struct user *user, const struct stanza *stanza);
 /* It goes to sessions that would be given messages from storage too. */
 bool delivery_is_for_best(const struct user *user, const struct stanza *stanza);
+
+bool retraction_left(const struct stanza *message); /* it is what was left of one that was taken back */
 
 /* -- offline -- */
 

@@ -311,7 +311,7 @@ static void release_waiting(struct sm *sm, struct offline_user *user)
 	mem_free(tokens);
 }
 
-/* False: nobody takes messages any more. */
+/* False: nobody takes messages any more. What was taken back meanwhile is nothing to wait for. */
 static bool give(const struct offline *offline, struct user *user, const struct store_row *row)
 {
 	AUTO(stanza_free) struct stanza *stanza = NULL;
@@ -320,7 +320,7 @@ static bool give(const struct offline *offline, struct user *user, const struct 
 
 	if (!keep_ms(offline) || sm_wall_ms(offline->sm) - row->stamp_ms <= keep_ms(offline))
 		stanza = sm_stanza_of_row(offline->sm, row);
-	if (!stanza || (stanza->from && blocking_has(user, stanza->from))) {
+	if (!stanza || retraction_left(stanza) || (stanza->from && blocking_has(user, stanza->from))) {
 		offline_forget(user, row->seq);
 		return true;
 	}

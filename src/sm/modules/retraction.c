@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Message retraction, XEP-0424: what its author takes back leaves a tombstone in the archives of both, also where it still waits for who
+ * is away. The retraction itself is archived and delivered like any other message, and waits for nothing here. It is looked for
+ * among the last thousand of the conversation.
+ */
+#include <string.h>
+#include "base/mem.h"
+#include "base/stamp.h"
+#include "jid/jid.h"
+#include "mio/mio.h"
+#include "sm/modules/archive.h"
+#include "sm/modules/modules.h"
+#include "sm/user.h"
+#include "storage/archive.h"
+#include "xml/nad.h"
+
+#define NS_RETRACT "urn:xmpp:message-retract:1"
+
+enum { PAGE = 100, PAGES = 10, UNDER_WAY_MAX = 16 };
+
+struct retraction {
+	struct list link; /* its user's */
+	struct stanza *stanza;
+	struct jid *peer;
+	uint64_t before; /* ids in the archive */
+	unsigned pages;
+};
+
+struct retractions {
+	struct list all;
+	unsigned count;
+};
+
+static struct retractions *state_of(const struct user *user)
+{
+	return sm_user_state(user, &sm_retraction);
+}
+
+bool retraction_left(const struct stanza *message)
+{
+	return stanza_find(message, NS_RETRACT, "retracted") >= 0;
+}
+
+static struct slice wanted(const struct stanza *retraction)
+{
+	return nad_attr_value(retraction->payload, stanza_find(retraction, NS_RETRACT, "retract"), "id");
+}
+
+static void retraction_free(struct retractions *all, struct retraction *retraction)
+{
+	list_remove(&retraction->link);
+	all->count--;
+	stanza_free(&retraction->stanza);
+	jid_free(&retraction->peer);
+	mem_free(retraction);
+}
+
+/* Whose it is: of what came through a room, the one in the room. */
+static bool is_by(const struct stanza *message, const struct jid *author)
+{
+	if (!message->from || !jid_equal_bare(message->from, author))
+		return false;
+	return stanza_find(message, NS_MUC_USER, "x") < 0 || jid_equal(message->from, author);
+}
+
+static bool is_it(const struct stanza *message, const struct stanza *retraction)
+{
+	return message->kind == STANZA_MESSAGE && slice_equal(message->id, wanted(retraction)) && is_by(message, retraction->from) &&
+	       !retraction_left(message);
+}
+
+static void print_tombstone(const struct stanza *message, const struct stanza *retraction, int64_t wall_ms, struct buf *out)
+{
+	AUTO(stanza_free) struct stanza *tombstone = stanza_new(STANZA_MESSAGE, message->type, message->id);
+	char stamp[STAMP_LEN];
+
+	stanza_set_from(tombstone, message->from);
+	stanza_set_to(tombstone, message->to);
+	nad_append(tombstone->payload, NS_RETRACT, "retracted", 1);
+	nad_append_attr(tombstone->payload, -1, "id", retraction->id);
+	nad_append_attr(tombstone->payload, -1, "stamp", slice_of(stamp_print(stamp, wall_ms, false)));
+	sm_stanza_print(tombstone, out);
+}
+
+static bool bury(struct user *user, const struct retraction *retraction, const struct store_row *row)
+{
+	AUTO(stanza_free) struct stanza *message = sm_stanza_parse(user->sm, row->value);
+	AUTO(buf_fini) struct buf text = {0};
+	struct store_txn *txn;
+
+	if (!message || !is_it(message, retraction->stanza))
+		return false;
+	print_tombstone(message, retraction->stanza, sm_wall_ms(user->sm), &text);
+	txn = store_txn_new();
+	store_message_put(txn, jid_user(user->jid), row->seq, buf_slice(&text));
+	sm_store(user, &txn, NULL, NULL);
+	return true;
+}
+
+static void look(struct user *user, struct retraction *retraction);
+
+/* The last comes first. A page that was cut has a last row that is none. */
+static void looked(void *state, struct user *user, const struct store_txn *txn, int result)
+{
+	struct retraction *retraction = state;
+	size_t count;
+	const struct store_row *rows = store_rows(txn, 0, &count);
+	uint64_t before = retraction->before;
+	bool cut = count && rows[count - 1].seq == STORE_PAGE_CUT;
+
+	for (size_t at = 0; !result && at < count - cut; at++) {
+		if (bury(user, retraction, &rows[at]))
+			break;
+		retraction->before = rows[at].seq;
+		if (at + 1 == count - cut && (cut || count == PAGE) && ++retraction->pages < PAGES && retraction->before < before) {
+			look(user, retraction);
+			return;
+		}
+	}
+	retraction_free(state_of(user), retraction);
+}
+
+static void look(struct user *user, struct retraction *retraction)
+{
+	struct store_txn *txn = store_txn_new();
+
+	store_page(txn, &(struct store_page){.owner = jid_user(user->jid),
+					     .peer = jid_user(retraction->peer),
+					     .from = archive_floor(user->sm),
+					     .to = retraction->before - 1,
+					     .max = PAGE,
+					     .backwards = true});
+	sm_store(user, &txn, looked, retraction);
+}
+
+static void begin(const struct sm_event *event, struct jid *peer)
+{
+	struct stanza *stanza = event->stanza;
+	struct retractions *all = state_of(event->user);
+	struct retraction *retraction;
+
+	if (!stanza->archived || stanza_find(stanza, NS_RETRACT, "retract") < 0 || !stanza->id.len || !wanted(stanza).len || !stanza->from ||
+	    all->count == UNDER_WAY_MAX)
+		return;
+	if (!all->count)
+		list_init(&all->all);
+	retraction = mem_zalloc(MEM_USER, sizeof(*retraction));
+	retraction->stanza = stanza_copy(stanza);
+	retraction->stanza->origin = (struct origin){0};
+	retraction->peer = jid_ref(peer);
+	retraction->before = stanza->archived;
+	list_append(&all->all, &retraction->link);
+	all->count++;
+	look(event->user, retraction);
+}
+
+static int sent(void *state, const struct sm_event *event)
+{
+	begin(event, event->stanza->to ? event->stanza->to : event->user->jid);
+	return SM_PASS;
+}
+
+/* What one writes to oneself was seen when it was sent; what waited, when it came. */
+static int arrived(void *state, const struct sm_event *event)
+{
+	if (!event->stanza->delay_ms && event->stanza->from && !jid_equal_bare(event->stanza->from, event->user->jid))
+		begin(event, event->stanza->from);
+	return SM_PASS;
+}
+
+static void user_free(void *state, struct user *user)
+{
+	struct retractions *all = state_of(user);
+
+	while (all->count)
+		retraction_free(all, container_of(all->all.next, struct retraction, link));
+}
+
+static const struct sm_hook hooks[] = {
+	{SM_IN_SESS, STANZA_MESSAGE, NULL, NULL, SM_LATE, sent},
+	{SM_PKT_USER, STANZA_MESSAGE, NULL, NULL, SM_NORMAL, arrived},
+	{.run = NULL},
+};
+
+const struct sm_module sm_retraction = {
+	.name = "retraction",
+	.features = {NS_RETRACT},
+	.account_features = {NS_RETRACT, NS_RETRACT "#tombstone"},
+	.is_on = archive_is_on,
+	.hooks = hooks,
+	.user_size = sizeof(struct retractions),
+	.user_free = user_free,
+};
