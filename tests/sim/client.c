@@ -4,12 +4,15 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <openssl/ssl.h>
 #include "base/mem.h"
+#include "jid/jid.h"
 #include "stanza/ns.h"
 #include "sx/plugins.h"
 #include "xml/nad.h"
 
 #define NS_SM "urn:xmpp:sm:3"
+#define NS_SASL2 "urn:xmpp:sasl:2"
 
 enum { STALE_PERCENT = 20, LOGIN_MS = 12000, WATCH_MS = 2000, QUIET_MS = 25000 };
 
@@ -154,11 +157,11 @@ static void take_acknowledged(struct client *client, uint32_t h)
 	client->acked = h;
 }
 
-static bool read_h(const struct nad *nad, uint32_t *h)
+static bool read_h(const struct nad *nad, int elem, uint32_t *h)
 {
 	uint64_t value;
 
-	if (!slice_to_u64(nad_attr_value(nad, 0, "h"), &value))
+	if (!slice_to_u64(nad_attr_value(nad, elem, "h"), &value))
 		return false;
 	*h = (uint32_t)value;
 	return true;
@@ -228,11 +231,20 @@ static void bind(struct client *client)
 	char text[200];
 
 	client->state = CLIENT_BIND;
+	snprintf(client->resource, sizeof(client->resource), "d%u", client->number);
 	client->enabled = false;
 	client->key[0] = '\0';
 	snprintf(text, sizeof(text),
 		 "<iq type='set' id='bind'><bind xmlns='" NS_BIND "'><resource>d%u</resource></bind></iq>", client->number);
 	send_text(client, text, SX_STANZA);
+}
+
+static void new_session(struct client *client)
+{
+	client->session++;
+	memcpy(client->stale, client->refused, sizeof(client->stale));
+	client->in = client->acked = 0;
+	client->pings = client->pings_answered = 0;
 }
 
 static void bound(struct client *client, const struct nad *nad)
@@ -241,10 +253,7 @@ static void bound(struct client *client, const struct nad *nad)
 		client_drop(client);
 		return;
 	}
-	client->session++;
-	memcpy(client->stale, client->refused, sizeof(client->stale));
-	client->in = client->acked = 0;
-	client->pings = client->pings_answered = 0;
+	new_session(client);
 	if (client->kind == CLIENT_PLAIN) {
 		begin(client);
 		return;
@@ -254,9 +263,9 @@ static void bound(struct client *client, const struct nad *nad)
 		  SX_OTHER);
 }
 
-static void enabled(struct client *client, const struct nad *nad)
+static void enabled(struct client *client, const struct nad *nad, int elem)
 {
-	struct slice key = nad_attr_value(nad, 0, "id");
+	struct slice key = nad_attr_value(nad, elem, "id");
 
 	snprintf(client->key, sizeof(client->key), "%.*s", (int)key.len, key.data);
 	client->enabled = true;
@@ -280,13 +289,13 @@ static void begin_session(struct client *client)
 		bind(client);
 }
 
-static void resumed(struct client *client, const struct nad *nad)
+static void resumed(struct client *client, const struct nad *nad, int elem)
 {
 	uint32_t h = client->acked;
 
 	if (client->tries_stale)
 		scene_fail(client->env->scene, "d%u: resumed a session that was over", client->number);
-	if (!read_h(nad, &h))
+	if (!read_h(nad, elem, &h))
 		scene_fail(client->env->scene, "d%u: resumed without h", client->number);
 	scene_say(client->env->scene, "d%u: resumed, h=%u of %u, has %u", client->number, h, client->acked, client->in);
 	be_on(client);
@@ -297,11 +306,21 @@ static void resumed(struct client *client, const struct nad *nad)
 	client_ask(client);
 }
 
-/* Its session is over, or nobody can be asked now. */
-static void failed(struct client *client, const struct nad *nad)
+/* What the server knows of its session that is over: nothing, or how far it was. */
+static void refused(struct client *client, const struct nad *nad, int elem)
 {
 	uint32_t h;
 
+	snprintf(client->refused, sizeof(client->refused), "%s", client->key);
+	if (read_h(nad, elem, &h) && (int32_t)(h - client->acked) > 0)
+		take_acknowledged(client, h);
+	client->env->handler->refused(client);
+	client->key[0] = '\0';
+}
+
+/* Its session is over, or nobody can be asked now. */
+static void failed(struct client *client, const struct nad *nad)
+{
 	if (client->state == CLIENT_ENABLE || nad_find_child(nad, 0, NS_STANZA_ERROR, "item-not-found") < 0) {
 		client_drop(client);
 		return;
@@ -313,11 +332,66 @@ static void failed(struct client *client, const struct nad *nad)
 		begin_session(client);
 		return;
 	}
-	snprintf(client->refused, sizeof(client->refused), "%s", client->key);
-	if (read_h(nad, &h) && (int32_t)(h - client->acked) > 0)
-		take_acknowledged(client, h);
-	client->env->handler->refused(client);
+	refused(client, nad, 0);
 	bind(client);
+}
+
+static bool is_later(const struct nad *nad, int failed)
+{
+	return nad_find_child(nad, failed, NS_STANZA_ERROR, "item-not-found") < 0;
+}
+
+/* Bound along with the login. */
+static void bound2(struct client *client, const struct nad *nad, int elem)
+{
+	int sm = nad_find_child(nad, elem, NS_SM, "enabled");
+
+	if (sm < 0)
+		scene_fail(client->env->scene, "d%u: bound without what it asked for", client->number);
+	new_session(client);
+	enabled(client, nad, sm);
+}
+
+static void name_oneself(struct client *client, struct sx *sx, struct slice address)
+{
+	AUTO(jid_free) struct jid *jid = jid_parse(address);
+
+	if (!jid)
+		scene_fail(client->env->scene, "d%u: no address", client->number);
+	if (jid_resource(jid).len)
+		snprintf(client->resource, sizeof(client->resource), "%.*s", (int)jid_resource(jid).len, jid_resource(jid).data);
+	sx_set_identity(sx, jid, "SASL2");
+	sx_open(sx);
+}
+
+static void succeeded(struct client *client, struct sx *sx, const struct nad *nad)
+{
+	int id = nad_find_child(nad, 0, NS_SASL2, "authorization-identifier");
+	int again = nad_find_child(nad, 0, NS_SM, "resumed"), gone = nad_find_child(nad, 0, NS_SM, "failed");
+	int fresh = nad_find_child(nad, 0, NS_BIND2, "bound");
+
+	name_oneself(client, sx, nad_cdata(nad, id));
+	if (again >= 0) {
+		resumed(client, nad, again);
+		return;
+	}
+	if (gone >= 0 && is_later(nad, gone)) {
+		client_drop(client);
+		return;
+	}
+	if (gone >= 0)
+		refused(client, nad, gone);
+	if (fresh >= 0)
+		bound2(client, nad, fresh);
+}
+
+/* Now, or not at all: it comes again. */
+static void on_sasl2(struct client *client, struct sx *sx, const struct nad *nad)
+{
+	if (nad_is(nad, 0, NS_SASL2, "success"))
+		succeeded(client, sx, nad);
+	else
+		client_drop(client);
 }
 
 int text_numbers(struct slice text, const char *format, unsigned *a, unsigned *b, unsigned *c, unsigned *d)
@@ -330,12 +404,37 @@ int text_numbers(struct slice text, const char *format, unsigned *a, unsigned *b
 
 /* -- what comes ----------------------------------------------------------------------------------- */
 
+/* All in one: who it is, which device, the session that it had, and the one that it wants if that is gone. */
+static void authenticate(struct client *client)
+{
+	AUTO(buf_fini) struct buf text = {0}, plain = {0};
+
+	buf_append_char(&plain, 0);
+	buf_printf(&plain, "user%u", client->user);
+	buf_append_char(&plain, 0);
+	buf_append_text(&plain, "secret");
+	buf_append_text(&text, "<authenticate xmlns='" NS_SASL2 "' mechanism='PLAIN'><initial-response>");
+	buf_append_base64(&text, buf_slice(&plain));
+	buf_printf(&text, "</initial-response><user-agent id='d4565fa7-4d72-4749-b3d3-740edbf8%04u'/>", client->number);
+	if (client->key[0])
+		buf_printf(&text, "<resume xmlns='" NS_SM "' previd='%s' h='%u'/>", client->key, client->in);
+	if (client->login == LOGIN_BIND2)
+		buf_printf(&text, "<bind xmlns='" NS_BIND2 "'><tag>d%u</tag><enable xmlns='" NS_SM "' resume='true'/></bind>", client->number);
+	buf_append_text(&text, "</authenticate>");
+	client->state = CLIENT_LOGIN;
+	send_text(client, buf_text(&text), SX_OTHER);
+}
+
 static void on_features(struct client *client, struct sx *sx)
 {
 	char name[16];
 
 	snprintf(name, sizeof(name), "user%u", client->user);
-	if (sx_state(sx) != SX_STATE_OPEN)
+	if (client->state == CLIENT_ON)
+		return; /* behind a session that began with its login */
+	if (sx_state(sx) != SX_STATE_OPEN && client->login != LOGIN_CLEAR)
+		authenticate(client);
+	else if (sx_state(sx) != SX_STATE_OPEN)
 		sx_sasl_auth(sx, "xmpp", "PLAIN", name, "secret");
 	else if (client->tries_stale)
 		resume(client, client->stale);
@@ -367,13 +466,13 @@ static void on_management(struct client *client, const struct nad *nad)
 
 	if (nad_is(nad, 0, NS_SM, "r")) {
 		acknowledge(client);
-	} else if (nad_is(nad, 0, NS_SM, "a") && read_h(nad, &h)) {
+	} else if (nad_is(nad, 0, NS_SM, "a") && read_h(nad, 0, &h)) {
 		client->asked_ms = 0;
 		take_acknowledged(client, h);
 	} else if (nad_is(nad, 0, NS_SM, "enabled")) {
-		enabled(client, nad);
+		enabled(client, nad, 0);
 	} else if (nad_is(nad, 0, NS_SM, "resumed")) {
-		resumed(client, nad);
+		resumed(client, nad, 0);
 	} else if (nad_is(nad, 0, NS_SM, "failed")) {
 		failed(client, nad);
 	}
@@ -386,6 +485,8 @@ static void on_packet(void *owner, struct conn *conn, struct nad **nad)
 
 	if (client && nad_is(*nad, 0, NS_STREAM, "features"))
 		on_features(client, conn_sx(conn));
+	else if (client && slice_is(nad_ns(*nad, 0), NS_SASL2))
+		on_sasl2(client, conn_sx(conn), *nad);
 	else if (client && slice_is(nad_ns(*nad, 0), NS_SM))
 		on_management(client, *nad);
 	else if (client)
@@ -406,6 +507,28 @@ static void on_refused(void *owner, struct sx *sx, const char *text)
 
 static const struct conn_handler handler = {.packet = on_packet, .closed = on_closed};
 static const struct sx_plugin *const plugins[] = {&sx_sasl_client, NULL};
+static const struct sx_plugin *const secure_plugins[] = {&sx_tls, &sx_sasl_client, NULL};
+
+static struct ssl_ctx_st *trust(void *arg, const char *name)
+{
+	return ((struct client_env *)arg)->trust;
+}
+
+static void free_trust(void *context)
+{
+	SSL_CTX_free(context);
+}
+
+static void trust_all(struct client_env *env)
+{
+	env->trust = SSL_CTX_new(TLS_client_method());
+	mio_foreign_add(mio_host_of(env->mio), env->trust, free_trust);
+	env->tls = (struct sx_tls_conf){.context = trust, .arg = env, .name = "localhost", .offer = true, .require = true};
+	env->secure_conf[0] = &env->tls;
+	env->secure_options = env->options;
+	env->secure_options.stream.plugins = secure_plugins;
+	env->secure_options.stream.plugin_conf = env->secure_conf;
+}
 
 void client_env_init(struct client_env *env, struct scene *scene, struct mio *mio, const struct client_handler *owner,
 		     const char *(*address)(struct client_env *env), void *arg)
@@ -425,14 +548,21 @@ void client_env_init(struct client_env *env, struct scene *scene, struct mio *mi
 		.handler = &handler,
 		.login_ms = LOGIN_MS,
 	};
+	trust_all(env);
 }
 
 void client_init(struct client *client, struct client_env *env, enum client_kind kind, unsigned user, unsigned number)
 {
 	*client = (struct client){.env = env, .kind = kind, .user = user, .number = number};
+	snprintf(client->resource, sizeof(client->resource), "d%u", number);
 	list_init(&client->unsettled);
 	list_init(&client->old);
 	mio_timer_init(&client->watch, on_watch);
+}
+
+void client_log_in_by(struct client *client, enum client_login login)
+{
+	client->login = login;
 }
 
 void client_come(struct client *client)
@@ -448,10 +578,10 @@ void client_come(struct client *client)
 	line->env = env;
 	line->client = client;
 	line->number = client->number;
-	line->conn = conn_connect(env->conns, env->address(env), &env->options, line, &fault);
+	line->conn = conn_connect(env->conns, env->address(env), client->login ? &env->secure_options : &env->options, line, &fault);
 	client->line = line;
 	client->state = CLIENT_LOGIN;
-	client->tries_stale = client->stale[0] && scene_chance(env->scene, STALE_PERCENT);
+	client->tries_stale = client->login == LOGIN_CLEAR && client->stale[0] && scene_chance(env->scene, STALE_PERCENT);
 	if (!line->conn) {
 		line_free(line);
 		lost(client);

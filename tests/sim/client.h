@@ -14,7 +14,10 @@
 #include "base/list.h"
 #include "conn/conn.h"
 #include "scene.h"
+#include "sx/plugins.h"
 
+/* How it logs in: in clear, or under TLS by SASL2, with a session that it binds itself, or that begins with the login (XEP-0386). */
+enum client_login { LOGIN_CLEAR, LOGIN_SASL2, LOGIN_BIND2 };
 enum client_kind { CLIENT_PLAIN, CLIENT_COUNTING, CLIENT_RESUMING };
 enum client_state { CLIENT_AWAY, CLIENT_LOGIN, CLIENT_RESUME, CLIENT_BIND, CLIENT_ENABLE, CLIENT_ON };
 
@@ -41,7 +44,10 @@ struct client_env {
 	struct scene *scene;
 	struct mio *mio;
 	struct conn_env *conns;
-	struct conn_options options;
+	struct conn_options options, secure_options;
+	struct sx_tls_conf tls;
+	struct ssl_ctx_st *trust; /* all servers */
+	const void *secure_conf[2];
 	const struct client_handler *handler;
 	int64_t patience_ms; /* for an answer */
 	int64_t calm_ms;     /* since when nothing is disturbed; 0: something may be */
@@ -62,6 +68,8 @@ struct line {
 struct client {
 	struct client_env *env;
 	enum client_kind kind;
+	enum client_login login;
+	char resource[80]; /* that it has, or had last */
 	unsigned user, number; /* userN@localhost/dM */
 	enum client_state state;
 	struct line *line;
@@ -86,6 +94,7 @@ void client_env_init(struct client_env *env, struct scene *scene, struct mio *mi
 		     const char *(*address)(struct client_env *env), void *arg);
 void client_init(struct client *client, struct client_env *env, enum client_kind kind, unsigned user, unsigned number);
 
+void client_log_in_by(struct client *client, enum client_login login);
 void client_come(struct client *client);
 void client_leave(struct client *client);  /* </stream:stream> */
 void client_drop(struct client *client);   /* the connection is cut, without a word */

@@ -6,6 +6,7 @@
 #include "auth/keys.h"
 #include "base/mem.h"
 #include "c2s/c2s.h"
+#include "component/tls.h"
 #include "jid/jid.h"
 #include "router/router.h"
 #include "sm/sm_component.h"
@@ -13,6 +14,9 @@
 enum { STOP_MAX_MS = 15000, PATIENCE_MS = 4000 /* of who stops with a slow disk */, UNDER_WAY_MS = 1000, PRESENT_MS = 15000 };
 
 static const char *const addresses[FRONTS_MAX] = {"127.0.0.1:5222", "127.0.0.1:5223"};
+
+/* As data.dir/auth.secret: of it addresses of devices are made. */
+static const uint8_t secret[32] = "all processes have the same one";
 
 static const struct component *const all_parts[] = {&router_component, &sm_component, &c2s_component, NULL};
 static const struct component *const router_part[] = {&router_component, NULL};
@@ -29,11 +33,33 @@ static void note_start(struct deployment *deployment, const struct part *part)
 		deployment->sm_back_ms = sim_now_ms(deployment->scene->sim);
 }
 
+/* Of a kill nothing is left but what its heap had. */
+static void load_certificates(struct deployment *deployment, struct part *part)
+{
+	AUTO(buf_fini) struct buf note = {0}, why = {0};
+	struct heap *before;
+
+	if (part->role != PART_ALL && part->role != PART_C2S)
+		return;
+	part->heap = heap_new("certificates");
+	before = heap_enter(part->heap);
+	if (tls_store_load(part->host, part->settings, &part->tls, &note, &why))
+		scene_fail(deployment->scene, "no certificates: %s", buf_text(&why));
+	heap_enter(before);
+}
+
+static void drop_certificates(struct part *part)
+{
+	part->tls = NULL;
+	if (part->heap)
+		heap_drop(&part->heap);
+}
+
 void part_start(struct deployment *deployment, struct part *part)
 {
 	struct scene *scene = deployment->scene;
 	struct process_options options = {.name = part->name, .settings = part->settings, .components = part->components,
-					  .logs = deployment->logs, .uplink = part->role == PART_SM || part->role == PART_C2S,
+					  .logs = deployment->logs, .secret = secret, .uplink = part->role == PART_SM || part->role == PART_C2S,
 					  .workers = part->role == PART_ROUTER ? 1 : 2};
 	AUTO(buf_fini) struct buf why = {0};
 
@@ -43,11 +69,14 @@ void part_start(struct deployment *deployment, struct part *part)
 	part->host = options.host = sim_host(scene->sim, part->name);
 	if (deployment->plan.tight)
 		mio_mailbox_mark(part->host, 1);
+	load_certificates(deployment, part);
+	options.tls = part->tls;
 	if (process_start(&options, &part->process, &why)) {
 		if (!deployment->bad_disk)
 			scene_fail(scene, "%s does not start: %s", part->name, buf_text(&why));
 		part->process = NULL;
 		sim_kill(scene->sim, &part->host);
+		drop_certificates(part);
 	}
 	scene_say(scene, "FAULT %s %s", part->name, part->process ? "is there" : "does not start");
 }
@@ -75,6 +104,7 @@ void part_kill(struct deployment *deployment, struct part *part)
 		deployment->power_cut_ms = sim_now_ms(deployment->scene->sim);
 	sim_power_stays(deployment->scene->sim, deployment->power_stays);
 	sim_kill(deployment->scene->sim, &part->host);
+	drop_certificates(part);
 	part->process = NULL;
 	part->frozen = false;
 }
@@ -99,7 +129,9 @@ void part_stop(struct deployment *deployment, struct part *part)
 	if (!sim_stopped(part->host))
 		scene_fail(scene, "%s does not stop", part->name);
 	process_free(&part->process);
+	tls_store_free(&part->tls);
 	mio_host_free(&part->host);
+	drop_certificates(part);
 	note_loss(deployment, part, false);
 	if (sim_now_ms(scene->sim) - began_ms >= PATIENCE_MS)
 		deployment->disk_failed_ms = sim_now_ms(scene->sim);
@@ -244,7 +276,7 @@ static void read_settings(struct deployment *deployment, unsigned front)
 	char text[1024];
 
 	snprintf(text, sizeof(text),
-		 "domains = [\"localhost\"]\n[data]\ndir = \"/sim\"\n[tls]\nrequired = false\n"
+		 "domains = [\"localhost\"]\n[data]\ndir = \"/sim\"\n[tls]\nrequired = false\ncertificates = \"" CERTIFICATES "\"\n"
 		 "[listen]\nclient = [\"%s\"]\nclient_tls = []\n"
 		 "[sessions]\nresume = \"%u s\"\n[messages]\narchive = \"%s\"\n"
 		 "[router]\npassword = \"secret\"\n%s",

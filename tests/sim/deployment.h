@@ -17,6 +17,8 @@ struct part {
 	const struct settings *settings;
 	struct mio_host *host;
 	struct process *process; /* NULL: it is down */
+	struct heap *heap;	 /* of its certificates */
+	struct tls_store *tls;
 	bool frozen;
 };
 

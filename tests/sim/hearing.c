@@ -8,9 +8,9 @@
 static void check_from(struct device *device, const struct nad *nad, unsigned from)
 {
 	struct slice said = nad_attr_value(nad, 0, "from");
-	char wanted[64];
+	char wanted[128];
 
-	snprintf(wanted, sizeof(wanted), "user%u@localhost/d%u", from / DEVICES_OF_USER, from);
+	snprintf(wanted, sizeof(wanted), "user%u@localhost/%s", from / DEVICES_OF_USER, device->people->device[from].client.resource);
 	if (!slice_is(said, wanted))
 		scene_fail(device->people->scene, "d%u heard words of %s from %.*s", device_number(device), wanted, (int)said.len,
 			   said.data);

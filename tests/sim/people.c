@@ -229,6 +229,16 @@ static enum client_kind pick_kind(struct people *people, unsigned user)
 	return scene_chance(people->scene, RESUME_PERCENT) ? CLIENT_RESUMING : CLIENT_COUNTING;
 }
 
+/* Not by chance, of which others would have another then. A session that begins with its login leaves what is archived to be asked for. */
+static enum client_login pick_login(const struct people *people, unsigned number)
+{
+	unsigned which = (unsigned)(people->scene->seed / 3 + number) % 3;
+
+	if (which == 2 && people->deployment->plan.archive)
+		return LOGIN_SASL2;
+	return (enum client_login)which;
+}
+
 static void make_device(struct people *people, unsigned number)
 {
 	struct device *device = &people->device[number];
@@ -237,6 +247,8 @@ static void make_device(struct people *people, unsigned number)
 	device->people = people;
 	device->exists = which == 0 || scene_chance(people->scene, which == 1 ? 60 : 30);
 	client_init(&device->client, &people->env[number % people->hosts], pick_kind(people, user), user, number);
+	if (device->client.kind == CLIENT_RESUMING && people->habits.secure)
+		client_log_in_by(&device->client, pick_login(people, number));
 	mio_timer_init(&device->come, on_come);
 	mio_timer_init(&device->act, on_act);
 	mio_timer_init(&device->ease, ease);

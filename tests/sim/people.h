@@ -38,6 +38,7 @@ struct people_habits {
 	int64_t pause_min_ms, pause_max_ms; /* between two things that somebody does */
 	unsigned losses, slow, moves, dozes; /* how often they lose connections, are slow, leave, turn their backs or come again: of 100 things */
 	bool steady;			    /* nobody may lose a session */
+	bool secure;			    /* some log in under TLS, by SASL2 */
 };
 
 struct people {

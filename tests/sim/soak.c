@@ -58,6 +58,7 @@ static void make_plan(struct plan *plan, const struct scene *scene)
 		.moves = plan->gentle ? 0 : scene_pick(scene, 8),
 		.dozes = scene_pick(scene, 12),
 		.steady = plan->gentle,
+		.secure = scene->seed % 3 == 0,
 	};
 }
 

@@ -21,13 +21,13 @@ void say_message(struct device *device, unsigned number)
 	struct people *people = device->people;
 	const struct message *message = &people->model.messages[number];
 	unsigned session = device->client.session, self = device_number(device);
-	char to[64];
+	char to[128];
 
 	model_said_again(&people->model, number, session);
 	if (message->to_device < 0)
 		snprintf(to, sizeof(to), "user%u@localhost", message->to_user);
 	else
-		snprintf(to, sizeof(to), "user%u@localhost/d%d", message->to_user, message->to_device);
+		snprintf(to, sizeof(to), "user%u@localhost/%s", message->to_user, people->device[message->to_device].client.resource);
 	scene_say(people->scene, "d%u: m%u to %s, number %u of session %u", self, number, to, device->sequence + 1, session);
 	client_say(&device->client, SENT_MESSAGE, number,
 		   "<message to='%s' type='chat' id='m%u'><body>%u:%u:%u:%u</body></message>", to, number, number, self, session,
@@ -78,7 +78,7 @@ static void say_directed(struct device *device)
 		return;
 	scene_say(people->scene, "d%u: shows itself to d%u", device_number(device), device_number(to));
 	client_say(&device->client, SENT_OTHER, 0,
-		   "<presence to='user%u@localhost/d%u'><status>%u:%u</status></presence>", to->client.user, device_number(to),
+		   "<presence to='user%u@localhost/%s'><status>%u:%u</status></presence>", to->client.user, to->client.resource,
 		   device->client.session, device->version);
 }
 
@@ -98,8 +98,8 @@ static void say_question(struct device *device)
 	if (device->asked == 63)
 		return;
 	scene_say(device->people->scene, "d%u: question %u to d%u", device_number(device), device->asked + 1, device_number(to));
-	client_say(&device->client, SENT_OTHER, 0, "<iq type='get' to='user%u@localhost/d%u' id='ask-%u-%u'><ping xmlns='" NS_PING "'/></iq>",
-		   to->client.user, device_number(to), device->client.session, ++device->asked);
+	client_say(&device->client, SENT_OTHER, 0, "<iq type='get' to='user%u@localhost/%s' id='ask-%u-%u'><ping xmlns='" NS_PING "'/></iq>",
+		   to->client.user, to->client.resource, device->client.session, ++device->asked);
 }
 
 void say_something(struct device *device, bool small)
