@@ -47,6 +47,7 @@ struct deployment {
 	int64_t apart_ms, joined_ms; /* parts were out of each other's reach for so long that they gave up */
 	int64_t sm_gone_ms, sm_back_ms; /* a separate sm: what was detached died with it, what was attached it gets soon */
 	int64_t router_gone_ms;
+	bool clock_ever_jumped;
 	bool clock_jumped;	  /* the wall clock is not where it was: sessions in storage may be over */
 };
 

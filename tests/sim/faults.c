@@ -182,7 +182,7 @@ static void jump(struct faults *faults)
 
 	scene_say(faults->scene, "FAULT the wall clock jumps by %lld ms", (long long)ms);
 	sim_wall_jump(faults->scene->sim, ms);
-	faults->deployment->clock_jumped = true;
+	faults->deployment->clock_jumped = faults->deployment->clock_ever_jumped = true;
 }
 
 static const struct {

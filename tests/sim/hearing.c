@@ -141,6 +141,8 @@ static void hear_iq(struct device *device, const struct nad *nad)
 
 void hear(struct device *device, const struct nad *nad)
 {
+	if (history_takes(device, nad))
+		return;
 	if (nad_is(nad, 0, NS_CLIENT, "message"))
 		hear_message(device, nad);
 	else if (nad_is(nad, 0, NS_CLIENT, "presence"))

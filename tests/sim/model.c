@@ -289,6 +289,18 @@ void model_heard(struct model *model, unsigned device, unsigned session, const s
 			.device = (uint8_t)device, .session = (uint16_t)session, .sender_session = (uint16_t)words->session};
 }
 
+void model_read(struct model *model, unsigned device, unsigned number)
+{
+	struct message *message;
+
+	if (number >= model->count)
+		scene_fail(model->scene, "d%u read m%u that nobody said", device, number);
+	message = &model->messages[number];
+	if (message->to_user != user_of(device) && user_of(message->from) != user_of(device))
+		scene_fail(model->scene, "d%u read m%u, that is of others", device, number);
+	message->read |= message->to_user == user_of(device);
+}
+
 /* -- what must have been heard -------------------------------------------------------------------- */
 
 /* Those that must hear it and did not; sessions that are over owe nothing. */
@@ -309,7 +321,7 @@ static bool is_missing(const struct model *model, const struct message *message,
 {
 	if (!message->promised || message->refused || message->excused)
 		return false;
-	return has_deaf(model, message) || (online && !message->receipts);
+	return has_deaf(model, message) || (online && !message->receipts && !message->read);
 }
 
 int model_missing(struct model *model, const bool *online)
@@ -321,7 +333,7 @@ int model_missing(struct model *model, const bool *online)
 			continue;
 		if (is_missing(model, message, online[message->to_user]))
 			return (int)at;
-		message->done = message->receipts || message->excused || message->refused;
+		message->done = message->receipts || message->read || message->excused || message->refused;
 		if (message->done && at == model->first)
 			model->first++;
 	}

@@ -34,7 +34,7 @@ struct message {
 	uint16_t session; /* the sender's, when it was said last */
 	int64_t said_ms;  /* first */
 	unsigned change;  /* of its user, when it was said last; 0: it was not certain who is there */
-	bool promised, refused, excused, done;
+	bool promised, refused, excused, done, read;
 	uint16_t must[DEVICES_OF_USER]; /* sessions that must hear it; 0: none */
 	uint8_t receipts;
 	struct receipt receipt[RECEIPTS_MAX];
@@ -78,6 +78,8 @@ unsigned model_said(struct model *model, unsigned device, unsigned to_user, int 
 void model_said_again(struct model *model, unsigned message, unsigned session);
 void model_promised(struct model *model, unsigned message);
 void model_refused(struct model *model, unsigned message);
+/* In the archive: somebody has it, when nobody was told. */
+void model_read(struct model *model, unsigned device, unsigned message);
 void model_heard(struct model *model, unsigned device, unsigned session, const struct words *words);
 
 /* -- standings -- */

@@ -38,6 +38,7 @@ static void on_began(struct client *client)
 			say_message(device, sent->number);
 		mem_free(sent);
 	}
+	history_anew(device);
 	client_ask(client);
 }
 
@@ -229,14 +230,10 @@ static enum client_kind pick_kind(struct people *people, unsigned user)
 	return scene_chance(people->scene, RESUME_PERCENT) ? CLIENT_RESUMING : CLIENT_COUNTING;
 }
 
-/* Not by chance, of which others would have another then. A session that begins with its login leaves what is archived to be asked for. */
+/* Not by chance, of which others would have another then. */
 static enum client_login pick_login(const struct people *people, unsigned number)
 {
-	unsigned which = (unsigned)(people->scene->seed / 3 + number) % 3;
-
-	if (which == 2 && people->deployment->plan.archive)
-		return LOGIN_SASL2;
-	return (enum client_login)which;
+	return (enum client_login)((people->scene->seed / 3 + number) % 3);
 }
 
 static void make_device(struct people *people, unsigned number)
@@ -281,6 +278,8 @@ void people_stop(struct people *people)
 {
 	for (unsigned at = 0; at < people->hosts; at++)
 		sim_kill(people->scene->sim, &people->host[at]);
+	for (unsigned at = 0; at < people->users * DEVICES_OF_USER; at++)
+		history_free(&people->device[at]);
 	model_fini(&people->model);
 }
 

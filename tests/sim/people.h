@@ -7,6 +7,7 @@
 
 #include "client.h"
 #include "deployment.h"
+#include "history.h"
 #include "model.h"
 
 enum { HOSTS_MAX = 3 };
@@ -29,6 +30,7 @@ struct device {
 	struct mio_timer come, act, ease;
 	struct seen seen[DEVICES_MAX];
 	unsigned roster[DEVICES_OF_USER]; /* names of the items as it sees them, one of each device of the user */
+	struct history history;
 	uint64_t answered[2];	/* questions of this session: by an error, by a result */
 	unsigned asked;
 };

@@ -102,6 +102,11 @@ static void calm_down(struct stage *stage, bool last)
 	sim_run(scene->sim, HEARD_MAX_MS, people_heard_all, people);
 	people_blame_unheard(people);
 	scene_say(scene, "CALM all is heard");
+	histories_refresh(people);
+	sim_run(scene->sim, HEARD_MAX_MS, histories_whole, people);
+	if (!histories_whole(people))
+		scene_fail(scene, "an archive is not read to its end");
+	histories_check(people);
 	if (stage->plan.gentle) {
 		sim_run(scene->sim, HEARD_MAX_MS, people_steady, people);
 		people_blame_unsteady(people);
