@@ -178,9 +178,17 @@ static void grant(struct client *client, bool offers)
 	client_go_on(client);
 }
 
+/* It gave up while it was let in: the next session of that device may have begun already, and must not end for this one. */
+static bool is_gone(const struct client *client)
+{
+	return sx_has_ended(conn_sx(client->conn));
+}
+
 static void bind_or_grant(struct client *client)
 {
-	if (!ask_to_bind(client))
+	if (is_gone(client))
+		sasl2_failed(client);
+	else if (!ask_to_bind(client))
 		grant(client, true);
 }
 
@@ -189,6 +197,10 @@ void sasl2_go_on(struct client *client)
 	int resume = find(client, NS_STREAM_MANAGEMENT, "resume");
 
 	client->state = CLIENT_UNBOUND;
+	if (is_gone(client)) {
+		sasl2_failed(client);
+		return;
+	}
 	if (!is_foreign(client) && !client_is_ours(client)) {
 		sasl2_failed(client); /* it is being asked who serves the domain: in a moment there is an answer */
 		return;

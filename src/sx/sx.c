@@ -391,6 +391,11 @@ void sx_feed_end(struct sx *sx)
 	parse(sx);
 }
 
+bool sx_has_ended(const struct sx *sx)
+{
+	return sx->ended;
+}
+
 void sx_pause(struct sx *sx, bool paused)
 {
 	sx->paused = paused;

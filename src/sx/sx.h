@@ -110,6 +110,7 @@ void sx_start(struct sx *sx); /* client: queues our header. Server: nothing; wai
 /* Bytes from the wire. All are taken (kept where nothing may be parsed now). Calls the handler. */
 void sx_feed(struct sx *sx, const void *bytes, size_t len);
 void sx_feed_end(struct sx *sx);      /* the peer's bytes ended */
+bool sx_has_ended(const struct sx *sx); /* they did, though not all of them may be handled yet */
 size_t sx_input_waiting(const struct sx *sx); /* kept unparsed: the owner stops reading above its limit */
 size_t sx_queued(const struct sx *sx); /* memory that holds what is not parsed, not complete or not sent */
 void sx_pause(struct sx *sx, bool paused); /* parse nothing more until unpaused; may call the handler on unpausing */

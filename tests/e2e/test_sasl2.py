@@ -4,10 +4,11 @@ import base64
 import hashlib
 import hmac
 import os
+import signal
 import time
 import xml.etree.ElementTree as ElementTree
 
-from harness import CLIENT, STREAM, Raw, body, scenarios, with_people
+from harness import CLIENT, STREAM, Deployment, Raw, body, scenarios, with_people
 from scram import Scram, encode, mechanisms
 from test_sasl import KEY
 from tls import Tls, secure
@@ -434,6 +435,29 @@ def one_round_trip_is_enough(deployment):
     client.close()
 
 
+def who_gives_up_while_he_is_let_in_has_no_session():
+    """It would end the one that his device has begun since."""
+    with Deployment() as deployment:
+        deployment.start('router', 'sm', 'c2s')
+        deployment.add_user('romeo', 'secret')
+        log_in(deployment, 'romeo').close()
+        client = secure(deployment)
+        client.features()
+        manager = deployment.processes['sm'].process
+        manager.send_signal(signal.SIGSTOP)  # nobody can say whether the password is right
+        try:
+            client.send(f"<authenticate xmlns='{SASL2}' mechanism='PLAIN'><initial-response>{plain('romeo')}</initial-response>{ALL}{agent()}"
+                        '</authenticate>')
+            time.sleep(0.3)
+            client.socket.close()
+            time.sleep(0.3)
+        finally:
+            manager.send_signal(signal.SIGCONT)
+        log_in(deployment, 'romeo').close()
+        time.sleep(0.3)
+        assert deployment.metric('sessions') == 0, deployment.command('status', '--json').stdout
+
+
 if __name__ == '__main__':
     scenarios(*everywhere(it_is_offered_under_tls, a_login_alone_is_followed_by_features, scram_proves_both_sides,
                           a_session_begins_with_all_that_it_asks_for, the_same_device_has_the_same_address_and_one_session,
@@ -442,4 +466,5 @@ if __name__ == '__main__':
                           a_token_is_as_good_as_a_password, a_token_is_of_one_device_and_one_mechanism,
                           the_next_token_ends_the_one_before_when_it_is_used, what_ends_tokens,
                           tokens_outlive_the_server_and_are_not_in_its_database, one_round_trip_is_enough),
-              *everywhere(what_waits_in_storage_is_read_in_the_archive, extra=ARCHIVE))
+              *everywhere(what_waits_in_storage_is_read_in_the_archive, extra=ARCHIVE),
+              who_gives_up_while_he_is_let_in_has_no_session)
