@@ -4,7 +4,7 @@ PYTHON = /usr/bin/python3
 SEEDS ?= 1000
 JOBS ?= 2
 
-.PHONY: all run test test-tsan bench bench-quick kills floods soak planted fuzz format lint install clean deps deps-test deps-clients
+.PHONY: all run test test-tsan bench bench-quick kills floods soak day planted fuzz format lint install clean deps deps-test deps-clients
 
 all: deps build/build.ninja
 	@ninja -C build
@@ -46,6 +46,10 @@ test: deps-clients all build-test/build.ninja build-tsan/build.ninja build-soak/
 soak: deps-test build-soak/build.ninja
 	@ninja -C build-soak tests/sim/soak
 	@build-soak/tests/sim/soak --seeds $(SEEDS) --jobs $(JOBS)
+
+day: deps-test build-soak/build.ninja
+	@ninja -C build-soak tests/sim/soak
+	@build-soak/tests/sim/soak --day --seeds $(SEEDS) --jobs $(JOBS)
 
 planted: deps-test
 	@$(PYTHON) tests/planted.py --jobs $(JOBS)

@@ -4,6 +4,9 @@
 
 #include "people.h"
 
+/* In a day, those of the one with three. */
+enum { AWAY_DEVICE, DOZING_DEVICE, PLAIN_DEVICE };
+
 /* Kinds of what is sent. */
 enum { SENT_OTHER, SENT_MESSAGE };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What devices hear, and whether it may be. */
 #include <stdio.h>
+#include <string.h>
 #include "device.h"
 #include "stanza/ns.h"
 #include "xml/nad.h"
@@ -8,10 +9,11 @@
 static void check_from(struct device *device, const struct nad *nad, unsigned from)
 {
 	struct slice said = nad_attr_value(nad, 0, "from");
-	char wanted[128];
+	char wanted[64];
+	int len = snprintf(wanted, sizeof(wanted), "user%u@localhost/d%u", from / DEVICES_OF_USER, from);
+	bool begins = said.len >= (size_t)len && memcmp(said.data, wanted, (size_t)len) == 0;
 
-	snprintf(wanted, sizeof(wanted), "user%u@localhost/%s", from / DEVICES_OF_USER, device->people->device[from].client.resource);
-	if (!slice_is(said, wanted))
+	if (!begins || (said.len > (size_t)len && said.data[len] != '/'))
 		scene_fail(device->people->scene, "d%u heard words of %s from %.*s", device_number(device), wanted, (int)said.len,
 			   said.data);
 }
@@ -60,6 +62,17 @@ static void forget_user(struct device *device, unsigned user)
 		device->seen[user * DEVICES_OF_USER + at].available = false;
 }
 
+/* Whose device has another address by now. */
+static bool is_of_the_one_before(const struct seen *seen, const struct nad *nad)
+{
+	int status = nad_find_child(nad, 0, NS_CLIENT, "status");
+	unsigned session;
+
+	if (slice_is(nad_attr_value(nad, 0, "from"), seen->address) || !seen->available)
+		return false;
+	return status < 0 || text_numbers(nad_cdata(nad, status), "%u:", &session, NULL, NULL, NULL) != 1 || session < seen->session;
+}
+
 static void hear_presence(struct device *device, const struct nad *nad)
 {
 	int status = nad_find_child(nad, 0, NS_CLIENT, "status");
@@ -73,6 +86,9 @@ static void hear_presence(struct device *device, const struct nad *nad)
 	if (parts != 2 || user == device->people->users || from >= DEVICES_MAX || (type.len && !slice_is(type, "unavailable")))
 		return;
 	seen = &device->seen[from];
+	if (is_of_the_one_before(seen, nad))
+		return;
+	snprintf(seen->address, sizeof(seen->address), "%.*s", (int)nad_attr_value(nad, 0, "from").len, nad_attr_value(nad, 0, "from").data);
 	seen->available = !type.len;
 	if (!seen->available)
 		scene_say(device->people->scene, "d%u: d%u is away", device_number(device), from);

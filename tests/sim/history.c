@@ -13,7 +13,7 @@ bool history_reads(const struct device *device)
 {
 	const struct people *people = device->people;
 
-	return people->habits.secure && people->deployment->plan.archive && device->client.kind == CLIENT_RESUMING;
+	return people->habits.secure && people->deployment->plan.archive && (device->client.kind == CLIENT_RESUMING || people->habits.day);
 }
 
 /* -- reading -------------------------------------------------------------------------------------- */

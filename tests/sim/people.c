@@ -17,6 +17,13 @@ static struct device *device_of(struct client *client)
 
 /* -- sessions ------------------------------------------------------------------------------------- */
 
+/* It says so at once, as what is in a pocket does. */
+static void doze_at_once(struct device *device)
+{
+	if (device->people->habits.day && device_number(device) == DOZING_DEVICE && !device->people->calm)
+		client_doze(&device->client, true);
+}
+
 static void on_began(struct client *client)
 {
 	struct device *device = device_of(client);
@@ -40,10 +47,12 @@ static void on_began(struct client *client)
 	}
 	history_anew(device);
 	client_ask(client);
+	doze_at_once(device);
 }
 
 static void on_resumed(struct client *client)
 {
+	doze_at_once(device_of(client));
 }
 
 static void on_settled(struct client *client, const struct sent *sent)
@@ -148,7 +157,9 @@ static void do_something(struct device *device)
 	const struct people_habits *habits = &device->people->habits;
 	unsigned what = scene_pick(device->people->scene, 100);
 
-	if (what < habits->losses)
+	if (habits->day && device_number(device) == AWAY_DEVICE && scene_chance(device->people->scene, 60))
+		lose_connection(device);
+	else if (what < habits->losses)
 		lose_connection(device);
 	else if ((what -= habits->losses) < habits->slow)
 		be_slow(device);
@@ -198,6 +209,8 @@ static void on_come(struct mio_timer *timer)
 
 	if (!device->wanted || device->client.line)
 		return;
+	if (device->people->habits.day && device->client.kind == CLIENT_RESUMING)
+		client_log_in_by(&device->client, (enum client_login)scene_pick(device->people->scene, 3));
 	if (!device->client.key[0])
 		model_unsure(&device->people->model, device_number(device));
 	client_come(&device->client);
@@ -221,6 +234,12 @@ static int start_host(struct mio *mio, void *arg)
 	return 0;
 }
 
+/* One that is mostly away, one that is not looked at, one that knows nothing of all that. */
+static enum client_kind kind_of_the_day(unsigned number)
+{
+	return number == PLAIN_DEVICE ? CLIENT_PLAIN : CLIENT_RESUMING;
+}
+
 static enum client_kind pick_kind(struct people *people, unsigned user)
 {
 	if (people->habits.steady)
@@ -242,8 +261,9 @@ static void make_device(struct people *people, unsigned number)
 	unsigned user = number / DEVICES_OF_USER, which = number % DEVICES_OF_USER;
 
 	device->people = people;
-	device->exists = which == 0 || scene_chance(people->scene, which == 1 ? 60 : 30);
-	client_init(&device->client, &people->env[number % people->hosts], pick_kind(people, user), user, number);
+	device->exists = which == 0 || scene_chance(people->scene, which == 1 ? 60 : 30) || (people->habits.day && user == 0);
+	client_init(&device->client, &people->env[number % people->hosts],
+		    people->habits.day ? kind_of_the_day(number) : pick_kind(people, user), user, number);
 	if (device->client.kind == CLIENT_RESUMING && people->habits.secure)
 		client_log_in_by(&device->client, pick_login(people, number));
 	mio_timer_init(&device->come, on_come);

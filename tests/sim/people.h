@@ -15,6 +15,7 @@ enum { HOSTS_MAX = 3 };
 /* What a device sees of another. */
 struct seen {
 	bool available;
+	char address[80]; /* a device may have another in its next session */
 	unsigned session, version;
 };
 
@@ -41,6 +42,7 @@ struct people_habits {
 	unsigned losses, slow, moves, dozes; /* how often they lose connections, are slow, leave, turn their backs or come again: of 100 things */
 	bool steady;			    /* nobody may lose a session */
 	bool secure;			    /* some log in under TLS, by SASL2 */
+	bool day;			    /* they write to one with three devices, who log in now so, now so */
 };
 
 struct people {

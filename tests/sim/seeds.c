@@ -114,7 +114,7 @@ static void go_on(struct seeds *seeds, struct job *job)
 {
 	unsigned long long seed = seed_at(seeds, job->place);
 
-	printf("# seed %llu failed; its story: %s --seed %llu\n", seed, seeds->program, seed);
+	printf("# seed %llu failed; its story: %s%s --seed %llu\n", seed, seeds->program, seeds->options.day ? " --day" : "", seed);
 	if (seeds->failed_count < FAILED_MAX)
 		seeds->failed[seeds->failed_count++] = seed;
 	job->place += seeds->jobs;
@@ -224,6 +224,8 @@ static bool take_flag(struct seeds *seeds, const char *name)
 		seeds->options.log = true;
 	else if (strcmp(name, "--stop") == 0)
 		seeds->options.stop = true;
+	else if (strcmp(name, "--day") == 0)
+		seeds->options.day = true;
 	else
 		return false;
 	return true;

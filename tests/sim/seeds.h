@@ -9,6 +9,7 @@ struct seeds_options {
 	bool told; /* the story of the seed is printed */
 	bool log;  /* and the log of the server */
 	bool stop; /* at the first that fails */
+	bool day;  /* of somebody with three devices, instead */
 };
 
 struct seed_result {

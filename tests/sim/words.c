@@ -37,7 +37,7 @@ void say_message(struct device *device, unsigned number)
 static void talk(struct device *device)
 {
 	struct people *people = device->people;
-	struct device *to = any_device(people);
+	struct device *to = people->habits.day && device->client.user ? &people->device[scene_pick(people->scene, DEVICES_OF_USER)] : any_device(people);
 	unsigned count = 1 + scene_pick(people->scene, TALK_MAX);
 	bool named = scene_chance(people->scene, 40);
 
