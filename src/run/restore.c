@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* restore: a backup in the place of a stopped server's database. */
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "ctl/ctl.h"
@@ -25,12 +27,16 @@ static bool goes_on(void *arg, const char *what, unsigned percent)
 }
 
 /* What was under way to clients when another database was killed. */
-static void forget_unacked(const struct deployment *deployment)
+static int forget_unacked(const struct deployment *deployment, struct buf *why)
 {
 	AUTO(buf_fini) struct buf path = {0};
+	int rc;
 
 	unacked_path(&deployment->settings, &path);
-	unlink(buf_text(&path));
+	rc = unlink(buf_text(&path)) && errno != ENOENT ? -errno : 0;
+	if (rc)
+		buf_printf(why, "%s: cannot be removed: %s", buf_text(&path), strerror(-rc));
+	return rc;
 }
 
 /* FILE may be where only root may read; what is in data.dir is of process.user from the beginning. */
@@ -44,9 +50,7 @@ static int opened(void *arg, struct buf *why)
 
 	rc = rc ? rc : identity_keep(&sandbox.identity, why);
 	rc = rc ? rc : deployment_lock(restoring->deployment, locks, why);
-	if (!rc)
-		forget_unacked(restoring->deployment);
-	return rc;
+	return rc ? rc : forget_unacked(restoring->deployment, why);
 }
 
 static void say_done(const struct cli *cli, struct buf *kept)

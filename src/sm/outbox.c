@@ -21,6 +21,7 @@ struct entry {
 	uint32_t number;
 	uint32_t bytes;
 	bool flying; /* as its delivery counts */
+	bool answers; /* an error, all that is left of what the client wrote, settled or not */
 	uint64_t archived; /* its id in its user's archive; 0: it is not there */
 };
 
@@ -112,7 +113,7 @@ static void entry_free(struct outbox *outbox, struct entry *entry)
 	list_remove(&entry->link);
 	outbox->count--;
 	outbox->owed -= is_owed(entry);
-	outbox->errors -= entry->stanza && is_error(entry->stanza);
+	outbox->answers -= entry->answers;
 	outbox->bytes -= entry->bytes;
 	account(outbox);
 	stanza_free(&entry->stanza);
@@ -149,6 +150,12 @@ static void merge_state(struct outbox *outbox, const struct stanza *stanza)
 	}
 }
 
+static void answer(struct outbox *outbox, struct entry *entry)
+{
+	entry->answers = true;
+	outbox->answers++;
+}
+
 /* Before a place in the list: its head is the end. What it comes of is remembered, but no longer to be settled. stanza may be NULL. */
 static struct entry *insert(struct outbox *outbox, struct list *place, const struct stanza *stanza, struct delivery *delivery)
 {
@@ -160,7 +167,8 @@ static struct entry *insert(struct outbox *outbox, struct list *place, const str
 		entry->key = stanza->origin.key;
 		entry->number = stanza->origin.count;
 		entry->archived = stanza->archived;
-		outbox->errors += is_error(stanza);
+		if (is_error(stanza) && entry->key && entry->key == container_of(outbox, struct session, outbox)->origin)
+			answer(outbox, entry);
 	}
 	entry->bytes = (stanza ? (uint32_t)stanza_weight(stanza) : 0) + ENTRY_BYTES;
 	entry->delivery = delivery;
@@ -285,7 +293,7 @@ bool outbox_taken(struct session *session, uint32_t count)
 {
 	struct outbox *outbox = &session->outbox;
 	uint32_t counted = count > outbox->before ? count - outbox->before : 0;
-	uint32_t messages = 0, errors = outbox->errors;
+	uint32_t messages = 0, answers = outbox->answers;
 
 	if (count > outbox->sent)
 		return false;
@@ -305,7 +313,7 @@ bool outbox_taken(struct session *session, uint32_t count)
 		if (delivery)
 			delivery_taken(delivery);
 	}
-	if (outbox->errors != errors)
+	if (outbox->answers != answers)
 		unacked_mark(session);
 	if (messages)
 		metric_add(session->user->sm->process, METRIC_MESSAGES_DELIVERED, messages);
@@ -324,20 +332,15 @@ static struct list *unsent(struct outbox *outbox)
 	return at;
 }
 
-/* An error that is all that is left of what the client wrote, settled or not. */
-static bool answers(const struct session *session, const struct entry *entry)
-{
-	return entry->stanza && is_error(entry->stanza) && entry->key && entry->key == session->origin;
-}
-
 uint32_t outbox_heard(const struct session *session, uint32_t settled)
 {
-	const struct outbox *outbox = &session->outbox;
+	uint32_t left = session->outbox.answers;
 
-	for (const struct list *at = outbox->entries.next; outbox->errors && at != &outbox->entries; at = at->next) {
+	for (const struct list *at = session->outbox.entries.next; left; at = at->next) {
 		const struct entry *entry = container_of(at, const struct entry, link);
 
-		if (answers(session, entry) && (int32_t)(entry->number - settled) <= 0)
+		left -= entry->answers;
+		if (entry->answers && (int32_t)(entry->number - settled) <= 0)
 			settled = entry->number - 1;
 	}
 	return settled;
@@ -572,7 +575,7 @@ void outbox_save(const struct session *session, struct buf *out)
 		if (!row)
 			sm_stanza_print(entry->stanza, &text);
 		buf_printf(out, "%llu %zu", (unsigned long long)row, buf_used(&text));
-		if (answers(session, entry))
+		if (entry->answers)
 			buf_printf(out, " %u", entry->number);
 		buf_append_char(out, '\n');
 		buf_append_slice(out, buf_slice(&text));
@@ -608,6 +611,7 @@ static bool load_entry(struct session *session, uint64_t row, uint32_t count, st
 		return true;
 	entry->key = session->origin;
 	entry->number = entry->stanza->origin.count = count;
+	answer(&session->outbox, entry);
 	owe(session, entry);
 	return true;
 }

@@ -29,7 +29,7 @@ struct outbox {
 	uint32_t handled;     /* those that it has since */
 	uint32_t bytes;
 	uint32_t owed; /* entries */
-	uint32_t errors; /* entries */
+	uint32_t answers; /* entries that are errors for what the client wrote, owed or not */
 	uint32_t gone; /* entries that ever left it as had */
 	bool asking;   /* its c2s, how far it has what was sent */
 	size_t counted; /* of a slow client: as the budget of all queues knows it */

@@ -431,6 +431,14 @@ uint32_t resume_settled(const struct store_txn *txn, uint32_t settled)
 	return settled;
 }
 
+static void unpin(struct user *user)
+{
+	if (!user)
+		return;
+	user->pins--;
+	user_rest(user);
+}
+
 /* What it was sent, and had, does not wait for its user any more. */
 static void told(struct sm *sm, struct packet **lent, const struct store_txn *txn, int result)
 {
@@ -439,13 +447,13 @@ static void told(struct sm *sm, struct packet **lent, const struct store_txn *tx
 	size_t count;
 	const struct store_row *rows = store_rows(txn, 1, &count);
 
-	if (result) {
+	if (!user || result) {
 		session_fail(sm, packet);
-		return;
-	}
-	if (user)
+	} else {
 		unacked_told(user, packet->session.resume.handled, unacked_answer(txn, 0), rows, count);
-	refuse(sm, packet, user ? find(user, packet_key(packet)) : NULL);
+		refuse(sm, packet, find(user, packet_key(packet)));
+	}
+	unpin(user);
 }
 
 static void tell_what_it_had(struct user *user, struct packet **packet)
@@ -454,6 +462,7 @@ static void tell_what_it_had(struct user *user, struct packet **packet)
 
 	unacked_ask(txn, user, packet_key(*packet));
 	store_list(txn, STORE_OFFLINE, jid_user(user->jid));
+	user->pins++;
 	sm_store_packet(user->sm, &txn, packet, told);
 }
 
@@ -463,16 +472,15 @@ static void crashed(struct sm *sm, struct packet **lent, const struct store_txn 
 	struct user *user = user_get(sm, packet->session.target);
 	struct resumption *item = user ? find(user, packet_key(packet)) : NULL;
 
-	if (result) {
-		session_fail(sm, packet);
-		return;
-	}
-	if (item)
+	if (item && !result)
 		item->handled = handled_of(resume_settled(txn, item->in + item->handled), item->in);
-	if (user && unacked_answer(txn, 1).len)
+	if (!user || result)
+		session_fail(sm, packet);
+	else if (unacked_answer(txn, 1).len)
 		tell_what_it_had(user, lent);
 	else
 		refuse(sm, packet, item);
+	unpin(user);
 }
 
 void resume_user(struct user *user, struct packet **packet)
@@ -492,6 +500,7 @@ void resume_user(struct user *user, struct packet **packet)
 		txn = store_txn_new();
 		store_origins(txn, item ? item->origin : 0); /* of one that was not stored before the process died nothing was */
 		unacked_ask(txn, user, key);
+		user->pins++;
 		sm_store_packet(user->sm, &txn, packet, crashed);
 	}
 	user_rest(user);

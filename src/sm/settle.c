@@ -84,7 +84,7 @@ bool settle_arrived(struct session *session, struct stanza *stanza)
 		return false;
 	if (session->outbox.owed && count - session->settled >= WINDOW / 2)
 		outbox_settle_sent(session); /* it does not read them, or not yet */
-	stanza->origin = (struct origin){.session = session->id, .count = count, .mark = session->settled};
+	stanza->origin = (struct origin){.session = session->id, .count = count, .mark = outbox_heard(session, session->settled)};
 	stanza->origin.again = session->again_to && (int32_t)(session->again_to - count) >= 0;
 	if (session->kept || session->key)
 		stanza->origin.key = session->origin; /* it may come again, after our death */

@@ -486,21 +486,28 @@ static int begin_life(struct sm *sm, const struct found *found, uint64_t *life)
 	return storage_run_now(sm->process->storage, txn);
 }
 
+/* What was never written to stays so. */
+static void forget(_Atomic uint32_t *used)
+{
+	if (*used)
+		*used = 0;
+}
+
+static void forget_origin(_Atomic uint64_t *origin)
+{
+	if (*origin)
+		*origin = 0;
+}
+
 static void empty(struct sm *sm, struct left *left, uint64_t life)
 {
-	uint32_t records = left->workers ? RECORDS / left->workers : RECORDS;
-
-	for (uint32_t worker = 0; worker < MIO_WORKERS_MAX; worker++) {
-		uint32_t reach = worker * records < RECORDS ? least(left->reach[worker].records, RECORDS - worker * records) : 0;
-
-		for (uint32_t at = 0; at < reach; at++)
-			left->records[worker * records + at].used = 0;
-		left->reach[worker] = (struct reach){0};
-	}
-	for (uint32_t at = 0; at < SETTLED; at++) {
-		if (left->settled[at].origin)
-			left->settled[at].origin = 0;
-	}
+	for (uint32_t at = 0; at < RECORDS; at++)
+		forget(&left->records[at].used);
+	for (uint32_t at = 0; at < MARKS; at++)
+		forget_origin(&left->marks[at].origin);
+	for (uint32_t at = 0; at < SETTLED; at++)
+		forget_origin(&left->settled[at].origin);
+	memset(left->reach, 0, sizeof(left->reach));
 	left->form = FORM;
 	left->workers = sm->process->worker_count;
 	left->life = life;

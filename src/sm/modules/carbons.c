@@ -12,7 +12,6 @@
 #include "stanza/names.h"
 #include "xml/nad.h"
 
-#define NS_MUC_USER "http://jabber.org/protocol/muc#user"
 #define NS_CONFERENCE "jabber:x:conference"
 
 struct carbons {

@@ -17,7 +17,7 @@
 
 #define NS_RETRACT "urn:xmpp:message-retract:1"
 
-enum { PAGE = 100, PAGES = 10, UNDER_WAY_MAX = 16 };
+enum { PAGE = 100, PAGES = 10, WAITING_MAX = 200 };
 
 struct retraction {
 	struct list link; /* its user's */
@@ -28,7 +28,7 @@ struct retraction {
 };
 
 struct retractions {
-	struct list all;
+	struct list all; /* the first is looked for */
 	unsigned count;
 };
 
@@ -39,7 +39,7 @@ static struct retractions *state_of(const struct user *user)
 
 bool retraction_left(const struct stanza *message)
 {
-	return stanza_find(message, NS_RETRACT, "retracted") >= 0;
+	return stanza_find(message, NS_RETRACT, "retracted") >= 0 && stanza_find(message, NS_CLIENT, "body") < 0;
 }
 
 static struct slice wanted(const struct stanza *retraction)
@@ -56,18 +56,34 @@ static void retraction_free(struct retractions *all, struct retraction *retracti
 	mem_free(retraction);
 }
 
-/* Whose it is: of what came through a room, the one in the room. */
-static bool is_by(const struct stanza *message, const struct jid *author)
+static bool is_of_a_room(const struct stanza *stanza)
 {
-	if (!message->from || !jid_equal_bare(message->from, author))
-		return false;
-	return stanza_find(message, NS_MUC_USER, "x") < 0 || jid_equal(message->from, author);
+	return stanza_find(stanza, NS_MUC_USER, "x") >= 0;
 }
 
-static bool is_it(const struct stanza *message, const struct stanza *retraction)
+/* In a room each is who he is there; all devices of the user are one. */
+static bool is_by_the_same(const struct user *user, const struct stanza *message, const struct stanza *retraction)
 {
-	return message->kind == STANZA_MESSAGE && slice_equal(message->id, wanted(retraction)) && is_by(message, retraction->from) &&
+	if (!message->from || !jid_equal_bare(message->from, retraction->from))
+		return false;
+	return jid_equal_bare(message->from, user->jid) || jid_equal(message->from, retraction->from) ||
+	       (!is_of_a_room(message) && !is_of_a_room(retraction));
+}
+
+static bool is_it(const struct user *user, const struct stanza *message, const struct stanza *retraction)
+{
+	return message->kind == STANZA_MESSAGE && slice_equal(message->id, wanted(retraction)) && is_by_the_same(user, message, retraction) &&
 	       !retraction_left(message);
+}
+
+/* Before it is parsed: whether it may have that id; one that is written in another way may. */
+static bool may_be(const struct store_row *row, struct slice id)
+{
+	for (size_t at = 0; at < id.len; at++) {
+		if (strchr("&<>'\"", id.data[at]))
+			return true;
+	}
+	return memmem(row->value.data, row->value.len, id.data, id.len);
 }
 
 static void print_tombstone(const struct stanza *message, const struct stanza *retraction, int64_t wall_ms, struct buf *out)
@@ -85,11 +101,12 @@ static void print_tombstone(const struct stanza *message, const struct stanza *r
 
 static bool bury(struct user *user, const struct retraction *retraction, const struct store_row *row)
 {
-	AUTO(stanza_free) struct stanza *message = sm_stanza_parse(user->sm, row->value);
+	AUTO(stanza_free) struct stanza *message =
+		may_be(row, wanted(retraction->stanza)) ? sm_stanza_parse(user->sm, row->value) : NULL;
 	AUTO(buf_fini) struct buf text = {0};
 	struct store_txn *txn;
 
-	if (!message || !is_it(message, retraction->stanza))
+	if (!message || !is_it(user, message, retraction->stanza))
 		return false;
 	print_tombstone(message, retraction->stanza, sm_wall_ms(user->sm), &text);
 	txn = store_txn_new();
@@ -99,6 +116,11 @@ static bool bury(struct user *user, const struct retraction *retraction, const s
 }
 
 static void look(struct user *user, struct retraction *retraction);
+
+static struct retraction *first_of(struct retractions *all)
+{
+	return container_of(all->all.next, struct retraction, link);
+}
 
 /* The last comes first. A page that was cut has a last row that is none. */
 static void looked(void *state, struct user *user, const struct store_txn *txn, int result)
@@ -119,6 +141,8 @@ static void looked(void *state, struct user *user, const struct store_txn *txn, 
 		}
 	}
 	retraction_free(state_of(user), retraction);
+	if (state_of(user)->count)
+		look(user, first_of(state_of(user)));
 }
 
 static void look(struct user *user, struct retraction *retraction)
@@ -141,7 +165,7 @@ static void begin(const struct sm_event *event, struct jid *peer)
 	struct retraction *retraction;
 
 	if (!stanza->archived || stanza_find(stanza, NS_RETRACT, "retract") < 0 || !stanza->id.len || !wanted(stanza).len || !stanza->from ||
-	    all->count == UNDER_WAY_MAX)
+	    all->count == WAITING_MAX)
 		return;
 	if (!all->count)
 		list_init(&all->all);
@@ -151,8 +175,8 @@ static void begin(const struct sm_event *event, struct jid *peer)
 	retraction->peer = jid_ref(peer);
 	retraction->before = stanza->archived;
 	list_append(&all->all, &retraction->link);
-	all->count++;
-	look(event->user, retraction);
+	if (++all->count == 1)
+		look(event->user, retraction);
 }
 
 static int sent(void *state, const struct sm_event *event)
@@ -174,7 +198,7 @@ static void user_free(void *state, struct user *user)
 	struct retractions *all = state_of(user);
 
 	while (all->count)
-		retraction_free(all, container_of(all->all.next, struct retraction, link));
+		retraction_free(all, first_of(all));
 }
 
 static const struct sm_hook hooks[] = {
