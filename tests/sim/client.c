@@ -562,6 +562,7 @@ void client_init(struct client *client, struct client_env *env, enum client_kind
 
 void client_log_in_by(struct client *client, enum client_login login)
 {
+	client->moves |= client->login != login;
 	client->login = login;
 }
 
@@ -581,7 +582,7 @@ void client_come(struct client *client)
 	line->conn = conn_connect(env->conns, env->address(env), client->login ? &env->secure_options : &env->options, line, &fault);
 	client->line = line;
 	client->state = CLIENT_LOGIN;
-	client->tries_stale = client->login == LOGIN_CLEAR && client->stale[0] && scene_chance(env->scene, STALE_PERCENT);
+	client->tries_stale = client->login == LOGIN_CLEAR && !client->moves && client->stale[0] && scene_chance(env->scene, STALE_PERCENT);
 	if (!line->conn) {
 		line_free(line);
 		lost(client);

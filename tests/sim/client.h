@@ -77,6 +77,7 @@ struct client {
 	char key[48];	   /* to resume with; "": none */
 	char refused[48], stale[48]; /* of one that was refused; and is over, for there is another */
 	bool tries_stale;  /* asks for that one first */
+	bool moves;	   /* its address is another in its next session: the one before may have come back, and wait */
 	bool enabled;	   /* it counts */
 	bool exposed;      /* when it lost its connection nothing counted: what was under way to it may be lost */
 	bool inactive;	   /* so it says (XEP-0352) */

@@ -72,6 +72,8 @@ static void read_one(struct device *device, const struct nad *nad, int result)
 		scene_fail(device->people->scene, "d%u was told of nothing in its archive", device_number(device));
 	if (body >= 0 && text_numbers(nad_cdata(nad, body), "%u:%u:%u:%u", &entry.message, &entry.device, &entry.session, &entry.sequence) != 4)
 		entry.message = UINT32_MAX; /* somebody else's */
+	while (history->pending && entry.id <= last_of(history)->id)
+		history->pending--; /* its manager died, and the next one begins this page again */
 	if (last_of(history) && entry.id <= last_of(history)->id)
 		scene_fail(device->people->scene, "d%u was told of %llx behind %llx", device_number(device), (unsigned long long)entry.id,
 			   (unsigned long long)last_of(history)->id);

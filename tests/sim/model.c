@@ -195,6 +195,8 @@ static bool may_be_late(const struct model *model, const struct message *message
 
 static void check_live(struct model *model, unsigned device, struct heard_order *order, const struct words *words)
 {
+	if (model->addresses_change && model->messages[words->message].to_device >= 0)
+		return;
 	if (words->sequence <= order->live && may_be_late(model, &model->messages[words->message], device))
 		return;
 	if (words->sequence <= order->live)

@@ -57,6 +57,7 @@ struct model {
 	struct standing standing[DEVICES_MAX];
 	unsigned change[USERS_MAX]; /* how often it changed who is there */
 	struct heard_order order[DEVICES_MAX][DEVICES_MAX]; /* [who hears][who said] */
+	bool addresses_change; /* of a device, from session to session: what names one is not for the other, and comes when it comes */
 	unsigned told[DEVICES_MAX]; /* the session that died with its process, of which it said what it had; 0: none */
 	struct message *messages;
 	unsigned count, cap, first; /* those before first are done */

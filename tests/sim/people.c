@@ -285,6 +285,7 @@ void people_start(struct people *people, struct scene *scene, struct deployment 
 	people->habits = *habits;
 	people->users = deployment->plan.users;
 	model_init(&people->model, scene, deployment);
+	people->model.addresses_change = habits->day;
 	for (; people->hosts < hosts; people->hosts++) {
 		people->host[people->hosts] = sim_host(scene->sim, "people");
 		if (mio_host_start(people->host[people->hosts], 1, start_host, people))
