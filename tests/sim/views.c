@@ -233,7 +233,7 @@ static int find_lost(const struct people *people)
 	for (unsigned at = 0; at < people->model.count; at++) {
 		const struct message *message = &people->model.messages[at];
 
-		if (takes[message->to_user] && (!message->receipts || message->refused))
+		if (takes[message->to_user] && ((!message->receipts && !message->read) || message->refused))
 			return (int)at;
 	}
 	return -1;
