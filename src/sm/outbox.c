@@ -334,9 +334,10 @@ static struct list *unsent(struct outbox *outbox)
 
 uint32_t outbox_heard(const struct session *session, uint32_t settled)
 {
+	const struct list *entries = &session->outbox.entries;
 	uint32_t left = session->outbox.answers;
 
-	for (const struct list *at = session->outbox.entries.next; left; at = at->next) {
+	for (const struct list *at = entries->next; left && at != entries; at = at->next) {
 		const struct entry *entry = container_of(at, const struct entry, link);
 
 		left -= entry->answers;
