@@ -341,22 +341,24 @@ static struct slice number_item(const uint32_t *big)
 	return (struct slice){(const char *)big, sizeof(*big)};
 }
 
-void store_origin(struct store_txn *txn, uint64_t session, uint32_t count, uint32_t mark)
+static void write_origin(struct store_txn *txn, uint64_t session, uint32_t count, uint32_t mark,
+			 void (*write)(struct store_txn *txn, enum store store, struct slice owner, struct slice item, struct slice value))
 {
 	uint64_t owner = htobe64(session);
 	uint32_t item = htobe32(count), value = htobe32(mark);
 
-	store_add(txn, STORE_ORIGIN, session_owner(&owner), number_item(&item), number_item(&value));
+	write(txn, STORE_ORIGIN, session_owner(&owner), number_item(&item), number_item(&value));
 	store_del_up_to(txn, STORE_ORIGIN, session_owner(&owner), number_item(&value));
+}
+
+void store_origin(struct store_txn *txn, uint64_t session, uint32_t count, uint32_t mark)
+{
+	write_origin(txn, session, count, mark, store_add);
 }
 
 void store_origin_known(struct store_txn *txn, uint64_t session, uint32_t count, uint32_t mark)
 {
-	uint64_t owner = htobe64(session);
-	uint32_t item = htobe32(count), value = htobe32(mark);
-
-	store_put(txn, STORE_ORIGIN, session_owner(&owner), number_item(&item), number_item(&value));
-	store_del_up_to(txn, STORE_ORIGIN, session_owner(&owner), number_item(&value));
+	write_origin(txn, session, count, mark, store_put);
 }
 
 unsigned store_origins(struct store_txn *txn, uint64_t session)
