@@ -120,28 +120,26 @@ def _said(deployment, romeo, numbers, hint):
     return texts
 
 
-def _once_by_each(deployment, hint=''):
-    numbers = itertools.count()
-    romeo = Counting(deployment.port, 'romeo').begin()
-    for method in FRESH:
-        texts = _said(deployment, romeo, numbers, hint)
-        reader = method(deployment, None)
-        assert reader.read(len(texts)) == texts, (method.__name__, texts, reader.texts)
-        reader.leave()
-        again = _classic(deployment, None)
-        assert not again.read(), (method.__name__, again.texts)
-        again.leave()
-    for method in WAITING:
+def _once_by(deployment, romeo, method, numbers, hint):
+    before = None
+    if method in WAITING:
         before = _bound2(deployment, None)
         assert not before.read()
         before.lose()
-        texts = _said(deployment, romeo, numbers, hint)
-        reader = method(deployment, before)
-        assert reader.read(len(texts)) == texts, (method.__name__, texts, reader.texts)
-        reader.leave()
-        again = _classic(deployment, None)
-        assert not again.read(), (method.__name__, again.texts)
-        again.leave()
+    texts = _said(deployment, romeo, numbers, hint)
+    reader = method(deployment, before)
+    assert reader.read(len(texts)) == texts, (method.__name__, texts, reader.texts)
+    reader.leave()
+    again = _classic(deployment, None)
+    assert not again.read(), (method.__name__, again.texts)
+    again.leave()
+
+
+def _once_by_each(deployment, hint=''):
+    numbers = itertools.count()
+    romeo = Counting(deployment.port, 'romeo').begin()
+    for method in FRESH + WAITING:
+        _once_by(deployment, romeo, method, numbers, hint)
     romeo.close()
 
 

@@ -41,12 +41,19 @@ static void ask(struct room *room, const char *account, struct str *key, uint32_
 	room_packet(room, &packet);
 }
 
-static void begin_again(struct room *room)
+/* All that the next session is given; NULL: nothing more. */
+static void expect_next(struct room *room, const char *first, const char *second)
 {
 	room_login(room, NEXT);
 	room_forget(room);
 	room_send(room, NEXT, "<presence/>");
 	room_wait(room, 100);
+	room_expect(room, NEXT, "<presence");
+	if (first)
+		room_expect(room, NEXT, first);
+	if (second)
+		room_expect(room, NEXT, second);
+	room_expect_nothing(room, NEXT);
 }
 
 struct pair {
@@ -89,10 +96,7 @@ static void what_was_sent_is_settled_and_given_again(void **state)
 	room_kill(room, true);
 	ask(room, "romeo@localhost", pair.romeo, 0);
 	room_expect(room, "new", "target=romeo@localhost handled=2");
-	begin_again(room);
-	room_expect(room, NEXT, "<presence");
-	room_expect(room, NEXT, "first");
-	room_expect(room, NEXT, "second");
+	expect_next(room, "first", "second");
 }
 
 static void what_its_client_had_is_not_given_again(void **state)
@@ -103,10 +107,7 @@ static void what_its_client_had_is_not_given_again(void **state)
 
 	room_kill(room, true);
 	ask(room, "juliet@localhost", pair.juliet, had + 1);
-	begin_again(room);
-	room_expect(room, NEXT, "<presence");
-	room_expect(room, NEXT, "second");
-	room_expect_nothing(room, NEXT);
+	expect_next(room, "second", NULL);
 }
 
 static void what_was_stored_and_its_client_had_is_not_given_again(void **state)
@@ -119,9 +120,7 @@ static void what_was_stored_and_its_client_had_is_not_given_again(void **state)
 	assert_int_equal(room_settled(room, ROMEO), 2);
 	room_kill(room, true);
 	ask(room, "juliet@localhost", pair.juliet, had + 2);
-	begin_again(room);
-	room_expect(room, NEXT, "<presence");
-	room_expect_nothing(room, NEXT);
+	expect_next(room, NULL, NULL);
 }
 
 static void a_second_kill_changes_nothing(void **state)
@@ -135,10 +134,7 @@ static void a_second_kill_changes_nothing(void **state)
 	ask(room, "romeo@localhost", pair.romeo, 0);
 	room_expect(room, "new", "target=romeo@localhost handled=2");
 	ask(room, "juliet@localhost", pair.juliet, had + 1);
-	begin_again(room);
-	room_expect(room, NEXT, "<presence");
-	room_expect(room, NEXT, "second");
-	room_expect_nothing(room, NEXT);
+	expect_next(room, "second", NULL);
 }
 
 /* She has it, and he was not told yet. */
@@ -152,9 +148,7 @@ static void what_was_settled_last_is_remembered(void **state)
 	room_kill(room, true);
 	ask(room, "romeo@localhost", pair.romeo, 0);
 	room_expect(room, "new", "target=romeo@localhost handled=2");
-	begin_again(room);
-	room_expect(room, NEXT, "<presence");
-	room_expect_nothing(room, NEXT);
+	expect_next(room, NULL, NULL);
 }
 
 /* Of a power cut only what storage has counts: he says them again. */
@@ -168,9 +162,7 @@ static void a_power_cut_leaves_nothing_of_it(void **state)
 	ask(room, "romeo@localhost", pair.romeo, 0);
 	room_expect(room, "new", "target=romeo@localhost handled=0");
 	ask(room, "juliet@localhost", pair.juliet, had + 1);
-	begin_again(room);
-	room_expect(room, NEXT, "<presence");
-	room_expect_nothing(room, NEXT);
+	expect_next(room, NULL, NULL);
 }
 
 /* Its rows are of other messages. */
@@ -200,9 +192,7 @@ static void what_a_disk_does_not_take_is_forgotten(void **state)
 	room_kill(room, true);
 	ask(room, "romeo@localhost", pair.romeo, 0);
 	room_expect(room, "new", "target=romeo@localhost handled=0");
-	begin_again(room);
-	room_expect(room, NEXT, "<presence");
-	room_expect_nothing(room, NEXT);
+	expect_next(room, NULL, NULL);
 }
 
 /* Another form of the server had the database meanwhile. */
@@ -263,11 +253,7 @@ static void an_orderly_end_leaves_nothing(void **state)
 	room_restart(room);
 	room_wait(room, 1000);
 	room_kill(room, true);
-	begin_again(room);
-	room_expect(room, NEXT, "<presence");
-	room_expect(room, NEXT, "first");
-	room_expect(room, NEXT, "second");
-	room_expect_nothing(room, NEXT);
+	expect_next(room, "first", "second");
 }
 
 /* The account is gone: nothing is stored for it. */
