@@ -179,6 +179,19 @@ void keep_snapshot(struct client *client, struct slice snapshot)
 	client->keep->snapshot_ms = mio_now_ms(client->c2s->worker->mio);
 }
 
+uint32_t keep_heard(const struct client *client)
+{
+	uint32_t settled = client->settled;
+
+	for (const struct list *at = client->keep->out.next; at != &client->keep->out; at = at->next) {
+		const struct stanza *stanza = container_of(at, const struct kept, link)->stanza;
+
+		if (settles(client, stanza) && (int32_t)(stanza->origin.count - settled) <= 0)
+			settled = stanza->origin.count - 1;
+	}
+	return settled;
+}
+
 static struct keeper *first_keeper(const struct c2s *c2s)
 {
 	return &((struct c2s *)worker_state(c2s->worker->process->workers[0], &c2s_component))->keeper;
