@@ -16,7 +16,11 @@ static struct delivery *delivery_new(struct user *user, const struct stanza *sta
 	struct delivery *delivery = mem_zalloc(MEM_SESSION, sizeof(*delivery));
 
 	delivery->user = user;
-	delivery->stanza = stanza ? stanza_copy(stanza) : NULL;
+	if (stanza) {
+		delivery->stanza = stanza_copy(stanza);
+		delivery->key = stanza->origin.key;
+		delivery->count = stanza->origin.count;
+	}
 	list_init(&delivery->due);
 	list_append(&user->deliveries, &delivery->link);
 	return delivery;
@@ -324,6 +328,18 @@ struct delivery *delivery_find(const struct user *user, const struct origin *ori
 		const struct stanza *stanza = delivery->stanza;
 
 		if (origin->key && stanza && stanza->origin.key == origin->key && stanza->origin.count == origin->count)
+			return delivery;
+	}
+	return NULL;
+}
+
+const struct delivery *delivery_next_had(const struct user *user, const struct delivery *delivery)
+{
+	const struct list *at = delivery ? delivery->link.next : user->deliveries.next;
+
+	for (; at != &user->deliveries; at = at->next) {
+		delivery = container_of(at, const struct delivery, link);
+		if (delivery->had && !delivery->over)
 			return delivery;
 	}
 	return NULL;

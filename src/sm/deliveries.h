@@ -26,6 +26,8 @@ struct delivery {
 	int64_t due_ms;
 	struct stanza *stanza; /* NULL: its row has it */
 	uint64_t row;	       /* in STORE_OFFLINE; 0: it is not stored */
+	uint64_t key;	       /* of its origin; 0: it has none that outlives us */
+	uint32_t count;
 	bool storing;	       /* it pins its user until storage answers */
 	bool had;	       /* somebody has it */
 	bool asked;	       /* a second ago, whether it reached the others */
@@ -41,6 +43,8 @@ struct delivery *delivery_for(struct user *user, const struct stanza *stanza);
 struct delivery *delivery_of_row(struct user *user, const struct stanza *stanza, uint64_t row);
 void delivery_given(struct delivery *delivery); /* to whom it could be given: to nobody, it is forgotten */
 struct delivery *delivery_find(const struct user *user, const struct origin *origin); /* NULL: none in memory */
+/* The next, NULL: the first, that somebody has and that flies to others; NULL: none. */
+const struct delivery *delivery_next_had(const struct user *user, const struct delivery *delivery);
 bool delivery_holds(const struct user *user, uint64_t row);			      /* there is one of this row */
 bool delivery_row_is_unspread(const struct user *user, uint64_t row);
 unsigned deliveries_with_row(const struct user *user);

@@ -606,18 +606,30 @@ void present_save_origins(struct session *session, struct buf *out)
 	present_had_origins(session, out);
 }
 
+static void say_had(const struct session *session, uint64_t key, uint32_t count, struct buf *out)
+{
+	struct origin origin = {.key = key, .count = count};
+
+	if (!key || outbox_has(session, &origin))
+		return;
+	buf_append_char(out, ' ');
+	origin_print(&origin, out);
+}
+
 void present_had_origins(struct session *session, struct buf *out)
 {
 	const struct presented *presented = presented_of(session);
+	const struct delivery *delivery = NULL;
 
 	for (unsigned at = 0; presented && at < presented->count; at++) {
 		const struct recent *recent = &presented->recent[at];
-		struct origin origin = {.key = recent->key, .count = recent->count};
 
-		if (recent->stored || (recent->held && !presented->attached) || outbox_has(session, &origin))
-			continue;
-		buf_append_char(out, ' ');
-		origin_print(&origin, out);
+		if (!recent->stored && (!recent->held || presented->attached))
+			say_had(session, recent->key, recent->count, out);
+	}
+	while ((delivery = delivery_next_had(session->user, delivery))) {
+		if (!find(session, delivery->key, delivery->count))
+			say_had(session, delivery->key, delivery->count, out);
 	}
 }
 

@@ -32,7 +32,7 @@ bool present_must_wait(struct session *session, struct packet **packet);
 bool present_resumed(struct session *session); /* instead, by its client; true: what c2s still had for it, but messages, is lost */
 /* To storage, and back: what the session was sent. A stanza of it that comes again is not sent twice. */
 void present_save_origins(struct session *session, struct buf *out);
-void present_had_origins(struct session *session, struct buf *out); /* of what it was sent before it was presented */
+void present_had_origins(struct session *session, struct buf *out); /* of what it had that storage may still have: for others, or of an earlier process */
 void present_saved(struct session *session, struct slice origins);
 /* Whether it comes again: the stanza was settled by an earlier process, and must have no effect. */
 bool present_is_done(struct session *session, uint32_t count);

@@ -139,8 +139,12 @@ static void print_packet(const struct packet *packet, struct buf *out)
 		buf_printf(out, " handled=%u", packet->session.resume.handled);
 	if (packet->session.resume.later)
 		buf_append_text(out, " later");
-	if (packet->session.action == SESSION_RESUMED)
-		buf_printf(out, " settled=%u", packet->session.resume.settled);
+	if (packet->session.action == SESSION_RESUMED) {
+		struct slice text = buf_slice(&packet->session.text);
+
+		buf_printf(out, " settled=%u had", packet->session.resume.settled);
+		buf_append_slice(out, slice_line(&text));
+	}
 	if (packet->session.action == SESSION_BOUND) {
 		struct slice text = buf_slice(&packet->session.text);
 

@@ -700,6 +700,33 @@ static void what_one_has_is_stored_when_the_others_c2s_does_not_answer(void **st
 	room_expect_none_with(room, "juliet@localhost/d", "one"); /* somebody had it */
 }
 
+/* Storage has it for the other, whose c2s stands still: the next sm must not give it to her from there. */
+static void who_resumes_elsewhere_takes_along_what_she_had(void **state)
+{
+	struct room *room = *state;
+	struct packet *packet;
+	AUTO(buf_fini) struct buf had = {0};
+	uint64_t key;
+	uint32_t count;
+
+	two_people(room);
+	room_login(room, OTHER);
+	room_send(room, OTHER, "<presence/>");
+	room_keep_only(room, OTHER);
+	packet = room_make_action(room, JULIET, SESSION_ENABLE);
+	packet->session.resume.seconds = 600;
+	room_packet(room, &packet);
+	count = write_to_both(room, TO_BOTH("one"));
+	key = room_session(room, ROMEO)->origin;
+	room_wait(room, 3000);
+	packet = room_make_action(room, "new", SESSION_RESUME);
+	packet->session.target = jid_parse(SLICE("juliet@localhost"));
+	packet->session.resume.key = str_ref(room_session(room, JULIET)->key);
+	packet->session.resume.handled = 1;
+	room_packet(room, &packet);
+	room_expect(room, "new", mention(&had, key, count, ""));
+}
+
 /* Five hundred pipelined stanzas behind one that is refused: what says that he has the error stands behind them. */
 static void what_is_owed_does_not_stop_who_does_not_read(void **state)
 {
@@ -1582,6 +1609,7 @@ int main(void)
 		far_away(what_one_has_is_settled_when_the_others_c2s_has_it_too),
 		far_away(what_was_sent_behind_the_question_is_asked_for_again),
 		far_away(what_one_has_is_stored_when_the_others_c2s_does_not_answer),
+		far_away(who_resumes_elsewhere_takes_along_what_she_had),
 		far_away(what_is_owed_does_not_stop_who_does_not_read),
 		far_away(what_one_has_is_settled_when_the_other_is_away),
 		far_away(what_is_settled_behind_what_is_not_is_told),
