@@ -16,7 +16,7 @@ build-test/build.ninja:
 	@$(MESON) setup build-test -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Dwerror=true >/dev/null
 
 build-soak/build.ninja:
-	@$(MESON) setup build-soak -Dbuildtype=release -Db_lto=true >/dev/null
+	@$(MESON) setup build-soak -Dbuildtype=release -Ddebug=true -Db_lto=true >/dev/null
 
 build-tsan/build.ninja:
 	@$(MESON) setup build-tsan -Dbuildtype=debugoptimized -Db_sanitize=thread -Dwerror=true >/dev/null
@@ -65,12 +65,13 @@ floods: deps-test all
 	@JACKDAW=build/jackdaw $(PYTHON) tests/e2e/test_floods.py --full
 	@JACKDAW=build/jackdaw $(PYTHON) tests/e2e/test_tls_storm.py --full
 
+# PEERS="jabberd2 ejabberd prosody" measures Debian's beside it, about half an hour; PLOTS=FOLDER draws the figures.
 bench: deps-test all
-	@[ -z "$(PEERS)" ] || tools/deps peers
-	@$(PYTHON) tests/bench/bench.py --jackdaw build/jackdaw --peers "$(PEERS)"
+	@[ -z "$(PEERS)$(PLOTS)" ] || tools/deps peers
+	@$(PYTHON) tests/bench/bench.py --jackdaw build/jackdaw --peers "$(PEERS)" $(if $(PLOTS),--plots "$(PLOTS)")
 
 bench-quick: deps-test all
-	@$(PYTHON) tests/bench/bench.py --jackdaw build/jackdaw --quick --peers "$(PEERS)"
+	@$(PYTHON) tests/bench/bench.py --jackdaw build/jackdaw --quick
 
 fuzz: deps-test
 	@tools/fuzz $(TARGET)

@@ -26,7 +26,7 @@ enum {
 	PLACES_MIN = 1024,
 	PLACES_MAX = 1 << 16,
 	/* Descriptors that clients leave to the rest: one of so many, and some. */
-	RESERVE_PART = 20,
+	RESERVE_PART = 25,
 	RESERVE = 64,
 };
 

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""CPU of messages and logins and memory of sessions, beside peers in the same run: ratios, not absolute times.
+"""CPU of messages and logins, latency, and memory of sessions, beside peers in the same run: ratios, not absolute times.
 
-usage: bench.py --jackdaw BINARY [--load BINARY] [--peers "jabberd2 ejabberd prosody"] [--works "chat login storm presence idle"] [--archive] [--quick]
-One line of JSON a server, then a table. Rounds go from server to server; of each the median counts.
+usage: bench.py --jackdaw BINARY [--peers "jabberd2 ejabberd prosody"] [--works "memory chat login_tls"] [--plots FOLDER] [--quick]
+A line of JSON a figure, then a table with our targets. Rounds go from server to server; of each the median counts. Chat runs beside
+a relay too, that only reads, parses and writes: the floor.
 """
 import argparse
 import contextlib
@@ -17,128 +18,155 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', 'e2e'))
 os.environ.setdefault('JACKDAW', 'build/jackdaw')
 import harness  # noqa: E402  (it lives beside the end-to-end tests)
-from loads import build, cpu, pss  # noqa: E402
-from peers import SERVERS  # noqa: E402
+from loads import build  # noqa: E402
+from peers import SERVERS, Relay  # noqa: E402
+import works  # noqa: E402
 
-SESSIONS = 500
-FRIENDS = 300  # in storms, and whose presence changes
-LOGGING_IN = 100  # who log in again and again: each has made his keys before it is measured
-
-
-def _run(load, server, mode, count, *options):
-    return subprocess.Popen([load, '--port', str(server.port), '--mode', mode, '--count', str(count), *map(str, options)],
-                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-
-def _friends(load):
-    return os.path.join(os.path.dirname(load), 'friends')
-
-
-def _measure(process, server):
-    """What the load says of the measured part, and the seconds that the server spent in it."""
-    assert process.stdout.readline() == 'measure\n'
-    before = cpu(server.pids)
-    line = process.stdout.readline()
-    spent = cpu(server.pids) - before
-    result = json.loads(line)
-    process.communicate()
-    assert process.returncode == 0, process.returncode
-    return result, spent
-
-
-def chat(load, server, seconds):
-    result, spent = _measure(_run(load, server, 'chat', SESSIONS, '--seconds', seconds), server)
-    assert result['lost'] == 0 and result['messages'] > 0, result
-    return 1e6 * spent / result['messages'], result['messages'] / result['seconds']
+# What a figure is of, its unit, and how much of the best peer's it may be; or so many bytes.
+FIGURES = {
+    'chat': ('CPU a message, closed loop', 'us', 1 / 5),
+    'chat_tls': ('the same over TLS', 'us', 1 / 4),
+    'open': ('CPU a message, 1,000 a second', 'us', 1 / 5),
+    'open_p50': ('latency of that, p50', 'us', 1 / 2),
+    'open_p99': ('latency of that, p99', 'us', 1 / 2),
+    'archive': ('CPU a message, archived and synced', 'us', 1 / 20),
+    'login_plain': ('CPU a login, PLAIN', 'us', None),
+    'login_scram': ('CPU a login, SCRAM-SHA-1', 'us', 1 / 8),
+    'login_tls': ('CPU a login, SCRAM-SHA-1 over TLS', 'us', 1 / 3),
+    'login_tls_alone': ('the same, one at a time', 'us', 1 / 3),
+    'storm': ('CPU a login, 20 contacts online', 'us', 1 / 6),
+    'presence': ('CPU of a presence delivered', 'us', 1 / 6),
+    'store': ('CPU of a message stored for later', 'us', 1 / 4),
+    'drain': ('CPU of one delivered then', 'us', 1 / 4),
+    'empty': ('memory before the first session', 'bytes', 10 << 20),
+    'idle': ('memory of an idle session', 'bytes', 4 << 10),
+    'idle_tls': ('memory of one under TLS', 'bytes', None),
+}
+FLOOR = 1.5  # times the relay
+TLS_BYTES = 15 << 10  # beyond a plain session
 
 
-def login(load, server, seconds):
-    """SCRAM-SHA-1 over TLS, full handshakes, to a bound resource."""
-    result, spent = _measure(_run(load, server, 'login', LOGGING_IN, '--seconds', seconds, '--tls', 'starttls', '--mechanism',
-                                  'SCRAM-SHA-1'), server)
-    assert result['logins'] and (server.name != 'jackdaw' or not result['failed']), result
-    if result["failed"]:
-        print(f"{server.name}: {result}", file=sys.stderr)
-    return 1e6 * spent / result['logins'], result['logins'] / result['seconds']
+def say(text):
+    print(f'bench: {text}', file=sys.stderr, flush=True)
 
 
-def idle(load, server, count):
-    before = pss(server.pids)
-    process = _run(load, server, 'idle', count)
-    assert process.stdout.readline() == 'idle\n'
-    after = pss(server.pids)
-    process.communicate('\n')
-    return (after - before) / count
-
-
-def storm(load, server, seconds):
-    """Of FRIENDS who log in at once, with 20 mutual contacts each."""
-    result, spent = _measure(_run(_friends(load), server, 'storm', FRIENDS, '--seconds', seconds, '--mechanism',
-                                  'SCRAM-SHA-1'), server)
-    return 1e6 * spent / result['logins'], result['logins'] / result['seconds']
-
-
-def presence(load, server, seconds):
-    """A change of presence that 20 contacts hear."""
-    result, spent = _measure(_run(_friends(load), server, 'presence', FRIENDS, '--seconds', seconds), server)
-    return 1e6 * spent / result['deliveries'], result['deliveries'] / result['seconds']
-
-
-WORKS = {'chat': chat, 'login': login, 'storm': storm, 'presence': presence}
-UNITS = {'chat': 'message', 'login': 'login', 'storm': 'login', 'presence': 'delivery'}
-OF_FRIENDS = {'storm', 'presence'}
-
-
-def _in_rounds(names, works, load, seconds, rounds, figures, archive):
+def in_rounds(names, chosen, tools, seconds, rounds, found, archive=False):
+    """All servers are there at once, and take turns."""
+    table = works.KEPT if archive else works.WORKS
     with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(SERVERS[name](SESSIONS, load, archive)) for name in names]
-        if OF_FRIENDS.intersection(works):
+        servers = [stack.enter_context(SERVERS[name](works.SESSIONS, tools, archive)) for name in names]
+        if works.OF_FRIENDS.intersection(chosen):
             for server in servers:
-                _run(_friends(load), server, 'befriend', FRIENDS).communicate()
-        rows = {(name, work): [] for name in names for work in works}
-        for _ in range(rounds):
-            for work in works:
+                works.befriend(tools, server)
+        for at in range(rounds):
+            for work in chosen:
+                say(f'round {at + 1} of {rounds}: {work}')
                 for server in servers:
-                    rows[server.name, work].append(WORKS[work](load, server, seconds))
-    for (name, work), measured in rows.items():
-        figures[name][f'{work}_cpu_us'] = round(statistics.median(row[0] for row in measured), 1)
-        figures[name][f'{work}_per_s'] = round(statistics.median(row[1] for row in measured))
+                    keep(found, server.name, table[work](tools, server, seconds))
+                if work == 'chat':
+                    with Relay(tools) as relay:
+                        keep(found, relay.name, works.chat(tools, relay, seconds))
 
 
-def _print(figures, works):
-    for name, row in figures.items():
-        print(json.dumps({'server': name, **row}))
-    for work in works:
-        ours = figures['jackdaw'][f'{work}_cpu_us']
-        print(f"\n{work:12}{'CPU a ' + UNITS[work]:>20}{'a second':>12}")
-        for name, row in figures.items():
-            theirs = row[f'{work}_cpu_us']
-            ratio = '' if name == 'jackdaw' else f'   ours is 1/{theirs / ours:.1f} of it'
-            print(f"{name:12}{theirs:>17.1f} us{row[f'{work}_per_s']:>12}{ratio}")
+def keep(found, server, figures):
+    for figure, value in figures.items():
+        found.setdefault(figure, {}).setdefault(server, []).append(value)
+
+
+def judged(figure, medians):
+    """The best peer, what ours is of it, whether that is what it should be; each may be missing."""
+    ours, target = medians.get('jackdaw'), FIGURES[figure][2]
+    peers = {name: value for name, value in medians.items() if name not in ('jackdaw', 'relay')}
+    if ours is None:
+        return None, None, None
+    if FIGURES[figure][1] == 'bytes':
+        return None, None, ours <= target if target else None
+    if not peers:
+        return None, None, None
+    best = min(peers, key=peers.get)
+    ratio = ours / peers[best]
+    return best, ratio, ratio <= target if target else None
+
+
+def print_all(found):
+    """JSON first; then a table for people."""
+    medians = {figure: {server: statistics.median(rounds) for server, rounds in servers.items()}
+               for figure, servers in found.items()}
+    for figure in FIGURES:
+        for server, rounds in found.get(figure, {}).items():
+            print(json.dumps({'figure': figure, 'server': server, 'unit': FIGURES[figure][1],
+                              'median': round(medians[figure][server], 1), 'rounds': [round(one, 1) for one in rounds]}))
+    names = [name for name in ('jackdaw', *SERVERS, 'relay') if any(name in row for row in medians.values())]
+    names = list(dict.fromkeys(names))
+    print('\n' + f"{'':40}" + ''.join(f'{name:>12}' for name in names) + '   ours of the best   target')
+    for figure, (text, unit, target) in FIGURES.items():
+        if figure not in medians:
+            continue
+        best, ratio, met = judged(figure, medians[figure])
+        line = f"{text + ', ' + unit:40}" + ''.join(
+            f'{medians[figure][name]:>12,.1f}' if name in medians[figure] else ' ' * 12 for name in names)
+        line += f'   1/{1 / ratio:<5.1f}{best:10}' if ratio else ' ' * 19
+        if target:
+            line += f'   1/{1 / target:.0f}' if unit == 'us' else f'   {target:,.0f}'
+        print(line + ('' if met is None else '   met' if met else '   MISSED'))
+    chat, tls = medians.get('chat', {}), medians.get('idle_tls', {})
+    if 'relay' in chat:
+        times = chat['jackdaw'] / chat['relay']
+        print(f"\na message costs {times:.2f} times what the relay with expat needs; target {FLOOR}{'' if times <= FLOOR else '   MISSED'}")
+    if 'jackdaw' in tls:
+        beyond = tls['jackdaw'] - medians['idle']['jackdaw']
+        print(f"TLS adds {beyond:,.0f} bytes to an idle session; target {TLS_BYTES:,}{'' if beyond <= TLS_BYTES else '   MISSED'}")
+    return medians
+
+
+def plot(medians, folder):
+    """A picture a unit: each figure's servers beside each other."""
+    os.makedirs(folder, exist_ok=True)
+    for unit in ('us', 'bytes'):
+        figures = [figure for figure in FIGURES if figure in medians and FIGURES[figure][1] == unit]
+        names = [name for name in SERVERS if any(name in medians[figure] for figure in figures)]
+        if not figures:
+            continue
+        rows = ['figure ' + ' '.join(names)]
+        rows += [figure.replace('_', '-') + ' ' + ' '.join(str(medians[figure].get(name, '?')) for name in names) for figure in figures]
+        script = [f'set terminal svg size 1100,420; set output "{os.path.join(folder, unit)}.svg"',
+                  'set datafile missing "?"; set style data histograms; set style fill solid; set logscale y; set grid y',
+                  f'set ylabel "{unit}"; set xtics rotate by -30; set key top left horizontal',
+                  '$rows << END', *rows, 'END',
+                  'plot ' + ', '.join(f'$rows using {at + 2}:xtic(1) title columnheader({at + 2})' for at in range(len(names)))]
+        subprocess.run(['gnuplot'], input='\n'.join(script), text=True, check=True)
 
 
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--jackdaw', default='build/jackdaw')
-    parser.add_argument('--load')
     parser.add_argument('--peers', default='')
-    parser.add_argument('--works', default='idle chat login')
-    parser.add_argument('--archive', action='store_true', help='what is chatted is archived, and not sent on before it is')
+    parser.add_argument('--works', default=' '.join(('memory', *works.WORKS, *works.KEPT)))
+    parser.add_argument('--rounds', type=int, default=3)
+    parser.add_argument('--seconds', type=int, default=8)
+    parser.add_argument('--plots', help='where pictures go')
     parser.add_argument('--quick', action='store_true')
     args = parser.parse_args()
     harness.BINARY = os.path.abspath(args.jackdaw)
-    names, works = ['jackdaw'] + args.peers.split(), [work for work in WORKS if work in args.works.split()]
-    figures = {name: {} for name in names}
-    idlers = 1000 if args.quick else 3000
-    with tempfile.TemporaryDirectory(prefix='jackdaw-bench-') as folder:
-        load = args.load or build(folder, 'load', source=HERE)
-        build(os.path.dirname(load), 'friends', source=HERE)
-        for name in names if 'idle' in args.works.split() else ():
-            users = idlers if name == 'jackdaw' else SESSIONS
-            with SERVERS[name](users, load) as server:
-                figures[name]['idle_bytes'] = round(idle(load, server, users))
-        _in_rounds(names, works, load, 3 if args.quick else 8, 2 if args.quick else 3, figures, args.archive)
-    _print(figures, works)
+    rounds, seconds = (1, 3) if args.quick else (args.rounds, args.seconds)
+    names, found = ['jackdaw'] + args.peers.split(), {}
+    chosen = [work for work in works.WORKS if work in args.works.split()]
+    with tempfile.TemporaryDirectory(prefix='jackdaw-bench-') as tools:
+        for program in ('load', 'friends', 'mailbox', 'relay'):
+            build(tools, program, source=HERE)
+        for name in names if 'memory' in args.works.split() else ():
+            count = works.SESSIONS if name != 'jackdaw' else 1000 if args.quick else 3000
+            say(f'memory of {name}')
+            with SERVERS[name](count, tools) as server:
+                keep(found, name, works.memory(tools, server, count))
+        if chosen:
+            in_rounds(names, chosen, tools, seconds, rounds, found)
+        if 'archive' in args.works.split():
+            archiving = [name for name in names if SERVERS[name].archives]
+            in_rounds(archiving, ['archive'], tools, seconds, rounds, found, archive=True)
+    medians = print_all(found)
+    if args.plots:
+        plot(medians, args.plots)
 
 
 if __name__ == '__main__':

@@ -2,19 +2,23 @@
 /*
  * A load of XMPP clients on one loop, cheap enough to leave the server the bottleneck.
  *
- *   load --port P --count N --seconds S --mode chat|idle|login|register [--prefix user] [--password secret]
- *        [--tls no|starttls|direct] [--mechanism PLAIN|SCRAM-SHA-1|SCRAM-SHA-256]
+ *   load --port P --count N --seconds S --mode chat|open|idle|login|register [--rate MESSAGES] [--at-once LOGINS]
+ *        [--prefix user] [--first NUMBER] [--password secret] [--tls no|starttls|direct] [--mechanism PLAIN|SCRAM-SHA-1|SCRAM-SHA-256]
  *
  * chat: pairs, each session has one message in flight, closed loop; prints "measure" when the timed part begins, then one
- * line of JSON. login: each in turn logs in, binds and goes, some at a time; no handshake is shortened. idle: prints "idle" when all are bound, waits for a line on stdin. register: makes the accounts (XEP-0077).
+ * line of JSON. open: the same pairs write at a rate, all together, whatever comes back; a message's latency counts from when it
+ * was due. login: each in turn logs in, binds and goes, some at a time; no handshake is shortened. idle: prints "idle" when all are
+ * bound, waits for a line on stdin: "chat" lets one of a hundred chat, and it waits again. register: makes the accounts (XEP-0077).
  * Only talks to 127.0.0.1, and stops by itself.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 #include "stream.h"
 
-enum { AT_ONCE = 32, LOGINS_AT_ONCE = 16, LIMIT_S = 300 };
+enum { AT_ONCE = 32, LOGINS_AT_ONCE = 16, LIMIT_S = 300, RANGE = 10000 /* connections an address */ };
 
 struct client {
 	struct stream stream;
@@ -25,12 +29,15 @@ struct client {
 
 static struct {
 	struct streams *streams;
-	int port, count, seconds, next, busy, ready;
+	int port, first, count, seconds, rate, at_once, next, busy, ready;
+	int chatting; /* the first of them */
 	const char *mode, *prefix;
 	struct client *clients;
 	bool measuring, stopping;
 	uint64_t messages, logins, failed;
-} load = {.port = 5222, .count = 500, .seconds = 10, .mode = "chat", .prefix = "user"};
+	uint64_t begin_ns, due; /* of an open loop: when it began, how many were written */
+	uint32_t *latency_us;	/* of those that were measured */
+} load = {.port = 5222, .count = 500, .seconds = 10, .rate = 1000, .at_once = LOGINS_AT_ONCE, .mode = "chat", .prefix = "user"};
 
 static struct client *client_of(const struct stream *stream)
 {
@@ -64,14 +71,76 @@ static bool registers(void)
 	return strcmp(load.mode, "register") == 0;
 }
 
-static void message(struct client *client)
+static void message(struct client *client, uint64_t number)
 {
 	char text[400];
 	int len = sprintf(text, "<message to='%s%d@localhost/load' type='chat' id='m%llu'><body>%0100llu</body></message>", load.prefix,
-			  client->number ^ 1, (unsigned long long)client->sent, (unsigned long long)client->sent);
+			  load.first + (client->number ^ 1), (unsigned long long)number, (unsigned long long)number);
 
 	client->sent++;
 	stream_write(load.streams, &client->stream, text, (size_t)len);
+}
+
+/* -- an open loop ----------------------------------------------------------------------------------- */
+
+static bool is_open(void)
+{
+	return strcmp(load.mode, "open") == 0;
+}
+
+static uint64_t due_ns(uint64_t number)
+{
+	return load.begin_ns + number * 1000000000 / (uint64_t)load.rate;
+}
+
+static void write_due(int fd)
+{
+	uint64_t ticks;
+
+	if (read(fd, &ticks, sizeof(ticks)) != sizeof(ticks) || load.stopping)
+		return;
+	for (uint64_t now = now_ns(); due_ns(load.due) <= now; load.due++)
+		message(&load.clients[load.due % (uint64_t)load.chatting], load.due);
+}
+
+static void write_at_rate(void)
+{
+	long ns = 1000000000L / load.rate;
+	struct itimerspec every = {.it_interval.tv_nsec = ns, .it_value.tv_nsec = ns};
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	load.begin_ns = now_ns();
+	load.latency_us = calloc((size_t)load.rate * (size_t)(load.seconds + 1), sizeof(*load.latency_us));
+	streams_watch(load.streams, fd, write_due);
+	timerfd_settime(fd, 0, &every, NULL);
+}
+
+static void came(const char *text, size_t len)
+{
+	char id[32];
+
+	if (!is_open() || !element_attribute(text, len, "id", id, sizeof(id)) ||
+	    load.messages >= (uint64_t)load.rate * (uint64_t)(load.seconds + 1))
+		return;
+	load.latency_us[load.messages] = (uint32_t)((now_ns() - due_ns(strtoull(id + 1, NULL, 10))) / 1000);
+}
+
+static int by_size(const void *one, const void *other)
+{
+	uint32_t a = *(const uint32_t *)one, b = *(const uint32_t *)other;
+
+	return (a > b) - (a < b);
+}
+
+static void print_latencies(void)
+{
+	uint64_t count = load.messages;
+
+	if (!is_open() || !count)
+		return;
+	qsort(load.latency_us, count, sizeof(*load.latency_us), by_size);
+	printf(", \"p50_us\": %u, \"p99_us\": %u, \"max_us\": %u", load.latency_us[count / 2], load.latency_us[count * 99 / 100],
+	       load.latency_us[count - 1]);
 }
 
 /* -- logging in ------------------------------------------------------------------------------------- */
@@ -80,7 +149,7 @@ static const char *user_of(const struct stream *stream)
 {
 	static char name[64];
 
-	snprintf(name, sizeof(name), "%s%d", load.prefix, client_of(stream)->number);
+	snprintf(name, sizeof(name), "%s%d", load.prefix, load.first + client_of(stream)->number);
 	return name;
 }
 
@@ -138,9 +207,11 @@ static void element(struct stream *stream, const char *text, size_t len)
 		die(stream, "refused");
 	} else if (len > 8 && memcmp(text, "<message", 8) == 0) {
 		client->received++;
+		if (load.measuring)
+			came(text, len);
 		load.messages += load.measuring;
-		if (!load.stopping)
-			message(&load.clients[client->number ^ 1]);
+		if (!load.stopping && !is_open())
+			message(&load.clients[client->number ^ 1], load.clients[client->number ^ 1].sent);
 	}
 }
 
@@ -150,7 +221,7 @@ static void connect_next(void)
 
 	client->number = load.next++;
 	client->stream.anonymous = registers();
-	if (!stream_connect(load.streams, &client->stream, load.port, (unsigned)client->number / 10000))
+	if (!stream_connect(load.streams, &client->stream, load.port, (unsigned)client->number / RANGE))
 		die(&client->stream, "cannot connect");
 	load.busy++;
 }
@@ -168,8 +239,10 @@ static void measure(void)
 	uint64_t sent = 0, received = 0;
 	double begin;
 
-	for (int at = 0; at < load.count; at++)
-		message(&load.clients[at]);
+	if (is_open())
+		write_at_rate();
+	for (int at = 0; !is_open() && at < load.chatting; at++)
+		message(&load.clients[at], 0);
 	run_until(now_s() + 1);
 	load.measuring = true;
 	printf("measure\n");
@@ -179,6 +252,8 @@ static void measure(void)
 	begin = now_s() - begin;
 	load.stopping = true;
 	printf("{\"messages\": %llu, \"seconds\": %.3f", (unsigned long long)load.messages, begin);
+	print_latencies();
+	fflush(stdout);
 	run_until(now_s() + 1);
 	for (int at = 0; at < load.count; at++) {
 		sent += load.clients[at].sent;
@@ -192,13 +267,13 @@ static void measure_logins(void)
 {
 	double begin;
 
-	for (load.next = 0; load.next < LOGINS_AT_ONCE;) {
+	for (load.next = 0; load.next < load.at_once;) {
 		struct client *client = &load.clients[load.next++];
 
 		if (!stream_connect(load.streams, &client->stream, load.port, (unsigned)client->number))
 			die(&client->stream, "cannot connect");
 	}
-	while (load.next < load.count + LOGINS_AT_ONCE)
+	while (load.next < load.count + load.at_once)
 		streams_turn(load.streams, 20);
 	load.measuring = true;
 	printf("measure\n");
@@ -220,6 +295,12 @@ static void options(int argc, char **argv)
 			load.count = atoi(argv[at + 1]) / 2 * 2;
 		else if (strcmp(argv[at], "--seconds") == 0)
 			load.seconds = atoi(argv[at + 1]);
+		else if (strcmp(argv[at], "--first") == 0)
+			load.first = atoi(argv[at + 1]);
+		else if (strcmp(argv[at], "--rate") == 0)
+			load.rate = atoi(argv[at + 1]);
+		else if (strcmp(argv[at], "--at-once") == 0)
+			load.at_once = atoi(argv[at + 1]);
 		else if (strcmp(argv[at], "--mode") == 0)
 			load.mode = argv[at + 1];
 		else if (strcmp(argv[at], "--prefix") == 0)
@@ -257,14 +338,15 @@ int main(int argc, char **argv)
 		fprintf(stderr, "load: only %d of %d got in\n", load.ready, load.count);
 		return 1;
 	}
-	if (strcmp(load.mode, "chat") == 0) {
-		run_until(now_s() + 0.5);
+	load.chatting = load.count;
+	run_until(now_s() + 1);
+	if (strcmp(load.mode, "chat") == 0 || is_open()) {
 		measure();
 	} else if (strcmp(load.mode, "idle") == 0) {
-		run_until(now_s() + 1);
 		printf("idle\n");
-		if (!fgets(line, sizeof(line), stdin))
-			return 0;
+		load.chatting = load.count / 200 * 2;
+		while (fgets(line, sizeof(line), stdin) && strcmp(line, "chat\n") == 0)
+			measure();
 	}
 	return 0;
 }

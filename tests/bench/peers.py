@@ -21,8 +21,9 @@ def certificate(folder):
 
 class Jackdaw:
     name = 'jackdaw'
+    archives = True
 
-    def __init__(self, users, load, archive=False):
+    def __init__(self, users, tools, archive=False):
         kept = '30 days' if archive else 'off'
         self.deployment = Deployment(workers=2, extra=(
             '[limits]\nclient_rate = "off"\nconnections_per_address = 0\n[log]\nlevel = "warn"\n'
@@ -44,10 +45,11 @@ class Jackdaw:
 
 class Peer:
     """One of Debian's, with accounts registered in band. archive: what all write is kept, as that one does by itself."""
+    archives = True
 
-    def __init__(self, users, load, archive=False):
+    def __init__(self, users, tools, archive=False):
         self.archive = archive
-        self.dir, self.users, self.load, self.port = tempfile.mkdtemp(prefix='jackdaw-bench-'), users, load, free_port()
+        self.dir, self.users, self.tools, self.port = tempfile.mkdtemp(prefix='jackdaw-bench-'), users, tools, free_port()
         os.chmod(self.dir, 0o755)
         self.certificate, self.key = certificate(self.dir)
 
@@ -58,7 +60,7 @@ class Peer:
         return path
 
     def _register(self):
-        subprocess.run([self.load, '--port', str(self.port), '--count', str(self.users), '--mode', 'register'], check=True,
+        subprocess.run([os.path.join(self.tools, 'load'), '--port', str(self.port), '--count', str(self.users), '--mode', 'register'], check=True,
                        timeout=280)
 
     def _start(self, command, ready, env=None):
@@ -80,10 +82,10 @@ class Peer:
 class Jabberd2(Peer):
     """Router, sm and c2s."""
     name = 'jabberd2'
+    archives = False
 
-    def __init__(self, users, load, archive=False):
-        super().__init__(users, load)
-        assert not archive, 'it has none'
+    def __init__(self, users, tools, archive=False):
+        super().__init__(users, tools)
         with open(self.certificate, encoding='ascii') as one, open(self.key, encoding='ascii') as other:
             pem = self._write('both.pem', one.read() + other.read())
         self.peer = jabberd2.Jabberd2(self.dir, free_port(), ('router', 'sm', 'c2s'), clients_pemfile=pem)
@@ -156,6 +158,23 @@ VirtualHost "localhost"
 ''')
         os.makedirs(os.path.join(self.dir, 'data'))
         return self._start(['prosody', '-F', '--config', config], r"Activated service 'c2s'")
+
+
+class Relay:
+    """No server: tests/bench/relay.c."""
+    name = 'relay'
+
+    def __init__(self, tools, *words):
+        self.command = [os.path.join(tools, 'relay'), *words]
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.port, self.pids = int(self.process.stdout.readline()), [self.process.pid]
+        return self
+
+    def __exit__(self, *error):
+        self.process.stdin.close()
+        self.process.wait(10)
 
 
 SERVERS = {one.name: one for one in (Jackdaw, Jabberd2, Ejabberd, Prosody)}

@@ -12,7 +12,7 @@ def build(folder, name, *others, source=HERE):
     path = os.path.join(folder, name)
     sources = [os.path.join(source, f'{one}.c') for one in (name, *others)]
     sources += [os.path.join(LIBRARY, f'{one}.c') for one in ('stream', 'stream_scram', 'stream_tls')]
-    subprocess.run(['cc', '-O2', '-D_GNU_SOURCE', '-I', LIBRARY, '-o', path, *sources, '-lssl', '-lcrypto'], check=True)
+    subprocess.run(['cc', '-O2', '-D_GNU_SOURCE', '-I', LIBRARY, '-o', path, *sources, '-lssl', '-lcrypto', '-lexpat'], check=True)
     return path
 
 
