@@ -75,6 +75,8 @@ static const struct verb verbs[] = {
 	 "jackdaw check accounts", ASK, verb_account, NULL},
 	{"check certs", "", "looks at the certificates: files, names, days left, chain, who can read the key",
 	 "jackdaw check certs --json", ASK, verb_check_certs, NULL},
+	{"check limits", "[SESSIONS]", "says what the machine must allow for so many sessions, and how to allow it",
+	 "jackdaw check limits 100000", ASK, verb_check_limits, NULL},
 	{"check", "[config]", "looks for problems in the file",
 	 "jackdaw check config --config new.toml", ASK, verb_check, NULL},
 	{"reload", "", "reads the file and the certificates again, as SIGHUP; says what needs a restart",

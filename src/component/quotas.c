@@ -30,11 +30,22 @@ enum {
 	RESERVE = 64,
 };
 
+uint64_t quotas_clients_of(uint64_t descriptors)
+{
+	uint64_t reserve = descriptors / RESERVE_PART + RESERVE;
+
+	return descriptors > reserve ? descriptors - reserve : descriptors ? 1 : 0;
+}
+
+uint64_t quotas_descriptors_for(uint64_t clients)
+{
+	return ((clients + RESERVE) * RESERVE_PART + RESERVE_PART - 2) / (RESERVE_PART - 1);
+}
+
 /* What the file asks for, or what there is. */
 static uint64_t most_connections(const struct settings *settings, uint64_t descriptors)
 {
-	uint64_t reserve = descriptors / RESERVE_PART + RESERVE;
-	uint64_t there = descriptors > reserve ? descriptors - reserve : descriptors ? 1 : 0;
+	uint64_t there = quotas_clients_of(descriptors);
 	uint64_t asked = (uint64_t)settings->limits.connections;
 
 	return asked && (!there || asked < there) ? asked : there;

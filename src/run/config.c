@@ -42,7 +42,7 @@ int verb_check(const struct cli *cli)
 	struct deployment deployment = {.lock_count = 0};
 
 	if (cli->count > 1 || (cli->count && strcmp(cli->words[0], "config") != 0)) {
-		fprintf(stderr, "jackdaw: check %s is not in this version; check config, check certs and check accounts are\n",
+		fprintf(stderr, "jackdaw: check %s is not in this version; check config, certs, accounts and limits are\n",
 			cli->words[0]);
 		return EXIT_USAGE;
 	}

@@ -66,6 +66,7 @@ int verb_register(const struct cli *cli);   /* verb_password, the address in two
 int verb_unregister(const struct cli *cli); /* verb_account likewise */
 int verb_check(const struct cli *cli);
 int verb_check_certs(const struct cli *cli);
+int verb_check_limits(const struct cli *cli);
 int verb_reload(const struct cli *cli);	    /* asks all that run */
 int verb_config_show(const struct cli *cli); /* asks one, or shows the file */
 int verb_config_diff(const struct cli *cli);

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """What an operator gets wrong is said in one line that names it, and nothing is half-started."""
+import json
 import os
 import re
 import socket
@@ -28,6 +29,16 @@ def _edit(deployment, old, new):
 def a_port_in_use_is_named():
     with Deployment() as deployment, socket.create_server(('127.0.0.1', deployment.port)):
         _fails(deployment, rf'127\.0\.0\.1:{deployment.port}', 'in use')
+
+
+def check_limits_says_what_the_machine_must_allow():
+    with Deployment() as deployment:
+        few = json.loads(deployment.command('check', 'limits', '100', '--json').stdout)
+        assert few['ok'] and few['sessions'] == 100 and {'fs.file-max', 'memory, bytes'} <= {one['name'] for one in few['limits']}, few
+        many = deployment.command('check', 'limits', '90000000', code=1).stdout
+        assert re.search(r'(?m)^problem  descriptors of a process .*LimitNOFILE=\d+ in the unit, or \d+ parts c2s$', many), many
+        assert deployment.command('check', 'limits').stdout.count('ok ') > 3
+        deployment.command('check', 'limits', 'many', code=2)
 
 
 def a_wrong_value_is_named_with_its_place():
@@ -100,7 +111,7 @@ def sigterm_ends_within_seconds_and_tells_clients():
 
 
 if __name__ == '__main__':
-    scenarios(a_port_in_use_is_named, a_wrong_value_is_named_with_its_place, an_unknown_key_is_named_with_what_was_meant,
+    scenarios(a_port_in_use_is_named, check_limits_says_what_the_machine_must_allow, a_wrong_value_is_named_with_its_place, an_unknown_key_is_named_with_what_was_meant,
               what_is_not_there_yet_is_refused, a_key_that_does_not_fit_is_named,
               a_data_directory_in_use_names_the_first_server, commands_work_on_a_running_and_a_stopped_server,
               sigterm_ends_within_seconds_and_tells_clients)
