@@ -73,6 +73,7 @@ static bool add_region(struct chunks *chunks)
 	chunks->regions = region;
 	chunks->fresh = region->memory;
 	chunks->fresh_end = chunks->fresh + REGION;
+	count(&chunks->region_bytes, REGION);
 	return true;
 }
 

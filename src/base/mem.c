@@ -186,6 +186,8 @@ void heap_usage(const struct heap *heap, struct heap_usage *usage)
 	}
 	usage->system_bytes = atomic_load_explicit(&heap->system_bytes, memory_order_relaxed) +
 			      atomic_load_explicit(&heap->chunks.system_bytes, memory_order_relaxed);
+	usage->reserved_bytes = atomic_load_explicit(&heap->chunks.region_bytes, memory_order_relaxed) -
+				atomic_load_explicit(&heap->chunks.system_bytes, memory_order_relaxed);
 	usage->system_calls = atomic_load_explicit(&heap->system_calls, memory_order_relaxed) +
 			      atomic_load_explicit(&heap->chunks.system_calls, memory_order_relaxed);
 	usage->allocations = atomic_load_explicit(&heap->allocations, memory_order_relaxed);
@@ -197,9 +199,16 @@ const char *mem_kind_name(enum mem_kind kind)
 		"other",     "buffers", "tables",	 "text",  "elements",	 "parsers",
 		"addresses", "stanzas", "packets",	 "loop",  "connections", "streams",
 		"tls",	     "sasl",	"clients",	 "users", "sessions",	 "rosters",
-		"storage",   "link",	"configuration", "log",	  "libraries"};
+		"storage",   "link",	"configuration", "log",	  "openssl"};
 
 	return names[kind];
+}
+
+void mem_count_openssl(int64_t bytes)
+{
+	struct heap *heap = heap_now();
+
+	count(heap, &heap->bytes[MEM_OPENSSL], (uint64_t)bytes);
 }
 
 /* -- blocks
@@ -246,7 +255,7 @@ static uint64_t unused_bytes(const struct heap *heap)
 	uint64_t held = load(&heap->chunks.system_bytes), used = 0;
 
 	for (unsigned kind = 0; kind < MEM_KINDS; kind++)
-		used += load(&heap->bytes[kind]);
+		used += kind == MEM_OPENSSL ? 0 : load(&heap->bytes[kind]);
 	used -= load(&heap->system_bytes);
 	return held > used ? held - used : 0;
 }

@@ -42,7 +42,7 @@ enum mem_kind {
 	MEM_LINK,
 	MEM_CONF,
 	MEM_LOG,
-	MEM_LIBRARY,
+	MEM_OPENSSL, /* by the system's allocator: mem_count_openssl() */
 	MEM_KINDS
 };
 
@@ -50,6 +50,7 @@ struct heap_usage {
 	uint64_t bytes[MEM_KINDS];  /* in use now, as asked for */
 	uint64_t blocks[MEM_KINDS]; /* in use now */
 	uint64_t system_bytes;	    /* held from the system */
+	uint64_t reserved_bytes;    /* addresses for more, without memory behind them */
 	uint64_t system_calls;	    /* calls to the system's allocator since heap_new() */
 	uint64_t allocations;	    /* calls to mem_alloc and its kin since heap_new() */
 };
@@ -82,6 +83,9 @@ void *mem_realloc(enum mem_kind kind, void *block, size_t size);
 void mem_free(void *block); /* NULL is fine */
 char *mem_strdup(enum mem_kind kind, const char *text);
 char *mem_strndup(enum mem_kind kind, const char *text, size_t len);
+
+/* OpenSSL has so many bytes more by the system's allocator, or fewer: they are only counted, for the heap that is current. */
+void mem_count_openssl(int64_t bytes);
 
 /* Overwrites memory in a way that the compiler keeps: for secrets. */
 void mem_wipe(void *memory, size_t size);

@@ -22,6 +22,9 @@ struct tickets;
 struct tls_store;
 struct tls_view;
 
+/* From now on what OpenSSL has is counted (MEM_OPENSSL). Before anything else of OpenSSL, once. */
+void tls_count_memory(void);
+
 /*
  * For each domain of the file. For one without a certificate a self-signed one is made in data.dir/certs (P-256, ten years)
  * and said in *note, a line each; so are a certificate's problems. One that cannot be used is a fault, *why names the file.

@@ -388,6 +388,7 @@ static int serve(const struct cli *cli, const struct form *form)
 	}
 	hold_signals();
 	umask(077);
+	tls_count_memory();
 	rc = start(&serving, cli, &why);
 	if (!rc) {
 		log_notes(&serving);

@@ -8,6 +8,8 @@
 #include "component/figures.h"
 #include "component/tls.h"
 #include "ctl/ctl.h"
+#include "run/resident.h"
+#include "storage/storage.h"
 
 /* A fact in both forms: `name value` a line, or members of one JSON object. */
 struct facts {
@@ -199,11 +201,33 @@ static void status(void *arg, struct ctl_call *call)
 		    ctl_id(call));
 }
 
+static void say_bytes(struct facts *facts, const char *name, uint64_t bytes)
+{
+	say_number(facts, name, (int64_t)bytes, " bytes");
+}
+
+/* heaps: what they hold of what the allocator gave; reserved: what it gave them, and has no memory. */
+static void say_outside(struct facts *facts, const struct process *process, uint64_t openssl, uint64_t heaps, uint64_t reserved)
+{
+	uint64_t sqlite = process->storage ? storage_held(process->storage) : 0, known = heaps + openssl + sqlite;
+	struct resident resident;
+
+	resident_read(&resident);
+	resident.allocator -= reserved < resident.allocator ? reserved : resident.allocator;
+	say_bytes(facts, "sqlite", sqlite);
+	say_bytes(facts, "other libraries", resident.allocator > known ? resident.allocator - known : 0);
+	say_bytes(facts, "free in libraries", resident.allocator_free);
+	say_bytes(facts, "program and files", resident.files);
+	say_bytes(facts, "all of these", resident.allocator + resident.allocator_free + resident.files);
+	say_bytes(facts, "resident (PSS)", resident.all);
+}
+
 static void memory(void *arg, struct ctl_call *call)
 {
 	const struct process *process = arg;
 	struct facts facts = {.call = call};
-	uint64_t kinds[MEM_KINDS] = {0}, system_bytes = 0, system_calls = 0, allocations = 0;
+	uint64_t kinds[MEM_KINDS] = {0}, system_bytes = 0, system_calls = 0, allocations = 0, used = 0,
+		 reserved = 0;
 
 	for (unsigned at = 0; at < process->worker_count; at++) {
 		struct heap_usage usage;
@@ -212,13 +236,16 @@ static void memory(void *arg, struct ctl_call *call)
 		for (unsigned kind = 0; kind < MEM_KINDS; kind++)
 			kinds[kind] += usage.bytes[kind];
 		system_bytes += usage.system_bytes;
+		reserved += usage.reserved_bytes;
 		system_calls += usage.system_calls;
 		allocations += usage.allocations;
 	}
-	for (unsigned kind = 0; kind < MEM_KINDS; kind++)
-		say_number(&facts, mem_kind_name((enum mem_kind)kind), (int64_t)kinds[kind],
-			   " bytes");
-	say_number(&facts, "from the system", (int64_t)system_bytes, " bytes");
+	for (unsigned kind = 0; kind < MEM_KINDS; kind++) {
+		say_bytes(&facts, mem_kind_name((enum mem_kind)kind), kinds[kind]);
+		used += kind == MEM_OPENSSL ? 0 : kinds[kind];
+	}
+	say_bytes(&facts, "free in heaps", system_bytes - used);
+	say_outside(&facts, process, kinds[MEM_OPENSSL], system_bytes, reserved);
 	say_number(&facts, "calls to the system", (int64_t)system_calls, "");
 	say_number(&facts, "allocations", (int64_t)allocations, "");
 	end_facts(&facts);

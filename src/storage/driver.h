@@ -112,6 +112,7 @@ struct storage_driver {
 	 */
 	int (*copy)(void *db, const char *path, struct store_copied *copied);
 	void (*copy_stop)(void *db); /* none under way is fine */
+	uint64_t (*held)(void);	     /* bytes by the system's allocator, of all databases of the process; on any thread */
 	/* storage_restore(); NULL: there is no file. */
 	int (*restore)(const struct storage_place *place, const struct storage_restore *restore,
 		       struct buf *kept, struct buf *why);

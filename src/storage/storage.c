@@ -264,3 +264,8 @@ const char *storage_name(const struct storage *storage)
 {
 	return storage->driver->name;
 }
+
+uint64_t storage_held(const struct storage *storage)
+{
+	return storage->driver->held();
+}

@@ -55,6 +55,7 @@ struct storage_options {
  */
 int storage_open(struct mio_host *host, const struct storage_options *options, struct storage **storage,
 		 struct buf *why);
+uint64_t storage_held(const struct storage *storage); /* bytes that the driver has by the system's allocator; on any thread */
 void storage_close(struct storage **storage); /* runs what is queued, syncs, closes; after the loops stopped */
 
 /*

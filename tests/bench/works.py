@@ -131,6 +131,12 @@ def befriend(tools, server):
     load.end()
 
 
+def told(server):
+    """How much of its memory `jackdaw memory` accounts for, in percent."""
+    said = json.loads(server.deployment.command('memory', '--json').stdout)
+    return 100 * said['all of these'] / said['resident (PSS)']
+
+
 def memory(tools, server, count):
     """Before the first session, and of each, plain and under TLS, beyond that."""
     figures = {'empty': pss(server.pids)}
@@ -144,6 +150,8 @@ def memory(tools, server, count):
         load.idle()
         time.sleep(SILENCE)
         figures[figure] = (pss(server.pids) - before) / count
+        if server.name == 'jackdaw':
+            figures[figure + '_told'] = told(server)
         load.end()
     return figures
 

@@ -402,8 +402,18 @@ def the_journal_gets_priorities():
         deployment.processes['run'].wait_for(r'(?m)^<4>run: localhost: self-signed certificate')
 
 
+def memory_accounts_for_what_the_system_counts():
+    with Deployment() as deployment:
+        said = json.loads(deployment.start().command('memory', '--json').stdout)
+        assert said['sqlite'] > 0 and said['openssl'] > 0 and said['resident (PSS)'] > 0, said
+        assert said['program and files'] < said['all of these'], said
+        with open(f"/proc/{deployment.processes['run'].process.pid}/maps", encoding='ascii') as maps:
+            sanitized = re.search('lib[at]san', maps.read())
+        assert sanitized or abs(said['all of these'] / said['resident (PSS)'] - 1) < 0.1, said  # their allocators tell the system nothing
+
+
 if __name__ == '__main__':
-    scenarios(figures_move_when_things_happen, head_is_get_without_content, bad_requests_are_refused_politely,
+    scenarios(figures_move_when_things_happen, memory_accounts_for_what_the_system_counts, head_is_get_without_content, bad_requests_are_refused_politely,
               slow_clients_cost_little_and_are_sent_away, health_says_that_storage_fails_and_works_again,
               each_part_has_a_health_of_its_own, health_is_told_before_a_part_is_ready,
               an_address_that_another_part_has_is_said_once, every_line_of_json_is_an_object,

@@ -22,4 +22,5 @@ const struct storage_driver storage_memory = {
 	.run = sqlite_run,
 	.copy = memory_copy,
 	.copy_stop = sqlite_copy_stop,
+	.held = sqlite_held,
 };

@@ -233,6 +233,11 @@ void sqlite_close(void *state)
 	db->handle = NULL;
 }
 
+uint64_t sqlite_held(void)
+{
+	return (uint64_t)sqlite3_memory_used();
+}
+
 const struct storage_driver storage_sqlite = {
 	.name = "sqlite",
 	.size = sizeof(struct sqlite_db),
@@ -241,5 +246,6 @@ const struct storage_driver storage_sqlite = {
 	.run = sqlite_run,
 	.copy = sqlite_copy,
 	.copy_stop = sqlite_copy_stop,
+	.held = sqlite_held,
 	.restore = sqlite_restore,
 };

@@ -57,6 +57,7 @@ void sqlite_close(void *state);
 int sqlite_run(void *state, struct store_txn *batch);
 int sqlite_copy(void *state, const char *path, struct store_copied *copied);
 void sqlite_copy_stop(void *state);
+uint64_t sqlite_held(void);
 int sqlite_restore(const struct storage_place *place, const struct storage_restore *restore,
 		   struct buf *kept, struct buf *why);
 /* pages: of this step; -1: all */
