@@ -39,7 +39,7 @@ uint64_t quotas_clients_of(uint64_t descriptors)
 
 uint64_t quotas_descriptors_for(uint64_t clients)
 {
-	return ((clients + RESERVE) * RESERVE_PART + RESERVE_PART - 2) / (RESERVE_PART - 1);
+	return ((clients + RESERVE) * RESERVE_PART - 1) / (RESERVE_PART - 1);
 }
 
 /* What the file asks for, or what there is. */

@@ -24,14 +24,14 @@ void quotas_settled(struct quotas *quotas);
  * limits.connections_per_address. True: it may come; a connection, and a place if *counted, until the call that ends
  * it. Any thread.
  */
-/* So many clients a process of so many descriptors takes, the rest is for files and links; and the other way round. */
-uint64_t quotas_clients_of(uint64_t descriptors);
-uint64_t quotas_descriptors_for(uint64_t clients);
 void quotas_open_places(struct quotas *quotas); /* at the start, of who has clients: the table is large */
 bool quotas_connect(struct quotas *quotas);
 void quotas_disconnect(struct quotas *quotas);
 bool quotas_place(struct quotas *quotas, const char *peer, bool *counted);
 void quotas_leave_place(struct quotas *quotas, const char *peer); /* one that was counted */
+/* So many clients a process of so many descriptors takes, the rest is for files and links; and the other way round. */
+uint64_t quotas_clients_of(uint64_t descriptors);
+uint64_t quotas_descriptors_for(uint64_t clients);
 uint64_t quotas_connections(const struct quotas *quotas); /* how many there may be; 0: no limit */
 
 /*

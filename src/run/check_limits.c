@@ -14,7 +14,6 @@ enum {
 	BACKLOG = 4096,			  /* connections that wait to be accepted */
 	SESSION_BYTES = (4 + 15 + 5) << 10, /* ours, OpenSSL's and the kernel's, of one at rest under TLS */
 	BASE_BYTES = 64 << 20,
-	PAGE = 4096,
 };
 
 struct saying {
@@ -72,7 +71,7 @@ static void check_descriptors(struct saying *saying, uint64_t sessions)
 {
 	uint64_t each = quotas_clients_of(descriptors());
 
-	say(saying, "descriptors of a process", descriptors(), quotas_descriptors_for(sessions),
+	say(saying, "descriptors, from this shell", descriptors(), quotas_descriptors_for(sessions),
 	    "LimitNOFILE=%" PRIu64 " in the unit, or %" PRIu64 " parts c2s", quotas_descriptors_for(sessions),
 	    each ? (sessions + each - 1) / each : sessions);
 }
@@ -86,7 +85,7 @@ static void check_kernel(struct saying *saying, uint64_t sessions)
 	if (read_number("/proc/sys/net/core/somaxconn", "", 0, &is))
 		say(saying, "net.core.somaxconn", is, BACKLOG, "sysctl -w net.core.somaxconn=%d", BACKLOG);
 	if (read_number("/proc/sys/net/ipv4/tcp_max_syn_backlog", "", 0, &is))
-		say(saying, "net.ipv4.tcp_max_syn_backlog", is, BACKLOG / 4, "sysctl -w net.ipv4.tcp_max_syn_backlog=%d", BACKLOG);
+		say(saying, "net.ipv4.tcp_max_syn_backlog", is, BACKLOG / 4, "sysctl -w net.ipv4.tcp_max_syn_backlog=%d", BACKLOG / 4);
 	/* A page each: something waits for everybody when the network is slow. */
 	if (read_number("/proc/sys/net/ipv4/tcp_mem", "", 2, &is))
 		say(saying, "net.ipv4.tcp_mem, pages", is, sockets, "sysctl -w net.ipv4.tcp_mem='%" PRIu64 " %" PRIu64 " %" PRIu64 "'",
@@ -101,7 +100,7 @@ static void check_kernel(struct saying *saying, uint64_t sessions)
 static bool read_sessions(const struct cli *cli, const struct settings *settings, uint64_t *sessions)
 {
 	*sessions = settings->limits.connections ? (uint64_t)settings->limits.connections : quotas_clients_of(descriptors());
-	return !cli->count || (cli->count == 1 && slice_to_u64(slice_of(cli->words[0]), sessions) && *sessions <= UINT32_MAX);
+	return !cli->count || (cli->count == 1 && slice_to_u64(slice_of(cli->words[0]), sessions) && *sessions && *sessions <= UINT32_MAX);
 }
 
 int verb_check_limits(const struct cli *cli)

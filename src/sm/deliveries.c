@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sm/deliveries.h"
 
+#include <string.h>
 #include "base/mem.h"
 #include "jid/jid.h"
 #include "sm/core.h"
@@ -32,6 +33,7 @@ static void delivery_free(struct delivery *delivery)
 	list_remove(&delivery->link);
 	list_remove(&delivery->due);
 	stanza_free(&delivery->stanza);
+	buf_fini(&delivery->takers);
 	mem_free(delivery);
 }
 
@@ -135,6 +137,13 @@ void delivery_taken(struct delivery *delivery)
 	delivery->refs--;
 	somebody_has(delivery);
 	leave(delivery);
+}
+
+void delivery_taken_by(struct delivery *delivery, uint64_t session)
+{
+	if (delivery->flying)
+		buf_append(&delivery->takers, &session, sizeof(session));
+	delivery_taken(delivery);
 }
 
 void delivery_drop(struct delivery *delivery)
@@ -333,13 +342,26 @@ struct delivery *delivery_find(const struct user *user, const struct origin *ori
 	return NULL;
 }
 
-const struct delivery *delivery_next_had(const struct user *user, const struct delivery *delivery)
+static bool was_taken_by(const struct delivery *delivery, uint64_t session)
+{
+	struct slice takers = buf_slice(&delivery->takers);
+	uint64_t taker;
+
+	for (size_t at = 0; at < takers.len; at += sizeof(taker)) {
+		memcpy(&taker, takers.data + at, sizeof(taker));
+		if (taker == session)
+			return true;
+	}
+	return false;
+}
+
+const struct delivery *delivery_next_had(const struct user *user, const struct delivery *delivery, uint64_t session)
 {
 	const struct list *at = delivery ? delivery->link.next : user->deliveries.next;
 
 	for (; at != &user->deliveries; at = at->next) {
 		delivery = container_of(at, const struct delivery, link);
-		if (delivery->had && !delivery->over)
+		if (was_taken_by(delivery, session))
 			return delivery;
 	}
 	return NULL;

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "base/buf.h"
 #include "base/list.h"
 
 struct origin;
@@ -35,6 +36,7 @@ struct delivery {
 	bool unspread;	       /* an earlier process died when somebody had it, and others may not have been sent it */
 	uint32_t unacked;      /* its records, sm/unacked.h */
 	bool ahead;	       /* nobody had it, and others wait: it is stored before them, or was tried to be */
+	struct buf takers;     /* sessions that have it while it flies to others: the next sm is not to give it to them */
 };
 
 /* The one of this message: copies for several sessions are made in one go, and share what is inside. */
@@ -43,8 +45,8 @@ struct delivery *delivery_for(struct user *user, const struct stanza *stanza);
 struct delivery *delivery_of_row(struct user *user, const struct stanza *stanza, uint64_t row);
 void delivery_given(struct delivery *delivery); /* to whom it could be given: to nobody, it is forgotten */
 struct delivery *delivery_find(const struct user *user, const struct origin *origin); /* NULL: none in memory */
-/* The next, NULL: the first, that somebody has and that flies to others; NULL: none. */
-const struct delivery *delivery_next_had(const struct user *user, const struct delivery *delivery);
+/* The next, NULL: the first, that the session of this id has and that flew to others then; NULL: none. */
+const struct delivery *delivery_next_had(const struct user *user, const struct delivery *delivery, uint64_t session);
 bool delivery_holds(const struct user *user, uint64_t row);			      /* there is one of this row */
 bool delivery_row_is_unspread(const struct user *user, uint64_t row);
 unsigned deliveries_with_row(const struct user *user);
@@ -53,6 +55,7 @@ bool delivery_is_due(const struct delivery *delivery);				      /* to be stored 
 void delivery_flies(struct delivery *delivery);
 void delivery_landed(struct delivery *delivery); /* one of those that flew */
 void delivery_taken(struct delivery *delivery); /* somebody has it, and refers to it no more */
+void delivery_taken_by(struct delivery *delivery, uint64_t session);
 bool delivery_row_taken(const struct user *user, uint64_t row); /* the same, of a session that did not refer to it; false: nobody does */
 /* What nobody refers to, and nobody has, finds another way. */
 void delivery_unref(struct delivery *delivery);

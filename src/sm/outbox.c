@@ -311,7 +311,7 @@ bool outbox_taken(struct session *session, uint32_t count)
 			settle(session->user->sm, entry->stanza);
 		entry_free(outbox, entry);
 		if (delivery)
-			delivery_taken(delivery);
+			delivery_taken_by(delivery, session->id);
 	}
 	if (outbox->answers != answers)
 		unacked_mark(session);
@@ -508,7 +508,7 @@ struct delivery *outbox_again(struct session *session, const struct stanza *stan
 	if (!entry && awaited)
 		return delivery;
 	if (!entry)
-		delivery_taken(delivery);
+		delivery_taken_by(delivery, session->id);
 	return NULL;
 }
 
@@ -708,6 +708,8 @@ bool outbox_fill(struct session *session, const struct store_row *rows, size_t c
 		entry->key = entry->stanza->origin.key;
 		entry->number = entry->stanza->origin.count;
 		entry->archived = entry->stanza->archived;
+		entry->delivery->key = entry->key;
+		entry->delivery->count = entry->number;
 	}
 	return true;
 }

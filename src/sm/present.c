@@ -158,10 +158,19 @@ static struct recent *find(struct session *session, uint64_t key, uint32_t count
 	return NULL;
 }
 
+static struct delivery *delivery_of(struct session *session, const struct store_row *row)
+{
+	struct delivery *delivery = delivery_of_row(session->user, NULL, row->seq);
+
+	delivery->key = row->session;
+	delivery->count = row->count;
+	return delivery;
+}
+
 /* Nobody else is given it meanwhile. */
 static void expect(struct session *session, struct recent *recent, const struct store_row *row)
 {
-	recent->delivery = delivery_of_row(session->user, NULL, row->seq);
+	recent->delivery = delivery_of(session, row);
 	recent->delivery->refs++;
 }
 
@@ -177,7 +186,7 @@ static void give(struct session *session, const struct store_row *row)
 	if (!stanza || !delivery_gets(session, stanza))
 		return;
 	recent->stored = false;
-	outbox_give(session, stanza, delivery_of_row(session->user, NULL, row->seq));
+	outbox_give(session, stanza, delivery_of(session, row));
 }
 
 /*
@@ -188,7 +197,7 @@ static void spread(struct session *session, struct recent *recent, const struct 
 {
 	struct session *other = NULL;
 
-	recent->kept = delivery_of_row(session->user, NULL, row->seq);
+	recent->kept = delivery_of(session, row);
 	recent->kept->refs++;
 	if (recent->kept->had)
 		return;
@@ -437,9 +446,10 @@ static void spread_held(struct presented *presented)
 	}
 }
 
-/* To the client it is as if it was never sent: it comes again from its sender, or from storage. */
-static void forget_held(struct presented *presented)
+/* To the client it is as if it was never sent: it is given from storage, or comes again from its sender, if it has not yet. */
+static void forget_held(struct session *session)
 {
+	struct presented *presented = session->presented;
 	unsigned count = 0;
 
 	spread_held(presented);
@@ -447,6 +457,8 @@ static void forget_held(struct presented *presented)
 		struct recent recent = presented->recent[at];
 
 		recent.stored = recent.stored || (recent.held && recent.delivery && recent.delivery->row);
+		if (recent.held && recent.delivery && recent.delivery->stanza)
+			outbox_hold(session, recent.delivery->stanza, recent.delivery);
 		if (recent.held)
 			let_go(&recent, false);
 		if (recent.kept)
@@ -627,10 +639,8 @@ void present_had_origins(struct session *session, struct buf *out)
 		if (!recent->stored && (!recent->held || presented->attached))
 			say_had(session, recent->key, recent->count, out);
 	}
-	while ((delivery = delivery_next_had(session->user, delivery))) {
-		if (!find(session, delivery->key, delivery->count))
-			say_had(session, delivery->key, delivery->count, out);
-	}
+	while ((delivery = delivery_next_had(session->user, delivery, session->id)))
+		say_had(session, delivery->key, delivery->count, out);
 }
 
 void present_saved(struct session *session, struct slice origins)
@@ -651,7 +661,7 @@ bool present_resumed(struct session *session)
 		return false;
 	presented->attached = true;
 	remember(presented);
-	forget_held(presented);
+	forget_held(session);
 	return true;
 }
 

@@ -335,7 +335,8 @@ static void accept_resume(struct session *session, const struct packet *packet)
 	resume->handled = session->outbox.handled;
 	buf_append_slice(&made->session.text, buf_slice(&packet->session.text));
 	unsure = present_resumed(session); /* what it does not have is not said to be had */
-	present_had_origins(session, &made->session.text);
+	if (session->kept)
+		present_had_origins(session, &made->session.text);
 	session->outbox.sent = 0;
 	if (session->kept) {
 		buf_append_char(&made->session.text, '\n');

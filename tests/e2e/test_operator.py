@@ -36,7 +36,7 @@ def check_limits_says_what_the_machine_must_allow():
         few = json.loads(deployment.command('check', 'limits', '100', '--json').stdout)
         assert few['ok'] and few['sessions'] == 100 and {'fs.file-max', 'memory, bytes'} <= {one['name'] for one in few['limits']}, few
         many = deployment.command('check', 'limits', '90000000', code=1).stdout
-        assert re.search(r'(?m)^problem  descriptors of a process .*LimitNOFILE=\d+ in the unit, or \d+ parts c2s$', many), many
+        assert re.search(r'(?m)^problem  descriptors, from this shell .*LimitNOFILE=\d+ in the unit, or \d+ parts c2s$', many), many
         assert deployment.command('check', 'limits').stdout.count('ok ') > 3
         deployment.command('check', 'limits', 'many', code=2)
 

@@ -46,8 +46,8 @@ static void descriptors_bound_the_connections(void **state)
 		const char *limits;
 		uint64_t descriptors, most;
 	} cases[] = {
-		{"", 1024, 1024 - 51 - 64},	{"", 20000, 20000 - 1000 - 64},
-		{"connections = 100", 1024, 100}, {"connections = 5000", 1024, 909},
+		{"", 1024, 1024 - 40 - 64},	{"", 20000, 20000 - 800 - 64},
+		{"connections = 100", 1024, 100}, {"connections = 5000", 1024, 920},
 		{"connections = 5000", 0, 5000},  {"", 0, 0},
 		{"", 20, 1},
 	};
@@ -57,6 +57,19 @@ static void descriptors_bound_the_connections(void **state)
 		struct fixture *fixture = make(cases[at].limits, cases[at].descriptors);
 
 		assert_int_equal(quotas_connections(fixture->quotas), cases[at].most);
+	}
+}
+
+/* What is asked for is enough, and no more than that. */
+static void descriptors_and_clients_agree(void **state)
+{
+	static const uint64_t descriptors[] = {256, 1024, 4096, 20000, 65536, 524288, 1048576, 1000001};
+
+	for (size_t at = 0; at < countof(descriptors); at++) {
+		uint64_t clients = quotas_clients_of(descriptors[at]), needed = quotas_descriptors_for(clients);
+
+		assert_true(needed <= descriptors[at]);
+		assert_true(quotas_clients_of(needed) >= clients);
 	}
 }
 
@@ -248,6 +261,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(descriptors_bound_the_connections),
+		cmocka_unit_test(descriptors_and_clients_agree),
 		cmocka_unit_test(lets_so_many_connect),
 		cmocka_unit_test(an_address_or_a_64_has_so_many_places),
 		cmocka_unit_test(who_is_exempt_or_has_no_address_is_not_counted),

@@ -727,6 +727,31 @@ static void who_resumes_elsewhere_takes_along_what_she_had(void **state)
 	room_expect(room, "new", mention(&had, key, count, ""));
 }
 
+/* She was not shown to be there: what her others had she did not. */
+static void who_was_not_sent_it_does_not_say_that_she_had_it(void **state)
+{
+	struct room *room = *state;
+	struct packet *packet;
+	AUTO(buf_fini) struct buf had = {0};
+	uint32_t count;
+
+	two_people(room);
+	room_login(room, OTHER);
+	room_send(room, OTHER, "<presence/>");
+	room_login(room, "juliet@localhost/d");
+	room_keep_only(room, OTHER);
+	packet = room_make_action(room, "juliet@localhost/d", SESSION_ENABLE);
+	packet->session.resume.seconds = 600;
+	room_packet(room, &packet);
+	count = write_to_both(room, TO_BOTH("one"));
+	packet = room_make_action(room, "new", SESSION_RESUME);
+	packet->session.target = jid_parse(SLICE("juliet@localhost"));
+	packet->session.resume.key = str_ref(room_session(room, "juliet@localhost/d")->key);
+	room_packet(room, &packet);
+	mention(&had, room_session(room, ROMEO)->origin, count, "");
+	assert_null(strstr(room_next(room, "new"), buf_text(&had)));
+}
+
 /* Five hundred pipelined stanzas behind one that is refused: what says that he has the error stands behind them. */
 static void what_is_owed_does_not_stop_who_does_not_read(void **state)
 {
@@ -857,6 +882,35 @@ static void who_resumes_a_presented_session_gets_what_it_does_not_have(void **st
 static void who_resumes_a_presented_session_gets_what_is_stored_for_it(void **state)
 {
 	resume_presented(*state, true);
+}
+
+/* Her other client had it meanwhile: it is settled, and nobody says it again. */
+static void who_resumes_a_presented_session_gets_what_came_again(void **state)
+{
+	struct room *room = *state;
+	struct message message = {0};
+	struct packet *packet;
+
+	send_message(room, &message, false, "*");
+	present(room, &message.romeo, "");
+	packet = present_new(room, &message.juliet, buf_text(&message.recent));
+	packet->session.resume.known = true;
+	packet->session.resume.seconds = 60;
+	packet->session.resume.key = str_new(SLICE("k"));
+	room_packet(room, &packet);
+	room_keep(room, false);
+	room_login(room, OTHER);
+	room_send(room, OTHER, "<presence/>");
+	attach(room, &message.romeo);
+	repeat(room, ROMEO, message.count, TO_BOTH("once"));
+	room_expect_among(room, OTHER, "once");
+	packet = room_make_action(room, "new", SESSION_RESUME);
+	packet->session.target = jid_parse(SLICE("juliet@localhost"));
+	packet->session.resume.key = str_new(SLICE("k"));
+	room_packet(room, &packet);
+	room_wait(room, 4000);
+	room_expect_among(room, "new", "once");
+	buf_fini(&message.recent);
 }
 
 /* Nobody says a presence again that its c2s still had for it. */
@@ -1610,12 +1664,14 @@ int main(void)
 		far_away(what_was_sent_behind_the_question_is_asked_for_again),
 		far_away(what_one_has_is_stored_when_the_others_c2s_does_not_answer),
 		far_away(who_resumes_elsewhere_takes_along_what_she_had),
+		far_away(who_was_not_sent_it_does_not_say_that_she_had_it),
 		far_away(what_is_owed_does_not_stop_who_does_not_read),
 		far_away(what_one_has_is_settled_when_the_other_is_away),
 		far_away(what_is_settled_behind_what_is_not_is_told),
 		far_away(what_the_client_has_is_settled_and_not_sent_again),
 		far_away(who_resumes_a_presented_session_gets_what_it_does_not_have),
 		far_away(who_resumes_a_presented_session_gets_what_is_stored_for_it),
+		far_away(who_resumes_a_presented_session_gets_what_came_again),
 		far_away(who_resumes_a_presented_session_asks_for_his_contacts),
 		far_away(who_resumes_waits_for_what_its_c2s_still_has),
 		far_away(what_the_client_took_is_settled_while_it_is_away),
