@@ -53,6 +53,7 @@ void ends_over(struct client *client, int64_t ms)
 	unsaid->until_ms = mio_now_ms(c2s->worker->mio) + ms;
 	unsaid->packet = keep_describe(client);
 	unsaid->packet->session.resume.over = true;
+	unsaid->packet->session.resume.settled = keep_heard(client);
 }
 
 void ends_mark(struct c2s *c2s, struct slice manager)

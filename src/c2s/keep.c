@@ -179,8 +179,7 @@ void keep_snapshot(struct client *client, struct slice snapshot)
 	client->keep->snapshot_ms = mio_now_ms(client->c2s->worker->mio);
 }
 
-/* Of what is settled, that before the first whose error the client does not have: with its session that error is lost. */
-static uint32_t heard(const struct client *client)
+uint32_t keep_heard(const struct client *client)
 {
 	uint32_t settled = client->settled;
 
@@ -250,8 +249,8 @@ struct packet *keep_describe(struct client *client)
 
 	packet->sm.len = 0;
 	packet->session.target = jid_ref(client->jid);
-	resume->settled = heard(client);
-	resume->window = resume->settled == client->settled ? client->window : 0; /* ATTACH says it all */
+	resume->settled = client->settled;
+	resume->window = client->window;
 	resume->fresh = client->keep->fresh = is_fresh(client);
 	if (client->ack) {
 		resume->known = true;

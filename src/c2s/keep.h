@@ -57,6 +57,8 @@ void keep_out(struct client *client, const struct stanza *stanza);
 void keep_taken(struct client *client, uint32_t count);
 void keep_had(struct client *client, struct slice origins); /* before it was resumed here: "KEY.COUNT", blanks between */
 void keep_snapshot(struct client *client, struct slice snapshot); /* empty: there is none */
+/* Of what is settled, that before the first whose error the client does not have: with its session that error is lost. */
+uint32_t keep_heard(const struct client *client);
 /* What its next sm is told of a session: a PRESENT to be sent or kept. */
 struct packet *keep_describe(struct client *client);
 

@@ -139,10 +139,15 @@ void delivery_taken(struct delivery *delivery)
 	leave(delivery);
 }
 
-void delivery_taken_by(struct delivery *delivery, uint64_t session)
+static void note_taker(struct delivery *delivery, uint64_t session)
 {
 	if (delivery->flying)
 		buf_append(&delivery->takers, &session, sizeof(session));
+}
+
+void delivery_taken_by(struct delivery *delivery, uint64_t session)
+{
+	note_taker(delivery, session);
 	delivery_taken(delivery);
 }
 
@@ -413,13 +418,15 @@ bool delivery_was_had(const struct user *user, uint64_t row)
 	return delivery != NULL;
 }
 
-bool delivery_row_taken(const struct user *user, uint64_t row)
+bool delivery_row_taken(const struct user *user, uint64_t row, uint64_t session)
 {
 	struct delivery *delivery = find_row(user, row);
 
-	if (delivery)
-		somebody_has(delivery);
-	return delivery != NULL;
+	if (!delivery)
+		return false;
+	note_taker(delivery, session);
+	somebody_has(delivery);
+	return true;
 }
 
 struct delivery *delivery_of_row(struct user *user, const struct stanza *stanza, uint64_t row)

@@ -56,7 +56,7 @@ void delivery_flies(struct delivery *delivery);
 void delivery_landed(struct delivery *delivery); /* one of those that flew */
 void delivery_taken(struct delivery *delivery); /* somebody has it, and refers to it no more */
 void delivery_taken_by(struct delivery *delivery, uint64_t session);
-bool delivery_row_taken(const struct user *user, uint64_t row); /* the same, of a session that did not refer to it; false: nobody does */
+bool delivery_row_taken(const struct user *user, uint64_t row, uint64_t session); /* the same, of a session that did not refer to it; false: nobody does */
 /* What nobody refers to, and nobody has, finds another way. */
 void delivery_unref(struct delivery *delivery);
 void delivery_drop(struct delivery *delivery); /* at the end of sm: nothing becomes of it */

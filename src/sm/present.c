@@ -226,7 +226,7 @@ static void match_rows(struct session *session, const struct store_row *rows, si
 		if (recent && recent->held)
 			expect(session, recent, &rows[at]);
 		else if (recent)
-			delivery_row_taken(session->user, rows[at].seq);
+			delivery_row_taken(session->user, rows[at].seq, session->id);
 		else if (rows[at].session)
 			presented->recent[presented->count++] =
 				(struct recent){.key = rows[at].session, .count = rows[at].count, .stored = true};
@@ -326,14 +326,20 @@ static struct session *restore(struct user *user, const struct packet *packet, s
 	return user_find_session(user, packet->session.target) ? NULL : session_new(user, packet->session.target);
 }
 
-/* The client left after its session had been presented, and before it was attached. */
+/*
+ * The client left after its session had been presented, and before it was attached: what is said now of what is settled has less in it,
+ * when there are errors that it never heard.
+ */
 static bool end_presented(struct user *user, const struct packet *packet)
 {
 	struct session *session = user_find_session(user, packet->session.target);
+	uint32_t settled = packet->session.resume.settled;
 
 	if (!packet->session.resume.over || !session || !session->presented || !session->detached ||
 	    !slice_equal(session_id_slice(&session->c2s), session_id_slice(&packet->c2s)))
 		return false;
+	if ((int32_t)(settled - session->settled) < 0)
+		session->presented->settled = settled;
 	leave(session, packet);
 	return true;
 }
@@ -446,10 +452,9 @@ static void spread_held(struct presented *presented)
 	}
 }
 
-/* To the client it is as if it was never sent: it is given from storage, or comes again from its sender, if it has not yet. */
-static void forget_held(struct session *session)
+/* To the client it is as if it was never sent: it comes again from its sender, or from storage. */
+static void forget_held(struct presented *presented)
 {
-	struct presented *presented = session->presented;
 	unsigned count = 0;
 
 	spread_held(presented);
@@ -457,8 +462,6 @@ static void forget_held(struct session *session)
 		struct recent recent = presented->recent[at];
 
 		recent.stored = recent.stored || (recent.held && recent.delivery && recent.delivery->row);
-		if (recent.held && recent.delivery && recent.delivery->stanza)
-			outbox_hold(session, recent.delivery->stanza, recent.delivery);
 		if (recent.held)
 			let_go(&recent, false);
 		if (recent.kept)
@@ -661,7 +664,7 @@ bool present_resumed(struct session *session)
 		return false;
 	presented->attached = true;
 	remember(presented);
-	forget_held(session);
+	forget_held(presented);
 	return true;
 }
 

@@ -632,7 +632,7 @@ void unacked_told(struct user *user, uint32_t had, struct slice sent, const stru
 		if (!slice_to_u64(first, &number) || !slice_to_u64(second, &row) || !slice_to_u64(line, &archived))
 			return;
 		row = (int32_t)(had - (uint32_t)number) >= 0 ? find_row(rows, count, row, archived) : 0;
-		if (row && !delivery_row_taken(user, row) && !offline_is_gone(user, row))
+		if (row && !delivery_row_taken(user, row, 0) && !offline_is_gone(user, row))
 			offline_forget(user, row);
 	}
 }
