@@ -4,7 +4,7 @@ PYTHON = /usr/bin/python3
 SEEDS ?= 1000
 JOBS ?= 2
 
-.PHONY: all run test test-tsan bench bench-quick kills floods soak day planted fuzz format lint install clean deps deps-test deps-clients
+.PHONY: all run test test-tsan bench bench-quick bench-million kills floods soak day planted fuzz format lint install clean deps deps-test deps-clients
 
 all: deps build/build.ninja
 	@ninja -C build
@@ -40,8 +40,8 @@ unit_tests = $$(ninja -C $(1) -t targets all | sed -n 's,^\(tests/unit/\($(2)\)/
 test: deps-clients all build-test/build.ninja build-tsan/build.ninja build-soak/build.ninja
 	@ninja -C build-test
 	@ninja -C build-tsan jackdaw $(call unit_tests,build-tsan,base\|mio\|link)
-	@ninja -C build-soak $(call unit_tests,build-soak,base)
-	@$(PYTHON) tests/run.py build-test 'build-tsan:base,mio,link,e2e chat' build-soak:base
+	@ninja -C build-soak $(call unit_tests,build-soak,base) tests/bench/counts
+	@$(PYTHON) tests/run.py build-test 'build-tsan:base,mio,link,e2e chat' build-soak:base,counts
 
 soak: deps-test build-soak/build.ninja
 	@ninja -C build-soak tests/sim/soak
@@ -72,6 +72,10 @@ bench: deps-test all
 
 bench-quick: deps-test all
 	@$(PYTHON) tests/bench/bench.py --jackdaw build/jackdaw --quick
+
+# As many sessions as SESSIONS says, a million if it does not: about ten minutes and 15 GiB.
+bench-million: deps-test all
+	@$(PYTHON) tests/bench/million.py --jackdaw build/jackdaw $(if $(SESSIONS),--sessions $(SESSIONS))
 
 fuzz: deps-test
 	@tools/fuzz $(TARGET)
