@@ -81,6 +81,14 @@ static void number(struct buf *out, unsigned long long value)
 	buf_printf(out, "%llx ", value);
 }
 
+/* When its client lost its connection, by the clock on the wall: ends of the process do not lengthen its time. */
+static int64_t lost_ms(const struct session *session)
+{
+	struct sm *sm = session->user->sm;
+
+	return sm_wall_ms(sm) + session->over_ms - mio_now_ms(sm->mio) - (int64_t)session->seconds * 1000;
+}
+
 static void print_counts(struct session *session, struct buf *out)
 {
 	const struct outbox *outbox = &session->outbox;
@@ -90,7 +98,7 @@ static void print_counts(struct session *session, struct buf *out)
 	number(out, session->counting ? session->window : 0);
 	number(out, session->in);
 	number(out, session->seconds);
-	number(out, (unsigned long long)sm_wall_ms(session->user->sm));
+	number(out, (unsigned long long)lost_ms(session));
 	number(out, outbox->before);
 	number(out, outbox->handled);
 	number(out, outbox->sent);

@@ -30,8 +30,10 @@ static void watch_again(struct client *client, int64_t ms)
 
 /* -- connections ---------------------------------------------------------------------------------- */
 
-static void lost(struct client *client)
+static void lost(struct client *client, bool answered)
 {
+	if (client->kind == CLIENT_RESUMING && client->state == CLIENT_ON && !client->key[0] && !answered)
+		client->unheard_ms = mio_now_ms(client->env->mio);
 	client->exposed = client->kind == CLIENT_PLAIN || client->state == CLIENT_BIND || client->state == CLIENT_ENABLE;
 	client->state = CLIENT_AWAY;
 	client->line = NULL;
@@ -58,7 +60,7 @@ static void on_closed(void *owner, struct conn *conn, enum conn_end end)
 		scene_say(line->env->scene, "d%u: stream error %s", client->number, sx_error_name(sx_end_error(conn_sx(conn))));
 	line_free(line);
 	if (client)
-		lost(client);
+		lost(client, end == CONN_END_PEER);
 }
 
 void client_drop(struct client *client)
@@ -69,7 +71,7 @@ void client_drop(struct client *client)
 		return;
 	conn_kill(&line->conn);
 	line_free(line);
-	lost(client);
+	lost(client, false);
 }
 
 void client_forget(struct client *client)
@@ -81,7 +83,7 @@ void client_forget(struct client *client)
 	conn_pause(line->conn, false);
 	line->client = NULL;
 	list_append(&client->env->ghosts, &line->link);
-	lost(client);
+	lost(client, false);
 }
 
 void client_leave(struct client *client)
@@ -585,7 +587,7 @@ void client_come(struct client *client)
 	client->tries_stale = client->login == LOGIN_CLEAR && !client->moves && client->stale[0] && scene_chance(env->scene, STALE_PERCENT);
 	if (!line->conn) {
 		line_free(line);
-		lost(client);
+		lost(client, false);
 		return;
 	}
 	client->asked_ms = mio_now_ms(env->mio); /* whatever comes next is long enough for both */

@@ -89,6 +89,7 @@ struct client {
 	int64_t asked_ms; /* when it asked for a sign of life; 0: it did not, or was answered */
 	struct mio_timer watch;
 	int64_t on_ms, began_ms; /* since when it is on; has its session */
+	int64_t unheard_ms; /* when it left, and nobody answered: its session may wait for it; 0: it never did */
 };
 
 void client_env_init(struct client_env *env, struct scene *scene, struct mio *mio, const struct client_handler *handler,

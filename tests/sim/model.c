@@ -40,6 +40,11 @@ static void stand(struct model *model, unsigned device, enum presence_known know
 	standing->known = known;
 }
 
+void model_ghost(struct model *model, unsigned device, int64_t until_ms)
+{
+	model->standing[device].ghost_ms = until_ms;
+}
+
 void model_unsure(struct model *model, unsigned device)
 {
 	stand(model, device, KNOWN_UNSURE);
@@ -97,7 +102,7 @@ static bool is_certain(const struct model *model, const struct message *message)
 	for (unsigned at = 0; at < DEVICES_OF_USER; at++) {
 		const struct standing *standing = standing_of(model, message->to_user, at);
 
-		if (standing->known == KNOWN_UNSURE || (standing->since_ms >= message->said_ms && standing->since_ms))
+		if (standing->known == KNOWN_UNSURE || standing->ghost_ms >= message->said_ms || (standing->since_ms >= message->said_ms && standing->since_ms))
 			return false;
 	}
 	return true;

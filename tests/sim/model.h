@@ -20,6 +20,7 @@ struct standing {
 	int64_t since_ms;
 	int priority;
 	unsigned session; /* its device's */
+	int64_t ghost_ms; /* until then a session of it with another address may be there */
 	bool lossy;	  /* a connection without acknowledgements is lost: what went there may be */
 };
 
@@ -84,6 +85,7 @@ void model_read(struct model *model, unsigned device, unsigned message);
 void model_heard(struct model *model, unsigned device, unsigned session, const struct words *words);
 
 /* -- standings -- */
+void model_ghost(struct model *model, unsigned device, int64_t until_ms);
 void model_unsure(struct model *model, unsigned device);
 void model_present(struct model *model, unsigned device, unsigned session, int priority);
 void model_absent(struct model *model, unsigned device);

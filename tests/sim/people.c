@@ -8,7 +8,7 @@
 #include "stanza/ns.h"
 #include "xml/nad.h"
 
-enum { RESUME_PERCENT = 70, ANSWER_MS = 15000, LEISURE_TIMES = 8 };
+enum { RESUME_PERCENT = 70, ANSWER_MS = 15000, LEISURE_TIMES = 8, OVER_MS = 20000 /* until all know that a session is */ };
 
 static struct device *device_of(struct client *client)
 {
@@ -85,6 +85,8 @@ static void on_gone(struct client *client)
 		model_lossy(&people->model, device_number(device));
 	if (!client->key[0])
 		model_unsure(&people->model, device_number(device));
+	if (people->habits.day && client->unheard_ms == device->gone_ms)
+		model_ghost(&people->model, device_number(device), client->unheard_ms + people->deployment->plan.resume_ms + OVER_MS);
 	come_soon(device, scene_chance(people->scene, 15) && !people->calm ? 20000 : 800);
 }
 

@@ -69,6 +69,21 @@ static void it_goes_on_behind_two_ends(void **state)
 	room_expect(room, "new", "resumed");
 }
 
+/* Ten minutes are ten minutes, however often the server ended meanwhile. */
+static void ends_do_not_lengthen_its_time(void **state)
+{
+	struct room *room = *state;
+	AUTO(str_free) struct str *key = detach(room);
+
+	for (unsigned at = 0; at < 3; at++) {
+		room_wait(room, 250000);
+		room_save(room);
+		room_restart(room);
+	}
+	resume(room, key);
+	room_expect(room, "new", "failed");
+}
+
 static void it_goes_on_behind_an_orderly_end_and_not_behind_another(void **state)
 {
 	struct room *room = *state;
@@ -305,6 +320,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		alone(it_goes_on_behind_two_ends),
+		alone(ends_do_not_lengthen_its_time),
 		alone(it_goes_on_behind_an_orderly_end_and_not_behind_another),
 		alone(what_a_disk_did_not_save_is_saved_again),
 		alone(what_a_disk_does_not_clear_waits),
