@@ -350,6 +350,8 @@ static void accept_resume(struct session *session, const struct packet *packet)
 		sm_session_changed(session); /* with what it says of that */
 	if (unsure) {
 		sm_served(sm);
+		roster_doubts(session);
+		blocking_doubts(session);
 		presence_stayed(session); /* messages come again by themselves */
 	}
 	offline_give(session->user); /* what came when it was saved already */

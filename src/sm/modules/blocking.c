@@ -230,6 +230,11 @@ void blocking_stayed(struct session *session)
 		tell_again(session);
 }
 
+void blocking_doubts(struct session *session)
+{
+	tell_again(session);
+}
+
 /* -- requests -- */
 
 static int read_request(const struct stanza *stanza, const char *name, struct blocklist_request *request)

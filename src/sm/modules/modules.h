@@ -85,6 +85,7 @@ bool roster_change(struct store_txn *txn, struct user *user, struct roster_item 
 void roster_push(struct user *user, struct jid *contact);
 /* A session whose sm died has another: its client is told what changed since what it knows, if anything did. */
 void roster_stayed(struct session *session);
+void roster_doubts(struct session *session); /* what its client was told last may be lost: it is told all */
 
 /* -- blocking -- */
 
@@ -94,6 +95,7 @@ bool blocking_has(const struct user *user, const struct jid *jid);
 bool blocking_hides(const struct user *user, const struct jid *jid);
 /* As roster_stayed(): its client is told the whole list, if what it knows is another. */
 void blocking_stayed(struct session *session);
+void blocking_doubts(struct session *session);
 
 /* -- presence -- */
 

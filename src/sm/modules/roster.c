@@ -309,6 +309,12 @@ void roster_stayed(struct session *session)
 	sm_store(session->user, &txn, log_read, NULL);
 }
 
+void roster_doubts(struct session *session)
+{
+	interest_of(session)->known = false;
+	roster_stayed(session);
+}
+
 /* -- loading -- */
 
 static void add_parsed(struct roster *roster, const struct nad *nad, int elem)

@@ -884,6 +884,31 @@ static void who_resumes_a_presented_session_gets_what_is_stored_for_it(void **st
 	resume_presented(*state, true);
 }
 
+/* What her c2s still had for her of the roster is gone with it. */
+static void who_resumes_a_presented_session_is_told_her_roster(void **state)
+{
+	struct room *room = *state;
+	struct packet *packet;
+	struct kept juliet;
+
+	two_people(room);
+	room_send(room, JULIET, ROSTER_GET);
+	room_send(room, JULIET, ROSTER_SET("s", "Nurse"));
+	juliet = settled_kept(room, JULIET);
+	room_restart(room);
+	packet = present_new(room, &juliet, "");
+	packet->session.resume.known = true;
+	packet->session.resume.seconds = 60;
+	packet->session.resume.key = str_new(SLICE("k"));
+	room_packet(room, &packet);
+	packet = room_make_action(room, "new", SESSION_RESUME);
+	packet->session.target = jid_parse(SLICE("juliet@localhost"));
+	packet->session.resume.key = str_new(SLICE("k"));
+	room_packet(room, &packet);
+	room_wait(room, 4000);
+	room_expect_among(room, "new", "name='Nurse'");
+}
+
 /* Nobody says a presence again that its c2s still had for it. */
 static void who_resumes_a_presented_session_asks_for_his_contacts(void **state)
 {
@@ -1673,6 +1698,7 @@ int main(void)
 		far_away(what_the_client_has_is_settled_and_not_sent_again),
 		far_away(who_resumes_a_presented_session_gets_what_it_does_not_have),
 		far_away(who_resumes_a_presented_session_gets_what_is_stored_for_it),
+		far_away(who_resumes_a_presented_session_is_told_her_roster),
 		far_away(who_resumes_a_presented_session_asks_for_his_contacts),
 		far_away(who_resumes_waits_for_what_its_c2s_still_has),
 		far_away(what_the_client_took_is_settled_while_it_is_away),
