@@ -157,19 +157,9 @@ void resume_user_free(struct user *user)
 
 static uint32_t granted(const struct session *session, uint32_t wanted)
 {
-	int64_t most = sm_settings(session->user->sm)->sessions.resume_ms / 1000;
+	int64_t most = session->user->anonymous ? 0 : sm_settings(session->user->sm)->sessions.resume_ms / 1000;
 
 	return most < wanted ? (uint32_t)most : wanted;
-}
-
-static void answer_enabled(struct session *session, const struct packet *packet)
-{
-	struct packet *made = packet_answer(packet, PACKET_SESSION);
-
-	made->session.action = SESSION_ENABLED;
-	made->session.resume.key = str_ref(session->key);
-	made->session.resume.seconds = session->seconds;
-	link_send(session->user->sm->link, &made);
 }
 
 void resume_remember(struct session *session)
@@ -183,33 +173,69 @@ void resume_remember(struct session *session)
 	keep(user);
 }
 
-static void make_key(struct session *session)
+static struct str *key_new(struct sm *sm)
 {
 	AUTO(buf_fini) struct buf text = {0};
 	unsigned char bytes[KEY_BYTES];
 
-	mio_random(session->user->sm->mio, bytes, sizeof(bytes));
+	mio_random(sm->mio, bytes, sizeof(bytes));
 	buf_append_hex(&text, bytes, sizeof(bytes));
-	session->key = str_new(buf_slice(&text));
+	return str_new(buf_slice(&text));
+}
+
+/* key is taken; NULL: it cannot be resumed. */
+static void begin(struct session *session, uint32_t in, uint32_t seconds, struct str *key)
+{
+	session->enabled = true;
+	session->in = in;
+	session->outbox.before = session->outbox.sent;
+	session->outbox.handled = 0;
+	session->seconds = seconds;
+	session->key = key;
 	resume_remember(session);
 	unacked_mark(session);
 }
 
 void resume_begin(struct session *session, uint32_t in, uint32_t seconds)
 {
-	session->enabled = true;
-	session->in = in;
-	session->outbox.before = session->outbox.sent;
-	session->outbox.handled = 0;
-	session->seconds = session->user->anonymous ? 0 : granted(session, seconds);
-	if (session->seconds)
-		make_key(session);
+	seconds = granted(session, seconds);
+	begin(session, in, seconds, seconds ? key_new(session->user->sm) : NULL);
 }
 
+/* Its client may have gone meanwhile: nobody hears of the key then, and it is one of those that are over. */
+static void remembered(struct sm *sm, struct packet **lent, const struct store_txn *txn, int result)
+{
+	struct packet *made = *lent;
+	struct session *session = slots_get(&sm->sessions, session_id_slot(&made->sm));
+
+	if (!session || session->enabled || session->detached)
+		return;
+	begin(session, made->session.resume.in, made->session.resume.seconds, str_ref(made->session.resume.key));
+	link_send(sm->link, lent);
+}
+
+/* Who knows its id and comes back behind a kill is to be known. */
 void resume_enable(struct session *session, const struct packet *packet)
 {
-	resume_begin(session, packet->session.resume.in, packet->session.resume.seconds);
-	answer_enabled(session, packet);
+	struct user *user = session->user;
+	struct packet *made = packet_answer(packet, PACKET_SESSION);
+	struct packet_resume *resume = &made->session.resume;
+	struct resumption item = {.origin = session->origin, .in = packet->session.resume.in};
+	struct store_txn *txn;
+
+	made->session.action = SESSION_ENABLED;
+	resume->in = item.in;
+	resume->seconds = granted(session, packet->session.resume.seconds);
+	if (!resume->seconds) {
+		begin(session, resume->in, 0, NULL);
+		link_send(user->sm->link, &made);
+		return;
+	}
+	resume->key = item.key = key_new(user->sm);
+	add(user, &item);
+	txn = store_txn_new();
+	resume_put(user, txn);
+	sm_store_packet(user->sm, &txn, &made, remembered);
 }
 
 /* -- away ------------------------------------------------------------------------------------------- */
