@@ -111,19 +111,19 @@ def there_are_so_many_connections():
 
 
 def descriptors_are_not_used_up():
-    """160 of them: 88 are for clients."""
+    """160 of them: 90 are for clients."""
     with _deployment('client_rate = "off"') as deployment:
         part = Process('run', ['prlimit', '--nofile=160:160', BINARY, 'run', '--config', deployment.config]).start()
         deployment.processes['run'] = part
         part.wait_for('jackdaw: ready in')
         clients = [_is_served(deployment) for _ in range(120)]
-        assert [client is not None for client in clients] == [True] * 88 + [False] * 32
+        assert [client is not None for client in clients] == [True] * 90 + [False] * 30
         before = _cpu_seconds(part.process)
         waiting = [socket.create_connection(('127.0.0.1', deployment.port)) for _ in range(50)]
         time.sleep(1)
         assert _cpu_seconds(part.process) - before < 0.4
         assert all(peer.recv(1) == b'' for peer in waiting)
-        assert _facts(deployment)['refused_connections'] == 82
+        assert _facts(deployment)['refused_connections'] == 80
         clients[0].close()
         _until(deployment, 'connections', 87)
         Raw(deployment.port).login('p1', 'secret')
