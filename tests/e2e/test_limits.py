@@ -125,7 +125,7 @@ def descriptors_are_not_used_up():
         assert all(peer.recv(1) == b'' for peer in waiting)
         assert _facts(deployment)['refused_connections'] == 80
         clients[0].close()
-        _until(deployment, 'connections', 87)
+        _until(deployment, 'connections', 89)
         Raw(deployment.port).login('p1', 'secret')
 
 
