@@ -391,7 +391,7 @@ void present_user(struct user *user, struct packet **packet)
 	if (end_presented(user, *packet))
 		return;
 	make_way(user, *packet, turn_of(in));
-	session = user_is_allowed(user) && !resume_is_over(user, (*packet)->session.resume.key) ? restore(user, *packet, &in) : NULL;
+	session = user_is_allowed(user) ? restore(user, *packet, &in) : NULL;
 	if (!session || !jid_equal(session->jid, (*packet)->session.target) || device_has_a_later(session)) {
 		if (session)
 			session_end(session, SESSION_TELL_NOBODY);

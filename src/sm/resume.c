@@ -55,6 +55,18 @@ static struct resumption *add(struct user *user, const struct resumption *item)
 	return &all->items[all->count++];
 }
 
+/* Also of one whose id is being stored, and not told yet. */
+static bool lives(const struct user *user, const struct resumption *item)
+{
+	struct session *session = NULL;
+
+	while ((session = user_next_session(user, session))) {
+		if (session->origin == item->origin)
+			return true;
+	}
+	return false;
+}
+
 /* The oldest go: those that live stay. The origins of one that is forgotten go with it. */
 static void trim(struct user *user, struct store_txn *txn)
 {
@@ -67,7 +79,7 @@ static void trim(struct user *user, struct store_txn *txn)
 
 		bool old = item->ended_ms && now_ms - item->ended_ms > ended_keep_ms;
 
-		if (find_session(user, str_slice(item->key)) || (++dead <= ENDED_MAX && !old))
+		if (lives(user, item) || (++dead <= ENDED_MAX && !old))
 			continue;
 		store_origins_clear(txn, item->origin);
 		unacked_forget(txn, user, str_slice(item->key));
@@ -335,25 +347,6 @@ static void refuse(struct sm *sm, const struct packet *packet, const struct resu
 	link_send(sm->link, &made);
 }
 
-bool resume_is_over(const struct user *user, const struct str *key)
-{
-	const struct resumption *item = key ? find(user, str_slice(key)) : NULL;
-
-	return item && item->ended_ms;
-}
-
-/* It died with its process, as far as we know: should its c2s come and say that it lives, it is over all the same. */
-static void refuse_for_good(struct user *user, const struct packet *packet)
-{
-	struct resumption *item = find(user, packet_key(packet));
-
-	refuse(user->sm, packet, item);
-	if (!item)
-		return;
-	item->ended_ms = sm_wall_ms(user->sm);
-	keep(user);
-}
-
 static void accept_resume(struct session *session, const struct packet *packet)
 {
 	struct sm *sm = session->user->sm;
@@ -487,6 +480,18 @@ static void unpin(struct user *user)
 	user_rest(user);
 }
 
+static void resume_session(struct session *session, struct packet **packet);
+
+/* Its c2s presented it while storage was asked: it goes on. */
+static bool came_back(struct user *user, struct packet **lent)
+{
+	struct session *session = user ? find_session(user, packet_key(*lent)) : NULL;
+
+	if (session)
+		resume_session(session, lent);
+	return session;
+}
+
 /* What it was sent, and had, does not wait for its user any more. */
 static void told(struct sm *sm, struct packet **lent, const struct store_txn *txn, int result)
 {
@@ -497,9 +502,9 @@ static void told(struct sm *sm, struct packet **lent, const struct store_txn *tx
 
 	if (!user || result) {
 		session_fail(sm, packet);
-	} else {
+	} else if (!came_back(user, lent)) {
 		unacked_told(user, packet->session.resume.handled, unacked_answer(txn, 0), rows, count);
-		refuse_for_good(user, packet);
+		refuse(sm, packet, find(user, packet_key(packet)));
 	}
 	unpin(user);
 }
@@ -520,6 +525,10 @@ static void crashed(struct sm *sm, struct packet **lent, const struct store_txn 
 	struct user *user = user_get(sm, packet->session.target);
 	struct resumption *item = user ? find(user, packet_key(packet)) : NULL;
 
+	if (came_back(user, lent)) {
+		unpin(user);
+		return;
+	}
 	if (item && !result)
 		item->handled = handled_of(resume_settled(txn, item->in + item->handled), item->in);
 	if (!user || result)
@@ -527,7 +536,7 @@ static void crashed(struct sm *sm, struct packet **lent, const struct store_txn 
 	else if (unacked_answer(txn, 1).len)
 		tell_what_it_had(user, lent);
 	else
-		refuse_for_good(user, packet);
+		refuse(sm, packet, item);
 	unpin(user);
 }
 

@@ -249,6 +249,8 @@ static void restore(struct user *user, const struct store_row *row)
 	outbox_restored(session);
 	unacked_mark(session);
 	left_ms = (int64_t)numbers[5] + (int64_t)session->seconds * 1000 - sm_wall_ms(user->sm);
+	if (left_ms > (int64_t)session->seconds * 1000)
+		left_ms = (int64_t)session->seconds * 1000; /* the clock was set back */
 	resume_wait(session, left_ms > 0 ? left_ms : 0);
 }
 

@@ -25,14 +25,20 @@ static bool is_settled(const struct people *people, unsigned number)
 	       people->model.standing[number].known == KNOWN_PRESENT;
 }
 
-/* A connection whose session went on at another. */
-static bool has_ghosts(const struct people *people)
+/* A connection whose session went on at another. Whose address is another since may have one that nobody asks for. */
+static const struct line *find_ghost(const struct people *people)
 {
 	for (unsigned at = 0; at < people->hosts; at++) {
-		if (!list_empty(&people->env[at].ghosts))
-			return true;
+		const struct list *ghosts = &people->env[at].ghosts;
+
+		for (const struct list *ghost = ghosts->next; ghost != ghosts; ghost = ghost->next) {
+			const struct line *line = container_of(ghost, const struct line, link);
+
+			if (!people->device[line->number].client.moves)
+				return line;
+		}
 	}
-	return false;
+	return NULL;
 }
 
 bool people_settled(void *arg)
@@ -43,7 +49,7 @@ bool people_settled(void *arg)
 		if (!is_settled(people, at))
 			return false;
 	}
-	return !has_ghosts(people);
+	return !find_ghost(people);
 }
 
 void people_blame_unsettled(const struct people *people)
@@ -57,13 +63,8 @@ void people_blame_unsettled(const struct people *people)
 				   people->model.standing[at].known == KNOWN_PRESENT ? "present" : "not present", client->acked,
 				   client->session, list_empty(&client->unsettled) ? "nothing" : container_of(client->unsettled.next, struct sent, link)->text);
 	}
-	for (unsigned at = 0; at < people->hosts; at++) {
-		const struct list *ghosts = &people->env[at].ghosts;
-
-		if (!list_empty(ghosts))
-			scene_fail(people->scene, "a connection that d%u forgot stays open, and its session has another",
-				   container_of(ghosts->next, struct line, link)->number);
-	}
+	if (find_ghost(people))
+		scene_fail(people->scene, "a connection that d%u forgot stays open, and its session has another", find_ghost(people)->number);
 }
 
 bool people_gone(void *arg)

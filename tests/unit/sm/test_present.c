@@ -1616,34 +1616,6 @@ static void ask_how_far(struct room *room, bool presented_first, bool forgotten)
 	room_expect(room, "new", "failed sm= target=romeo@localhost handled=3");
 }
 
-/* He came back before his c2s did, and was told so: it is over for it, too. */
-static void what_its_client_was_told_is_over_is_over(void **state)
-{
-	struct room *room = *state;
-	AUTO(str_free) struct str *key = NULL;
-	struct packet *packet;
-	struct kept romeo;
-	uint32_t in;
-
-	two_people(room);
-	in = count_of(room, ROMEO);
-	packet = room_make_action(room, ROMEO, SESSION_ENABLE);
-	packet->session.resume.seconds = 60;
-	packet->session.resume.in = in;
-	room_packet(room, &packet);
-	key = str_new(str_slice(room_session(room, ROMEO)->key));
-	romeo = settled_kept(room, ROMEO);
-	room_restart(room);
-	packet = room_make_action(room, "new", SESSION_RESUME);
-	packet->session.target = jid_parse(SLICE("romeo@localhost"));
-	packet->session.resume.key = str_ref(key);
-	room_packet(room, &packet);
-	room_expect(room, "new", "failed sm= target=romeo@localhost handled=0");
-	present_resumable(room, &romeo, key, in, false);
-	room_expect_among(room, ROMEO, "failed");
-	assert_null(room_session(room, ROMEO));
-}
-
 /* An error that he never heard was the answer to what he wrote: he says that again. */
 static void who_left_did_not_hear_what_his_c2s_still_had(void **state)
 {
@@ -1712,7 +1684,6 @@ int main(void)
 		far_away(who_left_meanwhile_is_gone_for_who_comes_later),
 		far_away(an_error_is_settled_when_he_has_it),
 		far_away(who_left_did_not_hear_what_his_c2s_still_had),
-		far_away(what_its_client_was_told_is_over_is_over),
 		far_away(who_left_and_asks_for_his_session_hears_how_far_it_was),
 		far_away(also_when_he_left_behind_its_presentation),
 		far_away(also_when_its_manager_died_before_that_was_stored),
