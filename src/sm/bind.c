@@ -49,19 +49,24 @@ static void answer(struct session *session, const struct packet *packet, const s
 	link_send(sm->link, &made);
 }
 
+static struct nad *request_of(struct sm *sm, const struct packet *packet, struct slice *device)
+{
+	struct slice text = buf_slice(&packet->session.text);
+
+	*device = slice_line(&text);
+	return sm_element_parse(sm, text);
+}
+
 /* txn: what was read of storage; NULL: there is no archive. */
 static void begin(struct user *user, const struct packet *packet, const struct store_txn *txn)
 {
-	struct sm *sm = user->sm;
-	struct slice text = buf_slice(&packet->session.text), device = slice_line(&text);
-	AUTO(nad_free) struct nad *request = sm_element_parse(sm, text), *inside = NULL;
-	struct session *session = request ? session_begin(user, packet) : NULL;
+	struct slice device;
+	AUTO(nad_free) struct nad *request = request_of(user->sm, packet, &device), *inside = NULL;
+	struct session *session = session_begin(user, packet);
 	const struct store_row *rows;
 	uint32_t seconds;
 	size_t count;
 
-	if (!request)
-		session_fail(sm, packet);
 	if (!session)
 		return;
 	if (txn) {
@@ -72,38 +77,68 @@ static void begin(struct user *user, const struct packet *packet, const struct s
 	}
 	modules_session_bind(session, request);
 	if (session->ours && reads_enable(request, &seconds))
-		resume_begin(session, 0, seconds);
+		resume_begin(session, seconds, packet->session.resume.key);
 	device_begins(session, device);
 	answer(session, packet, inside);
-	sm_served(sm);
+	sm_served(user->sm);
 }
 
-static void read(struct sm *sm, struct packet **lent, const struct store_txn *txn, int result)
+static bool reads_archive(const struct user *user)
 {
-	struct user *user = user_get(sm, (*lent)->session.target);
+	return archive_is_on(user->sm) && !user->anonymous;
+}
 
-	if (user)
+static void ask(struct user *user, struct packet **packet, uint32_t seconds);
+
+/* Where nothing can be written a session begins that cannot be resumed. */
+static void asked(struct sm *sm, struct packet **lent, const struct store_txn *txn, int result)
+{
+	struct packet *packet = *lent;
+	struct user *user = user_get(sm, packet->session.target);
+
+	if (user && result && packet->session.resume.key) {
+		str_free(&packet->session.resume.key);
+		ask(user, lent, 0);
+	} else if (!user || result) {
+		session_fail(sm, packet);
+	} else {
+		begin(user, packet, reads_archive(user) ? txn : NULL);
+	}
+	if (user) {
 		user->pins--;
-	if (!user || result)
-		session_fail(sm, *lent);
-	else
-		begin(user, *lent, txn);
-	if (user)
 		user_rest(user);
+	}
+}
+
+/* seconds: the session can be resumed for so long, and its id is stored before anybody hears it. */
+static void ask(struct user *user, struct packet **packet, uint32_t seconds)
+{
+	struct store_txn *txn = store_txn_new();
+
+	if (reads_archive(user)) {
+		archive_ask_metadata(txn, user);
+		store_list(txn, STORE_OFFLINE, jid_user(user->jid));
+	}
+	if (seconds)
+		(*packet)->session.resume.key = resume_reserve(user, seconds, txn);
+	user->pins++;
+	sm_store_packet(user->sm, &txn, packet, asked);
 }
 
 void session_bind(struct user *user, struct packet **packet)
 {
-	struct store_txn *txn;
+	struct slice device;
+	AUTO(nad_free) struct nad *request = request_of(user->sm, *packet, &device);
+	uint32_t seconds = 0;
 
-	if (!archive_is_on(user->sm) || user->anonymous) {
+	str_free(&(*packet)->session.resume.key);
+	if (request && (*packet)->ours)
+		reads_enable(request, &seconds);
+	if (!request)
+		session_fail(user->sm, *packet);
+	else if (seconds || reads_archive(user))
+		ask(user, packet, seconds);
+	else
 		begin(user, *packet, NULL);
-		user_rest(user);
-		return;
-	}
-	txn = store_txn_new();
-	archive_ask_metadata(txn, user);
-	store_list(txn, STORE_OFFLINE, jid_user(user->jid));
-	user->pins++;
-	sm_store_packet(user->sm, &txn, packet, read);
+	user_rest(user);
 }

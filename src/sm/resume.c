@@ -167,9 +167,9 @@ void resume_user_free(struct user *user)
 
 /* -- enabling ------------------------------------------------------------------------------------- */
 
-static uint32_t granted(const struct session *session, uint32_t wanted)
+static uint32_t granted(const struct user *user, uint32_t wanted)
 {
-	int64_t most = session->user->anonymous ? 0 : sm_settings(session->user->sm)->sessions.resume_ms / 1000;
+	int64_t most = user->anonymous ? 0 : sm_settings(user->sm)->sessions.resume_ms / 1000;
 
 	return most < wanted ? (uint32_t)most : wanted;
 }
@@ -208,10 +208,32 @@ static void begin(struct session *session, uint32_t in, uint32_t seconds, struct
 	unacked_mark(session);
 }
 
-void resume_begin(struct session *session, uint32_t in, uint32_t seconds)
+void resume_begin(struct session *session, uint32_t seconds, struct str *key)
 {
-	seconds = granted(session, seconds);
-	begin(session, in, seconds, seconds ? key_new(session->user->sm) : NULL);
+	struct resumption *item = key ? find(session->user, str_slice(key)) : NULL;
+
+	if (item)
+		session->origin = item->origin;
+	begin(session, 0, key ? granted(session->user, seconds) : 0, str_ref(key));
+}
+
+/* Who knows its id and comes back behind a kill is to be known. */
+static void add_new(struct user *user, const struct resumption *item, struct store_txn *txn)
+{
+	add(user, item);
+	resume_put(user, txn);
+}
+
+struct str *resume_reserve(struct user *user, uint32_t seconds, struct store_txn *txn)
+{
+	struct resumption item = {0};
+
+	if (!granted(user, seconds))
+		return NULL;
+	item.key = key_new(user->sm);
+	mio_random(user->sm->mio, &item.origin, sizeof(item.origin));
+	add_new(user, &item, txn);
+	return item.key;
 }
 
 /* Its client may have gone meanwhile: nobody hears of the key then, and it is one of those that are over. */
@@ -226,7 +248,6 @@ static void remembered(struct sm *sm, struct packet **lent, const struct store_t
 	link_send(sm->link, lent);
 }
 
-/* Who knows its id and comes back behind a kill is to be known. */
 void resume_enable(struct session *session, const struct packet *packet)
 {
 	struct user *user = session->user;
@@ -237,16 +258,15 @@ void resume_enable(struct session *session, const struct packet *packet)
 
 	made->session.action = SESSION_ENABLED;
 	resume->in = item.in;
-	resume->seconds = granted(session, packet->session.resume.seconds);
+	resume->seconds = granted(user, packet->session.resume.seconds);
 	if (!resume->seconds) {
 		begin(session, resume->in, 0, NULL);
 		link_send(user->sm->link, &made);
 		return;
 	}
 	resume->key = item.key = key_new(user->sm);
-	add(user, &item);
 	txn = store_txn_new();
-	resume_put(user, txn);
+	add_new(user, &item, txn);
 	sm_store_packet(user->sm, &txn, &made, remembered);
 }
 

@@ -38,8 +38,10 @@ struct resumptions {
 };
 
 void resume_enable(struct session *session, const struct packet *packet); /* answers */
-/* Its client counts from now on: in stanzas before that, and it would be away for so long. */
-void resume_begin(struct session *session, uint32_t in, uint32_t seconds);
+/* An id for a session that is to begin, stored before anybody hears it; NULL: none, it cannot be resumed. Owned. */
+struct str *resume_reserve(struct user *user, uint32_t seconds, struct store_txn *txn);
+/* Its client counts from its first stanza on, and would be away for so long. key: reserved, or NULL. */
+void resume_begin(struct session *session, uint32_t seconds, struct str *key);
 void resume_remember(struct session *session); /* for its client, when it is no more; if that is not done yet */
 void resume_detach(struct session *session); /* one that cannot be resumed ends */
 void resume_wait(struct session *session, int64_t ms); /* detached, for so long */

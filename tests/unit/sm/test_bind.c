@@ -53,6 +53,52 @@ static void it_begins_with_what_is_asked_for(void **state)
 	room_expect(room, PHONE, "urn:xmpp:carbons:2");
 }
 
+#define RESUME BIND("<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+
+static void its_id_is_known_behind_a_kill(void **state)
+{
+	struct room *room = *state;
+	AUTO(buf_fini) struct buf key = {0};
+	struct packet *packet;
+
+	romeo(room);
+	bind(room, PHONE, "", RESUME);
+	buf_append_slice(&key, str_slice(room_session(room, PHONE)->key));
+	room_kill(room, true);
+	packet = room_make_action(room, "new", SESSION_RESUME);
+	packet->session.target = jid_parse(SLICE("romeo@localhost"));
+	packet->session.resume.key = str_new(buf_slice(&key));
+	room_forget(room);
+	room_packet(room, &packet);
+	room_expect(room, "new", "target=romeo@localhost handled=0");
+}
+
+/* Its id could not be known behind a kill: its client would say all again. */
+static void where_nothing_can_be_written_it_cannot_be_resumed(void **state)
+{
+	struct room *room = *state;
+
+	romeo(room);
+	room_disk_full(room, true);
+	bind(room, PHONE, "", RESUME);
+	room_disk_full(room, false);
+	room_expect(room, PHONE, "bound from=sm");
+	assert_true(room_session(room, PHONE)->enabled);
+	assert_null(room_session(room, PHONE)->key);
+}
+
+static void it_is_asked_for_twice_and_begins_once(void **state)
+{
+	struct room *room = *state;
+
+	romeo(room);
+	bind(room, PHONE, "", RESUME);
+	bind(room, PHONE, "", RESUME);
+	room_expect(room, PHONE, "bound from=sm");
+	assert_non_null(room_session(room, PHONE)->key);
+	room_expect_none_with(room, PHONE, "replaced");
+}
+
 static void what_no_c2s_of_ours_asks_for_is_refused(void **state)
 {
 	struct room *room = *state;
@@ -162,6 +208,9 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		alone(it_begins_with_what_is_asked_for),
+		alone(its_id_is_known_behind_a_kill),
+		alone(where_nothing_can_be_written_it_cannot_be_resumed),
+		alone(it_is_asked_for_twice_and_begins_once),
 		alone(what_no_c2s_of_ours_asks_for_is_refused),
 		alone(what_waits_is_left_to_the_archive),
 		alone(what_another_session_is_about_to_get_it_gets),
