@@ -90,14 +90,13 @@ static bool reads_archive(const struct user *user)
 
 static void ask(struct user *user, struct packet **packet, uint32_t seconds);
 
-/* Where nothing can be written a session begins that cannot be resumed. */
+/* Where nothing can be written it begins all the same: only behind a kill nobody knows its id. */
 static void asked(struct sm *sm, struct packet **lent, const struct store_txn *txn, int result)
 {
 	struct packet *packet = *lent;
 	struct user *user = user_get(sm, packet->session.target);
 
-	if (user && result && packet->session.resume.key) {
-		str_free(&packet->session.resume.key);
+	if (user && result && packet->session.resume.seconds) {
 		ask(user, lent, 0);
 	} else if (!user || result) {
 		session_fail(sm, packet);
@@ -110,7 +109,7 @@ static void asked(struct sm *sm, struct packet **lent, const struct store_txn *t
 	}
 }
 
-/* seconds: the session can be resumed for so long, and its id is stored before anybody hears it. */
+/* seconds: it can be resumed for so long, and its id is stored before anybody hears it; 0: no id is to be stored. */
 static void ask(struct user *user, struct packet **packet, uint32_t seconds)
 {
 	struct store_txn *txn = store_txn_new();
@@ -121,6 +120,7 @@ static void ask(struct user *user, struct packet **packet, uint32_t seconds)
 	}
 	if (seconds)
 		(*packet)->session.resume.key = resume_reserve(user, seconds, txn);
+	(*packet)->session.resume.seconds = seconds;
 	user->pins++;
 	sm_store_packet(user->sm, &txn, packet, asked);
 }
