@@ -7,6 +7,7 @@
 #include "component/component.h"
 #include "link/link.h"
 #include "mio/budget.h"
+#include "sm/chain.h"
 #include "sm/farewell.h"
 #include "sm/saved.h"
 #include "sm/settle.h"
@@ -20,21 +21,11 @@ enum {
 	LOAD_WAITING_MAX = 500,	  /* packets for a user being loaded */
 	USER_HOLDS_MAX = 1000,
 	SENDER_HOLDS_MAX = 100, /* of one, when more than half of them are used */
-	CHAIN_HOOKS_MAX = 64,
 	C2S_AWAY_MAX_MS = 30000, /* a c2s that comes back to its router later has no sessions */
 };
 
 struct xml_pool;
 struct xml_reader;
-struct chain_hook {
-	const struct sm_hook *hook;
-	void *state;
-};
-
-struct chain {
-	struct chain_hook hooks[CHAIN_HOOKS_MAX];
-	unsigned count;
-};
 
 struct sm_domain { struct str *name; }; /* that we serve */
 
@@ -124,15 +115,10 @@ size_t modules_user_weight(const struct user *user);
 void modules_session_start(struct session *session);
 void modules_session_end(struct session *session);
 void modules_session_bind(struct session *session, const struct nad *request);
+void modules_session_waits(struct session *session, const struct stanza *stanza);
 void modules_user_delete(struct user *user);
 void modules_session_save(const struct session *session, struct buf *out);
 bool modules_session_load(struct session *session, struct slice *in); /* takes its part off in */
-
-/* -- chain.c -- */
-
-void chains_sort(struct sm *sm); /* the hooks of all modules, which have started */
-void chain_start(struct sm *sm, enum sm_chain chain, struct user *user, struct session *session, struct stanza **stanza); /* taken */
-void holds_drop(struct user *user); /* at the end */
 
 /* -- user.c -- */
 

@@ -243,9 +243,24 @@ bool outbox_add(struct session *session, const struct stanza *stanza)
 	fly(session, entry);
 	if (last)
 		owe(session, entry);
+	if (stays && (session->detached || session->inactive))
+		modules_session_waits(session, stanza);
 	if (delivery && delivery_is_due(delivery) && is_slow(outbox))
 		deliveries_store_of(session->user);
 	return outbox->count <= most->stanzas && outbox->bytes <= most->bytes;
+}
+
+void outbox_lost(struct session *session)
+{
+	const struct outbox *outbox = &session->outbox;
+	const struct list *at = outbox->entries.next;
+
+	for (uint32_t left = outbox->sent; left && at != &outbox->entries; left--, at = at->next) {
+		const struct stanza *stanza = container_of(at, const struct entry, link)->stanza;
+
+		if (!stanza || waits(outbox_fate(stanza)))
+			modules_session_waits(session, stanza);
+	}
 }
 
 uint32_t outbox_unsent(const struct outbox *outbox)

@@ -310,10 +310,12 @@ void resume_detach(struct session *session)
 {
 	if (session->detached)
 		return;
-	if (session->key)
-		resume_wait(session, (int64_t)session->seconds * 1000);
-	else
+	if (!session->key) {
 		session_end(session, SESSION_TELL_NOBODY);
+		return;
+	}
+	outbox_lost(session);
+	resume_wait(session, (int64_t)session->seconds * 1000);
 }
 
 /* What was handled of a client's stanzas since it enabled. */

@@ -48,8 +48,7 @@ enum { SM_FEATURES_MAX = 8 };
 struct sm_event { /* borrowed: the chain frees the stanza, a hook never does */
 	struct sm *sm;
 	struct user *user; /* in PKT_USER and the SESS chains */
-	struct session
-		*session;      /* in the SESS chains; NULL when it ended while the event was held */
+	struct session *session; /* in the SESS chains; NULL when it ended while the event was held */
 	struct stanza *stanza; /* a hook may edit its header in place */
 };
 
@@ -69,25 +68,24 @@ struct sm_module {
 	void (*offer)(void *state, const struct sm *sm, struct nad *features);
 	const struct conf_option *options;
 	const struct sm_hook *hooks; /* the last has no run; NULL: none */
-	size_t size, user_size,
-		session_size; /* zeroed states; see sm_user_state(), sm_session_state() */
-	int (*start)(void *state, struct sm *sm,
-		     const void *conf); /* conf is the process's struct settings */
+	size_t size, user_size, session_size; /* zeroed states; see sm_user_state(), sm_session_state() */
+	int (*start)(void *state, struct sm *sm, const void *conf); /* conf is the process's struct settings */
 	void (*stop)(void *state);
-	/*
-	 * Adds what it reads to the load. May be called again for a user in use: what is there is
-	 * replaced.
-	 */
+	/* Adds what it reads to the load. May be called again for a user in use: what is there is replaced. */
 	void (*user_load)(void *state, struct user *user, struct sm_load *load);
 	void (*user_free)(void *state, struct user *user);
 	size_t (*user_weight)(void *state, const struct user *user); /* bytes that hang on its state, about; NULL: few */
-	void (*user_delete)(
-		void *state,
-		struct user *user); /* the account ends: others may have to hear of it */
+	void (*user_delete)(void *state, struct user *user); /* the account ends: others may have to hear of it */
 	void (*session_start)(void *state, struct session *session);
 	void (*session_end)(void *state, struct session *session); /* frees what the state holds */
 	/* It began by Bind 2 (XEP-0386): takes what is asked for inside the root. */
 	void (*session_bind)(void *state, struct session *session, const struct nad *request);
+	/*
+	 * A message that is kept until its client has it waits for who does not look: the session is detached or inactive; or was sent it,
+	 * and lost its connection before its client said that it has it. Once as it comes, and once as the connection is lost. stanza is
+	 * borrowed; NULL: only storage has it.
+	 */
+	void (*session_waits)(void *state, struct session *session, const struct stanza *stanza);
 	/* With session_size, both: a session outlives its process. */
 	int (*session_save)(void *state, const struct session *session, struct buf *out);
 	int (*session_load)(void *state, struct session *session, struct slice in);

@@ -169,6 +169,17 @@ void modules_session_bind(struct session *session, const struct nad *request)
 	}
 }
 
+void modules_session_waits(struct session *session, const struct stanza *stanza)
+{
+	struct sm *sm = session->user->sm;
+
+	watch_see(&sm->watch, WATCH_WAITS, session, stanza);
+	for (unsigned at = 0; at < sm->module_count; at++) {
+		if (sm_modules[at]->session_waits)
+			sm_modules[at]->session_waits(sm->modules[at], session, stanza);
+	}
+}
+
 void modules_session_end(struct session *session)
 {
 	struct sm *sm = session->user->sm;

@@ -158,7 +158,7 @@ static void send_batch(struct mio_timer *timer)
 
 static bool is_wished(const struct wish *wish, enum watch_event event, const struct session *session)
 {
-	if ((event == WATCH_IN || event == WATCH_OUT) && !wish->stanzas)
+	if (event >= WATCH_IN && !wish->stanzas)
 		return false;
 	if (!wish->jid)
 		return true;
@@ -198,7 +198,7 @@ static struct slice cut(struct slice text)
 
 static void tell(struct watcher *watcher, enum watch_event event, const struct session *session, struct slice text)
 {
-	static const char *const names[WATCH_EVENTS] = {"started", "ended", "detached", "resumed", "in", "out"};
+	static const char *const names[WATCH_EVENTS] = {"started", "ended", "detached", "resumed", "in", "out", "waits"};
 	char stamp[STAMP_LEN];
 
 	if (!is_wished(&watcher->wish, event, session))

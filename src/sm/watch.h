@@ -19,7 +19,7 @@ struct session;
 struct sm;
 struct stanza;
 
-enum watch_event { WATCH_STARTED, WATCH_ENDED, WATCH_DETACHED, WATCH_RESUMED, WATCH_IN, WATCH_OUT, WATCH_EVENTS };
+enum watch_event { WATCH_STARTED, WATCH_ENDED, WATCH_DETACHED, WATCH_RESUMED, WATCH_IN, WATCH_OUT, WATCH_WAITS, WATCH_EVENTS };
 
 struct watch {
 	struct list watchers;
@@ -29,7 +29,7 @@ struct watch {
 void watch_init(struct watch *watch);
 void watch_stop(struct sm *sm); /* at the end */
 
-/* Something about a session; with a stanza when it is IN or OUT. */
+/* Something about a session; with a stanza when it is IN or OUT, or WAITS for who does not look (sm/sm.h). */
 void watch_tell(const struct watch *watch, enum watch_event event, const struct session *session, const struct stanza *stanza);
 
 static inline void watch_see(const struct watch *watch, enum watch_event event, const struct session *session,

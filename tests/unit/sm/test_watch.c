@@ -69,6 +69,47 @@ static void sees_sessions_of_all_workers(void **state)
 	room_command_over(room);
 }
 
+static void act(struct room *room, const char *client, enum session_action action)
+{
+	struct packet *packet = room_make_action(room, client, action);
+
+	packet->session.resume.seconds = 30;
+	room_packet(room, &packet);
+}
+
+static void shows_what_waits_for_who_does_not_look(void **state)
+{
+	static const char hail[] = "<message to='romeo@localhost/a' type='chat'><body>hail</body></message>";
+	struct room *room = *state;
+
+	log_in_all(room);
+	act(room, "romeo@localhost/a", SESSION_ENABLE);
+	BEGIN(room, "user=romeo@localhost", "stanzas");
+	room_keep(room, true);
+	room_send(room, "juliet@localhost/a", hail);
+	expect_seen(room, " out      romeo@localhost/a <message ");
+	expect_unseen(room, "waits");
+	act(room, "romeo@localhost/a", SESSION_DETACH);
+	expect_seen(room, " waits    romeo@localhost/a <message ");
+	room_command_over(room);
+}
+
+static void shows_what_comes_for_who_does_not_look(void **state)
+{
+	static const char hail[] = "<message to='romeo@localhost/a' type='chat'><body>hail</body></message>";
+	static const char typing[] = "<message to='romeo@localhost/a' type='chat'><composing xmlns='http://jabber.org/protocol/chatstates'/></message>";
+	struct room *room = *state;
+
+	log_in_all(room);
+	BEGIN(room, "user=romeo@localhost", "stanzas");
+	act(room, "romeo@localhost/a", SESSION_INACTIVE);
+	room_send(room, "juliet@localhost/a", typing);
+	expect_unseen(room, "waits");
+	room_send(room, "juliet@localhost/a", hail);
+	expect_seen(room, " waits    romeo@localhost/a <message ");
+	room_command_over(room);
+}
+
 static void shows_stanzas_without_their_text(void **state)
 {
 	struct room *room = *state;
@@ -154,7 +195,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, room_open, room_close)
 	static const struct CMUnitTest tests[] = {
-		TEST(sees_sessions_of_all_workers), TEST(shows_stanzas_without_their_text),
+		TEST(sees_sessions_of_all_workers), TEST(shows_what_waits_for_who_does_not_look),
+		TEST(shows_what_comes_for_who_does_not_look), TEST(shows_stanzas_without_their_text),
 		TEST(shows_one_user_or_one_session), TEST(says_what_was_left_out),
 		TEST(sees_nothing_when_it_is_over), TEST(refuses_other_words),
 	};
