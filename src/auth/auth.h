@@ -102,6 +102,7 @@ struct auth_channel {
 	bool secure;
 	unsigned hashes; /* a bit (1 << hash) for each that its domain offers */
 	bool anonymous;  /* its domain serves who has no account */
+	uint16_t tls;    /* its version as on the wire, 0x0304; 0: none, or not known */
 	char device[AUTH_DEVICE_LEN]; /* that the client says it is, to log in by a token; "": only otherwise */
 	uint64_t place;  /* where the client is: of one place only so many passwords wait to be checked; 0: it is not counted */
 	unsigned certified_count;
@@ -123,8 +124,7 @@ void auth_free(struct auth **auth); /* after its logins were ended, the loops st
 
 bool auth_offers(const struct auth *auth, const char *mechanism, const struct auth_channel *channel);
 /* Calls offer() for each mechanism usable now, best first. */
-void auth_mechanisms(const struct auth *auth, const struct auth_channel *channel,
-		     void (*offer)(void *to, const char *name), void *to);
+void auth_mechanisms(const struct auth *auth, const struct auth_channel *channel, void (*offer)(void *to, const char *name), void *to);
 
 enum auth_outcome { AUTH_CHALLENGE, AUTH_SUCCESS, AUTH_FAILURE };
 enum auth_failure {

@@ -3,7 +3,7 @@
  * SCRAM, server side.
  *
  *   C: n,,n=user,r=NONCE                    gs2 header, then the "bare" message
- *   S: r=NONCEnonce,s=SALT,i=ROUNDS,h=OFFERED     XEP-0474: the hash of what we offered
+ *   S: r=NONCEnonce,s=SALT,i=ROUNDS,h=OFFERED,t=TLS     XEP-0474: the hash of what we offered; XEP-0515: under which TLS
  *   C: c=HEADER,r=NONCEnonce,p=PROOF        behind the header what the channel is known by
  *   S: v=SIGNATURE
  *
@@ -176,6 +176,12 @@ static void put_offered(struct scram *scram)
 			  (struct slice){(const char *)digest, auth_hash_size(scram->hash)});
 }
 
+static void put_tls(struct scram *scram)
+{
+	if (scram->channel && scram->channel->tls)
+		buf_printf(&scram->server_first, ",t=%04x", scram->channel->tls);
+}
+
 struct slice scram_challenge(struct scram *scram, struct slice nonce, const struct auth_key *key)
 {
 	struct buf *out = &scram->server_first;
@@ -189,6 +195,7 @@ struct slice scram_challenge(struct scram *scram, struct slice nonce, const stru
 	buf_append_base64(out, (struct slice){(const char *)key->salt, key->salt_len});
 	buf_printf(out, ",i=%u", key->rounds);
 	put_offered(scram);
+	put_tls(scram);
 	return buf_slice(out);
 }
 

@@ -63,7 +63,7 @@ static struct auth_channel channel_of(struct sx *sx, bool with_bytes)
 		[AUTH_TLS_UNIQUE] = SX_TLS_UNIQUE,
 		[AUTH_TLS_SERVER_END_POINT] = SX_TLS_SERVER_END_POINT,
 	};
-	struct auth_channel channel = {.secure = sx_is_secure(sx), .hashes = client_of(sx)->hashes};
+	struct auth_channel channel = {.secure = sx_is_secure(sx), .hashes = client_of(sx)->hashes, .tls = sx_tls_number(sx)};
 	struct certified certified = {&channel, client_domain(client_of(sx))};
 
 	for (unsigned type = 0; type < AUTH_BINDINGS; type++) {

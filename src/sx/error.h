@@ -19,4 +19,5 @@ const char *sx_error_name(enum sx_error error); /* "not-well-formed" */
 #define NS_TLS "urn:ietf:params:xml:ns:xmpp-tls"
 #define NS_SASL "urn:ietf:params:xml:ns:xmpp-sasl"
 #define NS_SASL2 "urn:xmpp:sasl:2"
+#define NS_PIPELINING "urn:xmpp:iap:0" /* XEP-0509 */
 #define NS_CLIENT "jabber:client"

@@ -150,7 +150,7 @@ void sx_header_print(struct sx *sx, bool version)
 	buf_append_char(out, '>');
 }
 
-void sx_offer(struct sx *sx)
+struct nad *sx_features(struct sx *sx)
 {
 	struct nad *features = nad_new();
 
@@ -159,6 +159,17 @@ void sx_offer(struct sx *sx)
 		if (at.plugin->features)
 			at.plugin->features(at.state, sx, features);
 	}
+	for (struct sx_at at = {0}; sx_each(sx, &at);) {
+		if (at.plugin->featured)
+			at.plugin->featured(at.state, sx, features);
+	}
+	return features;
+}
+
+void sx_offer(struct sx *sx)
+{
+	struct nad *features = sx_features(sx);
+
 	sx_send(sx, &features);
 }
 

@@ -39,6 +39,7 @@ int sx_tls_distrust(const struct sx *sx);
  */
 const char *sx_tls_client(const struct sx *sx, void (*name)(void *to, struct slice name), void *to);
 const char *sx_tls_version(const struct sx *sx); /* "TLSv1.3"; NULL: not secured by this plugin */
+uint16_t sx_tls_number(const struct sx *sx); /* the same as on the wire, 0x0304; 0 */
 bool sx_tls_failed(const struct sx *sx); /* its handshake did */
 
 /* RFC 9266 (TLS 1.2 only with an extended master secret); RFC 5929 (TLS 1.2 only); RFC 5929. */

@@ -95,6 +95,7 @@ struct sx_plugin {
 	int (*read_nad)(void *state, struct sx *sx, struct nad **nad);
 	void (*sent)(void *state, enum sx_kind kind);         /* an element was queued */
 	void (*features)(void *state, struct sx *sx, struct nad *features); /* adds children at depth 1: what we offer now */
+	void (*featured)(void *state, struct sx *sx, struct nad *features); /* adds what depends on those of all plugins */
 	/* After sx_arrive(): the state was copied as it is; take what it points to into this worker's heap. */
 	void (*moved)(void *state, struct sx *sx);
 	void (*closed)(void *state, struct sx *sx); /* state CLOSED, before the owner hears of it */

@@ -15,6 +15,7 @@ from tls import Tls, secure
 
 SASL2, BIND2, SM, CARBONS, CSI = 'urn:xmpp:sasl:2', 'urn:xmpp:bind:0', 'urn:xmpp:sm:3', 'urn:xmpp:carbons:2', 'urn:xmpp:csi:0'
 FAST = 'urn:xmpp:fast:0'
+PIPELINING = 'urn:xmpp:iap:0'
 DEVICE = 'd4565fa7-4d72-4749-b3d3-740edbf87770'
 ALL = (f"<bind xmlns='{BIND2}'><tag>Test</tag><enable xmlns='{CARBONS}'/><enable xmlns='{SM}' resume='true'/></bind>")
 ARCHIVE = '[messages]\narchive = "30 days"\n'
@@ -89,7 +90,23 @@ def scram_proves_both_sides(deployment):
     challenge = authenticate(client, 'SCRAM-SHA-256', encode(scram.header + scram.bare), ALL + agent())
     assert challenge.tag == f'{{{SASL2}}}challenge'
     kind, _ = scram.finish_with(client, challenge, SASL2)
-    assert kind == 'success'
+    assert kind == 'success' and scram.facts()['t'] == '0304'  # XEP-0515
+    client.close()
+
+
+def what_is_asked_before_the_offer_is_seen_is_for_that_offer(deployment):
+    """XEP-0509."""
+    client = secure(deployment)
+    version = client.features().find(f'{{{PIPELINING}}}config-version').get('value')
+    client.close()
+    client = secure(deployment)
+    assert client.features().find(f'{{{PIPELINING}}}config-version').get('value') == version
+    for _ in range(12):  # none of them counts
+        failure = authenticate(client, 'PLAIN', plain('romeo', 'wrong'), f"<config-version xmlns='{PIPELINING}' scheme='opaque' value='old'/>")
+        assert condition(failure) == 'aborted' and failure.find(f'{{{PIPELINING}}}config-version-mismatch') is not None
+    success = authenticate(client, 'PLAIN', plain('romeo'), f"<config-version xmlns='{PIPELINING}' value='{version}'/>")
+    assert success.tag == f'{{{SASL2}}}success'
+    assert client.features().find(f'{{{PIPELINING}}}config-version') is None
     client.close()
 
 
@@ -460,6 +477,7 @@ def who_gives_up_while_he_is_let_in_has_no_session():
 
 if __name__ == '__main__':
     scenarios(*everywhere(it_is_offered_under_tls, a_login_alone_is_followed_by_features, scram_proves_both_sides,
+                          what_is_asked_before_the_offer_is_seen_is_for_that_offer,
                           a_session_begins_with_all_that_it_asks_for, the_same_device_has_the_same_address_and_one_session,
                           a_session_is_resumed_along_with_the_login, what_is_wrong_fails_and_may_be_tried_again,
                           who_says_to_be_somebody_else_is_not_let_in, old_keys_are_joined_by_better_ones,

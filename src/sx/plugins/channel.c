@@ -177,3 +177,10 @@ const char *sx_tls_version(const struct sx *sx)
 
 	return ssl ? SSL_get_version(ssl) : NULL;
 }
+
+uint16_t sx_tls_number(const struct sx *sx)
+{
+	SSL *ssl = sx_tls_ssl(sx);
+
+	return ssl ? (uint16_t)SSL_version(ssl) : 0;
+}

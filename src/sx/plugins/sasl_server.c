@@ -8,14 +8,20 @@
  *   asked - continue -> awaiting next - asked - task data -> awaiting task data - asked ... as before
  *   asked - failure -> idle
  *   awaiting - abort, a second auth -> idle, the owner hears that it was dropped
+ *
+ * Who asks before having seen what is offered may say which offer that is for (XEP-0509): if it is another now, nothing is tried.
  */
 #include "sx/plugins.h"
 
+#include <openssl/evp.h>
 #include "sx/plugins/internal.h"
 #include "sx/stream.h"
 #include "xml/nad.h"
 
-enum { MECHANISM_MAX = 20 }; /* RFC 4422 section 3.1 */
+enum {
+	MECHANISM_MAX = 20, /* RFC 4422 section 3.1 */
+	VERSION_BYTES = 12, /* of the hash of an offer */
+};
 
 enum exchange { IDLE, ASKED, AWAITING, GRANTED };
 enum task { NO_TASK, TASK_OFFERED, TASK_BEGUN };
@@ -78,12 +84,19 @@ static void send_data(const struct sasl_server *sasl, const char *name, const st
 	send_printed(sasl->sx, &text);
 }
 
-static void send_failure(const struct sasl_server *sasl, enum sx_sasl_failure failure, const char *text)
+static struct nad *failure_new(const struct sasl_server *sasl, enum sx_sasl_failure failure)
 {
 	struct nad *nad = nad_new();
 
 	nad_append(nad, ns_of(sasl), "failure", 0);
 	nad_append(nad, NS_SASL, sx_sasl_failure_name(failure), 1);
+	return nad;
+}
+
+static void send_failure(const struct sasl_server *sasl, enum sx_sasl_failure failure, const char *text)
+{
+	struct nad *nad = failure_new(sasl, failure);
+
 	if (text)
 		nad_append_text(nad, ns_of(sasl), "text", 1, slice_of(text));
 	sx_send(sasl->sx, &nad);
@@ -170,6 +183,30 @@ static int auth_came(struct sasl_server *sasl, struct nad *nad)
 	return ask(sasl, name, initial, buf_slice(&message));
 }
 
+static struct slice version_in(const struct nad *nad)
+{
+	int version = nad_find_child(nad, 0, NS_PIPELINING, "config-version");
+
+	return version < 0 ? SLICE("") : nad_attr_value(nad, version, "value");
+}
+
+/* False: what is offered is not what the peer believes; it has read that by now. Nothing was tried, nothing has failed. */
+static bool is_for_this_offer(const struct sasl_server *sasl, const struct nad *nad)
+{
+	AUTO(nad_free) struct nad *features = NULL;
+	struct nad *failure;
+
+	if (nad_find_child(nad, 0, NS_PIPELINING, "config-version") < 0)
+		return true;
+	features = sx_features(sasl->sx);
+	if (slice_equal(version_in(nad), version_in(features)))
+		return true;
+	failure = failure_new(sasl, SX_SASL_ABORTED);
+	nad_append(failure, NS_PIPELINING, "config-version-mismatch", 1);
+	sx_send(sasl->sx, &failure);
+	return false;
+}
+
 /* An initial response is an element of its own, and may be empty (XEP-0388 section 2.2). */
 static int authenticate_came(struct sasl_server *sasl, struct nad **nad)
 {
@@ -179,7 +216,7 @@ static int authenticate_came(struct sasl_server *sasl, struct nad **nad)
 
 	drop(sasl);
 	sasl->second = true;
-	if (!read_mechanism(sasl, *nad, name))
+	if (!is_for_this_offer(sasl, *nad) || !read_mechanism(sasl, *nad, name))
 		return 0;
 	if (initial >= 0 && !decode(*nad, nad_cdata(*nad, initial), &message))
 		return badly_encoded(sasl);
@@ -421,6 +458,22 @@ static void features(void *state, struct sx *sx, struct nad *nad)
 		sasl->conf->upgrades(sx_owner(sx), sx, nad);
 }
 
+/* The version of what is offered before a login: its hash. */
+static void featured(void *state, struct sx *sx, struct nad *nad)
+{
+	unsigned char hash[EVP_MAX_MD_SIZE];
+	AUTO(buf_fini) struct buf printed = {0}, version = {0};
+
+	if (nad_find_child(nad, 0, NS_SASL2, "authentication") < 0)
+		return;
+	nad_print(nad, 0, NULL, &printed);
+	if (EVP_Digest(buf_text(&printed), buf_used(&printed), hash, NULL, EVP_sha256(), NULL) != 1)
+		return;
+	buf_append_base64(&version, (struct slice){(const char *)hash, VERSION_BYTES});
+	nad_append(nad, NS_PIPELINING, "config-version", 1);
+	nad_append_attr(nad, -1, "value", buf_slice(&version));
+}
+
 static void open_stream(void *state, struct sx *sx, const void *conf)
 {
 	struct sasl_server *sasl = state;
@@ -450,6 +503,7 @@ const struct sx_plugin sx_sasl_server = {
 	.open = open_stream,
 	.read_nad = read_nad,
 	.features = features,
+	.featured = featured,
 	.moved = moved,
 	.closed = closed,
 };
