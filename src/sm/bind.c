@@ -2,6 +2,9 @@
 /*
  * Bind 2, XEP-0386: a session begins with all that its client asks for, and hears how far the archive of its account reaches at that
  * very moment. What waits for who is away, and stands there, it will read there: that is forgotten.
+ *
+ * While a question waits for storage, its session.resume has the id of the session (key), for how long it can be resumed (seconds), and
+ * the user's comings (in): a session that has its address or device since then came behind it, and stays.
  */
 #include "jid/jid.h"
 #include "sm/core.h"
@@ -57,18 +60,31 @@ static struct nad *request_of(struct sm *sm, const struct packet *packet, struct
 	return sm_element_parse(sm, text);
 }
 
+static bool is_overtaken(const struct user *user, const struct packet *packet, struct slice device)
+{
+	uint32_t coming = packet->session.resume.in;
+	const struct session *session = user_find_session(user, packet->session.target);
+
+	return (session && session_came_after(session, coming)) || device_has_come_after(user, device, coming);
+}
+
 /* txn: what was read of storage; NULL: there is no archive. */
 static void begin(struct user *user, const struct packet *packet, const struct store_txn *txn)
 {
 	struct slice device;
 	AUTO(nad_free) struct nad *request = request_of(user->sm, packet, &device), *inside = NULL;
-	struct session *session = session_begin(user, packet);
+	struct session *session = NULL;
 	const struct store_row *rows;
 	uint32_t seconds;
 	size_t count;
 
+	if (is_overtaken(user, packet, device))
+		session_fail(user->sm, packet);
+	else
+		session = session_begin(user, packet);
 	if (!session)
 		return;
+	session->coming = packet->session.resume.in;
 	if (txn) {
 		inside = nad_new();
 		archive_append_metadata(txn, OP_METADATA, inside, 0);
@@ -85,7 +101,7 @@ static void begin(struct user *user, const struct packet *packet, const struct s
 
 static bool reads_archive(const struct user *user)
 {
-	return archive_is_on(user->sm) && !user->anonymous;
+	return archive_is_on(user->sm) && !user_is_anonymous(user);
 }
 
 static void ask(struct user *user, struct packet **packet, uint32_t seconds);
@@ -104,6 +120,8 @@ static void asked(struct sm *sm, struct packet **lent, const struct store_txn *t
 		begin(user, packet, reads_archive(user) ? txn : NULL);
 	}
 	if (user) {
+		if (*lent)
+			resume_reserved(user, packet->session.resume.key);
 		user->pins--;
 		user_rest(user);
 	}
@@ -132,9 +150,10 @@ void session_bind(struct user *user, struct packet **packet)
 	uint32_t seconds = 0;
 
 	str_free(&(*packet)->session.resume.key);
+	(*packet)->session.resume.in = ++user->comings;
 	if (request && (*packet)->ours)
 		reads_enable(request, &seconds);
-	if (!request)
+	if (!request || !user_is_allowed(user))
 		session_fail(user->sm, *packet);
 	else if (seconds || reads_archive(user))
 		ask(user, packet, seconds);

@@ -26,6 +26,7 @@ struct store_txn *removal_begin(struct user *user)
 		session_end(user_next_session(user, NULL), SESSION_TELL_DELETED);
 	auth_account_end(txn, user->jid, sm_wall_ms(user->sm));
 	resume_clear_origins(user, txn);
+	resume_user_free(user);
 	subscribe_farewells(txn, user);
 	modules_user_delete(user);
 	user->known = false;

@@ -12,7 +12,7 @@
 #include "sm/present.h"
 #include "storage/storage.h"
 
-enum { KEY_BYTES = 16, ENDED_MAX = 10 };
+enum { KEY_BYTES = 16, ENDED_MAX = 10, LOST_MAX = 100 };
 
 static const int64_t ended_keep_ms = INT64_C(7) * 24 * 3600 * 1000;
 
@@ -45,6 +45,17 @@ static void remove_at(struct resumptions *all, unsigned at)
 	memmove(&all->items[at], &all->items[at + 1], (all->count - at) * sizeof(*all->items));
 }
 
+/* An id that nobody was told, whose session is not any more. */
+static void forget_untold(struct user *user, uint64_t origin)
+{
+	struct resumptions *all = &user->resumptions;
+
+	for (unsigned at = all->count; at-- > 0;) {
+		if (all->items[at].origin == origin)
+			remove_at(all, at);
+	}
+}
+
 static struct resumption *add(struct user *user, const struct resumption *item)
 {
 	struct resumptions *all = &user->resumptions;
@@ -60,11 +71,21 @@ static bool lives(const struct user *user, const struct resumption *item)
 {
 	struct session *session = NULL;
 
-	while ((session = user_next_session(user, session))) {
-		if (session->origin == item->origin)
+	while (!item->reserved && (session = user_next_session(user, session))) {
+		if (session->origin == item->origin || (session->key && slice_equal(str_slice(session->key), str_slice(item->key))))
 			return true;
 	}
-	return false;
+	return item->reserved;
+}
+
+/* Of those that died with their process there may be as many as lived. */
+static unsigned most_of(const struct user *user, const struct resumption *item)
+{
+	int64_t most = sm_settings(user->sm)->limits.sessions;
+
+	if (item->ended_ms || (most > 0 && most < ENDED_MAX))
+		return ENDED_MAX;
+	return most > 0 && most < LOST_MAX ? (unsigned)most : LOST_MAX;
 }
 
 /* The oldest go: those that live stay. The origins of one that is forgotten go with it. */
@@ -72,14 +93,14 @@ static void trim(struct user *user, struct store_txn *txn)
 {
 	struct resumptions *all = &user->resumptions;
 	int64_t now_ms = sm_wall_ms(user->sm);
-	unsigned dead = 0;
+	unsigned ended = 0, lost = 0;
 
 	for (unsigned at = all->count; at-- > 0;) {
 		const struct resumption *item = &all->items[at];
-
+		unsigned *dead = item->ended_ms ? &ended : &lost;
 		bool old = item->ended_ms && now_ms - item->ended_ms > ended_keep_ms;
 
-		if (lives(user, item) || (++dead <= ENDED_MAX && !old))
+		if (lives(user, item) || (++*dead <= most_of(user, item) && !old))
 			continue;
 		store_origins_clear(txn, item->origin);
 		unacked_forget(txn, user, str_slice(item->key));
@@ -169,7 +190,7 @@ void resume_user_free(struct user *user)
 
 static uint32_t granted(const struct user *user, uint32_t wanted)
 {
-	int64_t most = user->anonymous ? 0 : sm_settings(user->sm)->sessions.resume_ms / 1000;
+	int64_t most = user_is_anonymous(user) ? 0 : sm_settings(user->sm)->sessions.resume_ms / 1000;
 
 	return most < wanted ? (uint32_t)most : wanted;
 }
@@ -212,9 +233,10 @@ void resume_begin(struct session *session, uint32_t seconds, struct str *key)
 {
 	struct resumption *item = key ? find(session->user, str_slice(key)) : NULL;
 
+	seconds = key ? granted(session->user, seconds) : 0;
 	if (item)
 		session->origin = item->origin;
-	begin(session, 0, key ? granted(session->user, seconds) : 0, str_ref(key));
+	begin(session, 0, seconds, seconds ? str_ref(key) : NULL);
 }
 
 /* Who knows its id and comes back behind a kill is to be known. */
@@ -232,8 +254,20 @@ struct str *resume_reserve(struct user *user, uint32_t seconds, struct store_txn
 		return NULL;
 	item.key = key_new(user->sm);
 	mio_random(user->sm->mio, &item.origin, sizeof(item.origin));
+	item.reserved = true;
 	add_new(user, &item, txn);
 	return item.key;
+}
+
+void resume_reserved(struct user *user, const struct str *key)
+{
+	struct resumption *item = key ? find(user, str_slice(key)) : NULL;
+
+	if (!item)
+		return;
+	item->reserved = false;
+	if (!lives(user, item))
+		forget_untold(user, item->origin);
 }
 
 /* Its client may have gone meanwhile: nobody hears of the key then, and it is one of those that are over. */
@@ -264,6 +298,7 @@ void resume_enable(struct session *session, const struct packet *packet)
 		link_send(user->sm->link, &made);
 		return;
 	}
+	forget_untold(user, item.origin); /* asked for in vain */
 	resume->key = item.key = key_new(user->sm);
 	txn = store_txn_new();
 	add_new(user, &item, txn);
@@ -342,6 +377,8 @@ void resume_ended(struct session *session)
 	if (session->detached)
 		metric_add(user->sm->process, METRIC_DETACHED, -1);
 	session->detached = false;
+	if (!session->key)
+		forget_untold(user, session->origin);
 	if (!item || user->sm->stopping)
 		return;
 	item->ended_ms = sm_wall_ms(user->sm);
@@ -378,6 +415,7 @@ static void accept_resume(struct session *session, const struct packet *packet)
 
 	session->outbox.asking = false;
 	session->turn = ++session->user->turn;
+	session->coming = ++session->user->comings;
 	session_place(session, packet);
 	if (!session->kept)
 		outbox_landed(session);

@@ -29,6 +29,7 @@ struct resumption {
 	uint32_t in;	   /* its client's stanzas before it enabled */
 	uint32_t handled;  /* since then; of a session that lives, or died with its process: at least so many */
 	int64_t ended_ms;  /* wall time; 0: it lives, or died with its process */
+	bool reserved;     /* it is to begin */
 };
 
 struct resumptions {
@@ -40,6 +41,7 @@ struct resumptions {
 void resume_enable(struct session *session, const struct packet *packet); /* answers */
 /* An id for a session that is to begin, stored before anybody hears it; NULL: none, it cannot be resumed. Owned. */
 struct str *resume_reserve(struct user *user, uint32_t seconds, struct store_txn *txn);
+void resume_reserved(struct user *user, const struct str *key); /* it has begun, or will not; NULL is fine */
 /* Its client counts from its first stanza on, and would be away for so long. key: reserved, or NULL. */
 void resume_begin(struct session *session, uint32_t seconds, struct str *key);
 void resume_remember(struct session *session); /* for its client, when it is no more; if that is not done yet */

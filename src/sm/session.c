@@ -252,7 +252,7 @@ struct session *session_new(struct user *user, struct jid *full)
 	struct sm *sm = user->sm;
 	struct session *session = mem_zalloc(MEM_SESSION, sizeof(*session) + sm->session_size);
 
-	if (!user->known && auth_is_anonymous(user->jid))
+	if (user_is_anonymous(user))
 		user->known = user->anonymous = true;
 	session->user = user;
 	session->jid = jid_ref(full);
@@ -312,6 +312,11 @@ static void make_room(struct user *user)
 	}
 }
 
+bool session_came_after(const struct session *session, uint32_t coming)
+{
+	return session->coming && (int32_t)(session->coming - coming) > 0;
+}
+
 struct session *session_begin(struct user *user, const struct packet *packet)
 {
 	struct session *session;
@@ -328,6 +333,7 @@ struct session *session_begin(struct user *user, const struct packet *packet)
 	make_room(user);
 	session = session_new(user, packet->session.target);
 	session->ours = packet->ours;
+	session->coming = ++user->comings;
 	session_place(session, packet);
 	return session;
 }

@@ -107,6 +107,11 @@ struct session *user_find_session(const struct user *user, const struct jid *ful
 	return session;
 }
 
+bool user_is_anonymous(const struct user *user)
+{
+	return user->anonymous || (!user->known && auth_is_anonymous(user->jid));
+}
+
 /* Who logged in c2s knows. Of ANONYMOUS are names that no account can have. */
 bool user_is_allowed(const struct user *user)
 {

@@ -36,6 +36,7 @@ struct user {
 	uint64_t arrivals; /* stanzas that came, from its sessions or for it */
 	enum user_state state;
 	uint32_t turn; /* of the last session that started or was resumed */
+	uint32_t comings; /* questions for a session, of this process */
 	bool known; /* there was such a user in storage */
 	bool anonymous; /* it has no account, and is known as long as it has a session: nothing of it is stored */
 	bool disabled; /* nobody may log in as it; what is for it is kept */
@@ -66,6 +67,7 @@ struct session {
 	uint64_t origin; /* its name in STORE_ORIGIN, for all its life */
 	uint32_t again_to; /* stanzas up to this may have come before, to an earlier process; 0: none */
 	uint32_t turn;	 /* the user's, when it started or was resumed last: of two of one address the later counts */
+	uint32_t coming;   /* the user's, with which it began or was resumed; 0: it is of an earlier process */
 	uint32_t question; /* that it was started or resumed by, hashed: it may come again; 0: none */
 	struct list report;
 	struct outbox outbox; /* of a c2s that is ours */
@@ -97,5 +99,6 @@ void user_await(struct user *user, struct user_waiter *waiter); /* a user who is
 
 /* for (session = NULL; (session = user_next_session(user, session));) */
 struct session *user_next_session(const struct user *user, const struct session *after);
+bool user_is_anonymous(const struct user *user); /* or would be, with a session */
 bool user_is_allowed(const struct user *user); /* it may have sessions */
 struct session *user_find_session(const struct user *user, const struct jid *full); /* NULL: none */

@@ -30,6 +30,17 @@ static struct session *other_of(const struct session *one)
 	return session;
 }
 
+bool device_has_come_after(const struct user *user, struct slice id, uint32_t coming)
+{
+	struct session *session = NULL;
+
+	while (id.len && (session = user_next_session(user, session))) {
+		if (state_of(session)->id && slice_equal(str_slice(state_of(session)->id), id) && session_came_after(session, coming))
+			return true;
+	}
+	return false;
+}
+
 bool device_has_a_later(const struct session *session)
 {
 	const struct session *other = other_of(session);

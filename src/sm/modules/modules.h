@@ -59,6 +59,7 @@ bool csi_is_chat_state(const struct stanza *stanza); /* and nothing else */
 
 void device_begins(struct session *session, struct slice id); /* a new session says of which it is; others of it end */
 
+bool device_has_come_after(const struct user *user, struct slice id, uint32_t coming); /* with a session, session_came_after() */
 bool device_has_a_later(const struct session *session); /* another session, which began after it */
 
 /* -- disco -- */

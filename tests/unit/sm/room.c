@@ -495,6 +495,11 @@ struct packet *room_make_stanza(struct room *room, const char *client, uint32_t 
 	return packet;
 }
 
+void room_post(struct room *room, struct packet **packet)
+{
+	send(room, packet);
+}
+
 void room_packet(struct room *room, struct packet **packet)
 {
 	send(room, packet);

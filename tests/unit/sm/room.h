@@ -39,6 +39,7 @@ void room_send_all(struct room *room, const char *const *client_and_xml);
 /* Its client has lost its connection before anything is answered. */
 void room_send_and_detach(struct room *room, const char *client, const char *xml);
 void room_from_world(struct room *room, const char *xml);
+void room_post(struct room *room, struct packet **packet); /* and nothing happens yet */
 void room_packet(struct room *room, struct packet **packet); /* from c2s, taken; the next two make one */
 struct packet *room_make_action(struct room *room, const char *client, int action);
 struct packet *room_make_stanza(struct room *room, const char *client, uint32_t count, const char *xml);

@@ -67,6 +67,26 @@ static void has_a_session_only_where_that_is_wanted(void **state)
 	room_expect(room, "nobody@localhost/a", "failed sm=none");
 }
 
+static void has_a_session_that_ends_with_its_connection(void **state)
+{
+	struct room *room = *state;
+	struct packet *packet;
+
+	room_archive(room, INT64_MAX);
+	enter(room);
+	room_end(room, NOBODY);
+	room_forget(room);
+	packet = room_make_action(room, NOBODY, SESSION_BIND);
+	packet->sm.len = 0;
+	packet->session.id = str_new(SLICE("i2"));
+	packet->session.target = jid_parse(SLICE(FULL));
+	buf_printf(&packet->session.text, "\n<bind xmlns='urn:xmpp:bind:0'><enable xmlns='urn:xmpp:sm:3' resume='true'/></bind>");
+	room_packet(room, &packet);
+	room_expect(room, NOBODY, "bound from=sm");
+	assert_null(room_session(room, FULL)->key);
+	assert_int_equal(rows_of_others(room), 0);
+}
+
 static void is_spoken_with_as_long_as_it_is_there(void **state)
 {
 	struct room *room = *state;
@@ -225,6 +245,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(has_a_session_only_where_that_is_wanted, room_open, room_close),
+		cmocka_unit_test_setup_teardown(has_a_session_that_ends_with_its_connection, room_open, room_close),
 		cmocka_unit_test_setup_teardown(is_spoken_with_as_long_as_it_is_there, room_open, room_close),
 		cmocka_unit_test_setup_teardown(has_no_contacts_and_is_none, room_open, room_close),
 		cmocka_unit_test_setup_teardown(speaks_with_nobody_far_away, room_open, room_close),

@@ -4,14 +4,17 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 #include "base/buf.h"
 #include "base/mem.h"
+#include "component/component.h"
 #include "jid/jid.h"
 #include "link/packet.h"
 #include "room.h"
 #include "sm/user.h"
+#include "storage/storage.h"
 
 #define PHONE "romeo@localhost/phone"
 #define TABLET "romeo@localhost/tablet"
@@ -20,7 +23,7 @@
 #define CARBONS "<enable xmlns='urn:xmpp:carbons:2'/>"
 #define TO_ROMEO(body) "<message from='juliet@remote.example/x' to='romeo@localhost' type='chat'><body>" body "</body></message>"
 
-static void bind(struct room *room, const char *client, const char *device, const char *request)
+static struct packet *question(struct room *room, const char *client, const char *device, const char *request)
 {
 	struct packet *packet = room_make_action(room, client, SESSION_BIND);
 
@@ -28,6 +31,13 @@ static void bind(struct room *room, const char *client, const char *device, cons
 	packet->session.id = str_new(slice_of(client));
 	packet->session.target = jid_parse(slice_of(client));
 	buf_printf(&packet->session.text, "%s\n%s", device, request);
+	return packet;
+}
+
+static void bind(struct room *room, const char *client, const char *device, const char *request)
+{
+	struct packet *packet = question(room, client, device, request);
+
 	room_packet(room, &packet);
 }
 
@@ -55,22 +65,101 @@ static void it_begins_with_what_is_asked_for(void **state)
 
 #define RESUME BIND("<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
 
+static void expect_known(struct room *room, struct slice key)
+{
+	struct packet *packet = room_make_action(room, "new", SESSION_RESUME);
+
+	packet->session.target = jid_parse(SLICE("romeo@localhost"));
+	packet->session.resume.key = str_new(key);
+	room_forget(room);
+	room_packet(room, &packet);
+	room_expect(room, "new", "target=romeo@localhost handled=0");
+}
+
 static void its_id_is_known_behind_a_kill(void **state)
 {
 	struct room *room = *state;
 	AUTO(buf_fini) struct buf key = {0};
-	struct packet *packet;
 
 	romeo(room);
 	bind(room, PHONE, "", RESUME);
 	buf_append_slice(&key, str_slice(room_session(room, PHONE)->key));
 	room_kill(room, true);
-	packet = room_make_action(room, "new", SESSION_RESUME);
-	packet->session.target = jid_parse(SLICE("romeo@localhost"));
-	packet->session.resume.key = str_new(buf_slice(&key));
+	expect_known(room, buf_slice(&key));
+}
+
+/* Also where one of them is back before the others. */
+static void the_ids_of_many_are_known_behind_a_kill(void **state)
+{
+	enum { MANY = 15 };
+	struct room *room = *state;
+	struct buf keys[MANY] = {0};
+	char name[32];
+
+	romeo(room);
+	for (unsigned at = 0; at < MANY; at++) {
+		snprintf(name, sizeof(name), "romeo@localhost/%u", at);
+		bind(room, name, "", RESUME);
+		buf_append_slice(&keys[at], str_slice(room_session(room, name)->key));
+	}
+	room_kill(room, true);
+	bind(room, PHONE, "", RESUME);
+	for (unsigned at = 0; at < MANY; at++) {
+		expect_known(room, buf_slice(&keys[at]));
+		buf_fini(&keys[at]);
+	}
+}
+
+/* It is stored first, what came behind it is not. */
+static void who_comes_while_it_waits_stays(void **state)
+{
+	struct room *room = *state;
+	struct packet *packet;
+
+	romeo(room);
+	packet = question(room, PHONE, "device", RESUME);
+	room_post(room, &packet);
+	room_start(room, PHONE);
+	room_expect(room, PHONE, "started from=sm");
+	room_expect(room, PHONE, "bind from=sm failed");
+	assert_null(room_session(room, PHONE)->key);
+}
+
+static void the_later_of_a_device_stays(void **state)
+{
+	struct room *room = *state;
+	struct packet *packet;
+
+	romeo(room);
+	packet = question(room, PHONE, "device", RESUME);
+	room_post(room, &packet);
+	bind(room, TABLET, "device", RESUME);
+	assert_null(room_session(room, PHONE));
+	assert_non_null(room_session(room, TABLET));
+}
+
+static size_t rows_of_romeo(struct room *room)
+{
+	AUTO(store_txn_free) struct store_txn *txn = store_txn_new();
+	size_t count;
+
+	store_list(txn, STORE_USER, SLICE("romeo@localhost"));
+	assert_int_equal(storage_run_now(room_process(room)->storage, txn), 0);
+	store_rows(txn, 0, &count);
+	return count;
+}
+
+static void nothing_is_stored_for_who_has_no_account(void **state)
+{
+	struct room *room = *state;
+
+	romeo(room);
+	bind(room, PHONE, "", RESUME);
+	room_remove(room, PHONE, "romeo@localhost");
 	room_forget(room);
-	room_packet(room, &packet);
-	room_expect(room, "new", "target=romeo@localhost handled=0");
+	bind(room, PHONE, "", RESUME);
+	room_expect(room, PHONE, "bind from=sm failed");
+	assert_int_equal(rows_of_romeo(room), 0);
 }
 
 static void it_begins_where_nothing_can_be_written(void **state)
@@ -208,6 +297,10 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		alone(it_begins_with_what_is_asked_for),
 		alone(its_id_is_known_behind_a_kill),
+		alone(the_ids_of_many_are_known_behind_a_kill),
+		alone(who_comes_while_it_waits_stays),
+		alone(the_later_of_a_device_stays),
+		alone(nothing_is_stored_for_who_has_no_account),
 		alone(it_begins_where_nothing_can_be_written),
 		alone(it_is_asked_for_twice_and_begins_once),
 		alone(what_no_c2s_of_ours_asks_for_is_refused),
