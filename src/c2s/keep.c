@@ -137,12 +137,19 @@ static bool settles(const struct client *client, const struct stanza *stanza)
 	       stanza->origin.key == client->keep->key;
 }
 
+/* Or a question: who has the answer, or was asked himself, does not ask again. */
+static bool is_answer(const struct client *client, const struct stanza *stanza)
+{
+	return settles(client, stanza) ||
+	       (stanza->kind == STANZA_IQ && client->keep->key && stanza->origin.key == client->keep->key);
+}
+
 void keep_taken(struct client *client, uint32_t count)
 {
 	struct kept *kept;
 
 	for (; client->keep && count && (kept = first(&client->keep->out)); count--) {
-		if (settles(client, kept->stanza))
+		if (is_answer(client, kept->stanza))
 			client_settled_one(client, kept->stanza->origin.count);
 		forget(kept);
 		client->keep->out_count--;

@@ -148,6 +148,7 @@ enum session_tell { SESSION_TELL_NOBODY, SESSION_TELL_ENDED, SESSION_TELL_REPLAC
 struct session *session_new(struct user *user, struct jid *full); /* of no c2s yet */
 struct session *session_begin(struct user *user, const struct packet *packet); /* NULL: it may not, or was asked for before */
 void session_place(struct session *session, const struct packet *packet); /* its c2s is who sent this */
+uint32_t session_turn(struct user *user); /* the next */
 bool session_came_after(const struct session *session, uint32_t coming); /* another question for one, of this user */
 bool session_was_asked(const struct session *session, const struct packet *packet); /* this, before: c2s asks again */
 void session_tell(struct session *session, enum session_action action); /* its c2s */

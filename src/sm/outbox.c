@@ -542,6 +542,8 @@ static void expire_entry(struct session *session, struct entry *entry)
 		answer = stanza_error_new(entry->stanza, STANZA_SERVICE_UNAVAILABLE, NULL);
 	else if (fate == OUTBOX_UNAVAILABLE || fate == OUTBOX_WAIT)
 		answer = stanza_error_new(entry->stanza, STANZA_RECIPIENT_UNAVAILABLE, NULL);
+	if (answer && answer->kind == STANZA_IQ) /* its asker's session manager may have died before it said that it was settled */
+		answer->origin = (struct origin){.key = entry->key, .count = entry->number};
 	sm_route(sm, &answer);
 }
 
@@ -573,11 +575,18 @@ void outbox_drop(struct session *session)
 	}
 }
 
+static void say_origin(const struct origin *origin, struct buf *out)
+{
+	buf_append_char(out, ' ');
+	origin_print(origin, out);
+}
+
 /* -- in storage -------------------------------------------------------------------------------------- */
 
 /*
  * "ROW LENGTH\n", the stanza; what is among the messages for who is away is said by its row alone. What is owed is that still: behind
- * the length stands the number of what it answers, which is not to be done when it comes again.
+ * the length stands the number of what it answers, which is not to be done when it comes again. Behind that of a question stands its
+ * origin: it may have to be answered for who is away.
  */
 void outbox_save(const struct session *session, struct buf *out)
 {
@@ -593,6 +602,8 @@ void outbox_save(const struct session *session, struct buf *out)
 		buf_printf(out, "%llu %zu", (unsigned long long)row, buf_used(&text));
 		if (entry->answers)
 			buf_printf(out, " %u", entry->number);
+		else if (entry->key && entry->stanza && entry->stanza->kind == STANZA_IQ)
+			say_origin(&(struct origin){.key = entry->key, .count = entry->number}, out);
 		buf_append_char(out, '\n');
 		buf_append_slice(out, buf_slice(&text));
 	}
@@ -606,15 +617,13 @@ void outbox_origins(const struct session *session, uint32_t most, struct buf *ou
 		const struct entry *entry = container_of(at, const struct entry, link);
 		struct origin origin = {.key = entry->key, .count = entry->number};
 
-		if (!origin.key || is_owed(entry))
-			continue;
-		buf_append_char(out, ' ');
-		origin_print(&origin, out);
+		if (origin.key && !is_owed(entry))
+			say_origin(&origin, out);
 	}
 }
 
-/* count: of what it answers; 0: it is not owed. */
-static bool load_entry(struct session *session, uint64_t row, uint32_t count, struct slice text)
+/* from: of what it answers, then without a key; or comes of. */
+static bool load_entry(struct session *session, uint64_t row, const struct origin *from, struct slice text)
 {
 	AUTO(stanza_free) struct stanza *stanza = row ? NULL : sm_stanza_parse(session->user->sm, text);
 	struct delivery *delivery = row ? delivery_of_row(session->user, NULL, row) : NULL;
@@ -623,24 +632,36 @@ static bool load_entry(struct session *session, uint64_t row, uint32_t count, st
 	if (!row && !stanza)
 		return false;
 	entry = append(&session->outbox, stanza, delivery);
-	if (!count || !stanza)
+	entry->key = from->key;
+	entry->number = from->count;
+	if (from->key || !from->count || !stanza)
 		return true;
 	entry->key = session->origin;
-	entry->number = entry->stanza->origin.count = count;
+	entry->stanza->origin.count = from->count;
 	answer(&session->outbox, entry);
 	owe(session, entry);
 	return true;
+}
+
+static bool read_from(struct slice text, struct origin *from)
+{
+	uint64_t count;
+
+	if (origin_read(text, from))
+		return true;
+	from->count = slice_to_u64(text, &count) && count <= UINT32_MAX ? (uint32_t)count : 0;
+	return from->count;
 }
 
 bool outbox_load(struct session *session, struct slice in)
 {
 	while (in.len) {
 		struct slice line = slice_line(&in), row_word = slice_word(&line), len_word = slice_word(&line);
-		uint64_t row, len, count = 0;
+		struct origin from = {.key = 0};
+		uint64_t row, len;
 
 		if (!slice_to_u64(row_word, &row) || !slice_to_u64(len_word, &len) || len > in.len ||
-		    (line.len && (!slice_to_u64(line, &count) || count > UINT32_MAX)) ||
-		    !load_entry(session, row, (uint32_t)count, (struct slice){in.data, len}))
+		    (line.len && !read_from(line, &from)) || !load_entry(session, row, &from, (struct slice){in.data, len}))
 			return false;
 		in.data += len;
 		in.len -= len;

@@ -33,6 +33,7 @@ struct presented {
 	bool saved; /* it was not presented, but read from storage */
 	uint32_t settled; /* what c2s knew of, and storage: its client hears of it if it ends now */
 	bool over; /* its client has left */
+	bool told; /* its client was told that it is over: it goes as soon as what only its c2s had is here */
 	bool late; /* others were served before it came */
 	bool fresh; /* what it said may not have reached others */
 	int64_t until_ms; /* what the others send again has come by then */
@@ -404,6 +405,7 @@ void present_user(struct user *user, struct packet **packet)
 	session->presented = read_recent(recent);
 	session->presented->session = session;
 	session->presented->over = (*packet)->session.resume.over;
+	session->presented->told = resume_is_over(user, session->key);
 	session->presented->late = sm->served || user->told_over;
 	session->presented->fresh = (*packet)->session.resume.fresh;
 	session->presented->settled = session->settled;
@@ -562,7 +564,7 @@ static void attach(struct session *session, const struct packet *packet)
 	}
 	remember(session->presented);
 	asks = csi_lost(session);
-	late = session->presented->fresh || session->presented->late;
+	late = !session->presented->told && (session->presented->fresh || session->presented->late);
 	if (late || asks)
 		sm_served(user->sm);
 	if (late)
@@ -577,6 +579,8 @@ void present_attach(struct session *session, const struct packet *packet)
 	attach(session, packet);
 	if (session->presented && session->presented->resume)
 		resume_now(session);
+	else if (session->presented && session->presented->told)
+		session_end(session, SESSION_TELL_REPLACED);
 }
 
 /* -- what comes again ------------------------------------------------------------------------------ */

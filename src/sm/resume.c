@@ -406,6 +406,25 @@ static void refuse(struct sm *sm, const struct packet *packet, const struct resu
 	link_send(sm->link, &made);
 }
 
+bool resume_is_over(const struct user *user, const struct str *key)
+{
+	const struct resumption *item = key ? find(user, str_slice(key)) : NULL;
+
+	return item && item->ended_ms;
+}
+
+/* It died with its process, as far as we know: should its c2s come and say that it lives, it is over all the same. */
+static void refuse_for_good(struct user *user, const struct packet *packet)
+{
+	struct resumption *item = find(user, packet_key(packet));
+
+	refuse(user->sm, packet, item);
+	if (!item)
+		return;
+	item->ended_ms = sm_wall_ms(user->sm);
+	keep(user);
+}
+
 static void accept_resume(struct session *session, const struct packet *packet)
 {
 	struct sm *sm = session->user->sm;
@@ -414,7 +433,7 @@ static void accept_resume(struct session *session, const struct packet *packet)
 	bool unsure;
 
 	session->outbox.asking = false;
-	session->turn = ++session->user->turn;
+	session->turn = session_turn(session->user);
 	session->coming = ++session->user->comings;
 	session_place(session, packet);
 	if (!session->kept)
@@ -564,7 +583,7 @@ static void told(struct sm *sm, struct packet **lent, const struct store_txn *tx
 		session_fail(sm, packet);
 	} else if (!came_back(user, lent)) {
 		unacked_told(user, packet->session.resume.handled, unacked_answer(txn, 0), rows, count);
-		refuse(sm, packet, find(user, packet_key(packet)));
+		refuse_for_good(user, packet);
 	}
 	unpin(user);
 }
@@ -596,7 +615,7 @@ static void crashed(struct sm *sm, struct packet **lent, const struct store_txn 
 	else if (unacked_answer(txn, 1).len)
 		tell_what_it_had(user, lent);
 	else
-		refuse(sm, packet, item);
+		refuse_for_good(user, packet);
 	unpin(user);
 }
 

@@ -53,6 +53,7 @@ void resume_user(struct user *user, struct packet **packet); /* of a user who is
 uint32_t resume_settled(const struct store_txn *txn, uint32_t settled);
 /* The session ends for good: its client may still ask for it. */
 void resume_ended(struct session *session);
+bool resume_is_over(const struct user *user, const struct str *key); /* its client was told so; key: NULL is fine */
 void resume_clear_origins(const struct user *user, struct store_txn *txn); /* of all that are remembered: the account ends */
 
 void resume_load(struct user *user, struct sm_load *load); /* adds what is read with a user */

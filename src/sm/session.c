@@ -247,6 +247,15 @@ static void of_session(struct sm *sm, const struct packet *packet)
 
 /* -- starting -- */
 
+/* Later than those of earlier processes, which are not known: by the clock, if that was not put back. */
+uint32_t session_turn(struct user *user)
+{
+	uint32_t now = (uint32_t)(sm_wall_ms(user->sm) / 1000);
+
+	user->turn = now > user->turn ? now : user->turn + 1;
+	return user->turn;
+}
+
 struct session *session_new(struct user *user, struct jid *full)
 {
 	struct sm *sm = user->sm;
@@ -264,7 +273,7 @@ struct session *session_new(struct user *user, struct jid *full)
 	mio_timer_init(&session->timer, NULL);
 	list_append(&user->sessions, &session->link);
 	user->session_count++;
-	session->turn = ++user->turn;
+	session->turn = session_turn(user);
 	session->id = slots_add(&sm->sessions, session);
 	metric_add(sm->process, METRIC_SESSIONS, 1);
 	modules_session_start(session);

@@ -72,6 +72,14 @@ void settle_may_repeat(struct session *session)
 	session->again_to += session->again_to == 0;
 }
 
+/* What answers a question that was asked before the death of a process is on its way, or the question itself to who asks himself. */
+static bool is_answered(struct session *session, const struct stanza *stanza)
+{
+	const struct origin *origin = &stanza->origin;
+
+	return stanza->kind == STANZA_IQ && origin->again && outbox_has(session, &(struct origin){.key = session->origin, .count = origin->count});
+}
+
 bool settle_arrived(struct session *session, struct stanza *stanza)
 {
 	uint32_t count = stanza->origin.count;
@@ -86,6 +94,10 @@ bool settle_arrived(struct session *session, struct stanza *stanza)
 		outbox_settle_sent(session); /* it does not read them, or not yet */
 	stanza->origin = (struct origin){.session = session->id, .count = count, .mark = outbox_heard(session, session->settled)};
 	stanza->origin.again = session->again_to && (int32_t)(session->again_to - count) >= 0;
+	if (is_answered(session, stanza)) {
+		settle(session->user->sm, stanza);
+		return false;
+	}
 	if (session->kept || session->key)
 		stanza->origin.key = session->origin; /* it may come again, after our death */
 	session->wrote |= stanza->type != STANZA_GET && stanza->type != STANZA_UNAVAILABLE &&

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 #include "base/table.h"
@@ -65,12 +66,17 @@ static void present(struct room *room, const struct kept *kept, const char *rece
 	assert_true(room_session(room, kept->client)->detached);
 }
 
-static void attach_after(struct room *room, const struct kept *kept, uint32_t held)
+static void attach_only(struct room *room, const struct kept *kept, uint32_t held)
 {
 	struct packet *packet = room_make_action(room, kept->client, SESSION_ATTACH);
 
 	packet->session.resume.in = held;
 	room_packet(room, &packet);
+}
+
+static void attach_after(struct room *room, const struct kept *kept, uint32_t held)
+{
+	attach_only(room, kept, held);
 	assert_false(room_session(room, kept->client)->detached);
 }
 
@@ -458,23 +464,27 @@ static void the_later_of_two_c2s_has_the_session(void **state)
 	struct room *room = *state;
 	struct kept older, newer;
 	struct packet *packet;
-	char *turn;
+	char text[16], *at;
+	uint32_t turn;
 
 	two_people(room);
 	room_wait(room, OLD_MS);
 	older = newer = settled_kept(room, ROMEO);
-	turn = strstr(newer.snapshot, " 1\n");
-	assert_non_null(turn);
-	turn[1] = '2';
+	turn = room_session(room, ROMEO)->turn;
+	snprintf(text, sizeof(text), " %x\n", turn);
+	at = strstr(newer.snapshot, text);
+	assert_non_null(at);
+	snprintf(text, sizeof(text), " %x\n", ++turn);
+	memcpy(at, text, strlen(text));
 	room_restart(room);
 	present(room, &older, "");
 	packet = present_new(room, &newer, "");
 	session_id_set(&packet->c2s, 77);
 	room_packet(room, &packet);
 	room_expect(room, ROMEO, "replaced");
-	assert_int_equal(room_session(room, ROMEO)->turn, 2);
+	assert_int_equal(room_session(room, ROMEO)->turn, turn);
 	assert_refused(room, &older, "", ROMEO);
-	assert_int_equal(room_session(room, ROMEO)->turn, 2);
+	assert_int_equal(room_session(room, ROMEO)->turn, turn);
 }
 
 /* Its c2s died too, or forgot it. */
@@ -1569,6 +1579,36 @@ static void an_answer_that_the_client_has_is_not_given_again(void **state)
 	assert_int_equal(room_settled(room, ROMEO), romeo.settled + 1);
 }
 
+/* She was away when he asked, and still is when the next session manager gives her up. His c2s was never told that he need not ask again. */
+static void what_nobody_can_answer_any_more_is_answered_once(void **state)
+{
+	static const char question[] = "<iq to='juliet@localhost/b' type='set' id='q'><x xmlns='u:x'/></iq>";
+	struct room *room = *state;
+	struct packet *packet;
+	struct kept romeo;
+	uint32_t count;
+
+	two_people(room);
+	packet = room_make_action(room, JULIET, SESSION_ENABLE);
+	packet->session.resume.seconds = 30;
+	room_packet(room, &packet);
+	say(room, JULIET, SESSION_DETACH);
+	room_send(room, ROMEO, question);
+	count = count_of(room, ROMEO);
+	romeo = settled_kept(room, ROMEO);
+	romeo.settled = count - 1;
+	room_save(room);
+	room_restart(room);
+	present(room, &romeo, "");
+	attach(room, &romeo);
+	room_keep(room, true);
+	room_wait(room, 31000);
+	room_expect_among(room, ROMEO, "id='q'");
+	repeat(room, ROMEO, count, question);
+	room_expect_none_with(room, ROMEO, "id='q'");
+	assert_int_equal(room_settled(room, ROMEO), count);
+}
+
 static void present_resumable(struct room *room, const struct kept *kept, struct str *key, uint32_t in, bool over)
 {
 	struct packet *packet = present_new(room, kept, "");
@@ -1614,6 +1654,62 @@ static void ask_how_far(struct room *room, bool presented_first, bool forgotten)
 	packet->session.resume.key = str_ref(key);
 	room_packet(room, &packet);
 	room_expect(room, "new", "failed sm= target=romeo@localhost handled=3");
+}
+
+static struct str *enable_romeo(struct room *room)
+{
+	struct packet *packet = room_make_action(room, ROMEO, SESSION_ENABLE);
+
+	packet->session.resume.seconds = 60;
+	packet->session.resume.in = count_of(room, ROMEO);
+	room_packet(room, &packet);
+	return str_new(str_slice(room_session(room, ROMEO)->key));
+}
+
+/* He came back before his c2s did, and was told so: it is over for it, too. */
+static void what_its_client_was_told_is_over_is_over(void **state)
+{
+	struct room *room = *state;
+	AUTO(str_free) struct str *key = NULL;
+	struct packet *packet;
+	struct kept romeo;
+	uint32_t in;
+
+	two_people(room);
+	in = count_of(room, ROMEO);
+	key = enable_romeo(room);
+	romeo = settled_kept(room, ROMEO);
+	room_restart(room);
+	packet = room_make_action(room, "new", SESSION_RESUME);
+	packet->session.target = jid_parse(SLICE("romeo@localhost"));
+	packet->session.resume.key = str_ref(key);
+	room_packet(room, &packet);
+	room_expect(room, "new", "failed sm= target=romeo@localhost handled=0");
+	room_restart(room); /* the next knows it too */
+	present_resumable(room, &romeo, key, in, false);
+	room_expect_among(room, ROMEO, "presented");
+	attach_only(room, &romeo, 0);
+	room_expect_among(room, ROMEO, "replaced");
+	assert_null(room_session(room, ROMEO));
+	repeat(room, ROMEO, romeo.settled + 1, TO_JULIET("twice"));
+	room_expect_none_with(room, JULIET, "twice");
+}
+
+/* He began it without knowing how the one before ended: that comes too late. */
+static void a_session_of_now_is_later_than_those_of_before(void **state)
+{
+	struct room *room = *state;
+	struct kept romeo;
+
+	two_people(room);
+	room_start(room, ROMEO);
+	romeo = settled_kept(room, ROMEO);
+	room_restart(room);
+	room_start(room, ROMEO);
+	room_forget(room);
+	assert_refused(room, &romeo, "", ROMEO);
+	assert_non_null(room_session(room, ROMEO));
+	room_expect_none_with(room, ROMEO, "replaced");
 }
 
 /* An error that he never heard was the answer to what he wrote: he says that again. */
@@ -1684,6 +1780,8 @@ int main(void)
 		far_away(who_left_meanwhile_is_gone_for_who_comes_later),
 		far_away(an_error_is_settled_when_he_has_it),
 		far_away(who_left_did_not_hear_what_his_c2s_still_had),
+		far_away(what_its_client_was_told_is_over_is_over),
+		far_away(a_session_of_now_is_later_than_those_of_before),
 		far_away(who_left_and_asks_for_his_session_hears_how_far_it_was),
 		far_away(also_when_he_left_behind_its_presentation),
 		far_away(also_when_its_manager_died_before_that_was_stored),
@@ -1726,6 +1824,7 @@ int main(void)
 		far_away(a_change_is_told_to_who_is_presented_long_after),
 		far_away(what_is_on_its_way_is_not_known),
 		far_away(an_answer_that_the_client_has_is_not_given_again),
+		far_away(what_nobody_can_answer_any_more_is_answered_once),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
