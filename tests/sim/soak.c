@@ -6,6 +6,7 @@
  *
  * usage: soak [--seeds N] [--from S] [--jobs J] [--stop] | --list FILE | --seed S [--log]
  */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,7 +197,16 @@ static void run_seed(uint64_t seed, const struct seeds_options *options, struct 
 	free(stage);
 }
 
+/* Each kill frees all that a process had, and the next takes as much: the kernel need not hear of that. */
+static void keep_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 1 << 30);
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
+	mallopt(M_TOP_PAD, 64 << 20);
+}
+
 int main(int argc, char **argv)
 {
+	keep_memory();
 	return seeds_main(argc, argv, run_seed);
 }
