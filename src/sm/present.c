@@ -367,6 +367,13 @@ static bool is_obsolete(const struct session *session, const struct packet *pack
 	return session->turn < turn;
 }
 
+/* It is the same session that comes: what it can be resumed by, and what it wrote, is that one's. */
+static void pass_on(struct session *session)
+{
+	str_free(&session->key);
+	session->wrote = false;
+}
+
 static void make_way(struct user *user, const struct packet *packet, uint32_t turn)
 {
 	struct session *session = user_find_session(user, packet->session.target);
@@ -375,7 +382,7 @@ static void make_way(struct user *user, const struct packet *packet, uint32_t tu
 		return;
 	if (session->key && packet->session.resume.key &&
 	    slice_equal(str_slice(session->key), str_slice(packet->session.resume.key)))
-		str_free(&session->key); /* the same session: it goes on */
+		pass_on(session);
 	if (present_is_open(session))
 		session_tell(session, SESSION_REPLACED);
 	user->told_over = true;
@@ -580,7 +587,7 @@ void present_attach(struct session *session, const struct packet *packet)
 	if (session->presented && session->presented->resume)
 		resume_now(session);
 	else if (session->presented && session->presented->told)
-		session_end(session, SESSION_TELL_REPLACED);
+		session_end(session, SESSION_TELL_ENDED);
 }
 
 /* -- what comes again ------------------------------------------------------------------------------ */
@@ -667,6 +674,7 @@ bool present_resumed(struct session *session)
 	if (!presented || presented->attached)
 		return false;
 	presented->attached = true;
+	presented->told = false;
 	remember(presented);
 	forget_held(presented);
 	return true;

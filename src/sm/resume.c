@@ -45,15 +45,26 @@ static void remove_at(struct resumptions *all, unsigned at)
 	memmove(&all->items[at], &all->items[at + 1], (all->count - at) * sizeof(*all->items));
 }
 
-/* An id that nobody was told, whose session is not any more. */
+/* An id that nobody was told, and nobody will be. */
 static void forget_untold(struct user *user, uint64_t origin)
 {
 	struct resumptions *all = &user->resumptions;
 
 	for (unsigned at = all->count; at-- > 0;) {
-		if (all->items[at].origin == origin)
+		if (all->items[at].untold && all->items[at].origin == origin)
 			remove_at(all, at);
 	}
+}
+
+/* Behind those that ended before. */
+static void end_item(struct user *user, struct resumption *item)
+{
+	struct resumptions *all = &user->resumptions;
+	struct resumption ended = *item;
+
+	ended.ended_ms = sm_wall_ms(user->sm);
+	memmove(item, item + 1, (size_t)(&all->items[all->count - 1] - item) * sizeof(*item));
+	all->items[all->count - 1] = ended;
 }
 
 static struct resumption *add(struct user *user, const struct resumption *item)
@@ -66,16 +77,25 @@ static struct resumption *add(struct user *user, const struct resumption *item)
 	return &all->items[all->count++];
 }
 
-/* Also of one whose id is being stored, and not told yet. */
 static bool lives(const struct user *user, const struct resumption *item)
 {
 	struct session *session = NULL;
 
-	while (!item->reserved && (session = user_next_session(user, session))) {
+	while (!item->untold && (session = user_next_session(user, session))) {
 		if (session->origin == item->origin || (session->key && slice_equal(str_slice(session->key), str_slice(item->key))))
 			return true;
 	}
-	return item->reserved;
+	return item->untold;
+}
+
+/* A session that began to be resumed, before the death of a process and again behind it, has two ids of one origin. */
+static bool is_alone(const struct user *user, const struct resumption *item)
+{
+	unsigned same = 0;
+
+	for (unsigned at = 0; at < user->resumptions.count; at++)
+		same += user->resumptions.items[at].origin == item->origin;
+	return same == 1;
 }
 
 /* Of those that died with their process there may be as many as lived. */
@@ -102,7 +122,8 @@ static void trim(struct user *user, struct store_txn *txn)
 
 		if (lives(user, item) || (++*dead <= most_of(user, item) && !old))
 			continue;
-		store_origins_clear(txn, item->origin);
+		if (is_alone(user, item))
+			store_origins_clear(txn, item->origin);
 		unacked_forget(txn, user, str_slice(item->key));
 		remove_at(all, at);
 	}
@@ -219,6 +240,10 @@ static struct str *key_new(struct sm *sm)
 /* key is taken; NULL: it cannot be resumed. */
 static void begin(struct session *session, uint32_t in, uint32_t seconds, struct str *key)
 {
+	struct resumption *item = key ? find(session->user, str_slice(key)) : NULL;
+
+	if (item)
+		item->untold = false;
 	session->enabled = true;
 	session->in = in;
 	session->outbox.before = session->outbox.sent;
@@ -242,7 +267,7 @@ void resume_begin(struct session *session, uint32_t seconds, struct str *key)
 /* Who knows its id and comes back behind a kill is to be known. */
 static void add_new(struct user *user, const struct resumption *item, struct store_txn *txn)
 {
-	add(user, item);
+	add(user, item)->untold = true;
 	resume_put(user, txn);
 }
 
@@ -254,7 +279,6 @@ struct str *resume_reserve(struct user *user, uint32_t seconds, struct store_txn
 		return NULL;
 	item.key = key_new(user->sm);
 	mio_random(user->sm->mio, &item.origin, sizeof(item.origin));
-	item.reserved = true;
 	add_new(user, &item, txn);
 	return item.key;
 }
@@ -263,10 +287,7 @@ void resume_reserved(struct user *user, const struct str *key)
 {
 	struct resumption *item = key ? find(user, str_slice(key)) : NULL;
 
-	if (!item)
-		return;
-	item->reserved = false;
-	if (!lives(user, item))
+	if (item)
 		forget_untold(user, item->origin);
 }
 
@@ -381,8 +402,8 @@ void resume_ended(struct session *session)
 		forget_untold(user, session->origin);
 	if (!item || user->sm->stopping)
 		return;
-	item->ended_ms = sm_wall_ms(user->sm);
 	item->handled = handled_of(session->settled, session->in);
+	end_item(user, item);
 	str_free(&session->key);
 	keep(user);
 }
@@ -421,8 +442,19 @@ static void refuse_for_good(struct user *user, const struct packet *packet)
 	refuse(user->sm, packet, item);
 	if (!item)
 		return;
-	item->ended_ms = sm_wall_ms(user->sm);
+	end_item(user, item);
 	keep(user);
+}
+
+/* It was given up, and told so to nobody: its client asked again, and it goes on. */
+static void take_back(struct session *session)
+{
+	struct resumption *item = find(session->user, str_slice(session->key));
+
+	if (!item || !item->ended_ms)
+		return;
+	item->ended_ms = 0;
+	keep(session->user);
 }
 
 static void accept_resume(struct session *session, const struct packet *packet)
@@ -432,6 +464,7 @@ static void accept_resume(struct session *session, const struct packet *packet)
 	struct packet_resume *resume = &made->session.resume;
 	bool unsure;
 
+	take_back(session);
 	session->outbox.asking = false;
 	session->turn = session_turn(session->user);
 	session->coming = ++session->user->comings;

@@ -29,11 +29,11 @@ struct resumption {
 	uint32_t in;	   /* its client's stanzas before it enabled */
 	uint32_t handled;  /* since then; of a session that lives, or died with its process: at least so many */
 	int64_t ended_ms;  /* wall time; 0: it lives, or died with its process */
-	bool reserved;     /* it is to begin */
+	bool untold;       /* it is being stored: nobody knows it yet */
 };
 
 struct resumptions {
-	struct resumption *items; /* the oldest first */
+	struct resumption *items; /* in the order in which they began; those that are over, in which they ended */
 	unsigned count;
 	bool left; /* storage may still have sessions that were read from it, sm/saved.h */
 };

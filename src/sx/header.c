@@ -150,7 +150,7 @@ void sx_header_print(struct sx *sx, bool version)
 	buf_append_char(out, '>');
 }
 
-struct nad *sx_features(struct sx *sx)
+void sx_offer(struct sx *sx)
 {
 	struct nad *features = nad_new();
 
@@ -163,13 +163,6 @@ struct nad *sx_features(struct sx *sx)
 		if (at.plugin->featured)
 			at.plugin->featured(at.state, sx, features);
 	}
-	return features;
-}
-
-void sx_offer(struct sx *sx)
-{
-	struct nad *features = sx_features(sx);
-
 	sx_send(sx, &features);
 }
 

@@ -84,5 +84,4 @@ void sx_move_buf(struct buf *to, struct buf *from); /* a copy in the current hea
 /* sx.c */
 void sx_finish(struct sx *sx, enum sx_end end);
 void sx_become_open(struct sx *sx);
-struct nad *sx_features(struct sx *sx); /* server: what we offer now; owned */
 void sx_tell_open(struct sx *sx); /* the owner hears of it once */

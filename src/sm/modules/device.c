@@ -45,7 +45,7 @@ bool device_has_a_later(const struct session *session)
 {
 	const struct session *other = other_of(session);
 
-	return other && (int32_t)(other->turn - session->turn) > 0;
+	return other && (other->coming || (int32_t)(other->turn - session->turn) > 0);
 }
 
 void device_begins(struct session *session, struct slice id)

@@ -20,7 +20,6 @@
 
 enum {
 	MECHANISM_MAX = 20, /* RFC 4422 section 3.1 */
-	VERSION_BYTES = 12, /* of the hash of an offer */
 };
 
 enum exchange { IDLE, ASKED, AWAITING, GRANTED };
@@ -34,6 +33,7 @@ struct sasl_server {
 	uint8_t task;	  /* what is awaited is of a task */
 	bool stepping;	  /* step() is on the stack */
 	unsigned failures;
+	uint64_t offer;	  /* what was offered last on this stream: its hash; 0: nothing */
 };
 
 static const char *const failure_names[SX_SASL_FAILURES] = {
@@ -183,23 +183,22 @@ static int auth_came(struct sasl_server *sasl, struct nad *nad)
 	return ask(sasl, name, initial, buf_slice(&message));
 }
 
-static struct slice version_in(const struct nad *nad)
+static void print_version(const struct sasl_server *sasl, struct buf *out)
 {
-	int version = nad_find_child(nad, 0, NS_PIPELINING, "config-version");
-
-	return version < 0 ? SLICE("") : nad_attr_value(nad, version, "value");
+	buf_append_base64(out, (struct slice){(const char *)&sasl->offer, sizeof(sasl->offer)});
 }
 
-/* False: what is offered is not what the peer believes; it has read that by now. Nothing was tried, nothing has failed. */
+/* False: what was offered is not what the peer believed; it has read that by now. Nothing was tried, nothing has failed. */
 static bool is_for_this_offer(const struct sasl_server *sasl, const struct nad *nad)
 {
-	AUTO(nad_free) struct nad *features = NULL;
+	AUTO(buf_fini) struct buf version = {0};
+	int theirs = nad_find_child(nad, 0, NS_PIPELINING, "config-version");
 	struct nad *failure;
 
-	if (nad_find_child(nad, 0, NS_PIPELINING, "config-version") < 0)
+	if (theirs < 0)
 		return true;
-	features = sx_features(sasl->sx);
-	if (slice_equal(version_in(nad), version_in(features)))
+	print_version(sasl, &version);
+	if (sasl->offer && slice_equal(nad_attr_value(nad, theirs, "value"), buf_slice(&version)))
 		return true;
 	failure = failure_new(sasl, SX_SASL_ABORTED);
 	nad_append(failure, NS_PIPELINING, "config-version-mismatch", 1);
@@ -461,15 +460,18 @@ static void features(void *state, struct sx *sx, struct nad *nad)
 /* The version of what is offered before a login: its hash. */
 static void featured(void *state, struct sx *sx, struct nad *nad)
 {
+	struct sasl_server *sasl = state;
 	unsigned char hash[EVP_MAX_MD_SIZE];
 	AUTO(buf_fini) struct buf printed = {0}, version = {0};
 
+	sasl->offer = 0;
 	if (nad_find_child(nad, 0, NS_SASL2, "authentication") < 0)
 		return;
 	nad_print(nad, 0, NULL, &printed);
 	if (EVP_Digest(buf_text(&printed), buf_used(&printed), hash, NULL, EVP_sha256(), NULL) != 1)
 		return;
-	buf_append_base64(&version, (struct slice){(const char *)hash, VERSION_BYTES});
+	memcpy(&sasl->offer, hash, sizeof(sasl->offer));
+	print_version(sasl, &version);
 	nad_append(nad, NS_PIPELINING, "config-version", 1);
 	nad_append_attr(nad, -1, "value", buf_slice(&version));
 }

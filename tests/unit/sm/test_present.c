@@ -1666,12 +1666,20 @@ static struct str *enable_romeo(struct room *room)
 	return str_new(str_slice(room_session(room, ROMEO)->key));
 }
 
+static void ask_to_resume(struct room *room, struct str *key)
+{
+	struct packet *packet = room_make_action(room, "new", SESSION_RESUME);
+
+	packet->session.target = jid_parse(SLICE("romeo@localhost"));
+	packet->session.resume.key = str_ref(key);
+	room_packet(room, &packet);
+}
+
 /* He came back before his c2s did, and was told so: it is over for it, too. */
 static void what_its_client_was_told_is_over_is_over(void **state)
 {
 	struct room *room = *state;
 	AUTO(str_free) struct str *key = NULL;
-	struct packet *packet;
 	struct kept romeo;
 	uint32_t in;
 
@@ -1680,19 +1688,41 @@ static void what_its_client_was_told_is_over_is_over(void **state)
 	key = enable_romeo(room);
 	romeo = settled_kept(room, ROMEO);
 	room_restart(room);
-	packet = room_make_action(room, "new", SESSION_RESUME);
-	packet->session.target = jid_parse(SLICE("romeo@localhost"));
-	packet->session.resume.key = str_ref(key);
-	room_packet(room, &packet);
+	ask_to_resume(room, key);
 	room_expect(room, "new", "failed sm= target=romeo@localhost handled=0");
 	room_restart(room); /* the next knows it too */
 	present_resumable(room, &romeo, key, in, false);
 	room_expect_among(room, ROMEO, "presented");
 	attach_only(room, &romeo, 0);
-	room_expect_among(room, ROMEO, "replaced");
+	room_expect_among(room, ROMEO, "ended");
 	assert_null(room_session(room, ROMEO));
 	repeat(room, ROMEO, romeo.settled + 1, TO_JULIET("twice"));
 	room_expect_none_with(room, JULIET, "twice");
+}
+
+/* He did not hear that, and asked again when his c2s had brought it: it lives, also for the next session manager. */
+static void what_he_asks_for_again_goes_on(void **state)
+{
+	struct room *room = *state;
+	AUTO(str_free) struct str *key = NULL;
+	struct kept romeo;
+	uint32_t in;
+
+	two_people(room);
+	in = count_of(room, ROMEO);
+	key = enable_romeo(room);
+	romeo = settled_kept(room, ROMEO);
+	room_restart(room);
+	ask_to_resume(room, key);
+	room_expect(room, "new", "failed sm= target=romeo@localhost handled=0");
+	present_resumable(room, &romeo, key, in, false);
+	ask_to_resume(room, key);
+	attach_only(room, &romeo, 0);
+	room_expect(room, "new", "resumed");
+	assert_non_null(room_session(room, ROMEO));
+	room_restart(room);
+	present_resumable(room, &romeo, key, in, false);
+	attach(room, &romeo);
 }
 
 /* He began it without knowing how the one before ended: that comes too late. */
@@ -1781,6 +1811,7 @@ int main(void)
 		far_away(an_error_is_settled_when_he_has_it),
 		far_away(who_left_did_not_hear_what_his_c2s_still_had),
 		far_away(what_its_client_was_told_is_over_is_over),
+		far_away(what_he_asks_for_again_goes_on),
 		far_away(a_session_of_now_is_later_than_those_of_before),
 		far_away(who_left_and_asks_for_his_session_hears_how_far_it_was),
 		far_away(also_when_he_left_behind_its_presentation),
