@@ -3,8 +3,9 @@
  * Bind 2, XEP-0386: a session begins with all that its client asks for, and hears how far the archive of its account reaches at that
  * very moment. What waits for who is away, and stands there, it will read there: that is forgotten.
  *
- * While a question waits for storage, its session.resume has the id of the session (key), for how long it can be resumed (seconds), and
- * the user's comings (in): a session that has its address or device since then came behind it, and stays.
+ * While a question waits for storage, its session.resume has the id of the session (key), for how long it can be resumed (seconds),
+ * whether the archive is read (known), and the user's comings (in): a session that has its address or device since then came behind it,
+ * and stays.
  */
 #include "jid/jid.h"
 #include "sm/core.h"
@@ -117,7 +118,7 @@ static void asked(struct sm *sm, struct packet **lent, const struct store_txn *t
 	} else if (!user || result) {
 		session_fail(sm, packet);
 	} else {
-		begin(user, packet, reads_archive(user) ? txn : NULL);
+		begin(user, packet, packet->session.resume.known ? txn : NULL);
 	}
 	if (user) {
 		if (*lent)
@@ -132,7 +133,8 @@ static void ask(struct user *user, struct packet **packet, uint32_t seconds)
 {
 	struct store_txn *txn = store_txn_new();
 
-	if (reads_archive(user)) {
+	(*packet)->session.resume.known = reads_archive(user);
+	if ((*packet)->session.resume.known) {
 		archive_ask_metadata(txn, user);
 		store_list(txn, STORE_OFFLINE, jid_user(user->jid));
 	}
