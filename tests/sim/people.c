@@ -83,8 +83,11 @@ static void on_gone(struct client *client)
 	client->on_ms = 0;
 	if (client->exposed)
 		model_lossy(&people->model, device_number(device));
-	if (!client->key[0])
+	if (!client->key[0]) {
 		model_unsure(&people->model, device_number(device));
+		device->roster_late = device->roster_settled;
+		device->roster_later = device->roster_said;
+	}
 	if (people->habits.day && client->unheard_ms == device->gone_ms)
 		model_ghost(&people->model, device_number(device), client->unheard_ms + people->deployment->plan.resume_ms + OVER_MS);
 	come_soon(device, scene_chance(people->scene, 15) && !people->calm ? 20000 : 800);

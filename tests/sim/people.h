@@ -28,6 +28,7 @@ struct device {
 	bool negative;		/* its priority is -1: it takes no messages */
 	int64_t gone_ms;	/* when it lost its connection */
 	unsigned roster_said, roster_settled; /* names that it gave its item of the roster; the last that was taken */
+	unsigned roster_late, roster_later; /* behind the former, up to the latter: may be done when a server that stood still reads them */
 	struct mio_timer come, act, ease;
 	struct seen seen[DEVICES_MAX];
 	unsigned roster[DEVICES_OF_USER]; /* names of the items as it sees them, one of each device of the user */

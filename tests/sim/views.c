@@ -113,6 +113,12 @@ static bool sees_right(const struct people *people, unsigned one, unsigned other
 	return seen->available == there && (!there || (right && seen->version == seen_device->version));
 }
 
+/* Of a connection that was given up: nobody knows when it is read, and the device has gone on. */
+static bool may_be_late(const struct device *device, unsigned name)
+{
+	return name > device->roster_late && name <= device->roster_later;
+}
+
 /* All devices of a user see the same: what was taken, or something newer. */
 static bool knows_roster(const struct people *people, unsigned number)
 {
@@ -121,7 +127,7 @@ static bool knows_roster(const struct people *people, unsigned number)
 	for (unsigned at = 0; at < DEVICES_OF_USER; at++) {
 		unsigned name = people->device[number].roster[at];
 
-		if (name < first[at].roster_settled || name > first[at].roster_said)
+		if ((name < first[at].roster_settled && !may_be_late(&first[at], name)) || name > first[at].roster_said)
 			return false;
 		for (unsigned other = 0; other < DEVICES_OF_USER; other++) {
 			if (is_there(&first[other]) && first[other].roster[at] != name)
