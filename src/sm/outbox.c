@@ -609,6 +609,19 @@ void outbox_save(const struct session *session, struct buf *out)
 	}
 }
 
+void outbox_sent_rows(const struct session *session, struct buf *out)
+{
+	const struct outbox *outbox = &session->outbox;
+	const struct list *at = outbox->entries.next;
+
+	for (uint32_t place = 1; place <= outbox->sent && place <= SURE_COUNT && at != &outbox->entries; place++, at = at->next) {
+		const struct entry *entry = container_of(at, const struct entry, link);
+
+		if (entry->delivery && entry->delivery->row && place > outbox->before)
+			unacked_say(out, outbox->handled + place - outbox->before, entry->delivery->row, entry->archived);
+	}
+}
+
 void outbox_origins(const struct session *session, uint32_t most, struct buf *out)
 {
 	const struct outbox *outbox = &session->outbox;

@@ -82,6 +82,7 @@ void outbox_drop(struct session *session);
 /* For storage: what waits, and back, not whole; false: it is damaged. */
 void outbox_save(const struct session *session, struct buf *out);
 bool outbox_load(struct session *session, struct slice in);
+void outbox_sent_rows(const struct session *session, struct buf *out); /* what storage has of what was sent: unacked_say() each */
 void outbox_origins(const struct session *session, uint32_t most, struct buf *out); /* "KEY.COUNT" with a blank before each */
 
 /*

@@ -108,12 +108,15 @@ static void print_counts(struct session *session, struct buf *out)
 
 static void put_session(struct store_txn *txn, struct session *session)
 {
-	AUTO(buf_fini) struct buf text = {0};
+	AUTO(buf_fini) struct buf text = {0}, sent = {0};
 
 	print_counts(session, &text);
 	present_snapshot(session, &text);
 	outbox_save(session, &text);
 	store_put(txn, STORE_SESSION, jid_user(session->user->jid), str_slice(session->key), buf_slice(&text));
+	outbox_sent_rows(session, &sent);
+	if (buf_used(&sent))
+		unacked_save(txn, session->user, str_slice(session->key), buf_slice(&sent));
 }
 
 static void user_saved(void *state, struct user *user, const struct store_txn *txn, int result)

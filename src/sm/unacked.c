@@ -414,16 +414,32 @@ static int keep_all(struct sm *sm, const struct found *found)
 }
 
 /* A line each: its number, its row or 0, its id in the archive or 0. */
+void unacked_say(struct buf *out, uint32_t number, uint64_t row, uint64_t archived)
+{
+	buf_printf(out, "%u %llu %llu\n", number, (unsigned long long)row, (unsigned long long)archived);
+}
+
+static void put_sent(struct store_txn *txn, struct slice owner, struct slice key, struct slice said)
+{
+	AUTO(buf_fini) struct buf item = {0};
+
+	name_item(key, &item);
+	store_put(txn, STORE_USER, owner, buf_slice(&item), said);
+}
+
+void unacked_save(struct store_txn *txn, struct user *user, struct slice key, struct slice said)
+{
+	put_sent(txn, jid_user(user->jid), key, said);
+}
+
 static int put_session(struct sm *sm, struct record **records, uint32_t count)
 {
 	AUTO(store_txn_free) struct store_txn *txn = store_txn_new();
-	AUTO(buf_fini) struct buf item = {0}, text = {0};
+	AUTO(buf_fini) struct buf text = {0};
 
 	for (uint32_t at = 0; at < count; at++)
-		buf_printf(&text, "%u %llu %llu\n", records[at]->number, (unsigned long long)records[at]->row,
-			   (unsigned long long)records[at]->archived);
-	name_item(key_of(records[0]), &item);
-	store_put(txn, STORE_USER, owner_of(records[0]), buf_slice(&item), buf_slice(&text));
+		unacked_say(&text, records[at]->number, records[at]->row, records[at]->archived);
+	put_sent(txn, owner_of(records[0]), key_of(records[0]), buf_slice(&text));
 	return run_one_of_many(sm, txn);
 }
 

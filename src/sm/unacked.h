@@ -51,6 +51,10 @@ void unacked_mark(struct session *session); /* so far it is settled now; of one 
 void unacked_unmark(struct session *session); /* it ends */
 void unacked_settled(struct sm *sm, const struct origin *origin); /* a client's stanza; its session is of another worker, and will hear so */
 
+/* For a session that is saved, and may yet be lost: the next process may be killed before it has read it. */
+void unacked_say(struct buf *out, uint32_t number, uint64_t row, uint64_t archived);
+void unacked_save(struct store_txn *txn, struct user *user, struct slice key, struct slice said);
+
 /*
  * After a kill its client asks for a session, and says how many stanzas it had. unacked_ask() adds a read to a transaction, and returns its
  * number; unacked_answer(), lent by it, is what the session was sent, or nothing; rows: all messages that wait for the user.
