@@ -148,7 +148,7 @@ def _chat_across(deployment, reloads):
             while not stop.is_set() or sent[at] < 20:
                 crowd[at].send(f"<message to='{crowd[(at + 1) % CROWD].jid}' type='chat'><body>{sent[at]}</body></message>")
                 sent[at] += 1
-                time.sleep(0.02)
+                time.sleep(0.05)  # who writes faster than a busy machine takes is told to wait
         except OSError as problem:
             problems.append(problem)
 
