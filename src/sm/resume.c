@@ -291,7 +291,7 @@ void resume_reserved(struct user *user, const struct str *key)
 		forget_untold(user, item->origin);
 }
 
-/* Its client may have gone meanwhile: nobody hears of the key then, and it is one of those that are over. */
+/* Its client may have gone meanwhile: nobody hears of the key then, and it went with the session. */
 static void remembered(struct sm *sm, struct packet **lent, const struct store_txn *txn, int result)
 {
 	struct packet *made = *lent;
