@@ -372,6 +372,7 @@ static void succeeded(struct client *client, struct sx *sx, const struct nad *na
 	int again = nad_find_child(nad, 0, NS_SM, "resumed"), gone = nad_find_child(nad, 0, NS_SM, "failed");
 	int fresh = nad_find_child(nad, 0, NS_BIND2, "bound");
 
+	token_take(&client->token, nad);
 	name_oneself(client, sx, nad_cdata(nad, id));
 	if (again >= 0) {
 		resumed(client, nad, again);
@@ -387,13 +388,23 @@ static void succeeded(struct client *client, struct sx *sx, const struct nad *na
 		bound2(client, nad, fresh);
 }
 
+/* A token that is not known is none. */
+static void denied(struct client *client, const struct nad *nad)
+{
+	if (client->by_token && nad_find_child(nad, 0, NS_SASL, "credentials-expired") >= 0) {
+		scene_say(client->env->scene, "d%u: its token is not known", client->number);
+		client->token.text[0] = '\0';
+	}
+	client_drop(client);
+}
+
 /* Now, or not at all: it comes again. */
 static void on_sasl2(struct client *client, struct sx *sx, const struct nad *nad)
 {
 	if (nad_is(nad, 0, NS_SASL2, "success"))
 		succeeded(client, sx, nad);
 	else
-		client_drop(client);
+		denied(client, nad);
 }
 
 int text_numbers(struct slice text, const char *format, unsigned *a, unsigned *b, unsigned *c, unsigned *d)
@@ -406,22 +417,38 @@ int text_numbers(struct slice text, const char *format, unsigned *a, unsigned *b
 
 /* -- what comes ----------------------------------------------------------------------------------- */
 
+/* That it is who it says: by its token, or its password. */
+static void prove(struct client *client, struct buf *proof)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "user%u", client->user);
+	if (client->by_token) {
+		token_prove(&client->token, conn_sx(client->line->conn), name, proof);
+		return;
+	}
+	buf_append_char(proof, 0);
+	buf_append_text(proof, name);
+	buf_append_char(proof, 0);
+	buf_append_text(proof, "secret");
+}
+
 /* All in one: who it is, which device, the session that it had, and the one that it wants if that is gone. */
 static void authenticate(struct client *client)
 {
-	AUTO(buf_fini) struct buf text = {0}, plain = {0};
+	AUTO(buf_fini) struct buf text = {0}, proof = {0};
 
-	buf_append_char(&plain, 0);
-	buf_printf(&plain, "user%u", client->user);
-	buf_append_char(&plain, 0);
-	buf_append_text(&plain, "secret");
-	buf_append_text(&text, "<authenticate xmlns='" NS_SASL2 "' mechanism='PLAIN'><initial-response>");
-	buf_append_base64(&text, buf_slice(&plain));
+	prove(client, &proof);
+	buf_printf(&text, "<authenticate xmlns='" NS_SASL2 "' mechanism='%s'><initial-response>", client->by_token ? TOKEN_MECHANISM : "PLAIN");
+	buf_append_base64(&text, buf_slice(&proof));
 	buf_printf(&text, "</initial-response><user-agent id='d4565fa7-4d72-4749-b3d3-740edbf8%04u'/>", client->number);
 	if (client->key[0])
 		buf_printf(&text, "<resume xmlns='" NS_SM "' previd='%s' h='%u'/>", client->key, client->in);
 	if (client->login == LOGIN_BIND2)
-		buf_printf(&text, "<bind xmlns='" NS_BIND2 "'><tag>d%u</tag><enable xmlns='" NS_SM "' resume='true'/></bind>", client->number);
+		buf_printf(&text, "<bind xmlns='" NS_BIND2 "'><tag>d%u</tag><enable xmlns='" NS_SM "' resume='true'/>%s</bind>", client->number,
+			   client->copies ? "<enable xmlns='" NS_CARBONS "'/>" : "");
+	if (client->tokens)
+		token_request(&client->token, client->by_token, &text);
 	buf_append_text(&text, "</authenticate>");
 	client->state = CLIENT_LOGIN;
 	send_text(client, buf_text(&text), SX_OTHER);

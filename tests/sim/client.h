@@ -15,6 +15,7 @@
 #include "conn/conn.h"
 #include "scene.h"
 #include "sx/plugins.h"
+#include "token.h"
 
 /* How it logs in: in clear, or under TLS by SASL2, with a session that it binds itself, or that begins with the login (XEP-0386). */
 enum client_login { LOGIN_CLEAR, LOGIN_SASL2, LOGIN_BIND2 };
@@ -82,6 +83,9 @@ struct client {
 	bool exposed;      /* when it lost its connection nothing counted: what was under way to it may be lost */
 	bool inactive;	   /* so it says (XEP-0352) */
 	bool silent;	   /* it does not say what it has */
+	bool tokens, by_token; /* it asks for tokens; it logs in by the one that it has */
+	struct token token;
+	bool copies;	   /* it wants copies of what its user says and hears elsewhere (XEP-0280), in sessions that begin with a login too */
 	bool owes;	   /* it was asked meanwhile */
 	uint32_t in, acked;
 	struct list unsettled, old;

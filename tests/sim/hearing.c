@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What devices hear, and whether it may be. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "device.h"
 #include "stanza/ns.h"
@@ -28,6 +29,53 @@ static void check_intruder(struct device *device, const struct nad *nad)
 		scene_fail(device->people->scene, "d%u took an intruder for %.*s", device_number(device), (int)from.len, from.data);
 }
 
+/* Only one's own archive has a say. */
+static uint64_t id_of(struct device *device, const struct nad *nad, int message)
+{
+	int at = nad_find_child(nad, message, NS_STANZA_ID, "stanza-id");
+	char account[32], id[32];
+
+	if (at < 0)
+		return 0;
+	snprintf(account, sizeof(account), "user%u@localhost", device->client.user);
+	snprintf(id, sizeof(id), "%.*s", (int)nad_attr_value(nad, at, "id").len, nad_attr_value(nad, at, "id").data);
+	if (!slice_is(nad_attr_value(nad, at, "by"), account) || nad_find_next(nad, at, NS_STANZA_ID, "stanza-id") >= 0)
+		scene_fail(device->people->scene, "d%u was told an id that is not of its archive", device_number(device));
+	return strtoull(id, NULL, 16);
+}
+
+/* It is from one's own account, or forged. */
+static void hear_copy(struct device *device, const struct nad *nad, int copy, bool received)
+{
+	struct people *people = device->people;
+	int message = nad_find_child(nad, nad_find_child(nad, copy, NS_FORWARD, "forwarded"), NS_CLIENT, "message");
+	int body = message < 0 ? -1 : nad_find_child(nad, message, NS_CLIENT, "body");
+	struct words words = {0};
+	char account[32];
+
+	snprintf(account, sizeof(account), "user%u@localhost", device->client.user);
+	if (!slice_is(nad_attr_value(nad, 0, "from"), account) || body < 0)
+		scene_fail(people->scene, "d%u got a copy of nothing, or a forged one", device_number(device));
+	if (slice_is(nad_cdata(nad, body), "intruder"))
+		return;
+	if (text_numbers(nad_cdata(nad, body), "%u:%u:%u:%u", &words.message, &words.device, &words.session, &words.sequence) != 4)
+		scene_fail(people->scene, "d%u got a copy of a message that nobody may send", device_number(device));
+	words.id = id_of(device, nad, message);
+	scene_say(people->scene, "d%u: a copy of m%u of d%u, number %u of its session %u", device_number(device), words.message,
+		  words.device, words.sequence, words.session);
+	model_copied(&people->model, device_number(device), device->client.session, &words, received);
+}
+
+static bool hears_copy(struct device *device, const struct nad *nad)
+{
+	int received = nad_find_child(nad, 0, NS_CARBONS, "received"), sent = nad_find_child(nad, 0, NS_CARBONS, "sent");
+
+	if (received < 0 && sent < 0)
+		return false;
+	hear_copy(device, nad, received < 0 ? sent : received, received >= 0);
+	return true;
+}
+
 static void hear_message(struct device *device, const struct nad *nad)
 {
 	struct people *people = device->people;
@@ -42,6 +90,8 @@ static void hear_message(struct device *device, const struct nad *nad)
 		}
 		return;
 	}
+	if (hears_copy(device, nad))
+		return;
 	if (body >= 0 && slice_is(nad_cdata(nad, body), "intruder")) {
 		check_intruder(device, nad);
 		return;
@@ -52,6 +102,7 @@ static void hear_message(struct device *device, const struct nad *nad)
 	scene_say(people->scene, "d%u: heard m%u of d%u, number %u of its session %u%s", device_number(device), words.message,
 		  words.device, words.sequence, words.session, words.kept ? ", kept" : "");
 	check_from(device, nad, words.device);
+	words.id = id_of(device, nad, 0);
 	model_heard(&people->model, device_number(device), device->client.session, &words);
 }
 
@@ -128,6 +179,8 @@ static void hear_answer(struct device *device, const struct nad *nad, bool good)
 		else
 			say_presence(device);
 	}
+	if (slice_is(id, "copies") && good)
+		model_copies(&device->people->model, device_number(device));
 	if (text_numbers(id, "roster-%u", &number, NULL, NULL, NULL) == 1) {
 		if (good)
 			device->roster_settled = number;

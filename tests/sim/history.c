@@ -187,6 +187,15 @@ static void check_once(const struct device *device)
 	free(sorted);
 }
 
+static void check_ids(const struct device *device)
+{
+	const struct history *history = &device->history;
+
+	for (size_t at = 0; at < history->count; at++)
+		model_check_id(&device->people->model, device_number(device), history->entries[at].message, history->entries[at].session,
+			       history->entries[at].id);
+}
+
 /* Whether there is a message behind so many: strangers may have said something since the other one read. */
 static bool came_behind(const struct history *history, size_t count)
 {
@@ -245,6 +254,7 @@ void histories_check(const struct people *people)
 		if (first)
 			check_alike(device, first);
 		check_once(device);
+		check_ids(device);
 		if (!people->deployment->clock_ever_jumped)
 			check_promised(device);
 	}

@@ -92,15 +92,21 @@ static bool is_lossy(const struct model *model, unsigned user)
 void model_new_session(struct model *model, unsigned device)
 {
 	memset(model->order[device], 0, sizeof(model->order[device]));
+	model->standing[device].copies = false;
+}
+
+void model_copies(struct model *model, unsigned device)
+{
+	model->standing[device].copies = true;
 }
 
 /* Whether it is certain who of a user was there for a message from when it was said until now. */
-static bool is_certain(const struct model *model, const struct message *message)
+static bool is_certain(const struct model *model, const struct message *message, unsigned user)
 {
 	if (deployment_was_without_sm(model->deployment, message->said_ms))
 		return false;
 	for (unsigned at = 0; at < DEVICES_OF_USER; at++) {
-		const struct standing *standing = standing_of(model, message->to_user, at);
+		const struct standing *standing = standing_of(model, user, at);
 
 		if (standing->known == KNOWN_UNSURE || standing->ghost_ms >= message->said_ms || (standing->since_ms >= message->said_ms && standing->since_ms))
 			return false;
@@ -161,6 +167,27 @@ static void find_hearers(const struct model *model, struct message *message)
 	}
 }
 
+/* A copy is made when the message is done, for the sessions that are there. */
+static void find_owed(const struct model *model, unsigned user, unsigned from, uint16_t owed[DEVICES_OF_USER])
+{
+	for (unsigned at = 0; at < DEVICES_OF_USER; at++) {
+		const struct standing *standing = standing_of(model, user, at);
+
+		if (standing->known == KNOWN_PRESENT && standing->copies && user * DEVICES_OF_USER + at != from)
+			owed[at] = (uint16_t)standing->session;
+	}
+}
+
+/* Nobody who takes it is there: it is kept, and nothing is copied. */
+static bool has_hearer(const struct message *message)
+{
+	for (unsigned at = 0; at < DEVICES_OF_USER; at++) {
+		if (message->must[at])
+			return true;
+	}
+	return false;
+}
+
 void model_promised(struct model *model, unsigned number)
 {
 	struct message *message = &model->messages[number];
@@ -168,8 +195,12 @@ void model_promised(struct model *model, unsigned number)
 	message->promised = true;
 	model->promised++;
 	message->excused |= !message->receipts && is_lossy(model, message->to_user);
-	if (is_certain(model, message) && !message->refused)
+	if (is_certain(model, message, message->to_user) && !message->refused)
 		find_hearers(model, message);
+	if (has_hearer(message))
+		find_owed(model, message->to_user, message->from, message->owed[0]);
+	if (message->to_user != user_of(message->from) && is_certain(model, message, user_of(message->from)))
+		find_owed(model, user_of(message->from), message->from, message->owed[1]);
 	scene_say(model->scene, "m%u is acknowledged; sessions %u %u %u of its user must hear it", number, message->must[0],
 		  message->must[1], message->must[2]);
 }
@@ -236,16 +267,31 @@ static void check_order(struct model *model, unsigned device, const struct words
 		check_live(model, device, order, words);
 }
 
-static bool has_heard(const struct message *message, unsigned device, unsigned session, unsigned sender_session)
+static bool is_among(const struct receipt *receipts, unsigned count, unsigned device, unsigned session, unsigned sender_session)
 {
-	for (unsigned at = 0; at < message->receipts; at++) {
-		const struct receipt *receipt = &message->receipt[at];
+	for (unsigned at = 0; at < count; at++) {
+		const struct receipt *receipt = &receipts[at];
 
 		if (receipt->device == device && receipt->session == session &&
 		    (!sender_session || receipt->sender_session == sender_session))
 			return true;
 	}
 	return false;
+}
+
+static bool has_heard(const struct message *message, unsigned device, unsigned session, unsigned sender_session)
+{
+	return is_among(message->receipt, message->receipts, device, session, sender_session);
+}
+
+static bool has_copy(const struct message *message, unsigned device, unsigned session, unsigned sender_session)
+{
+	return is_among(message->copy, message->copies, device, session, sender_session);
+}
+
+static struct receipt receipt_of(unsigned device, unsigned session, const struct words *words)
+{
+	return (struct receipt){.device = (uint8_t)device, .session = (uint16_t)session, .sender_session = (uint16_t)words->session, .id = words->id};
 }
 
 void model_told(struct model *model, unsigned device, unsigned session)
@@ -271,6 +317,17 @@ static bool may_be_left(const struct model *model, const struct message *message
 	return words->kept && disk_failed_since(model, message->said_ms);
 }
 
+/*
+ * What another device was given, and left, is for whoever is there, and so is what a manager that died had given to one that the next one
+ * does not know yet: by its id it is the same as the copy.
+ */
+static bool was_given(const struct model *model, const struct message *message, unsigned device, unsigned session, const struct words *words)
+{
+	return has_heard(message, device, session, words->session) ||
+	       (!words->kept && !deployment_was_without_sm(model->deployment, message->said_ms) &&
+		has_copy(message, device, session, words->session));
+}
+
 void model_heard(struct model *model, unsigned device, unsigned session, const struct words *words)
 {
 	struct message *message;
@@ -281,7 +338,7 @@ void model_heard(struct model *model, unsigned device, unsigned session, const s
 	if (message->from != words->device || message->to_user != user_of(device))
 		scene_fail(model->scene, "d%u heard m%u of d%u, that is from d%u for user%u", device, words->message, words->device,
 			   message->from, message->to_user);
-	if (has_heard(message, device, session, words->session) && !may_be_left(model, message, words))
+	if (was_given(model, message, device, session, words) && !may_be_left(model, message, words))
 		scene_fail(model->scene, "d%u heard m%u of d%u twice in its session %u", device, words->message, words->device,
 			   session);
 	if (was_had(model, message, device, words->session))
@@ -292,8 +349,28 @@ void model_heard(struct model *model, unsigned device, unsigned session, const s
 	model->kept += words->kept;
 	model->twice += message->receipts > 0;
 	if (message->receipts < RECEIPTS_MAX)
-		message->receipt[message->receipts++] = (struct receipt){
-			.device = (uint8_t)device, .session = (uint16_t)session, .sender_session = (uint16_t)words->session};
+		message->receipt[message->receipts++] = receipt_of(device, session, words);
+}
+
+static bool may_copy(const struct message *message, unsigned device, unsigned session, const struct words *words, bool received)
+{
+	bool own = device == words->device && session == words->session;
+
+	return message->from == words->device && !own && (received ? message->to_user : user_of(message->from)) == user_of(device);
+}
+
+void model_copied(struct model *model, unsigned device, unsigned session, const struct words *words, bool received)
+{
+	struct message *message = words->message < model->count ? &model->messages[words->message] : NULL;
+
+	if (!message || !may_copy(message, device, session, words, received))
+		scene_fail(model->scene, "d%u got a copy of m%u of d%u that is not for it", device, words->message, words->device);
+	if (has_copy(message, device, session, words->session) || has_heard(message, device, session, words->session))
+		scene_fail(model->scene, "d%u got a copy of m%u of d%u, and had it already in its session %u", device, words->message,
+			   words->device, session);
+	model->copied++;
+	if (message->copies < RECEIPTS_MAX)
+		message->copy[message->copies++] = receipt_of(device, session, words);
 }
 
 void model_read(struct model *model, unsigned device, unsigned number)
@@ -306,6 +383,28 @@ void model_read(struct model *model, unsigned device, unsigned number)
 	if (message->to_user != user_of(device) && user_of(message->from) != user_of(device))
 		scene_fail(model->scene, "d%u read m%u, that is of others", device, number);
 	message->read |= message->to_user == user_of(device);
+}
+
+static void check_ids(const struct model *model, const struct receipt *receipts, unsigned count, unsigned device, unsigned message,
+		      unsigned sender_session, uint64_t id)
+{
+	for (unsigned at = 0; at < count; at++) {
+		const struct receipt *receipt = &receipts[at];
+
+		if (receipt->device == device && receipt->sender_session == sender_session && receipt->id && receipt->id != id)
+			scene_fail(model->scene, "d%u heard m%u as %llx, and reads it as %llx", device, message,
+				   (unsigned long long)receipt->id, (unsigned long long)id);
+	}
+}
+
+void model_check_id(const struct model *model, unsigned device, unsigned number, unsigned sender_session, uint64_t id)
+{
+	const struct message *message = number < model->count ? &model->messages[number] : NULL;
+
+	if (!message)
+		return;
+	check_ids(model, message->receipt, message->receipts, device, number, sender_session, id);
+	check_ids(model, message->copy, message->copies, device, number, sender_session, id);
 }
 
 /* -- what must have been heard -------------------------------------------------------------------- */
@@ -324,11 +423,30 @@ static bool has_deaf(const struct model *model, const struct message *message)
 	return false;
 }
 
+/* Whom a copy was lost for. What a manager had made died with it: who was there learns of it by the archive then. */
+static bool has_owed(const struct model *model, const struct message *message)
+{
+	const unsigned users[2] = {message->to_user, user_of(message->from)};
+
+	if (deployment_was_without_sm(model->deployment, message->said_ms))
+		return false;
+	for (unsigned at = 0; at < 2 * DEVICES_OF_USER; at++) {
+		unsigned device = users[at / DEVICES_OF_USER] * DEVICES_OF_USER + at % DEVICES_OF_USER;
+		unsigned session = message->owed[at / DEVICES_OF_USER][at % DEVICES_OF_USER];
+		const struct standing *standing = &model->standing[device];
+
+		if (session && standing->known == KNOWN_PRESENT && standing->session == session && !has_heard(message, device, session, 0) &&
+		    !has_copy(message, device, session, 0))
+			return true;
+	}
+	return false;
+}
+
 static bool is_missing(const struct model *model, const struct message *message, bool online)
 {
 	if (!message->promised || message->refused || message->excused)
 		return false;
-	return has_deaf(model, message) || (online && !message->receipts && !message->read);
+	return has_deaf(model, message) || has_owed(model, message) || (online && !message->receipts && !message->read);
 }
 
 int model_missing(struct model *model, const bool *online)

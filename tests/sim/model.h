@@ -22,11 +22,13 @@ struct standing {
 	unsigned session; /* its device's */
 	int64_t ghost_ms; /* until then a session of it with another address may be there */
 	bool lossy;	  /* a connection without acknowledgements is lost: what went there may be */
+	bool copies;	  /* its session gets copies of what the user's others say and hear */
 };
 
 struct receipt {
 	uint8_t device;
 	uint16_t session, sender_session;
+	uint64_t id; /* that it has in the archive; 0: none was said */
 };
 
 struct message {
@@ -37,8 +39,9 @@ struct message {
 	unsigned change;  /* of its user, when it was said last; 0: it was not certain who is there */
 	bool promised, refused, excused, done, read;
 	uint16_t must[DEVICES_OF_USER]; /* sessions that must hear it; 0: none */
-	uint8_t receipts;
-	struct receipt receipt[RECEIPTS_MAX];
+	uint16_t owed[2][DEVICES_OF_USER]; /* sessions that must hear it or get a copy: of its user, of its sender's */
+	uint8_t receipts, copies;
+	struct receipt receipt[RECEIPTS_MAX], copy[RECEIPTS_MAX];
 };
 
 /*
@@ -64,13 +67,14 @@ struct model {
 	unsigned count, cap, first; /* those before first are done */
 	const struct deployment *deployment; /* knows what it may forget */
 	int64_t disk_failed_ms; /* what was stored while it did may be behind what came later */
-	unsigned heard, promised, twice, kept; /* for the figures */
+	unsigned heard, promised, twice, kept, copied; /* for the figures */
 };
 
 /* What a message says of itself. */
 struct words {
 	unsigned message, device, session, sequence;
 	bool kept; /* it was stored, or waited */
+	uint64_t id; /* in the archive of who hears it; 0: none is said */
 };
 
 void model_init(struct model *model, struct scene *scene, const struct deployment *deployment);
@@ -82,13 +86,18 @@ void model_promised(struct model *model, unsigned message);
 void model_refused(struct model *model, unsigned message);
 /* In the archive: somebody has it, when nobody was told. */
 void model_read(struct model *model, unsigned device, unsigned message);
+/* It has that id there: so it had when it was heard, or its copy. */
+void model_check_id(const struct model *model, unsigned device, unsigned message, unsigned sender_session, uint64_t id);
 void model_heard(struct model *model, unsigned device, unsigned session, const struct words *words);
+/* A copy: of what was for its user, or of what another device of the user said. */
+void model_copied(struct model *model, unsigned device, unsigned session, const struct words *words, bool received);
 
 /* -- standings -- */
 void model_ghost(struct model *model, unsigned device, int64_t until_ms);
 void model_unsure(struct model *model, unsigned device);
 void model_present(struct model *model, unsigned device, unsigned session, int priority);
 void model_absent(struct model *model, unsigned device);
+void model_copies(struct model *model, unsigned device); /* its session gets them from now on */
 /* A connection without acknowledgements is gone: what was under way to its user may be lost. */
 void model_lossy(struct model *model, unsigned device);
 void model_new_session(struct model *model, unsigned device);

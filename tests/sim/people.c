@@ -24,6 +24,17 @@ static void doze_at_once(struct device *device)
 		client_doze(&device->client, true);
 }
 
+/* Before its presence: what comes then is copied. A session that began with the login has asked for it there. */
+static void want_copies(struct device *device)
+{
+	struct client *client = &device->client;
+
+	if (client->copies && client->login == LOGIN_BIND2)
+		model_copies(&device->people->model, device_number(device));
+	else if (client->copies)
+		client_say(client, SENT_OTHER, 0, "<iq type='set' id='copies'><enable xmlns='" NS_CARBONS "'/></iq>");
+}
+
 static void on_began(struct client *client)
 {
 	struct device *device = device_of(client);
@@ -36,6 +47,7 @@ static void on_began(struct client *client)
 	memset(device->roster, 0, sizeof(device->roster));
 	device->version = device->sequence = device->asked = 0;
 	device->answered[false] = device->answered[true] = 0;
+	want_copies(device);
 	client_say(client, SENT_OTHER, 0, "<iq type='get' id='all'><query xmlns='" NS_ROSTER "'/></iq>");
 	if (device->roster_said != device->roster_settled)
 		say_roster(device);
@@ -216,6 +228,7 @@ static void on_come(struct mio_timer *timer)
 		return;
 	if (device->people->habits.day && device->client.kind == CLIENT_RESUMING)
 		client_log_in_by(&device->client, (enum client_login)scene_pick(device->people->scene, 3));
+	device->client.by_token = device->client.login && device->client.token.text[0] && scene_chance(device->people->scene, 50);
 	if (!device->client.key[0])
 		model_unsure(&device->people->model, device_number(device));
 	client_come(&device->client);
@@ -269,6 +282,7 @@ static void make_device(struct people *people, unsigned number)
 	device->exists = which == 0 || scene_chance(people->scene, which == 1 ? 60 : 30) || (people->habits.day && user == 0);
 	client_init(&device->client, &people->env[number % people->hosts],
 		    people->habits.day ? kind_of_the_day(number) : pick_kind(people, user), user, number);
+	device->client.copies = device->client.tokens = people->habits.day && device->client.kind == CLIENT_RESUMING;
 	if (device->client.kind == CLIENT_RESUMING && people->habits.secure)
 		client_log_in_by(&device->client, pick_login(people, number));
 	mio_timer_init(&device->come, on_come);

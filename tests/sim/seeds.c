@@ -44,6 +44,7 @@ static void add(struct seed_result *sum, const struct seed_result *result)
 	sum->messages += result->messages;
 	sum->heard += result->heard;
 	sum->kept += result->kept;
+	sum->copied += result->copied;
 	sum->steps += result->steps;
 }
 
@@ -162,10 +163,10 @@ static int report(const struct seeds *seeds)
 		add(&sum, &seeds->job[at].sum);
 		done += seeds->job[at].done;
 	}
-	printf("# %llu client-hours, %.0f a minute of a core's time; %llu messages said, %llu heard, %llu of them kept, %llu steps\n",
+	printf("# %llu client-hours, %.0f a minute of a core's time; %llu messages said, %llu heard, %llu of them kept, %llu copied, %llu steps\n",
 	       (unsigned long long)sum.client_ms / 3600000, (double)sum.client_ms / 60 / (double)(used_ms() + 1),
 	       (unsigned long long)sum.messages, (unsigned long long)sum.heard,
-	       (unsigned long long)sum.kept, (unsigned long long)sum.steps);
+	       (unsigned long long)sum.kept, (unsigned long long)sum.copied, (unsigned long long)sum.steps);
 	if (!seeds->failed_count) {
 		printf("1..1\nok 1 - %llu seeds\n", (unsigned long long)done);
 		return 0;

@@ -13,7 +13,7 @@ struct seeds_options {
 };
 
 struct seed_result {
-	uint64_t trace, client_ms, steps, messages, heard, kept;
+	uint64_t trace, client_ms, steps, messages, heard, kept, copied;
 };
 
 typedef void run_seed_fn(uint64_t seed, const struct seeds_options *options, struct seed_result *result);

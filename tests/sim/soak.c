@@ -187,6 +187,7 @@ static void run_seed(uint64_t seed, const struct seeds_options *options, struct 
 	result->messages = stage->people.model.count;
 	result->heard = stage->people.model.heard;
 	result->kept = stage->people.model.kept;
+	result->copied = stage->people.model.copied;
 	end(stage);
 	result->trace = sim_trace(scene->sim);
 	result->client_ms = scene->client_ms;
