@@ -128,7 +128,10 @@ static void append_token(struct client *client, const struct auth_token *token)
 	buf_printf(out, "<token xmlns='" NS_FAST "' expiry='%s' token='%s'/>", stamp, token->secret);
 }
 
-/* One that could not be stored is not given; one that is to be invalid, and may not be, is for the client to know. */
+/*
+ * Another login by the same token came first, or all tokens ended: it learns which when it comes again. One that could not be stored is
+ * not given; one that is to be invalid, and may not be, is for the client to know.
+ */
 static void written(void *arg, uint64_t token, int result, const struct auth_account *account)
 {
 	struct client *client = client_get(arg, token);
@@ -136,8 +139,8 @@ static void written(void *arg, uint64_t token, int result, const struct auth_acc
 	if (!client || !client->pending || !client->pending->login || !client->sasl2)
 		return;
 	if (result == AUTH_UNKNOWN) {
-		login_refuse(client, fast_is_asked(client) ? AUTH_CREDENTIALS_EXPIRED : AUTH_NOT_AUTHORIZED,
-			     "what it logged in by ended meanwhile");
+		login_refuse(client, fast_is_asked(client) ? AUTH_TEMPORARY_FAILURE : AUTH_NOT_AUTHORIZED,
+			     "what it logged in by is another meanwhile");
 		return;
 	}
 	if (result != AUTH_OK && invalidates(client)) {

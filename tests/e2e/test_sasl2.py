@@ -388,6 +388,26 @@ def a_token_is_of_one_device_and_one_mechanism(deployment):
     client.close()
 
 
+def of_two_logins_at_once_none_ends_the_token(deployment):
+    """The one that was given up, and the next: which of them is done first is not for the client to know."""
+    token = give(deployment)
+    asks = f"<request-token xmlns='{FAST}' mechanism='HT-SHA-256-EXPR'/>" + agent()
+    for _ in range(10):
+        clients = [secure(deployment) for _ in range(2)]
+        for client in clients:
+            client.features()
+            initial = encode(b'romeo\0' + token.proof(client, 'Initiator'))
+            client.initial = (f"<authenticate xmlns='{SASL2}' mechanism='HT-SHA-256-EXPR'><initial-response>{initial}</initial-response>"
+                              f"<fast xmlns='{FAST}'/>{asks}</authenticate>")
+        for client in clients:
+            client.send(client.initial)
+        for answer in [client.receive() for client in clients]:
+            assert answer.tag == f'{{{SASL2}}}success' or condition(answer) == 'temporary-auth-failure', ElementTree.tostring(answer)
+        for client in clients:
+            client.close()
+        assert token.works(deployment)
+
+
 def the_next_token_ends_the_one_before_when_it_is_used(deployment):
     first = give(deployment)
     client = first.log_in(deployment, f"<request-token xmlns='{FAST}' mechanism='HT-SHA-256-ENDP'/>")
@@ -482,7 +502,7 @@ if __name__ == '__main__':
                           a_session_is_resumed_along_with_the_login, what_is_wrong_fails_and_may_be_tried_again,
                           who_says_to_be_somebody_else_is_not_let_in, old_keys_are_joined_by_better_ones,
                           a_token_is_as_good_as_a_password, a_token_is_of_one_device_and_one_mechanism,
-                          the_next_token_ends_the_one_before_when_it_is_used, what_ends_tokens,
+                          of_two_logins_at_once_none_ends_the_token, the_next_token_ends_the_one_before_when_it_is_used, what_ends_tokens,
                           tokens_outlive_the_server_and_are_not_in_its_database, one_round_trip_is_enough),
               *everywhere(what_waits_in_storage_is_read_in_the_archive, extra=ARCHIVE),
               who_gives_up_while_he_is_let_in_has_no_session)
