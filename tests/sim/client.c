@@ -34,6 +34,7 @@ static void lost(struct client *client, bool answered)
 {
 	if (client->kind == CLIENT_RESUMING && client->state == CLIENT_ON && !client->key[0] && !answered)
 		client->unheard_ms = mio_now_ms(client->env->mio);
+	token_lost(&client->token, mio_now_ms(client->env->mio));
 	client->exposed = client->kind == CLIENT_PLAIN || client->state == CLIENT_BIND || client->state == CLIENT_ENABLE;
 	client->state = CLIENT_AWAY;
 	client->line = NULL;
@@ -372,7 +373,7 @@ static void succeeded(struct client *client, struct sx *sx, const struct nad *na
 	int again = nad_find_child(nad, 0, NS_SM, "resumed"), gone = nad_find_child(nad, 0, NS_SM, "failed");
 	int fresh = nad_find_child(nad, 0, NS_BIND2, "bound");
 
-	token_take(&client->token, nad);
+	token_take(&client->token, nad, mio_now_ms(client->env->mio));
 	name_oneself(client, sx, nad_cdata(nad, id));
 	if (again >= 0) {
 		resumed(client, nad, again);
@@ -388,11 +389,12 @@ static void succeeded(struct client *client, struct sx *sx, const struct nad *na
 		bound2(client, nad, fresh);
 }
 
-/* A token that is not known is none. */
+/* It was told of it, so it is stored. */
 static void denied(struct client *client, const struct nad *nad)
 {
 	if (client->by_token && nad_find_child(nad, 0, NS_SASL, "credentials-expired") >= 0) {
-		scene_say(client->env->scene, "d%u: its token is not known", client->number);
+		if (!token_may_be_another(&client->token))
+			scene_fail(client->env->scene, "d%u: its token is not known", client->number);
 		client->token.text[0] = '\0';
 	}
 	client_drop(client);

@@ -318,14 +318,27 @@ static bool may_be_left(const struct model *model, const struct message *message
 }
 
 /*
- * What another device was given, and left, is for whoever is there, and so is what a manager that died had given to one that the next one
- * does not know yet: by its id it is the same as the copy.
+ * One and the same, by its id. The next manager does what the one before had not settled for those whom it knows by then: who was given
+ * the message may get a copy, and who got a copy the message.
  */
+static bool may_be_both(const struct model *model, const struct message *message)
+{
+	return deployment_was_without_sm(model->deployment, message->said_ms);
+}
+
+/* What another device was given, and left, is for whoever is there. */
 static bool was_given(const struct model *model, const struct message *message, unsigned device, unsigned session, const struct words *words)
 {
-	return has_heard(message, device, session, words->session) ||
-	       (!words->kept && !deployment_was_without_sm(model->deployment, message->said_ms) &&
-		has_copy(message, device, session, words->session));
+	bool copied = has_copy(message, device, session, words->session);
+
+	return has_heard(message, device, session, words->session) || (copied && !words->kept && !may_be_both(model, message));
+}
+
+static bool was_copied(const struct model *model, const struct message *message, unsigned device, unsigned session, const struct words *words)
+{
+	bool heard = has_heard(message, device, session, words->session);
+
+	return has_copy(message, device, session, words->session) || (heard && !may_be_both(model, message));
 }
 
 void model_heard(struct model *model, unsigned device, unsigned session, const struct words *words)
@@ -365,7 +378,7 @@ void model_copied(struct model *model, unsigned device, unsigned session, const 
 
 	if (!message || !may_copy(message, device, session, words, received))
 		scene_fail(model->scene, "d%u got a copy of m%u of d%u that is not for it", device, words->message, words->device);
-	if (has_copy(message, device, session, words->session) || has_heard(message, device, session, words->session))
+	if (was_copied(model, message, device, session, words))
 		scene_fail(model->scene, "d%u got a copy of m%u of d%u, and had it already in its session %u", device, words->message,
 			   words->device, session);
 	model->copied++;

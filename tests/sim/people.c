@@ -220,6 +220,16 @@ static void on_act(struct mio_timer *timer)
 		do_something(device);
 }
 
+/* Who has a token uses it, until it is forgotten; its password is asked for then. */
+static void choose_proof(struct device *device)
+{
+	struct client *client = &device->client;
+
+	if (client->token.text[0] && scene_chance(device->people->scene, 10))
+		client->token.text[0] = '\0';
+	client->by_token = client->login && client->token.text[0];
+}
+
 static void on_come(struct mio_timer *timer)
 {
 	struct device *device = container_of(timer, struct device, come);
@@ -228,7 +238,7 @@ static void on_come(struct mio_timer *timer)
 		return;
 	if (device->people->habits.day && device->client.kind == CLIENT_RESUMING)
 		client_log_in_by(&device->client, (enum client_login)scene_pick(device->people->scene, 3));
-	device->client.by_token = device->client.login && device->client.token.text[0] && scene_chance(device->people->scene, 50);
+	choose_proof(device);
 	if (!device->client.key[0])
 		model_unsure(&device->people->model, device_number(device));
 	client_come(&device->client);

@@ -10,6 +10,8 @@
 
 #define NS_FAST "urn:xmpp:fast:0"
 
+enum { LATE_MS = 60000 };
+
 void token_prove(struct token *token, const struct sx *sx, const char *user, struct buf *out)
 {
 	AUTO(buf_fini) struct buf said = {0};
@@ -26,19 +28,34 @@ void token_prove(struct token *token, const struct sx *sx, const char *user, str
 	token->count++;
 }
 
-void token_take(struct token *token, const struct nad *success)
+void token_take(struct token *token, const struct nad *success, int64_t now_ms)
 {
 	int at = nad_find_child(success, 0, NS_FAST, "token");
 	struct slice text = at < 0 ? SLICE("") : nad_attr_value(success, at, "token");
 
+	token->asks = false;
 	if (!text.len)
 		return;
 	snprintf(token->text, sizeof(token->text), "%.*s", (int)text.len, text.data);
 	token->count = 0;
+	token->told_ms = now_ms;
 }
 
-void token_request(const struct token *token, bool used, struct buf *out)
+void token_lost(struct token *token, int64_t now_ms)
 {
+	if (token->asks)
+		token->lost_ms = now_ms;
+	token->asks = false;
+}
+
+bool token_may_be_another(const struct token *token)
+{
+	return token->lost_ms && token->lost_ms + LATE_MS > token->told_ms;
+}
+
+void token_request(struct token *token, bool used, struct buf *out)
+{
+	token->asks = !used;
 	buf_append_text(out, "<request-token xmlns='" NS_FAST "' mechanism='" TOKEN_MECHANISM "'/>");
 	if (used)
 		buf_printf(out, "<fast xmlns='" NS_FAST "' count='%u'/>", token->count);
