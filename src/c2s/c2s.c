@@ -16,6 +16,7 @@
 enum {
 	SETTLE_MS = 1500, /* after this nobody waits for settlements when the server ends */
 	LOOK_LEAST_MS = 250,
+	PARTS_MAX = 16384, /* of a stanza: a megabyte in memory, whatever it is in text */
 };
 
 static const struct sx_plugin *const plugins[] = {&sx_tls, &sx_sasl_server, &c2s_features, NULL};
@@ -73,12 +74,17 @@ static void accept_all(struct c2s *c2s)
 			   first->listener_is_direct[at] ? accepted_direct : accepted, c2s);
 }
 
+static uint32_t bytes_of(uint64_t limit)
+{
+	return limit < UINT32_MAX ? (uint32_t)limit : UINT32_MAX;
+}
+
 static void fill_options(struct c2s *c2s)
 {
 	const struct settings *settings = c2s->worker->settings;
 	struct tls_view *view = c2s->worker->tls;
 	struct xml_limits limits = {
-		.depth = (unsigned)settings->limits.depth, .attributes = (unsigned)settings->limits.attributes};
+		.depth = (unsigned)settings->limits.depth, .attributes = (unsigned)settings->limits.attributes, .parts = PARTS_MAX};
 
 	c2s->tls = (struct sx_tls_conf){
 		.context = tls_view_context, .arg = view, .offer = true, .require = settings->tls.required};
@@ -98,8 +104,8 @@ static void fill_options(struct c2s *c2s)
 		.sock_flags = MIO_ENTRY,
 		.pooled = true,
 	};
-	c2s->options.stream.before_auth.stanza_bytes = (size_t)settings->limits.stanza_before_auth;
-	c2s->options.stream.after_auth.stanza_bytes = (size_t)settings->limits.stanza;
+	c2s->options.stream.before_auth.stanza_bytes = bytes_of(settings->limits.stanza_before_auth);
+	c2s->options.stream.after_auth.stanza_bytes = bytes_of(settings->limits.stanza);
 	c2s->direct_options = c2s->options;
 	c2s->direct_options.stream.plugins = plugins;
 	c2s->direct_options.stream.plugin_conf = c2s->direct_plugin_conf;

@@ -54,6 +54,15 @@ static bool read_before(struct reading *reading, struct slice text)
 	return true;
 }
 
+static bool has_id(const struct archive_request *request, uint64_t id)
+{
+	for (unsigned at = 0; at < request->id_count; at++) {
+		if (request->ids[at] == id)
+			return true;
+	}
+	return false;
+}
+
 static bool read_ids(struct reading *reading, int field)
 {
 	struct archive_request *request = reading->request;
@@ -61,10 +70,12 @@ static bool read_ids(struct reading *reading, int field)
 	for (int at = nad_find_child(reading->nad, field, NS_DATA_FORM, "value"); at >= 0; at = nad_find_next(reading->nad, at, NS_DATA_FORM, "value")) {
 		uint64_t id;
 
-		if (request->id_count == ARCHIVE_PAGE_MAX)
-			return fail(reading, STANZA_POLICY_VIOLATION);
 		if (!stanza_id_read(nad_cdata(reading->nad, at), &id))
 			return fail(reading, STANZA_ITEM_NOT_FOUND);
+		if (has_id(request, id))
+			continue;
+		if (request->id_count == ARCHIVE_IDS_MAX)
+			return fail(reading, STANZA_POLICY_VIOLATION);
 		request->ids = mem_realloc(MEM_SESSION, request->ids, (request->id_count + 1) * sizeof(*request->ids));
 		request->ids[request->id_count++] = id;
 	}
@@ -175,7 +186,10 @@ bool archive_request_read(const struct nad *nad, int elem, struct archive_reques
 	bool ok;
 
 	*request = (struct archive_request){.to = INT64_MAX, .max = ARCHIVE_PAGE};
-	nad_attr(nad, elem, NULL, "queryid", &request->query_id);
+	if (nad_attr(nad, elem, NULL, "queryid", &request->query_id) && request->query_id.len > ARCHIVE_QUERY_ID_MAX) {
+		*error = STANZA_POLICY_VIOLATION;
+		return false;
+	}
 	request->flip = nad_find_child(nad, elem, NS_ARCHIVE, "flip-page") >= 0;
 	if (nad_attr(nad, elem, NULL, "node", &node)) {
 		*error = STANZA_ITEM_NOT_FOUND;

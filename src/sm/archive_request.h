@@ -10,7 +10,7 @@
 struct jid;
 struct nad;
 
-enum { ARCHIVE_PAGE_MAX = 250, ARCHIVE_PAGE = 50, ARCHIVE_MARKS_MAX = 4 };
+enum { ARCHIVE_PAGE_MAX = 250, ARCHIVE_PAGE = 50, ARCHIVE_MARKS_MAX = 4, ARCHIVE_IDS_MAX = 100, ARCHIVE_QUERY_ID_MAX = 256 };
 
 struct archive_request {
 	struct slice query_id; /* borrowed; no data: there is none */
@@ -21,7 +21,7 @@ struct archive_request {
 	bool backwards, flip;
 	uint64_t marks[ARCHIVE_MARKS_MAX]; /* ids that must be there */
 	unsigned mark_count;
-	uint64_t *ids; /* owned: these alone are asked for; NULL: not */
+	uint64_t *ids; /* owned: these alone are asked for, each once; NULL: not */
 	unsigned id_count;
 };
 

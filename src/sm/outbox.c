@@ -292,11 +292,16 @@ void outbox_unsent_gone(const struct outbox *outbox, struct buf *out)
 	}
 }
 
-bool outbox_has_room(const struct session *session)
+bool outbox_has_room_behind(const struct session *session, uint32_t stanzas, size_t bytes)
 {
 	const struct conf_queue *most = &sm_settings(session->user->sm)->sessions.resume_queue;
 
-	return session->outbox.count < most->stanzas / 2 && session->outbox.bytes < most->bytes / 2;
+	return session->outbox.count + stanzas < most->stanzas / 2 && (int64_t)(session->outbox.bytes + bytes) < most->bytes / 2;
+}
+
+bool outbox_has_room(const struct session *session)
+{
+	return outbox_has_room_behind(session, 0, 0);
 }
 
 static struct entry *first_of(const struct outbox *outbox)

@@ -44,7 +44,8 @@ void outbox_restored(struct session *session); /* as it was saved, with its coun
 uint32_t outbox_unsent(const struct outbox *outbox); /* entries */
 uint32_t outbox_unsent_bytes(const struct outbox *outbox);
 void outbox_unsent_gone(const struct outbox *outbox, struct buf *out); /* of whom it says that they have left: addresses, a line each */
-bool outbox_has_room(const struct session *session); /* it is less than half full */
+bool outbox_has_room(const struct session *session); /* it is less than half full, */
+bool outbox_has_room_behind(const struct session *session, uint32_t stanzas, size_t bytes); /* so much more included */
 /* The client has the next count. False: there are not as many. */
 bool outbox_taken(struct session *session, uint32_t count);
 /* Asks its c2s, if that outlives us, and does not know yet, how far it has what was sent. */

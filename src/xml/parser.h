@@ -19,9 +19,10 @@ struct xml_pool;   /* one per worker */
 struct xml_reader; /* one per stream; small, without a parser most of the time */
 
 struct xml_limits {
-	size_t stanza_bytes; /* of one child of the root, and of the header */
+	uint32_t stanza_bytes; /* of one child of the root, and of the header */
 	uint16_t depth;      /* of elements below the root */
 	uint16_t attributes; /* of one element, namespace declarations among them */
+	uint32_t parts;	     /* elements and attributes of one child of the root: in memory each is larger than in text; 0: no limit */
 	/*
 	 * Memory that a child of the root may take, about, for who has to be polite to strangers; 0: what it takes. Of a
 	 * larger one the first start tag alone is given; a tag, or a text without tags, that is larger is too big.
@@ -37,7 +38,7 @@ enum {
 	XML_NOT_WELL_FORMED,
 	XML_RESTRICTED,     /* comment, processing instruction, DOCTYPE, entity: restricted-xml */
 	XML_ENCODING,       /* unsupported-encoding */
-	XML_TOO_BIG,        /* a stanza over the limit: policy-violation */
+	XML_TOO_BIG,        /* a stanza over the limit, in bytes or parts: policy-violation */
 	XML_TOO_DEEP,
 	XML_TOO_MANY,       /* attributes */
 	XML_TEXT,           /* text that is not white space directly below the root: bad-format */

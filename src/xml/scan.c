@@ -45,10 +45,18 @@ static size_t find(struct slice bytes, size_t from, char c)
 	return found ? (size_t)(found - bytes.data) : bytes.len;
 }
 
+/* One more, and those of the stanza are too many. */
+static bool is_one_too_many(struct scan *scan, const struct xml_limits *limits)
+{
+	return ++scan->parts > limits->parts && limits->parts;
+}
+
 static int opened(struct scan *scan, const struct xml_limits *limits, bool empty)
 {
 	if (scan->depth > limits->depth)
 		return XML_TOO_DEEP;
+	if (is_one_too_many(scan, limits))
+		return XML_TOO_BIG;
 	if (!empty)
 		scan->depth++;
 	if (scan->mode == SCAN_HEADER)
@@ -72,6 +80,8 @@ static int began_tag(struct scan *scan, char c)
 	bool at_rest = scan->depth == rest_depth(scan);
 
 	scan->attributes = 0;
+	if (at_rest)
+		scan->parts = 0;
 	if (c == '/') {
 		scan->state = CLOSE;
 	} else if (c == '!') {
@@ -109,7 +119,9 @@ static int in_tag(struct scan *scan, const struct xml_limits *limits, struct sli
 			return XML_NOT_WELL_FORMED;
 		if (c == '\'' || c == '"') {
 			scan->state = c == '"' ? QUOTED : VALUE;
-			return ++scan->attributes > limits->attributes ? XML_TOO_MANY : XML_MORE;
+			if (++scan->attributes > limits->attributes)
+				return XML_TOO_MANY;
+			return is_one_too_many(scan, limits) ? XML_TOO_BIG : XML_MORE;
 		}
 	}
 	return XML_MORE;

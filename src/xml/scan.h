@@ -26,6 +26,7 @@ enum scan_mode {
 struct scan {
 	uint32_t depth;	     /* of open elements, the root among them */
 	uint32_t attributes; /* of the tag being read */
+	uint32_t parts;	     /* of the child of the root being read */
 	uint8_t mode, state;
 	bool began; /* a document: no XML declaration from here on */
 };

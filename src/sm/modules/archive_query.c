@@ -15,7 +15,7 @@
 #include "storage/archive.h"
 #include "xml/nad.h"
 
-enum { COUNT_MAX = 10000 /* that are counted beside a page */, OP_PAGE = 0, OP_COUNT, OP_MARKS };
+enum { COUNT_MAX = 10000 /* that are counted beside a page */ };
 
 struct waiting {
 	uint64_t session, token; /* token 0: it is being answered */
@@ -166,6 +166,8 @@ static struct store_txn *txn_of(const struct sm_event *event, const struct archi
 	struct store_page page = page_of(event, request);
 	struct store_txn *txn = store_txn_new();
 
+	for (unsigned at = 0; at < request->mark_count; at++)
+		store_message(txn, page.owner, request->marks[at]);
 	for (unsigned at = 0; at < request->id_count; at++)
 		store_message(txn, page.owner, request->ids[at]);
 	if (request->ids)
@@ -175,19 +177,17 @@ static struct store_txn *txn_of(const struct sm_event *event, const struct archi
 	page.to = request->count_to;
 	page.max = request->max ? COUNT_MAX + 1 : 0;
 	store_page_count(txn, &page);
-	for (unsigned at = 0; at < request->mark_count; at++)
-		store_message(txn, page.owner, request->marks[at]);
 	return txn;
 }
 
 /* -- answering -- */
 
-/* One of the ids that were asked for is not there, or no longer shown. */
-static bool lacks(const struct sm_event *event, const struct store_txn *txn, unsigned first, unsigned ops)
+/* One of the ids that were named is not there, or no longer shown. */
+static bool lacks(const struct sm_event *event, const struct archive_request *request, const struct store_txn *txn)
 {
-	for (unsigned at = 0; at < ops; at++) {
+	for (unsigned at = 0; at < request->mark_count + request->id_count; at++) {
 		size_t count;
-		const struct store_row *rows = store_rows(txn, first + at, &count);
+		const struct store_row *rows = store_rows(txn, at, &count);
 
 		if (!count || rows[0].seq < archive_floor(event->sm))
 			return true;
@@ -195,7 +195,7 @@ static bool lacks(const struct sm_event *event, const struct store_txn *txn, uns
 	return false;
 }
 
-static void tell(const struct sm_event *event, const struct archive_request *request, const struct store_row *row)
+static struct stanza *result_of(const struct sm_event *event, const struct archive_request *request, const struct store_row *row)
 {
 	AUTO(stanza_free) struct stanza *kept = sm_stanza_parse(event->sm, row->value);
 	struct stanza *told = stanza_new(STANZA_MESSAGE, STANZA_NONE, (struct slice){NULL, 0});
@@ -212,14 +212,32 @@ static void tell(const struct sm_event *event, const struct archive_request *req
 		nad_append_tree(told->payload, kept->payload, 0, 3);
 	stanza_set_from(told, event->user->jid);
 	stanza_set_to(told, event->session->jid);
-	sm_deliver(event->session, &told);
+	return told;
 }
 
-/* In the order of time; storage gave the last first when it was asked for the last ones. */
-static void tell_all(const struct sm_event *event, const struct archive_request *request, const struct store_row *rows, size_t count)
+/* As many as the session's queue has room for, whatever they weigh; one at least. */
+static size_t make_all(const struct sm_event *event, const struct archive_request *request, const struct store_row *rows, size_t count,
+		       struct stanza **told)
 {
-	for (size_t step = 0; step < count; step++)
-		tell(event, request, &rows[request->backwards != request->flip ? count - 1 - step : step]);
+	size_t made = 0, bytes = 0;
+
+	while (made < count && (!made || outbox_has_room_behind(event->session, (uint32_t)made, bytes))) {
+		told[made] = result_of(event, request, &rows[made]);
+		bytes += stanza_weight(told[made++]);
+	}
+	return made;
+}
+
+/* In the order of time; storage gave the last first when it was asked for the last ones. Returns how many. */
+static size_t tell_all(const struct sm_event *event, const struct archive_request *request, const struct store_row *rows, size_t count)
+{
+	struct stanza **told = mem_zalloc(MEM_SESSION, (count + 1) * sizeof(struct stanza *));
+	size_t made = make_all(event, request, rows, count, told);
+
+	for (size_t step = 0; step < made; step++)
+		sm_deliver(event->session, &told[request->backwards != request->flip ? made - 1 - step : step]);
+	mem_free(told);
+	return made;
 }
 
 static void append_number(struct nad *nad, const char *name, struct slice text)
@@ -255,6 +273,32 @@ static int finish(const struct sm_event *event, const struct outcome *outcome)
 	return sm_reply(event, &result);
 }
 
+/* Those that were found, as storage gave them; of more than the page has those at its end are for the next. */
+static int answer_rows(const struct sm_event *event, const struct archive_request *request, const struct store_row *rows, size_t count,
+		       struct outcome *outcome)
+{
+	size_t told = tell_all(event, request, rows, count <= request->max ? count : request->max);
+
+	outcome->complete = outcome->complete && told == count;
+	if (told) {
+		outcome->first = request->backwards ? &rows[told - 1] : &rows[0];
+		outcome->last = request->backwards ? &rows[0] : &rows[told - 1];
+	}
+	return finish(event, outcome);
+}
+
+static int answer_page(const struct sm_event *event, const struct archive_request *request, const struct store_txn *txn)
+{
+	size_t count, counts;
+	const struct store_row *rows = store_rows(txn, request->mark_count, &count);
+	const struct store_row *counted = store_rows(txn, request->mark_count + 1, &counts);
+	bool cut = count && rows[count - 1].seq == STORE_PAGE_CUT;
+	struct outcome outcome = {.count = counts ? counted[0].seq : 0, .complete = !cut};
+
+	outcome.counted = !request->max || outcome.count <= COUNT_MAX;
+	return answer_rows(event, request, rows, count - cut, &outcome);
+}
+
 static int by_id(const void *a, const void *b)
 {
 	const struct store_row *one = a, *other = b;
@@ -262,49 +306,45 @@ static int by_id(const void *a, const void *b)
 	return (one->seq > other->seq) - (one->seq < other->seq);
 }
 
-static int answer_ids(const struct sm_event *event, struct archive_request *request, const struct store_txn *txn)
+static int by_id_backwards(const void *a, const void *b)
 {
-	struct store_row *rows;
-	struct outcome outcome = {.complete = true, .counted = true, .count = request->id_count};
-
-	if (lacks(event, txn, 0, request->id_count))
-		return sm_reply_error(event, STANZA_ITEM_NOT_FOUND);
-	rows = mem_zalloc(MEM_SESSION, request->id_count * sizeof(*rows));
-	for (unsigned at = 0; at < request->id_count; at++) {
-		size_t count;
-
-		rows[at] = *store_rows(txn, at, &count);
-	}
-	qsort(rows, request->id_count, sizeof(*rows), by_id);
-	outcome.first = &rows[0];
-	outcome.last = &rows[request->id_count - 1];
-	request->backwards = false;
-	tell_all(event, request, rows, request->id_count);
-	finish(event, &outcome);
-	mem_free(rows);
-	return 0;
+	return by_id(b, a);
 }
 
-static int answer_page(const struct sm_event *event, const struct archive_request *request, const struct store_txn *txn)
+/* It is of the conversation that is asked for, if one is. */
+static bool is_with(const struct sm_event *event, const struct jid *with, const struct store_row *row)
 {
-	size_t count, counts;
-	const struct store_row *rows = store_rows(txn, OP_PAGE, &count), *counted = store_rows(txn, OP_COUNT, &counts);
-	struct outcome outcome = {.count = counts ? counted[0].seq : 0};
+	AUTO(stanza_free) struct stanza *kept = with ? sm_stanza_parse(event->sm, row->value) : NULL;
+	const struct jid *peer;
 
-	bool cut = count && rows[count - 1].seq == STORE_PAGE_CUT;
+	if (!kept)
+		return !with;
+	peer = kept->from && jid_equal_bare(kept->from, event->user->jid) ? kept->to : kept->from;
+	peer = peer ? peer : event->user->jid;
+	return jid_is_bare(with) ? jid_equal_bare(peer, with) : jid_equal(peer, with);
+}
 
-	if (lacks(event, txn, OP_MARKS, request->mark_count))
-		return sm_reply_error(event, STANZA_ITEM_NOT_FOUND);
-	count -= cut;
-	outcome.complete = !cut && count <= request->max;
-	outcome.counted = !request->max || outcome.count <= COUNT_MAX;
-	count = count <= request->max ? count : request->max;
-	if (count) {
-		outcome.first = request->backwards ? &rows[count - 1] : &rows[0];
-		outcome.last = request->backwards ? &rows[0] : &rows[count - 1];
+/* All that is said beside the ids counts too. */
+static int answer_ids(const struct sm_event *event, const struct archive_request *request, const struct store_txn *txn)
+{
+	struct store_row *rows = mem_zalloc(MEM_SESSION, (request->id_count + 1) * sizeof(*rows));
+	struct outcome outcome = {.complete = true, .counted = true};
+	size_t found = 0;
+	int rc;
+
+	for (unsigned at = 0; at < request->id_count; at++) {
+		size_t count;
+		const struct store_row *row = store_rows(txn, request->mark_count + at, &count);
+		bool counts = row->seq >= request->count_from && row->seq <= request->count_to && is_with(event, request->with, row);
+
+		outcome.count += counts;
+		if (counts && row->seq >= request->from && row->seq <= request->to)
+			rows[found++] = *row;
 	}
-	tell_all(event, request, rows, count);
-	return finish(event, &outcome);
+	qsort(rows, found, sizeof(*rows), request->backwards ? by_id_backwards : by_id);
+	rc = answer_rows(event, request, rows, found, &outcome);
+	mem_free(rows);
+	return rc;
 }
 
 struct reading {
@@ -318,7 +358,11 @@ static int answer_query(const struct sm_event *event, const struct store_txn *tx
 	enum stanza_error error;
 	int rc = 0;
 
-	if (archive_request_read(event->stanza->payload, stanza_find(event->stanza, NS_ARCHIVE, "query"), &request, &error))
+	if (!archive_request_read(event->stanza->payload, stanza_find(event->stanza, NS_ARCHIVE, "query"), &request, &error))
+		rc = 0;
+	else if (lacks(event, &request, txn))
+		rc = sm_reply_error(event, STANZA_ITEM_NOT_FOUND);
+	else
 		rc = request.ids ? answer_ids(event, &request, txn) : answer_page(event, &request, txn);
 	archive_request_fini(&request);
 	return rc;
@@ -372,7 +416,7 @@ static int query(void *state, const struct sm_event *event)
 	txn = archive_request_read(event->stanza->payload, stanza_find(event->stanza, NS_ARCHIVE, "query"), &request, &error)
 		      ? txn_of(event, &request)
 		      : NULL;
-	if (txn && !request.with && !request.ids)
+	if (txn && request.max && !request.with && !request.ids)
 		note_reader(event->session);
 	archive_request_fini(&request);
 	if (!txn)

@@ -342,7 +342,7 @@ static void add_rows_singly(struct roster *roster, const struct store_row *rows,
 static void read_rows(struct roster *roster, const struct store_row *rows, size_t count)
 {
 	static const struct xml_limits limits = {
-		.stanza_bytes = SIZE_MAX / 2, .depth = 16, .attributes = 16};
+		.stanza_bytes = UINT32_MAX, .depth = 16, .attributes = 16};
 	AUTO(buf_fini) struct buf text = {0};
 	AUTO(nad_free) struct nad *nad = NULL;
 

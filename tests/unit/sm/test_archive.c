@@ -371,6 +371,57 @@ static void it_is_read_in_pages(void **state)
 	assert_page(room, ROMEO, text, "1 8", true);
 }
 
+#define IDS "<field var='ids'><value>%s</value><value>%s</value><value>%s</value></field>"
+
+static void ids_are_one_filter_of_several(void **state)
+{
+	struct room *room = *state;
+	struct page all, page;
+	char text[1024];
+
+	people(room);
+	write_ten(room);
+	all = ask(room, ROMEO, QUERY(""));
+	snprintf(text, sizeof(text), QUERY(FORM(IDS)), all.ids[8], all.ids[1], all.ids[8]);
+	page = ask(room, ROMEO, text);
+	assert_string_equal(page.bodies, "1 8");
+	assert_non_null(strstr(page.fin, "<count>2</count>"));
+	snprintf(text, sizeof(text), QUERY(FORM(FIELD("with", "juliet@localhost") IDS)), all.ids[8], all.ids[6], all.ids[1]);
+	assert_page(room, ROMEO, text, "1 8", true);
+	snprintf(text, sizeof(text), QUERY(FORM(IDS) SET("<max>2</max>")), all.ids[8], all.ids[6], all.ids[1]);
+	assert_page(room, ROMEO, text, "1 6", false);
+	snprintf(text, sizeof(text), QUERY(FORM(IDS) SET("<max>2</max><before/>")), all.ids[8], all.ids[6], all.ids[1]);
+	assert_page(room, ROMEO, text, "6 8", false);
+	snprintf(text, sizeof(text), QUERY(FORM(IDS) SET("<after>%s</after>")), all.ids[8], all.ids[6], all.ids[1], all.ids[6]);
+	assert_page(room, ROMEO, text, "8", true);
+	snprintf(text, sizeof(text), QUERY(FORM(IDS) SET("<max>0</max>")), all.ids[8], all.ids[6], all.ids[1]);
+	page = ask(room, ROMEO, text);
+	assert_string_equal(page.bodies, "");
+	assert_non_null(strstr(page.fin, "<count>3</count>"));
+	snprintf(text, sizeof(text), QUERY(FORM(IDS) SET("<after>1234</after>")), all.ids[8], all.ids[6], all.ids[1]);
+	expect_error(room, text, "<item-not-found");
+}
+
+/* Who is sent more than its queue may hold would lose its session, and ask for the same page again. */
+static void a_page_is_no_longer_than_there_is_room(void **state)
+{
+	struct room *room = *state;
+	struct page page;
+	char text[1024];
+
+	people(room);
+	write_ten(room);
+	room_queue(room, 8);
+	page = ask(room, ROMEO, QUERY(""));
+	assert_string_equal(page.bodies, "0 1 2 3");
+	assert_null(strstr(page.fin, "complete"));
+	snprintf(text, sizeof(text), QUERY(SET("<after>%s</after>")), page.ids[3]);
+	assert_page(room, ROMEO, text, "4 5 6 7", false);
+	page = ask(room, ROMEO, QUERY(SET("<before/>")));
+	assert_string_equal(page.bodies, "6 7 8 9");
+	assert_string_equal(value_after(page.fin, "<first>", "<first>"), page.ids[0]);
+}
+
 static void it_is_read_by_who_and_when(void **state)
 {
 	struct room *room = *state;
@@ -392,6 +443,7 @@ static void it_is_read_by_who_and_when(void **state)
 static void what_is_wrong_is_refused(void **state)
 {
 	struct room *room = *state;
+	char id[300] = "", text[512];
 
 	people(room);
 	write_ten(room);
@@ -400,6 +452,9 @@ static void what_is_wrong_is_refused(void **state)
 	expect_error(room, QUERY(FORM(FIELD("after-id", "0"))), "<item-not-found");
 	expect_error(room, QUERY(FORM(FIELD("before-id", "ffffffffffffffff"))), "<item-not-found");
 	expect_error(room, QUERY(FORM("<field var='ids'><value>1</value></field>")), "<item-not-found");
+	memset(id, 'q', sizeof(id) - 1);
+	snprintf(text, sizeof(text), "<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2' queryid='%s'/></iq>", id);
+	expect_error(room, text, "<policy-violation");
 	expect_error(room, QUERY(FORM(FIELD("include-groupchat", "true"))), "<feature-not-implemented");
 	expect_error(room, QUERY(FORM(FIELD("start", "yesterday"))), "<bad-request");
 	expect_error(room, QUERY(FORM(FIELD("with", "@"))), "<jid-malformed");
@@ -568,6 +623,8 @@ int main(void)
 		WITH(what_a_disk_refuses_is_not_sent),
 		WITH(what_is_old_is_forgotten),
 		WITH(it_is_read_in_pages),
+		WITH(ids_are_one_filter_of_several),
+		WITH(a_page_is_no_longer_than_there_is_room),
 		WITH(it_is_read_by_who_and_when),
 		WITH(what_is_wrong_is_refused),
 		WITH(it_says_how_far_it_reaches_and_what_may_be_asked),

@@ -284,6 +284,17 @@ static void bounds_the_attributes(void **state)
 			 XML_TOO_MANY);
 }
 
+static void bounds_the_parts_of_a_stanza(void **state)
+{
+	const struct xml_limits few = {.stanza_bytes = 1000, .depth = 10, .attributes = 10, .parts = 5};
+	struct fixture *fixture = *state;
+
+	xml_reader_limits(fixture->reader, &few);
+	assert_int_equal(read_stanza(fixture, "<a b='' c=''><d e=''/></a>"), XML_ELEMENT);
+	assert_int_equal(read_stanza(fixture, "<a b='' c=''><d e=''/></a>"), XML_ELEMENT); /* of each */
+	assert_int_equal(read_stanza(fixture, "<a b='' c=''><d e=''/><f/>"), XML_TOO_BIG);
+}
+
 static void bounds_the_namespaces_in_scope(void **state)
 {
 	const struct xml_limits wide = {.stanza_bytes = 100000, .depth = 1000, .attributes = 1000};
@@ -558,6 +569,7 @@ int main(void)
 		test_with_fixture(refuses_text_between_stanzas),
 		test_with_fixture(bounds_the_depth),
 		test_with_fixture(bounds_the_attributes),
+		test_with_fixture(bounds_the_parts_of_a_stanza),
 		test_with_fixture(bounds_the_namespaces_in_scope),
 		test_with_fixture(bounds_the_size_of_a_stanza),
 		test_with_fixture(bounds_the_header),
