@@ -66,6 +66,7 @@ void part_start(struct deployment *deployment, struct part *part)
 	if (part->process)
 		return;
 	note_start(deployment, part);
+	deployment->careless = deployment->bad_disk;
 	part->host = options.host = sim_host(scene->sim, part->name);
 	if (deployment->plan.tight)
 		mio_mailbox_mark(part->host, 1);
@@ -90,8 +91,10 @@ static void note_loss(struct deployment *deployment, const struct part *part, bo
 		deployment->sm_gone_ms = now_ms;
 	if (part->role == PART_ROUTER)
 		deployment->router_gone_ms = now_ms;
-	if (part->role == PART_ALL && killed)
-		deployment->sessions_lost_ms = now_ms;
+	if (part->role != PART_ALL || !killed)
+		return;
+	deployment->sessions_lost_ms = now_ms;
+	deployment->lost_careless = deployment->careless;
 }
 
 void part_kill(struct deployment *deployment, struct part *part)
@@ -172,7 +175,7 @@ bool deployment_killed_session(const struct deployment *deployment, int64_t bega
 	int64_t lost_ms = deployment->sessions_lost_ms;
 
 	return deployment->plan.parts == 1 && lost_ms >= began_ms && lost_ms - gone_ms < deployment->plan.resume_ms / 2 &&
-	       !deployment->clock_jumped;
+	       !deployment->clock_jumped && !deployment->lost_careless;
 }
 
 struct part *deployment_part(struct deployment *deployment, enum part_role role)

@@ -40,6 +40,8 @@ struct deployment {
 	struct part part[PARTS_MAX];
 	struct log_writer *logs;
 	bool bad_disk;		  /* the disk is full or fails: a part may not start */
+	bool careless;		  /* the one process started so: behind a kill nobody knows what was under way, */
+	bool lost_careless;	  /* nor of the last that was killed */
 	int64_t disk_failed_ms;	  /* when it did last: what should be stored at an orderly end was not */
 	int64_t sessions_lost_ms; /* when a process died that had sessions */
 	bool power_stays;	  /* when the next one is killed */
@@ -66,7 +68,7 @@ const char *deployment_address(const struct deployment *deployment, unsigned num
 unsigned deployment_fronts(const struct deployment *deployment);
 /* Whether the server may know nothing of a session that began then, and lost its connection then. */
 bool deployment_may_forget(const struct deployment *deployment, int64_t began_ms, int64_t gone_ms);
-/* Whether it began, and was not over yet, when the one process was killed. */
+/* Whether it began, and was not over yet, when the one process was killed, and the next one knows what was under way. */
 bool deployment_killed_session(const struct deployment *deployment, int64_t began_ms, int64_t gone_ms);
 /* Whether a separate sm was not there since then, or had not all sessions again: two c2s present theirs one after the other. */
 bool deployment_was_without_sm(const struct deployment *deployment, int64_t since_ms);

@@ -299,6 +299,11 @@ void model_told(struct model *model, unsigned device, unsigned session)
 	model->told[device] = session;
 }
 
+void model_on(struct model *model, unsigned device)
+{
+	model->standing[device].on_ms = sim_now_ms(model->scene->sim);
+}
+
 /*
  * In a session that was killed with its process, and it told the next one what it had. A power cut, and a disk that fails, leave it to
  * chance; without an archive its sender says it again. What he says again because something before it was not done comes again.
@@ -334,11 +339,13 @@ static bool was_given(const struct model *model, const struct message *message, 
 	return has_heard(message, device, session, words->session) || (copied && !words->kept && !may_be_both(model, message));
 }
 
+/* Which copies it had knows the c2s that sent them: not the one at which it went on. */
 static bool was_copied(const struct model *model, const struct message *message, unsigned device, unsigned session, const struct words *words)
 {
-	bool heard = has_heard(message, device, session, words->session);
+	bool again = may_be_both(model, message), moved = model->standing[device].on_ms > message->said_ms;
 
-	return has_copy(message, device, session, words->session) || (heard && !may_be_both(model, message));
+	return (has_copy(message, device, session, words->session) && !(again && moved)) ||
+	       (has_heard(message, device, session, words->session) && !again);
 }
 
 void model_heard(struct model *model, unsigned device, unsigned session, const struct words *words)

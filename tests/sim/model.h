@@ -23,6 +23,7 @@ struct standing {
 	int64_t ghost_ms; /* until then a session of it with another address may be there */
 	bool lossy;	  /* a connection without acknowledgements is lost: what went there may be */
 	bool copies;	  /* its session gets copies of what the user's others say and hear */
+	int64_t on_ms;	  /* when it got its connection */
 };
 
 struct receipt {
@@ -102,6 +103,7 @@ void model_copies(struct model *model, unsigned device); /* its session gets the
 void model_lossy(struct model *model, unsigned device);
 void model_new_session(struct model *model, unsigned device);
 void model_told(struct model *model, unsigned device, unsigned session);
+void model_on(struct model *model, unsigned device); /* it has another connection */
 
 /* A message that should have been heard by now and was not, or -1. online: users with a resource that takes messages. */
 int model_missing(struct model *model, const bool *online);

@@ -64,6 +64,7 @@ static void on_began(struct client *client)
 
 static void on_resumed(struct client *client)
 {
+	model_on(&device_of(client)->people->model, device_number(device_of(client)));
 	doze_at_once(device_of(client));
 }
 
