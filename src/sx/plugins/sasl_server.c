@@ -122,6 +122,22 @@ static void drop(struct sasl_server *sasl)
 		sasl->conf->dropped(sx_owner(sasl->sx), sasl->sx);
 }
 
+/* Another exchange before this one's end: it has failed. False: that happened once too often, or what was proven stands already. */
+static bool restart(struct sasl_server *sasl)
+{
+	bool proven = sasl->task, counts = sasl->exchange != IDLE && sasl->conf->attempts;
+
+	if (proven) {
+		sx_error(sasl->sx, SX_POLICY_VIOLATION, "your login is to go on");
+		return false;
+	}
+	drop(sasl);
+	if (!counts || ++sasl->failures < sasl->conf->attempts)
+		return true;
+	sx_refuse(sasl->sx, SX_REFUSED_FAILURES);
+	return false;
+}
+
 /* -- the peer's ---------------------------------------------------------------------------- */
 
 /* What an element says, decoded, and gone from it. "=" is a message that is empty. */
@@ -174,7 +190,8 @@ static int auth_came(struct sasl_server *sasl, struct nad *nad)
 	AUTO(buf_wipe) struct buf message = {0};
 	bool initial = text.len > 0;
 
-	drop(sasl);
+	if (!restart(sasl))
+		return 0;
 	sasl->second = false;
 	if (!read_mechanism(sasl, nad, name))
 		return 0;
@@ -213,7 +230,8 @@ static int authenticate_came(struct sasl_server *sasl, struct nad **nad)
 	char name[MECHANISM_MAX + 1] = "";
 	AUTO(buf_wipe) struct buf message = {0};
 
-	drop(sasl);
+	if (!restart(sasl))
+		return 0;
 	sasl->second = true;
 	if (!is_for_this_offer(sasl, *nad) || !read_mechanism(sasl, *nad, name))
 		return 0;
@@ -263,10 +281,13 @@ static void aborted(struct sasl_server *sasl, bool wanted)
 	fail(sasl, wanted ? SX_SASL_ABORTED : SX_SASL_MALFORMED_REQUEST, NULL);
 }
 
+/* What fails is answered in the words of who asked. */
 static int read_first(struct sasl_server *sasl, struct nad *nad)
 {
 	if (sx_state(sasl->sx) != SX_STATE_STREAM || sx_identity(sasl->sx))
 		return 0;
+	if (sasl->exchange == IDLE)
+		sasl->second = false;
 	if (nad_is(nad, 0, NS_SASL, "auth"))
 		return auth_came(sasl, nad);
 	if (nad_is(nad, 0, NS_SASL, "response") && !(sasl->second && sasl->exchange == AWAITING))

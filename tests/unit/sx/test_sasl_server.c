@@ -152,6 +152,20 @@ static void too_many_failures_end_the_stream(void **test)
 	peer_fini(peer);
 }
 
+/* Each costs a look for the account. */
+static void exchanges_that_are_begun_anew_are_failures(void **test)
+{
+	struct peer *peer = server(lenient);
+
+	for (int i = 0; i < 3; i++)
+		peer_feed(peer, SASL("auth") " mechanism='TWO'/>");
+	assert_string_equal(peer_heard(peer), "dropped dropped ");
+	peer_feed(peer, SASL("auth") " mechanism='TWO'/>");
+	assert_string_equal(peer_heard(peer), "dropped closed:error:policy-violation ");
+	assert_int_equal(sx_end_refusal(peer->sx), SX_REFUSED_FAILURES);
+	peer_fini(peer);
+}
+
 static void names_what_is_wrong(void **test)
 {
 	static const struct {
@@ -263,6 +277,7 @@ int main(void)
 		cmocka_unit_test(tells_empty_success_data_from_none),
 		cmocka_unit_test(a_failure_keeps_the_stream),
 		cmocka_unit_test(too_many_failures_end_the_stream),
+		cmocka_unit_test(exchanges_that_are_begun_anew_are_failures),
 		cmocka_unit_test(names_what_is_wrong),
 		cmocka_unit_test(abort_drops_the_exchange),
 		cmocka_unit_test(a_second_auth_starts_again),
