@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Carbons, XEP-0280: all clients of a user who want to see both sides of all conversations. Which messages, its section 6.1 says,
- * "urn:xmpp:carbons:rules:0"; of errors those that carry words, or nothing: whether what they answer was a message of a
- * conversation nobody remembers. What is to the user's own address is copied as received, not as sent too.
+ * "urn:xmpp:carbons:rules:0"; of errors all, but those of rooms: whether what they answer was a message of a conversation nobody
+ * remembers. What is to the user's own address is copied as received, not as sent too.
  *
  * A copy is of the moment: who is not there when it is made learns of the conversation by other means.
  */
@@ -44,13 +44,6 @@ static bool is_about_words(const struct stanza *stanza)
 	       has(stanza, "urn:xmpp:chat-markers:0", NULL);
 }
 
-static bool is_bare_error(const struct stanza *stanza)
-{
-	int child = stanza_child(stanza);
-
-	return child >= 0 && nad_is(stanza->payload, child, NS_CLIENT, "error") && nad_next_sibling(stanza->payload, child) < 0;
-}
-
 static bool is_of_a_conversation(const struct stanza *stanza)
 {
 	bool words = has(stanza, NS_CLIENT, "body");
@@ -62,7 +55,7 @@ static bool is_of_a_conversation(const struct stanza *stanza)
 	case STANZA_NORMAL:
 		return words || is_about_words(stanza) || invites(stanza);
 	case STANZA_ERROR:
-		return words || is_about_words(stanza) || is_bare_error(stanza);
+		return !has(stanza, NS_MUC_USER, "x");
 	default:
 		return is_about_words(stanza) || invites(stanza);
 	}

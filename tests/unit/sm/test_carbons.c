@@ -168,7 +168,8 @@ static void only_conversations_are_copied(void **state)
 		{"chat", "<body>b</body><no-copy xmlns='urn:xmpp:hints'/>", false},
 		{"error", "<body>b</body><error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>", true},
 		{"error", "<error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>", true},
-		{"error", "<x xmlns='urn:example'/><error type='cancel'/>", false},
+		{"error", "<x xmlns='urn:example'/><error type='cancel'/>", true},
+		{"error", "<x xmlns='http://jabber.org/protocol/muc#user'/><body>b</body><error type='cancel'/>", false},
 	};
 	struct room *room = *state;
 
