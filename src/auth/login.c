@@ -203,6 +203,12 @@ static unsigned lacking(const struct auth_account *account)
 	return hashes == AUTH_ALL_HASHES ? 0 : hashes;
 }
 
+/* What its keys are made of; a token, or a certificate, is none. */
+static bool proves_password(const struct auth_mechanism *mechanism)
+{
+	return mechanism->clear || mechanism->hashes;
+}
+
 static void lookup_answered(struct auth_request *request, int result,
 			    const struct auth_account *account)
 {
@@ -216,7 +222,7 @@ static void lookup_answered(struct auth_request *request, int result,
 		account = NULL;
 	login->disabled = account && account->disabled;
 	login->era = account ? account->era : 0;
-	login->lacks = account ? lacking(account) : 0;
+	login->lacks = account && proves_password(login->mechanism) ? lacking(account) : 0;
 	login->mechanism->found(login, account);
 }
 

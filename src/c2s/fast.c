@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "c2s/fast.h"
 
+#include "auth/auth.h"
 #include "base/stamp.h"
 #include "c2s/client.h"
 #include "c2s/login.h"
@@ -161,7 +162,7 @@ bool fast_begin(struct client *client, struct jid *user)
 	const struct auth_source *source;
 	void *state;
 
-	if (!named || !plan(client, &account))
+	if (!named || auth_is_anonymous(user) || !plan(client, &account))
 		return false;
 	source = login_source(client->c2s, pending->domain, &state);
 	auth_ask(client->c2s->worker->auth, AUTH_TOKENS_SET, source, state, named, &account, written, client->c2s, client->id);

@@ -204,6 +204,10 @@ static void resumed(struct client *client, const struct packet *packet)
 /* Nobody could be asked: the session may be there still, and the client's next try finds it. */
 static void resume_unanswered(struct client *client)
 {
+	if (client->sasl2) {
+		client_fail_login(client);
+		return;
+	}
 	client_forget_pending(client);
 	client->state = CLIENT_UNBOUND;
 	conn_close(client->conn, SX_REMOTE_CONNECTION_FAILED, NULL);
@@ -273,10 +277,10 @@ void client_unanswered(struct mio_timer *timer)
 {
 	struct client *client = container_of(timer, struct pending, timer)->client;
 
-	if (client->state == CLIENT_STARTING && client->sasl2)
-		client_fail_login(client);
-	else if (client->state == CLIENT_STARTING && client->resuming)
+	if (client->state == CLIENT_STARTING && client->resuming)
 		resume_unanswered(client);
+	else if (client->state == CLIENT_STARTING && client->sasl2)
+		client_fail_login(client);
 	else if (client->state == CLIENT_STARTING)
 		fail_start(client, STANZA_REMOTE_SERVER_TIMEOUT);
 	else if (client->state == CLIENT_ACTIVE && client->pending->enables)

@@ -287,6 +287,15 @@ def old_keys_are_joined_by_better_ones(deployment):
     assert scram.finish(client, SASL2)[0] == 'continue'
     client.send(f"<next xmlns='{SASL2}' task='UPGR-X'/>")
     assert condition(client.receive()) == 'malformed-request'
+    client, scram = begin('old', 'pencil', wanted)
+    assert scram.finish(client, SASL2)[0] == 'continue'
+    client.send(f"<authenticate xmlns='{SASL2}' mechanism='SCRAM-SHA-1'/>")  # XEP-0388 section 4.8
+    error = client.receive()
+    assert error.tag == f'{{{STREAM}}}error' and error[0].tag.endswith('}policy-violation'), ElementTree.tostring(error)
+    token = give(deployment, 'old', password='pencil')
+    client = token.log_in(deployment, wanted)
+    client.close()
+    assert client.answer.tag == f'{{{SASL2}}}success', 'who has a token may not know the password'
     client, scram = begin('old', 'pencil', wanted + ALL)
     scram.finish(client, SASL2)
     answer = do_task(client, client.answers[-1], 'sha256')
@@ -386,6 +395,17 @@ def a_token_is_of_one_device_and_one_mechanism(deployment):
     answer = authenticate(client, 'HT-SHA-256-EXPR', encode(b'romeo'), f"<fast xmlns='{FAST}'/>" + agent())
     assert condition(answer) == 'malformed-request'
     client.close()
+
+
+def who_is_nobody_has_no_token(deployment):
+    client = secure(deployment)
+    client.features()
+    answer = authenticate(client, 'ANONYMOUS', '', f"<request-token xmlns='{FAST}' mechanism='HT-SHA-256-NONE'/>" + agent())
+    assert answer.tag == f'{{{SASL2}}}success' and answer.find(f'{{{FAST}}}token') is None, ElementTree.tostring(answer)
+    client.close()
+
+
+who_is_nobody_has_no_token.extra = 'mechanisms = ["SCRAM-SHA-256", "PLAIN", "ANONYMOUS"]\n'
 
 
 def of_two_logins_at_once_none_ends_the_token(deployment):
@@ -502,7 +522,8 @@ if __name__ == '__main__':
                           a_session_is_resumed_along_with_the_login, what_is_wrong_fails_and_may_be_tried_again,
                           who_says_to_be_somebody_else_is_not_let_in, old_keys_are_joined_by_better_ones,
                           a_token_is_as_good_as_a_password, a_token_is_of_one_device_and_one_mechanism,
-                          of_two_logins_at_once_none_ends_the_token, the_next_token_ends_the_one_before_when_it_is_used, what_ends_tokens,
+                          who_is_nobody_has_no_token, of_two_logins_at_once_none_ends_the_token, the_next_token_ends_the_one_before_when_it_is_used,
+                          what_ends_tokens,
                           tokens_outlive_the_server_and_are_not_in_its_database, one_round_trip_is_enough),
               *everywhere(what_waits_in_storage_is_read_in_the_archive, extra=ARCHIVE),
               who_gives_up_while_he_is_let_in_has_no_session)
