@@ -168,8 +168,7 @@ const char *auth_bound_by(const struct auth_login *login); /* "tls-exporter"; NU
 /* The tokens of the device that a login by one of them, which succeeded, looked up; *used is that. NULL: it was no such login. */
 const struct auth_token *auth_tokens_of(const struct auth_login *login, unsigned *used);
 uint64_t auth_era(const struct auth_login *login); /* of the account that it looked up */
-/* The hashes that it has no key of, though it has others: a bit (1 << hash) each. None, when it proved something else than its password. */
-unsigned auth_lacks(const struct auth_login *login);
+unsigned auth_lacks(const struct auth_login *login); /* of who proved a password that has some keys: the others, a bit (1 << hash) each */
 /* Of the hashes of the file those that the channel's domain does not offer, for somebody lacks them. */
 unsigned auth_wanted_hashes(const struct auth *auth, const struct auth_channel *channel);
 uint32_t auth_rounds(const struct auth *auth); /* of new keys */
