@@ -2,8 +2,6 @@
 /* SCRAM keys, RFC 5802, and their text form, RFC 5803. */
 #include "auth/keys.h"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <stdlib.h>
 #include <stringprep.h>
 #include "auth/pbkdf2.h"
@@ -12,11 +10,10 @@
 static const struct {
 	const char *mechanism;
 	size_t size;
-	const EVP_MD *(*md)(void);
 } hashes[AUTH_HASHES] = {
-	[AUTH_SHA1] = {"SCRAM-SHA-1", 20, EVP_sha1},
-	[AUTH_SHA256] = {"SCRAM-SHA-256", 32, EVP_sha256},
-	[AUTH_SHA512] = {"SCRAM-SHA-512", 64, EVP_sha512},
+	[AUTH_SHA1] = {"SCRAM-SHA-1", 20},
+	[AUTH_SHA256] = {"SCRAM-SHA-256", 32},
+	[AUTH_SHA512] = {"SCRAM-SHA-512", 64},
 };
 
 size_t auth_hash_size(enum auth_hash hash)
@@ -27,20 +24,6 @@ size_t auth_hash_size(enum auth_hash hash)
 const char *auth_hash_mechanism(enum auth_hash hash)
 {
 	return hashes[hash].mechanism;
-}
-
-/* Fails only for want of memory, and then no answer would be a safe one. */
-void auth_hmac(enum auth_hash hash, struct slice key, struct slice data, uint8_t *out)
-{
-	if (!HMAC(hashes[hash].md(), key.data, (int)key.len, (const uint8_t *)data.data, data.len,
-		  out, NULL))
-		abort();
-}
-
-void auth_digest_of(enum auth_hash hash, struct slice data, uint8_t *out)
-{
-	if (!EVP_Digest(data.data, data.len, out, NULL, hashes[hash].md(), NULL))
-		abort();
 }
 
 static bool is_printable_ascii(struct slice text)

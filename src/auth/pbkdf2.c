@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PBKDF2 for one block. OpenSSL's own makes an HMAC by its general interface for each round, which
- * is three times the work of the two hashes in it; most of a login with PLAIN, and of an import of
- * passwords, is here. The states behind the padded key are made once and copied for each round.
+ * Hashes, HMAC, and PBKDF2 for one block. OpenSSL's own looks for the hash and makes contexts each time, which is three times the work
+ * of the two hashes in an HMAC; most of a login with PLAIN, and of an import of passwords, is here. The states behind the padded key are
+ * made once and copied for each round.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED /* the hashes themselves; no other way is without allocations  \
 				     */
@@ -10,6 +10,7 @@
 
 #include <openssl/sha.h>
 #include <string.h>
+#include "auth/keys.h"
 #include "base/mem.h"
 
 enum { BLOCK_MAX = 128, HASH_MAX = 64 };
@@ -116,6 +117,28 @@ static void end_hmac(struct keyed *keyed, uint8_t *out)
 	keyed->work = keyed->outer;
 	function->add(&keyed->work, out, function->size);
 	function->end(&keyed->work, out);
+}
+
+void auth_hmac(enum auth_hash hash, struct slice key, struct slice data, uint8_t *out)
+{
+	struct keyed keyed = {.function = &functions[hash]};
+
+	take_key(&keyed, key);
+	keyed.work = keyed.inner;
+	keyed.function->add(&keyed.work, data.data, data.len);
+	end_hmac(&keyed, out);
+	mem_wipe(&keyed, sizeof(keyed));
+}
+
+void auth_digest_of(enum auth_hash hash, struct slice data, uint8_t *out)
+{
+	const struct function *function = &functions[hash];
+	union state state;
+
+	function->start(&state);
+	function->add(&state, data.data, data.len);
+	function->end(&state, out);
+	mem_wipe(&state, sizeof(state));
 }
 
 void auth_pbkdf2(enum auth_hash hash, struct slice password, struct slice salt, uint32_t rounds,
