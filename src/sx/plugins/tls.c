@@ -249,6 +249,8 @@ static int decrypt(struct tls *tls, struct buf *in, struct buf *out)
 		if (got <= 0)
 			return judge(tls, got, "TLS");
 		buf_added(out, (size_t)got);
+		if (!buf_used(in) && !SSL_has_pending(tls->ssl))
+			return 0; /* another look would find nothing, and costs as much */
 	}
 }
 
