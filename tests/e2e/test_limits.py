@@ -447,12 +447,16 @@ def _hears(client, name):
 def elements_without_an_end_are_counted_too():
     """Memory counts, which is more than the bytes; those that are left stay."""
     with _deployment('memory = "12 MB"\nclient_rate = "off"').start() as deployment:
-        clients = [Raw(deployment.port).login(name, 'secret') for name in PEOPLE[:8]]
+        clients = [Raw(deployment.port).login(name, 'secret') for name in PEOPLE[:11]]
         for client in clients:
-            client.send('<message><body/>' + '<a/>' * 40000)
+            client.send('<message><body/>' + '<a/>' * 16000 + 'x' * 150000)
         ends = [client for client in clients if select.select([client.socket], [], [], 0.5)[0] and _hears(client, 'error')]
-        assert ends and _facts(deployment)['refused_memory'] == len(ends) < 8, _facts(deployment)
+        assert ends and _facts(deployment)['refused_memory'] == len(ends) < 11, _facts(deployment)
         assert all(b'<resource-constraint' in client.raw for client in ends)
+        client = Raw(deployment.port).login(PEOPLE[11], 'secret')
+        client.send('<message><body/>' + '<a/>' * 17000)
+        _ends_with(client, 'policy-violation')
+        _until(deployment, 'refused_stanza', 1)
 
 
 def _ends_with(client, condition):
