@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* PBKDF2, RFC 8018 section 5.2, for one block of output: SCRAM's Hi(). */
+/* PBKDF2, RFC 8018 section 5.2, for one block of output: SCRAM's Hi(). Beside it, for keys.h, hashes and HMACs. */
 #pragma once
 
 #include "auth/auth.h"

@@ -105,8 +105,8 @@ static void append_id(struct nad *nad, const struct user *user, const struct sta
 }
 
 /*
- * It settles nothing; but who had it already, before sm died, does not get it again. Its key is no message's: what becomes of a copy
- * says nothing of the message.
+ * It settles nothing; but who had it already, before sm died, does not get it again, unless it went on at another c2s meanwhile, which
+ * does not know. Its key is no message's: what becomes of a copy says nothing of the message.
  */
 static struct stanza *copy_new(const struct user *user, const struct stanza *stanza, bool received)
 {

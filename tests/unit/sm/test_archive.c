@@ -329,15 +329,21 @@ static void write_ten(struct room *room)
 	room_forget(room);
 }
 
+/* What was written, in one page: its ids name them. */
+static struct page read_ten(struct room *room)
+{
+	people(room);
+	write_ten(room);
+	return ask(room, ROMEO, QUERY(""));
+}
+
 static void it_is_read_in_pages(void **state)
 {
 	struct room *room = *state;
 	struct page all, page;
 	char text[1024];
 
-	people(room);
-	write_ten(room);
-	all = ask(room, ROMEO, QUERY(""));
+	all = read_ten(room);
 	assert_string_equal(all.bodies, "0 1 2 3 4 5 6 7 8 9");
 	assert_non_null(strstr(all.fin, "<count>10</count>"));
 	page = ask(room, ROMEO, QUERY(SET("<max>4</max>")));
@@ -379,9 +385,7 @@ static void ids_are_one_filter_of_several(void **state)
 	struct page all, page;
 	char text[1024];
 
-	people(room);
-	write_ten(room);
-	all = ask(room, ROMEO, QUERY(""));
+	all = read_ten(room);
 	snprintf(text, sizeof(text), QUERY(FORM(IDS)), all.ids[8], all.ids[1], all.ids[8]);
 	page = ask(room, ROMEO, text);
 	assert_string_equal(page.bodies, "1 8");
