@@ -32,12 +32,12 @@ struct store_page {
 
 /*
  * seq: id, stamp_ms: its time, value, session and count. A page of so many bytes ends early: its last row is none, seq is
- * STORE_PAGE_CUT.
+ * STORE_CUT. So does one of a resource, behind some thousands of messages of the conversation: archived is the last of them there.
  */
 enum { STORE_PAGE_BYTES = 1 << 20 };
-#define STORE_PAGE_CUT UINT64_MAX
 unsigned store_page(struct store_txn *txn, const struct store_page *page);
-unsigned store_page_count(struct store_txn *txn, const struct store_page *page); /* rows[0].seq: how many, up to max; max 0: all */
+/* rows[0].seq: how many, up to max; max 0: all; STORE_CUT: of a resource, in too long a conversation. */
+unsigned store_page_count(struct store_txn *txn, const struct store_page *page);
 unsigned store_message(struct store_txn *txn, struct slice owner, uint64_t id); /* one row, or none */
 void store_message_put(struct store_txn *txn, struct slice owner, uint64_t id, struct slice value); /* another value; absent is fine */
 /* A step of forgetting all before an id, and owners who were cleared; ends with STORE_MORE as long as there is more. */

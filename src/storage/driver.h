@@ -15,6 +15,8 @@ enum store_verb {
 	VERB_LIST,
 	VERB_OWNERS,
 	VERB_COUNT,
+	VERB_KEYS,
+	VERB_PART,
 	VERB_PAGE,
 	VERB_PAGE_COUNT,
 	VERB_MESSAGE, /* read */
@@ -39,13 +41,13 @@ struct store_op {
 	enum store_verb verb;
 	enum store store;
 	struct slice owner, item, value;
-	uint64_t number;  /* the most owners or rows; the last sequence number to trim */
+	uint64_t number;  /* the most owners, rows or bytes; the last sequence number to trim */
 	int64_t stamp_ms; /* of an append, and the two below */
 	uint64_t session;
 	uint32_t count;
-	struct slice peer, resource; /* the archive's, as are the next two */
-	uint64_t from, to;
-	size_t bytes;	    /* of a page so far */
+	struct slice peer, resource; /* the archive's */
+	uint64_t from, to;	     /* of a page or part */
+	size_t bytes;		     /* of a page or part so far */
 	bool again;	    /* a message may be there already; of a page: backwards */
 	const struct store_op *archived; /* an append: the message whose value it has, here; or its id is from */
 	size_t first_row, rows; /* the answer: within the rows of the transaction */

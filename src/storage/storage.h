@@ -107,6 +107,17 @@ unsigned store_append(struct store_txn *txn, enum store store, struct slice owne
 void store_drop(struct store_txn *txn, enum store store, struct slice owner, uint64_t seq);    /* one row of a log */
 void store_trim(struct store_txn *txn, enum store store, struct slice owner, uint64_t up_to); /* a log's rows <= up_to */
 unsigned store_count(struct store_txn *txn, enum store store, struct slice owner); /* rows[0].seq is the count */
+unsigned store_keys(struct store_txn *txn, enum store store, struct slice owner);  /* a log's rows without their values */
+/*
+ * A log's rows from one number to another, both included. It ends early behind so many bytes of values, though not before its first
+ * row: its last row is none then, seq is STORE_CUT.
+ */
+struct store_part {
+	uint64_t from, to, bytes;
+};
+
+#define STORE_CUT UINT64_MAX
+unsigned store_part(struct store_txn *txn, enum store store, struct slice owner, const struct store_part *part);
 /* Nobody was promised what this writes: it survives the process, and with the next commit that is synced the machine. */
 void store_relax(struct store_txn *txn);
 

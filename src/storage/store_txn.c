@@ -165,6 +165,24 @@ unsigned store_count(struct store_txn *txn, enum store store, struct slice owner
 	return txn->op_count - 1;
 }
 
+unsigned store_keys(struct store_txn *txn, enum store store, struct slice owner)
+{
+	assert(store_is_log(store));
+	add_op(txn, VERB_KEYS, store, owner);
+	return txn->op_count - 1;
+}
+
+unsigned store_part(struct store_txn *txn, enum store store, struct slice owner, const struct store_part *part)
+{
+	struct store_op *op = add_op(txn, VERB_PART, store, owner);
+
+	assert(store_is_log(store));
+	op->from = part->from;
+	op->to = part->to;
+	op->number = part->bytes;
+	return txn->op_count - 1;
+}
+
 void store_put(struct store_txn *txn, enum store store, struct slice owner, struct slice item,
 	       struct slice value)
 {

@@ -21,6 +21,7 @@ enum {
 	INDEX_PIECE = 1024, /* of an owner, at once */
 	SAME_MAX = 300,	   /* messages back, among which one that comes again is looked for */
 	PRUNE_STEP = 500,
+	LOOK_MAX = 5000,   /* messages of a conversation, at once, for those of one resource */
 	STEP_MASK = 0xff,  /* how much more than the last an id of the same millisecond is, at most */
 };
 
@@ -29,6 +30,8 @@ enum {
 #define OF_OWNER " FROM archive_entry AS i JOIN archive ON archive.id=i.id WHERE i.owner=?1 AND i.id BETWEEN ?2 AND ?3"
 #define OF_BOTH " FROM archive_talk AS i JOIN archive ON archive.id=i.id WHERE i.owner=?1 AND i.id BETWEEN ?2 AND ?3 AND i.peer=?5"
 #define OF_RESOURCE " AND (?6=x'' OR resource=?6)"
+
+#define LOOK "SELECT id FROM archive_talk WHERE owner=?1 AND id BETWEEN ?2 AND ?3 AND peer=?4"
 
 static const char *const statements[ARCHIVE_SQL] = {
 	[ARCHIVE_ADD] = "INSERT INTO archive VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -39,6 +42,8 @@ static const char *const statements[ARCHIVE_SQL] = {
 	[ARCHIVE_PAGE_BACK] = "SELECT " MESSAGE OF_OWNER " ORDER BY i.id DESC LIMIT ?4",
 	[ARCHIVE_TALK] = "SELECT " MESSAGE OF_BOTH OF_RESOURCE " ORDER BY i.id LIMIT ?4",
 	[ARCHIVE_TALK_BACK] = "SELECT " MESSAGE OF_BOTH OF_RESOURCE " ORDER BY i.id DESC LIMIT ?4",
+	[ARCHIVE_LOOK] = LOOK " ORDER BY id LIMIT 1 OFFSET ?5",
+	[ARCHIVE_LOOK_BACK] = LOOK " ORDER BY id DESC LIMIT 1 OFFSET ?5",
 	[ARCHIVE_COUNT] = "SELECT count(*) FROM (SELECT 1 FROM archive_entry WHERE owner=?1 AND id BETWEEN ?2 AND ?3 LIMIT ?4)",
 	[ARCHIVE_COUNT_TALK] = "SELECT count(*) FROM (SELECT 1 FROM archive_talk WHERE owner=?1 AND id BETWEEN ?2 AND ?3 AND peer=?5 LIMIT ?4)",
 	[ARCHIVE_COUNT_RESOURCE] = "SELECT count(*) FROM (SELECT 1" OF_BOTH " AND resource=?6 LIMIT ?4)",
@@ -417,17 +422,41 @@ static enum sqlite_archive_sql which_page(const struct store_op *op)
 	return op->resource.len ? ARCHIVE_COUNT_RESOURCE : op->peer.len ? ARCHIVE_COUNT_TALK : ARCHIVE_COUNT;
 }
 
-static int walk_indexes(struct sqlite_db *db, struct store_txn *txn, struct store_op *op, uint64_t owner, uint64_t *count)
+/*
+ * The last message of a conversation that is looked at for those of one resource, who may have been seldom there, while others wait
+ * for storage; 0: all are.
+ */
+static int bound_look(struct sqlite_db *db, const struct store_op *op, uint64_t owner, uint64_t peer, uint64_t *looked)
+{
+	sqlite3_stmt *bound;
+
+	*looked = 0;
+	if (!op->resource.len)
+		return SQLITE_OK;
+	bound = statement(db, op->again ? ARCHIVE_LOOK_BACK : ARCHIVE_LOOK);
+	sqlite3_bind_int64(bound, 1, (int64_t)owner);
+	sqlite3_bind_int64(bound, 2, (int64_t)op->from);
+	sqlite3_bind_int64(bound, 3, (int64_t)op->to);
+	sqlite3_bind_int64(bound, 4, (int64_t)peer);
+	sqlite3_bind_int64(bound, 5, LOOK_MAX - 1);
+	return run_number(bound, looked);
+}
+
+/* looked: where it ended before it was full; 0: it did not. */
+static int walk_indexes(struct sqlite_db *db, struct store_txn *txn, struct store_op *op, uint64_t owner, uint64_t *count, uint64_t *looked)
 {
 	sqlite3_stmt *page = statement(db, which_page(op));
-	uint64_t peer = 0;
+	uint64_t peer = 0, last = 0;
 	int code = op->peer.len ? find_party(db, PEER, op->peer, &peer) : SQLITE_OK;
 
 	if (code != SQLITE_OK || !owner || (op->peer.len && !peer))
 		return code;
+	code = bound_look(db, op, owner, peer, &last);
+	if (code != SQLITE_OK)
+		return code;
 	sqlite3_bind_int64(page, 1, (int64_t)owner);
-	sqlite3_bind_int64(page, 2, (int64_t)op->from);
-	sqlite3_bind_int64(page, 3, (int64_t)op->to);
+	sqlite3_bind_int64(page, 2, (int64_t)(last && op->again ? last : op->from));
+	sqlite3_bind_int64(page, 3, (int64_t)(last && !op->again ? last : op->to));
 	if (op->verb == VERB_PAGE)
 		sqlite3_bind_int64(page, 4, (int64_t)(op->number - op->rows));
 	else
@@ -442,7 +471,13 @@ static int walk_indexes(struct sqlite_db *db, struct store_txn *txn, struct stor
 		else
 			*count += (uint64_t)sqlite3_column_int64(page, 0);
 	}
+	*looked = goes_on(op) ? last : 0;
 	return end(page);
+}
+
+static void answer_count(struct store_txn *txn, struct store_op *op, uint64_t count)
+{
+	store_answer(txn, op, &(struct store_row){.seq = op->number && count != STORE_CUT && count > op->number ? op->number : count});
 }
 
 /* What is in memory is newer than all that is indexed. */
@@ -450,7 +485,7 @@ static int read_page(struct sqlite_db *db, struct store_txn *txn, struct store_o
 {
 	const struct tail_owner *tail;
 	unsigned first;
-	uint64_t owner, count = 0;
+	uint64_t owner, count = 0, looked = 0;
 	int code = find_party(db, OWNER, op->owner, &owner);
 
 	if (code == SQLITE_OK)
@@ -458,13 +493,13 @@ static int read_page(struct sqlite_db *db, struct store_txn *txn, struct store_o
 	if (code == SQLITE_OK && op->again)
 		code = walk_tail(db, txn, op, tail, first, &count);
 	if (code == SQLITE_OK && goes_on(op))
-		code = walk_indexes(db, txn, op, owner, &count);
-	if (code == SQLITE_OK && !op->again)
+		code = walk_indexes(db, txn, op, owner, &count, &looked);
+	if (code == SQLITE_OK && !op->again && !looked)
 		code = walk_tail(db, txn, op, tail, first, &count);
-	if (code == SQLITE_OK && op->verb == VERB_PAGE && op->bytes >= STORE_PAGE_BYTES)
-		store_answer(txn, op, &(struct store_row){.seq = STORE_PAGE_CUT});
+	if (code == SQLITE_OK && op->verb == VERB_PAGE && (looked || op->bytes >= STORE_PAGE_BYTES))
+		store_answer(txn, op, &(struct store_row){.seq = STORE_CUT, .archived = looked});
 	if (code == SQLITE_OK && op->verb == VERB_PAGE_COUNT)
-		store_answer(txn, op, &(struct store_row){.seq = op->number && count > op->number ? op->number : count});
+		answer_count(txn, op, looked ? STORE_CUT : count);
 	return code;
 }
 

@@ -15,6 +15,9 @@ enum {
 #define OWNERS_OF(table)                                                                           \
 	"SELECT DISTINCT owner, NULL, 0, 0 FROM " table                                            \
 	" WHERE store=?1 AND owner>?2 ORDER BY owner LIMIT ?5"
+#define LOG_ROWS                                                                                   \
+	"SELECT NULL, coalesce(archive.value, log.value), seq, stamp, log.session, log.count, archived" \
+	" FROM log LEFT JOIN archive ON archive.id=archived AND archive.owner=log.owner WHERE store=?1 AND log.owner=?2"
 
 static const char *const verbs[2][VERBS] = {
 	{
@@ -32,8 +35,9 @@ static const char *const verbs[2][VERBS] = {
 		[VERB_CLEAR] = "DELETE" ROWS_OF("keyed"),
 	},
 	{
-		[VERB_LIST] = "SELECT NULL, coalesce(archive.value, log.value), seq, stamp, log.session, log.count, archived"
-			      " FROM log LEFT JOIN archive ON archive.id=archived AND archive.owner=log.owner WHERE store=?1 AND log.owner=?2 ORDER BY seq",
+		[VERB_LIST] = LOG_ROWS " ORDER BY seq",
+		[VERB_PART] = LOG_ROWS " AND seq BETWEEN ?5 AND ?6 ORDER BY seq",
+		[VERB_KEYS] = "SELECT NULL, NULL, seq, stamp, session, count, archived" ROWS_OF("log") " ORDER BY seq",
 		[VERB_OWNERS] = OWNERS_OF("log"),
 		[VERB_COUNT] = "SELECT NULL, NULL, count(*), 0" ROWS_OF("log"),
 		[VERB_DEL] = "DELETE" ROWS_OF("log") " AND seq=?5",
@@ -113,6 +117,10 @@ static int bind(sqlite3_stmt *statement, const struct store_op *op)
 		sqlite3_bind_int64(statement, 8, op->count);
 		sqlite3_bind_int64(statement, 9, (int64_t)op->from);
 	}
+	if (code == SQLITE_OK && op->verb == VERB_PART) {
+		sqlite3_bind_int64(statement, 5, (int64_t)op->from);
+		sqlite3_bind_int64(statement, 6, op->to < INT64_MAX ? (int64_t)op->to : INT64_MAX);
+	}
 	return code;
 }
 
@@ -135,7 +143,16 @@ static void answer_row(struct store_txn *txn, struct store_op *op, sqlite3_stmt 
 		.archived = (uint64_t)sqlite3_column_int64(statement, 6),
 	};
 
+	op->bytes += row.value.len;
 	store_answer(txn, op, &row);
+}
+
+static bool goes_on(struct store_txn *txn, struct store_op *op)
+{
+	if (op->verb != VERB_PART || !op->bytes || op->bytes < op->number)
+		return true;
+	store_answer(txn, op, &(struct store_row){.seq = STORE_CUT});
+	return false;
 }
 
 /* Returns an SQLite code; *outcome is what the transaction ends with because of this operation. */
@@ -153,7 +170,7 @@ static int run_op(struct sqlite_db *db, struct store_txn *txn, struct store_op *
 		code = bind(*statement, op);
 	if (code != SQLITE_OK)
 		return code;
-	while (sqlite3_step(*statement) == SQLITE_ROW) {
+	while (goes_on(txn, op) && sqlite3_step(*statement) == SQLITE_ROW) {
 		found = true;
 		if (op->verb < VERB_NEED)
 			answer_row(txn, op, *statement);

@@ -340,6 +340,71 @@ static void indexes_what_is_too_much_for_memory(void **state)
 	model_free(model);
 }
 
+static unsigned index_of(const struct model *model, uint64_t id)
+{
+	unsigned at = 0;
+
+	while (at < model->count && model->messages[at].id != id)
+		at++;
+	return at;
+}
+
+#define SELDOM .owner = SLICE("owner0@example.org"), .peer = SLICE("owner1@example.org"), .resource = SLICE("r1@example.org")
+
+static void expect_of_resource(struct model *model, bool backwards, uint64_t from, uint64_t to, const char *numbers)
+{
+	struct store_page page = {SELDOM, .max = 10};
+	struct store_txn *txn = store_txn_new();
+	AUTO(buf_fini) struct buf found = {0};
+
+	page.from = from;
+	page.to = to;
+	page.backwards = backwards;
+	store_page(txn, &page);
+	run_one(model, txn);
+	for (unsigned at = 0; at < model->row_count; at++) {
+		const struct store_row *row = &model->rows[at];
+
+		if (row->seq == STORE_CUT)
+			buf_printf(&found, "cut at %u", index_of(model, row->archived));
+		else
+			buf_printf(&found, "%u ", index_of(model, row->seq));
+	}
+	assert_string_equal(buf_text(&found), numbers);
+}
+
+/* Who was seldom there is looked for in steps; the count of that is not told. */
+static void looks_for_a_resource_in_steps(void **state)
+{
+	struct model *model = model_new(state, 5);
+	struct store_page page = {SELDOM, .to = INT64_MAX};
+	struct store_txn *txn;
+
+	while (model->count < 12000) {
+		struct message *message = &model->messages[model->count++];
+
+		txn = store_txn_new();
+		*message = (struct message){.peer = 1, .resource = model->count == 3 || model->count == 11990, .value = model->count};
+		put_message(txn, message, false);
+		ask(model, txn, model->count);
+		if (model->count % 100 == 0)
+			wait_for_all(model);
+	}
+	expect_of_resource(model, false, 0, INT64_MAX, "2 cut at 4999");
+	expect_of_resource(model, false, model->messages[4999].id + 1, INT64_MAX, "cut at 9999");
+	expect_of_resource(model, false, model->messages[9999].id + 1, INT64_MAX, "11989 ");
+	expect_of_resource(model, true, model->messages[20].id, model->messages[9000].id, "cut at 4001");
+	expect_of_resource(model, true, 0, model->messages[4900].id, "2 ");
+	for (unsigned from = 0; from <= 9000; from += 9000) {
+		page.from = model->messages[from].id;
+		txn = store_txn_new();
+		store_page_count(txn, &page);
+		run_one(model, txn);
+		assert_true(model->rows[0].seq == (from ? 1 : STORE_CUT));
+	}
+	model_free(model);
+}
+
 static void a_log_has_the_value_of_a_message(void **state)
 {
 	struct fixture *fixture = *state;
@@ -351,9 +416,13 @@ static void a_log_has_the_value_of_a_message(void **state)
 	store_append_archived(txn, STORE_OFFLINE, message.owner, 5, 0, 0, archived);
 	store_append(txn, STORE_OFFLINE, message.owner, 6, 0, 0, SLICE("<n/>"));
 	store_list(txn, STORE_OFFLINE, message.owner);
+	store_part(txn, STORE_OFFLINE, message.owner, &(struct store_part){.from = 1, .to = 1, .bytes = 100});
+	store_keys(txn, STORE_OFFLINE, message.owner);
 	answer = run(fixture, txn);
 	assert_int_equal(answer->result, 0);
 	assert_rows(answer, 3, "1:<m/>@5;2:<n/>@6;");
+	assert_rows(answer, 4, "1:<m/>@5;");
+	assert_rows(answer, 5, "1:@5;2:@6;");
 }
 
 #define FILE_AND_MEMORY(test)                                                                                              \
@@ -366,6 +435,7 @@ int main(void)
 		FILE_AND_MEMORY(a_page_is_as_the_model_says),
 		FILE_AND_MEMORY(forgets_what_is_old_and_who_is_gone),
 		{"indexes_what_is_too_much_for_memory", indexes_what_is_too_much_for_memory, fixture_setup, fixture_teardown, (void *)"sqlite:t.db"},
+		FILE_AND_MEMORY(looks_for_a_resource_in_steps),
 		FILE_AND_MEMORY(a_log_has_the_value_of_a_message),
 	};
 

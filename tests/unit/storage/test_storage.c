@@ -192,6 +192,28 @@ static void a_log_keeps_its_order_and_is_trimmed(void **state)
 	assert_rows(answer, 2, "2:<other/>@200;");
 }
 
+static void a_log_is_read_in_parts(void **state)
+{
+	struct fixture *fixture = *state;
+	struct store_txn *txn = store_txn_new();
+	struct answer *answer;
+
+	for (unsigned count = 0; count < 4; count++)
+		store_append(txn, STORE_OFFLINE, ANN, 1, 0, 0, SLICE("<message/>"));
+	store_append(txn, STORE_OFFLINE, BOB, 1, 0, 0, SLICE("<other/>"));
+	store_part(txn, STORE_OFFLINE, ANN, &(struct store_part){.from = 2, .to = UINT64_MAX, .bytes = 11});
+	store_part(txn, STORE_OFFLINE, ANN, &(struct store_part){.from = 4, .to = UINT64_MAX, .bytes = 11});
+	store_part(txn, STORE_OFFLINE, ANN, &(struct store_part){.from = 2, .to = 3, .bytes = 1});
+	store_part(txn, STORE_OFFLINE, ANN, &(struct store_part){.from = 5, .to = UINT64_MAX, .bytes = 1});
+	store_keys(txn, STORE_OFFLINE, ANN);
+	answer = run(fixture, txn);
+	assert_rows(answer, 5, "2:<message/>@1;3:<message/>@1;18446744073709551615:;");
+	assert_rows(answer, 6, "4:<message/>@1;");
+	assert_rows(answer, 7, "2:<message/>@1;18446744073709551615:;");
+	assert_rows(answer, 8, "");
+	assert_rows(answer, 9, "1:@1;2:@1;3:@1;4:@1;");
+}
+
 static void a_sequence_number_is_never_used_again(void **state)
 {
 	struct fixture *fixture = *state;
@@ -373,6 +395,7 @@ int main(void)
 		BOTH(need_refuses_what_is_absent),
 		BOTH(lists_owners_by_name_in_pages),
 		BOTH(a_log_keeps_its_order_and_is_trimmed),
+		BOTH(a_log_is_read_in_parts),
 		BOTH(a_sequence_number_is_never_used_again),
 		BOTH(counts_keyed_rows_too),
 		BOTH(keeps_any_bytes),
