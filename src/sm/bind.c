@@ -136,7 +136,7 @@ static void ask(struct user *user, struct packet **packet, uint32_t seconds)
 	(*packet)->session.resume.known = reads_archive(user);
 	if ((*packet)->session.resume.known) {
 		archive_ask_metadata(txn, user);
-		store_list(txn, STORE_OFFLINE, jid_user(user->jid));
+		store_keys(txn, STORE_OFFLINE, jid_user(user->jid));
 	}
 	if (seconds)
 		(*packet)->session.resume.key = resume_reserve(user, seconds, txn);

@@ -746,6 +746,21 @@ static struct stanza *stanza_of_row(struct session *session, uint64_t seq, const
 	return sm_stanza_of_row(session->user->sm, &rows[low]);
 }
 
+void outbox_read(const struct session *session, struct store_txn *txn)
+{
+	const struct outbox *outbox = &session->outbox;
+	struct store_part part = {.from = UINT64_MAX, .bytes = UINT64_MAX};
+
+	for (const struct list *at = outbox->entries.next; at != &outbox->entries; at = at->next) {
+		const struct entry *entry = container_of(at, struct entry, link);
+		uint64_t row = entry->stanza ? 0 : entry->delivery->row;
+
+		part.from = row && row < part.from ? row : part.from;
+		part.to = row > part.to ? row : part.to;
+	}
+	store_part(txn, STORE_OFFLINE, jid_user(session->user->jid), &part);
+}
+
 /* Storage bounds these: they do not count for the bound of what waits in memory, until the client has them. */
 bool outbox_fill(struct session *session, const struct store_row *rows, size_t count)
 {

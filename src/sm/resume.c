@@ -507,14 +507,14 @@ static void accept_resume(struct session *session, const struct packet *packet)
 	offline_give(session->user); /* what came when it was saved already */
 }
 
-static void outbox_read(struct sm *sm, struct packet **packet, const struct store_txn *txn, int result);
+static void rows_read(struct sm *sm, struct packet **packet, const struct store_txn *txn, int result);
 
 static void read_outbox(struct session *session, struct packet **packet)
 {
 	struct store_txn *txn = store_txn_new();
 
-	store_list(txn, STORE_OFFLINE, jid_user(session->user->jid));
-	sm_store_packet(session->user->sm, &txn, packet, outbox_read);
+	outbox_read(session, txn);
+	sm_store_packet(session->user->sm, &txn, packet, rows_read);
 }
 
 static void resume_session(struct session *session, struct packet **packet)
@@ -542,7 +542,7 @@ static void resume_session(struct session *session, struct packet **packet)
 	accept_resume(session, *packet);
 }
 
-static void outbox_read(struct sm *sm, struct packet **lent, const struct store_txn *txn, int result)
+static void rows_read(struct sm *sm, struct packet **lent, const struct store_txn *txn, int result)
 {
 	struct packet *packet = *lent;
 	struct user *user = user_get(sm, packet->session.target);
@@ -626,7 +626,7 @@ static void tell_what_it_had(struct user *user, struct packet **packet)
 	struct store_txn *txn = store_txn_new();
 
 	unacked_ask(txn, user, packet_key(*packet));
-	store_list(txn, STORE_OFFLINE, jid_user(user->jid));
+	store_keys(txn, STORE_OFFLINE, jid_user(user->jid));
 	user->pins++;
 	sm_store_packet(user->sm, &txn, packet, told);
 }

@@ -292,10 +292,13 @@ static int answer_page(const struct sm_event *event, const struct archive_reques
 	size_t count, counts;
 	const struct store_row *rows = store_rows(txn, request->mark_count, &count);
 	const struct store_row *counted = store_rows(txn, request->mark_count + 1, &counts);
-	bool cut = count && rows[count - 1].seq == STORE_PAGE_CUT;
+	bool cut = count && rows[count - 1].seq == STORE_CUT;
 	struct outcome outcome = {.count = counts ? counted[0].seq : 0, .complete = !cut};
+	struct store_row looked = {.seq = cut ? rows[count - 1].archived : 0};
 
-	outcome.counted = !request->max || outcome.count <= COUNT_MAX;
+	outcome.counted = outcome.count <= COUNT_MAX || (!request->max && outcome.count != STORE_CUT);
+	if (cut && looked.seq)
+		outcome.first = outcome.last = &looked; /* of an empty page too: from there they are looked for further */
 	return answer_rows(event, request, rows, count - cut, &outcome);
 }
 

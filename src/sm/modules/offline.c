@@ -22,7 +22,7 @@
 #define NS_OFFLINE_FEATURE "msgoffline"
 #define HAD "had "
 
-enum { OFFLINE_MAX = 1000 /* messages of a user */, AGAIN_MS = 5000 };
+enum { OFFLINE_MAX = 1000 /* messages of a user */, PART_BYTES = 1 << 18 /* that are read at once */, AGAIN_MS = 5000 };
 
 struct offline {
 	struct sm *sm;
@@ -342,25 +342,56 @@ static bool have_room(const struct user *user)
 	return true;
 }
 
+/* Returns how far they were given. */
+static uint64_t give_rows(const struct offline *offline, struct user *user, const struct store_row *rows, size_t count, bool *taken)
+{
+	struct offline_user *own = state_of(user);
+	uint64_t given = 0;
+
+	for (size_t at = 0; at < count; at++) {
+		if (!delivery_holds(user, rows[at].seq) && !offline_is_gone(user, rows[at].seq)) {
+			own->more = !have_room(user);
+			*taken = !own->more && give(offline, user, &rows[at]);
+			if (!*taken)
+				break;
+		}
+		given = rows[at].seq;
+	}
+	return given;
+}
+
+static void read_above(struct user *user, uint64_t row);
+
 static void read(void *state, struct user *user, const struct store_txn *txn, int result)
 {
 	struct offline *offline = state;
 	struct offline_user *own = state_of(user);
-	size_t count = 0;
-	const struct store_row *rows = result == 0 ? store_rows(txn, 0, &count) : NULL;
+	size_t count = 0, counts = 0;
+	const struct store_row *stored = result == 0 ? store_rows(txn, 0, &counts) : NULL;
+	const struct store_row *rows = result == 0 ? store_rows(txn, 1, &count) : NULL;
+	bool cut = count && rows[count - 1].seq == STORE_CUT, taken = true;
+	uint64_t given;
 
-	if (result == 0)
-		own->count = count > deleted_count(own) ? count - deleted_count(own) : 0;
+	if (counts)
+		own->count = stored->seq > deleted_count(own) ? stored->seq - deleted_count(own) : 0;
 	own->more = false;
-	for (size_t at = 0; at < count && !own->more; at++) {
-		if (delivery_holds(user, rows[at].seq) || offline_is_gone(user, rows[at].seq))
-			continue;
-		own->more = !have_room(user);
-		if (!own->more && !give(offline, user, &rows[at]))
-			break;
+	given = give_rows(offline, user, rows, count - cut, &taken);
+	if (cut && taken) {
+		read_above(user, given);
+		return;
 	}
 	own->giving = false;
 	release_waiting(offline->sm, own);
+}
+
+static void read_above(struct user *user, uint64_t row)
+{
+	struct store_part part = {.from = row + 1, .to = INT64_MAX, .bytes = PART_BYTES};
+	struct store_txn *txn = store_txn_new();
+
+	store_count(txn, STORE_OFFLINE, jid_user(user->jid));
+	store_part(txn, STORE_OFFLINE, jid_user(user->jid), &part);
+	sm_store(user, &txn, read, module_of(user));
 }
 
 static bool has_takers(const struct user *user)
@@ -390,15 +421,12 @@ void offline_forget_archived(struct user *user, const struct store_row *rows, si
 void offline_give(struct user *user)
 {
 	struct offline_user *own = state_of(user);
-	struct store_txn *txn;
 
 	drop_rows(user);
 	if (own->count + own->coming == 0 || own->giving || !has_takers(user))
 		return;
 	own->giving = true;
-	txn = store_txn_new();
-	store_list(txn, STORE_OFFLINE, jid_user(user->jid));
-	sm_store(user, &txn, read, module_of(user));
+	read_above(user, 0);
 }
 
 void offline_go_on(struct user *user)

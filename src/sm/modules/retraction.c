@@ -17,7 +17,7 @@
 
 #define NS_RETRACT "urn:xmpp:message-retract:1"
 
-enum { PAGE = 100, PAGES = 10, WAITING_MAX = 200 };
+enum { PAGE = 100, PAGES = 10, WAITING_MAX = 200, OF_PEER_MAX = 20 };
 
 struct retraction {
 	struct list link; /* its user's */
@@ -129,7 +129,7 @@ static void looked(void *state, struct user *user, const struct store_txn *txn, 
 	size_t count;
 	const struct store_row *rows = store_rows(txn, 0, &count);
 	uint64_t before = retraction->before;
-	bool cut = count && rows[count - 1].seq == STORE_PAGE_CUT;
+	bool cut = count && rows[count - 1].seq == STORE_CUT;
 
 	for (size_t at = 0; !result && at < count - cut; at++) {
 		if (bury(user, retraction, &rows[at]))
@@ -158,6 +158,18 @@ static void look(struct user *user, struct retraction *retraction)
 	sm_store(user, &txn, looked, retraction);
 }
 
+/* Nobody keeps those of others from being looked for. */
+static bool may_wait(const struct retractions *all, const struct jid *peer)
+{
+	unsigned of_peer = 0;
+
+	if (!all->count)
+		return true;
+	for (const struct list *at = all->all.next; at != &all->all; at = at->next)
+		of_peer += jid_equal_bare(container_of(at, struct retraction, link)->peer, peer);
+	return all->count < WAITING_MAX && of_peer < OF_PEER_MAX;
+}
+
 static void begin(const struct sm_event *event, struct jid *peer)
 {
 	struct stanza *stanza = event->stanza;
@@ -165,7 +177,7 @@ static void begin(const struct sm_event *event, struct jid *peer)
 	struct retraction *retraction;
 
 	if (!stanza->archived || stanza_find(stanza, NS_RETRACT, "retract") < 0 || !stanza->id.len || !wanted(stanza).len || !stanza->from ||
-	    all->count == WAITING_MAX)
+	    !may_wait(all, peer))
 		return;
 	if (!all->count)
 		list_init(&all->all);

@@ -292,6 +292,29 @@ static void expect_old_and_new(struct room *room)
 	room_expect_nothing(room, "juliet@localhost/b");
 }
 
+/* They are read from storage in parts. */
+static void gives_what_is_heavy_in_order(void **state)
+{
+	struct room *room = *state;
+	char body[32];
+
+	two_people(room);
+	for (unsigned at = 0; at < 20; at++) {
+		AUTO(buf_fini) struct buf text = {0};
+
+		buf_printf(&text, "<message to='juliet@localhost' type='chat'><body>heavy %u %0*u</body></message>", at, 40000, 0);
+		room_send(room, "romeo@localhost/a", buf_text(&text));
+	}
+	room_login(room, "juliet@localhost/b");
+	room_send(room, "juliet@localhost/b", "<presence/>");
+	room_expect(room, "juliet@localhost/b", "<presence");
+	for (unsigned at = 0; at < 20; at++) {
+		snprintf(body, sizeof(body), "<body>heavy %u 0", at);
+		room_expect(room, "juliet@localhost/b", body);
+	}
+	room_expect_nothing(room, "juliet@localhost/b");
+}
+
 /* Her queue has room for some of what is stored, and takes the rest as she takes those. */
 static void what_is_new_waits_behind_what_she_has_no_room_for(void **state)
 {
@@ -356,6 +379,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_names_a_client_that_came_is_given_to_it, room_open, room_close),
 		cmocka_unit_test_setup_teardown(what_must_not_be_stored_waits_for_who_is_there, room_open, room_close),
 		cmocka_unit_test_setup_teardown(takes_only_so_many, room_open_one, room_close),
+		cmocka_unit_test_setup_teardown(gives_what_is_heavy_in_order, room_open_one, room_close),
 		cmocka_unit_test_setup_teardown(what_is_new_waits_behind_what_she_has_no_room_for,
 						room_open, room_close),
 		cmocka_unit_test_setup_teardown(who_has_room_does_not_wait_for_who_has_none,
