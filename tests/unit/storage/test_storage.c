@@ -201,19 +201,20 @@ static void a_log_is_read_in_parts(void **state)
 	for (unsigned count = 0; count < 4; count++)
 		store_append(txn, STORE_OFFLINE, ANN, 1, 0, 0, SLICE("<message/>"));
 	store_append(txn, STORE_OFFLINE, BOB, 1, 0, 0, SLICE("<other/>"));
+	run(fixture, txn);
+
+	txn = store_txn_new();
 	store_part(txn, STORE_OFFLINE, ANN, &(struct store_part){.from = 2, .to = UINT64_MAX, .bytes = 11});
 	store_part(txn, STORE_OFFLINE, ANN, &(struct store_part){.from = 4, .to = UINT64_MAX, .bytes = 11});
 	store_part(txn, STORE_OFFLINE, ANN, &(struct store_part){.from = 2, .to = 3, .bytes = 1});
 	store_part(txn, STORE_OFFLINE, ANN, &(struct store_part){.from = 5, .to = UINT64_MAX, .bytes = 1});
-	answer = run(fixture, txn);
-	assert_rows(answer, 5, "2:<message/>@1;3:<message/>@1;18446744073709551615:;");
-	assert_rows(answer, 6, "4:<message/>@1;");
-	assert_rows(answer, 7, "2:<message/>@1;18446744073709551615:;");
-	assert_rows(answer, 8, "");
-
-	txn = store_txn_new();
 	store_keys(txn, STORE_OFFLINE, ANN);
-	assert_rows(run(fixture, txn), 0, "1:@1;2:@1;3:@1;4:@1;");
+	answer = run(fixture, txn);
+	assert_rows(answer, 0, "2:<message/>@1;3:<message/>@1;18446744073709551615:;");
+	assert_rows(answer, 1, "4:<message/>@1;");
+	assert_rows(answer, 2, "2:<message/>@1;18446744073709551615:;");
+	assert_rows(answer, 3, "");
+	assert_rows(answer, 4, "1:@1;2:@1;3:@1;4:@1;");
 }
 
 static void a_sequence_number_is_never_used_again(void **state)
