@@ -122,6 +122,8 @@ static void leave(struct delivery *delivery)
 		if (!stanza->delay_ms)
 			stanza->delay_ms = sm_wall_ms(user->sm);
 		route_home(user->sm, &stanza);
+	} else {
+		offline_let_go(user, delivery->row);
 	}
 	delivery_free(delivery);
 }

@@ -761,24 +761,33 @@ void outbox_read(const struct session *session, struct store_txn *txn)
 	store_part(txn, STORE_OFFLINE, jid_user(session->user->jid), &part);
 }
 
-/* Storage bounds these: they do not count for the bound of what waits in memory, until the client has them. */
+static bool fill(struct session *session, struct entry *entry, const struct store_row *rows, size_t count)
+{
+	entry->stanza = stanza_of_row(session, entry->delivery->row, rows, count);
+	if (!entry->stanza)
+		return false;
+	entry->key = entry->stanza->origin.key;
+	entry->number = entry->stanza->origin.count;
+	entry->archived = entry->stanza->archived;
+	entry->delivery->key = entry->key;
+	entry->delivery->count = entry->number;
+	return true;
+}
+
+/*
+ * Storage bounds these: they do not count for the bound of what waits in memory, until the client has them. Others may have been
+ * shed since storage was asked.
+ */
 bool outbox_fill(struct session *session, const struct store_row *rows, size_t count)
 {
 	struct outbox *outbox = &session->outbox;
+	bool filled = outbox_is_whole(session);
 
 	for (struct list *at = outbox->entries.next; at != &outbox->entries; at = at->next) {
 		struct entry *entry = container_of(at, struct entry, link);
 
-		if (entry->stanza)
-			continue;
-		entry->stanza = stanza_of_row(session, entry->delivery->row, rows, count);
-		if (!entry->stanza)
-			return false;
-		entry->key = entry->stanza->origin.key;
-		entry->number = entry->stanza->origin.count;
-		entry->archived = entry->stanza->archived;
-		entry->delivery->key = entry->key;
-		entry->delivery->count = entry->number;
+		if (!entry->stanza && fill(session, entry, rows, count))
+			filled = true;
 	}
-	return true;
+	return filled;
 }

@@ -95,7 +95,7 @@ void outbox_shed(struct session *session);
 void outboxes_shed(struct user *user); /* of those of a user that are so */
 bool outbox_is_whole(const struct session *session);
 void outbox_read(const struct session *session, struct store_txn *txn); /* for the rows of those that are not in memory */
-bool outbox_fill(struct session *session, const struct store_row *rows, size_t count); /* false: a row is missing */
+bool outbox_fill(struct session *session, const struct store_row *rows, size_t count); /* some of them; false: none, for a row is missing */
 
 enum outbox_fate {
 	OUTBOX_DROP,

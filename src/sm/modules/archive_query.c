@@ -297,7 +297,7 @@ static int answer_page(const struct sm_event *event, const struct archive_reques
 	struct store_row looked = {.seq = cut ? rows[count - 1].archived : 0};
 
 	outcome.counted = outcome.count <= COUNT_MAX || (!request->max && outcome.count != STORE_CUT);
-	if (cut && looked.seq)
+	if (cut && looked.seq && request->max)
 		outcome.first = outcome.last = &looked; /* of an empty page too: from there they are looked for further */
 	return answer_rows(event, request, rows, count - cut, &outcome);
 }

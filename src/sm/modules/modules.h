@@ -183,6 +183,7 @@ void offline_forget_archived(struct user *user, const struct store_row *rows, si
 bool offline_may_have(const struct user *user, const struct stanza *stanza); /* storage may, as long as there is room */
 bool offline_takes(const struct user *user, const struct stanza *stanza); /* it is stored, or was of the moment */
 bool offline_is_gone(const struct user *user, uint64_t row); /* it is being deleted */
+void offline_let_go(struct user *user, uint64_t row); /* nobody waits for it any more: it is to be given again */
 void offline_had(struct user *user, uint64_t row);    /* somebody has it, and another session waits for it */
 void offline_load(struct user *user, struct sm_load *load); /* what is so since an earlier process, after the sessions */
 /* Adds the deletion of what somebody has and a disk did not delete yet; false: there is nothing. */

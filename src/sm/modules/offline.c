@@ -22,7 +22,7 @@
 #define NS_OFFLINE_FEATURE "msgoffline"
 #define HAD "had "
 
-enum { OFFLINE_MAX = 1000 /* messages of a user */, PART_BYTES = 1 << 18 /* that are read at once */, AGAIN_MS = 5000 };
+enum { OFFLINE_MAX = 1000 /* messages of a user */, PART_BYTES = 1 << 20 /* that are read at once */, AGAIN_MS = 5000 };
 
 struct offline {
 	struct sm *sm;
@@ -41,6 +41,8 @@ struct offline_user {
 	uint64_t count;	   /* stored, or on their way there */
 	unsigned coming;   /* on their way there from sessions, not in count */
 	bool giving;	   /* they are being read and given */
+	bool again;	   /* from the first: one of those that were given already was let go */
+	uint64_t given;	   /* the last of those */
 	bool more;	   /* not all could be given: their clients are slow */
 	struct user *user; /* once there are gone rows: they pin it */
 	struct list undeleted;
@@ -279,6 +281,13 @@ void offline_had(struct user *user, uint64_t row)
 	add_gone(user, &(struct gone){.row = row, .marked = true});
 }
 
+void offline_let_go(struct user *user, uint64_t row)
+{
+	struct offline_user *own = state_of(user);
+
+	own->again = own->again || (own->giving && row <= own->given);
+}
+
 bool offline_is_gone(const struct user *user, uint64_t row)
 {
 	const struct offline_user *own = state_of(user);
@@ -342,22 +351,20 @@ static bool have_room(const struct user *user)
 	return true;
 }
 
-/* Returns how far they were given. */
-static uint64_t give_rows(const struct offline *offline, struct user *user, const struct store_row *rows, size_t count, bool *taken)
+/* False: not all of them. */
+static bool give_rows(const struct offline *offline, struct user *user, const struct store_row *rows, size_t count)
 {
 	struct offline_user *own = state_of(user);
-	uint64_t given = 0;
 
 	for (size_t at = 0; at < count; at++) {
 		if (!delivery_holds(user, rows[at].seq) && !offline_is_gone(user, rows[at].seq)) {
 			own->more = !have_room(user);
-			*taken = !own->more && give(offline, user, &rows[at]);
-			if (!*taken)
-				break;
+			if (own->more || !give(offline, user, &rows[at]))
+				return false;
 		}
-		given = rows[at].seq;
+		own->given = rows[at].seq;
 	}
-	return given;
+	return true;
 }
 
 static void read_above(struct user *user, uint64_t row);
@@ -369,15 +376,17 @@ static void read(void *state, struct user *user, const struct store_txn *txn, in
 	size_t count = 0, counts = 0;
 	const struct store_row *stored = result == 0 ? store_rows(txn, 0, &counts) : NULL;
 	const struct store_row *rows = result == 0 ? store_rows(txn, 1, &count) : NULL;
-	bool cut = count && rows[count - 1].seq == STORE_CUT, taken = true;
-	uint64_t given;
+	bool cut = count && rows[count - 1].seq == STORE_CUT;
 
 	if (counts)
 		own->count = stored->seq > deleted_count(own) ? stored->seq - deleted_count(own) : 0;
-	own->more = false;
-	given = give_rows(offline, user, rows, count - cut, &taken);
-	if (cut && taken) {
-		read_above(user, given);
+	own->more = result != 0; /* what was not read is asked for when there is more room */
+	if (own->again && result == 0) {
+		read_above(user, 0);
+		return;
+	}
+	if (give_rows(offline, user, rows, count - cut) && cut) {
+		read_above(user, own->given);
 		return;
 	}
 	own->giving = false;
@@ -389,6 +398,8 @@ static void read_above(struct user *user, uint64_t row)
 	struct store_part part = {.from = row + 1, .to = INT64_MAX, .bytes = PART_BYTES};
 	struct store_txn *txn = store_txn_new();
 
+	state_of(user)->given = row;
+	state_of(user)->again = false;
 	store_count(txn, STORE_OFFLINE, jid_user(user->jid));
 	store_part(txn, STORE_OFFLINE, jid_user(user->jid), &part);
 	sm_store(user, &txn, read, module_of(user));

@@ -17,7 +17,7 @@
 
 #define NS_RETRACT "urn:xmpp:message-retract:1"
 
-enum { PAGE = 100, PAGES = 10, WAITING_MAX = 200, OF_PEER_MAX = 20 };
+enum { PAGE = 100, PAGES = 10, OWN_MAX = 200, OTHERS_MAX = 200, OF_ONE_MAX = 50 };
 
 struct retraction {
 	struct list link; /* its user's */
@@ -158,16 +158,21 @@ static void look(struct user *user, struct retraction *retraction)
 	sm_store(user, &txn, looked, retraction);
 }
 
-/* Nobody keeps those of others from being looked for. */
-static bool may_wait(const struct retractions *all, const struct jid *peer)
+/* Nobody keeps the user's own, or everybody else's, from being looked for. */
+static bool may_wait(const struct user *user, const struct stanza *retraction)
 {
-	unsigned of_peer = 0;
+	const struct retractions *all = state_of(user);
+	unsigned own = 0, of_one = 0;
 
 	if (!all->count)
 		return true;
-	for (const struct list *at = all->all.next; at != &all->all; at = at->next)
-		of_peer += jid_equal_bare(container_of(at, struct retraction, link)->peer, peer);
-	return all->count < WAITING_MAX && of_peer < OF_PEER_MAX;
+	for (const struct list *at = all->all.next; at != &all->all; at = at->next) {
+		const struct stanza *waits = container_of(at, struct retraction, link)->stanza;
+
+		own += jid_equal_bare(waits->from, user->jid);
+		of_one += is_by_the_same(user, waits, retraction);
+	}
+	return jid_equal_bare(retraction->from, user->jid) ? own < OWN_MAX : all->count - own < OTHERS_MAX && of_one < OF_ONE_MAX;
 }
 
 static void begin(const struct sm_event *event, struct jid *peer)
@@ -177,7 +182,7 @@ static void begin(const struct sm_event *event, struct jid *peer)
 	struct retraction *retraction;
 
 	if (!stanza->archived || stanza_find(stanza, NS_RETRACT, "retract") < 0 || !stanza->id.len || !wanted(stanza).len || !stanza->from ||
-	    !may_wait(all, peer))
+	    !may_wait(event->user, stanza))
 		return;
 	if (!all->count)
 		list_init(&all->all);
