@@ -13,6 +13,7 @@ struct threads_driver {
 	pthread_mutex_t lock; /* of the queue and of ending */
 	pthread_cond_t more;
 	bool ending;
+	unsigned waiting; /* threads, for more; one that was woken does not count */
 	struct driver_thread *threads;
 };
 
@@ -39,8 +40,10 @@ static void *run_thread(void *arg)
 	heap_enter(self->heap);
 	pthread_mutex_lock(&driver->lock);
 	for (;;) {
-		while (!driver->driver.first && !driver->ending)
+		while (!driver->driver.first && !driver->ending) {
+			driver->waiting++;
 			pthread_cond_wait(&driver->more, &driver->lock);
+		}
 		jobs = mio_driver_take(&driver->driver);
 		if (!jobs)
 			break;
@@ -108,9 +111,13 @@ void threads_driver_free(struct mio_driver *base)
 void threads_submit(struct mio_driver *base, struct mio_job *job)
 {
 	struct threads_driver *driver = container_of(base, struct threads_driver, driver);
+	bool wakes;
 
 	pthread_mutex_lock(&driver->lock);
 	mio_driver_put(&driver->driver, job);
-	pthread_cond_signal(&driver->more);
+	wakes = driver->waiting > 0;
+	driver->waiting -= wakes;
 	pthread_mutex_unlock(&driver->lock);
+	if (wakes) /* not before: it would wake to wait for the lock */
+		pthread_cond_signal(&driver->more);
 }
