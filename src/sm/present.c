@@ -555,7 +555,7 @@ bool present_must_wait(struct session *session, struct packet **packet)
 static void attach(struct session *session, const struct packet *packet)
 {
 	struct user *user = session->user;
-	bool asks, late;
+	bool asks, late, ends;
 
 	if (!session->presented || !session->detached)
 		return;
@@ -571,7 +571,8 @@ static void attach(struct session *session, const struct packet *packet)
 	}
 	remember(session->presented);
 	asks = csi_lost(session);
-	late = !session->presented->told && (session->presented->fresh || session->presented->late);
+	ends = session->presented->told && !session->presented->resume;
+	late = !ends && (session->presented->fresh || session->presented->late);
 	if (late || asks)
 		sm_served(user->sm);
 	if (late)

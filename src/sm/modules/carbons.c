@@ -229,7 +229,7 @@ static void session_bind(void *state, struct session *session, const struct nad 
 }
 
 static const struct sm_hook hooks[] = {
-	{SM_PKT_USER, STANZA_MESSAGE, NULL, NULL, SM_EARLY, arrived},
+	{SM_PKT_USER, STANZA_MESSAGE, NULL, NULL, SM_NORMAL, arrived},
 	{SM_IN_SESS, STANZA_MESSAGE, NULL, NULL, SM_LATE, sent},
 	{SM_IN_SESS, STANZA_IQ_SET, NS_CARBONS, "enable", SM_NORMAL, enable},
 	{SM_IN_SESS, STANZA_IQ_SET, NS_CARBONS, "disable", SM_NORMAL, disable},

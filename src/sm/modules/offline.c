@@ -539,7 +539,7 @@ static void user_free(void *state, struct user *user)
 
 static const struct sm_hook hooks[] = {
 	{SM_PKT_USER, STANZA_MESSAGE, NULL, NULL, SM_EARLY, wait},
-	{SM_PKT_USER, STANZA_MESSAGE, NULL, NULL, SM_EARLY, go_behind},
+	{SM_PKT_USER, STANZA_MESSAGE, NULL, NULL, SM_NORMAL, go_behind},
 	{SM_PKT_USER, STANZA_MESSAGE, NULL, NULL, SM_LAST, store},
 	{SM_IN_SESS, STANZA_PRESENCE, NULL, NULL, SM_LAST, came},
 	{.run = NULL},

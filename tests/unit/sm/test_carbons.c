@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include "base/buf.h"
 #include "base/macros.h"
+#include "link/packet.h"
 #include "room.h"
 #include "stanza/stanza.h"
 
@@ -246,6 +247,32 @@ static void what_finds_another_way_is_copied_once(void **state)
 	room_expect_none_with(room, B, "<received");
 }
 
+/* It waits for what is older, and who it was for goes meanwhile: who gets it then needs no copy. */
+static void what_waits_is_copied_when_it_is_given(void **state)
+{
+	struct room *room = *state;
+	struct packet *packets[3];
+
+	room_account(room, "romeo@localhost");
+	room_account(room, "juliet@localhost");
+	room_login(room, "juliet@localhost/j");
+	room_send(room, "juliet@localhost/j", "<message to='romeo@localhost' type='chat'><body>old</body></message>");
+	room_login(room, A);
+	room_login(room, C);
+	room_send(room, A, ENABLE);
+	room_forget(room);
+	packets[0] = room_make_stanza(room, A, 2, "<presence/>");
+	packets[1] = room_make_stanza(room, "juliet@localhost/j", 2, "<message to='" C "' type='chat'><body>new</body></message>");
+	packets[2] = room_make_action(room, C, SESSION_END);
+	for (unsigned at = 0; at < countof(packets); at++)
+		room_post(room, &packets[at]);
+	room_wait(room, 2000);
+	room_expect(room, A, "<presence");
+	room_expect(room, A, "<body>old</body>");
+	room_expect(room, A, "<body>new</body>");
+	room_expect_nothing(room, A);
+}
+
 /* What becomes of a copy says nothing of the message. */
 static void a_copy_has_a_name_of_its_own(void **state)
 {
@@ -285,6 +312,7 @@ int main(void)
 		alone(what_is_refused_is_not_copied),
 		alone(what_cannot_be_kept_is_not_copied),
 		alone(what_finds_another_way_is_copied_once),
+		cmocka_unit_test_setup_teardown(what_waits_is_copied_when_it_is_given, room_open_one, room_close),
 		cmocka_unit_test_setup_teardown(a_copy_has_a_name_of_its_own, room_open_far, room_close),
 		cmocka_unit_test_setup_teardown(who_wanted_them_still_does_when_the_manager_is_another, room_open_far, room_close),
 	};

@@ -1705,20 +1705,26 @@ static void what_he_asks_for_again_goes_on(void **state)
 {
 	struct room *room = *state;
 	AUTO(str_free) struct str *key = NULL;
-	struct kept romeo;
+	struct kept romeo, juliet;
 	uint32_t in;
 
 	two_people(room);
+	befriend(room);
 	in = count_of(room, ROMEO);
 	key = enable_romeo(room);
 	romeo = settled_kept(room, ROMEO);
+	juliet = settled_kept(room, JULIET);
 	room_restart(room);
+	present(room, &juliet, "");
+	attach(room, &juliet);
 	ask_to_resume(room, key);
 	room_expect(room, "new", "failed sm= target=romeo@localhost handled=0");
 	present_resumable(room, &romeo, key, in, false);
 	ask_to_resume(room, key);
+	room_forget(room);
 	attach_only(room, &romeo, 0);
 	room_expect(room, "new", "resumed");
+	room_expect_among(room, JULIET, "<presence from='romeo@localhost/"); /* she may have heard that he is away */
 	assert_non_null(room_session(room, ROMEO));
 	room_restart(room);
 	present_resumable(room, &romeo, key, in, false);
