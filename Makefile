@@ -4,7 +4,7 @@ PYTHON = /usr/bin/python3
 SEEDS ?= 1000
 JOBS ?= 2
 
-.PHONY: all run test test-tsan bench bench-quick bench-million kills floods soak day planted fuzz format lint install clean deps deps-test deps-clients
+.PHONY: all run test test-tsan bench bench-quick bench-million bench-scale kills floods soak day planted fuzz format lint install clean deps deps-test deps-clients
 
 all: deps build/build.ninja
 	@ninja -C build
@@ -76,6 +76,10 @@ bench-quick: deps-test all
 # As many sessions as SESSIONS says, a million if it does not: about ten minutes and 15 GiB.
 bench-million: deps-test all
 	@$(PYTHON) tests/bench/million.py --jackdaw build/jackdaw $(if $(SESSIONS),--sessions $(SESSIONS))
+
+# What grows with sessions, workers and accounts, and should not: about five minutes.
+bench-scale: deps-test all
+	@$(PYTHON) tests/bench/scale.py --jackdaw build/jackdaw
 
 fuzz: deps-test
 	@tools/fuzz $(TARGET)

@@ -114,6 +114,9 @@ def main():
         timed(asker, 'with= 100 of a million', fields=rare)
         timed(asker, 'the last 50 of these', fields=rare, extra='<before/>')
         timed(asker, 'with= 50,000 of it', fields="<field var='with'><value>contact3@localhost</value></field>", extra='<before/>')
+        begin = time.perf_counter()
+        rows, fin = page(asker, 'absent', fields="<field var='with'><value>contact3@localhost/absent</value></field>")
+        print(f"{'a resource not there':24} {(time.perf_counter() - begin) * 1000:8.2f} ms   ({len(rows)} found, complete: {fin[0].get('complete')})")
         delay_of_others(asker, other)
         for client in (asker, other):
             client.close()
