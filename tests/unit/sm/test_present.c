@@ -1717,6 +1717,7 @@ static void what_he_asks_for_again_goes_on(void **state)
 	room_restart(room);
 	present(room, &juliet, "");
 	attach(room, &juliet);
+	room_send(room, JULIET, "<presence><show>away</show></presence>"); /* she hears that he is away */
 	ask_to_resume(room, key);
 	room_expect(room, "new", "failed sm= target=romeo@localhost handled=0");
 	present_resumable(room, &romeo, key, in, false);
