@@ -32,7 +32,7 @@ struct store_page {
 
 /*
  * seq: id, stamp_ms: its time, value, session and count. A page of so many bytes ends early: its last row is none, seq is
- * STORE_CUT. So does one of a resource, behind some thousands of messages of the conversation: archived is the last of them there.
+ * STORE_CUT. So does one of a resource, behind a thousand messages of the conversation: archived is the last of them there.
  */
 enum { STORE_PAGE_BYTES = 1 << 20 };
 unsigned store_page(struct store_txn *txn, const struct store_page *page);

@@ -21,7 +21,7 @@ enum {
 	INDEX_PIECE = 1024, /* of an owner, at once */
 	SAME_MAX = 300,	   /* messages back, among which one that comes again is looked for */
 	PRUNE_STEP = 500,
-	LOOK_MAX = 5000,   /* messages of a conversation, at once, for those of one resource */
+	LOOK_MAX = 1000,   /* messages of a conversation, at once, for those of one resource */
 	STEP_MASK = 0xff,  /* how much more than the last an id of the same millisecond is, at most */
 };
 

@@ -390,12 +390,12 @@ static void looks_for_a_resource_in_steps(void **state)
 		if (model->count % 100 == 0)
 			wait_for_all(model);
 	}
-	expect_of_resource(model, false, 0, INT64_MAX, "2 cut at 4999");
-	expect_of_resource(model, false, model->messages[4999].id + 1, INT64_MAX, "cut at 9999");
-	expect_of_resource(model, false, model->messages[9999].id + 1, INT64_MAX, "11989 ");
-	expect_of_resource(model, true, model->messages[20].id, model->messages[9000].id, "cut at 4001");
-	expect_of_resource(model, true, 0, model->messages[4900].id, "2 ");
-	for (unsigned from = 0; from <= 9000; from += 9000) {
+	expect_of_resource(model, false, 0, INT64_MAX, "2 cut at 999");
+	expect_of_resource(model, false, model->messages[4999].id + 1, INT64_MAX, "cut at 5999");
+	expect_of_resource(model, false, model->messages[11000].id + 1, INT64_MAX, "11989 ");
+	expect_of_resource(model, true, model->messages[20].id, model->messages[9000].id, "cut at 8001");
+	expect_of_resource(model, true, 0, model->messages[900].id, "2 ");
+	for (unsigned from = 0; from <= 11500; from += 11500) {
 		page.from = model->messages[from].id;
 		txn = store_txn_new();
 		store_page_count(txn, &page);
