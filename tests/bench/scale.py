@@ -18,6 +18,7 @@ sys.path.insert(0, os.path.join(HERE, '..', 'e2e'))
 os.environ.setdefault('JACKDAW', 'build/jackdaw')
 import harness  # noqa: E402  (it lives beside the end-to-end tests)
 from loads import build  # noqa: E402
+from peers import Jackdaw  # noqa: E402
 import works  # noqa: E402
 
 FEW, MANY, FLAT = 1000, 15000, 1.2
@@ -37,23 +38,13 @@ def say(text):
     print(f'scale: {text}', file=sys.stderr, flush=True)
 
 
-class Server:
-    """One process with as many accounts as sessions."""
-    name = 'jackdaw'
+class Server(Jackdaw):
+    """With as many accounts as sessions, made without hashing, and so many workers."""
 
     def __init__(self, sessions, workers):
         self.sessions = sessions
         self.deployment = harness.Deployment(workers=workers, extra=SETTINGS)
         self.deployment.import_keys(f'user{number}' for number in range(sessions))
-
-    def __enter__(self):
-        self.deployment.start()
-        self.port = self.deployment.port
-        self.pids = [self.deployment.processes['run'].process.pid]
-        return self
-
-    def __exit__(self, *error):
-        self.deployment.stop()
 
     def cost(self, tools, seconds):
         """CPU of a message when all of them chat, one in flight each."""
