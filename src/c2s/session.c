@@ -317,7 +317,7 @@ static bool is_of(const struct client *client, const struct packet *packet)
 	const struct keep *keep = client->keep;
 
 	return client->state == CLIENT_ACTIVE && !(keep && keep->presenting && !keep->presented) &&
-	       slice_equal(session_id_slice(&client->sm), session_id_slice(&packet->sm));
+	       session_id_equal(&client->sm, &packet->sm);
 }
 
 static void enabled(struct client *client, const struct packet *packet)

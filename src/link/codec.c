@@ -39,12 +39,14 @@ static bool is_refused(const struct packet *packet)
 
 static void print_ids(const struct packet *packet, struct buf *out)
 {
+	char room[SESSION_ID_MAX];
+
 	if (packet->failed && !is_refused(packet))
 		attr(out, "sc:failed", SLICE("1"));
 	if (packet->sm.len)
-		attr(out, "sc:sm", session_id_slice(&packet->sm));
+		attr(out, "sc:sm", session_id_text(&packet->sm, room));
 	if (packet->c2s.len)
-		attr(out, "sc:c2s", session_id_slice(&packet->c2s));
+		attr(out, "sc:c2s", session_id_text(&packet->c2s, room));
 }
 
 /* docs/protocol/ends.md */

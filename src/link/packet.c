@@ -7,7 +7,13 @@
 #include "stanza/stanza.h"
 #include "xml/nad.h"
 
-/* Hexadecimal without leading zeros; each message's ids are printed, so not by printf. */
+void session_id_set(struct session_id *id, uint64_t slot)
+{
+	id->slot = slot;
+	id->len = SESSION_ID_OURS;
+}
+
+/* Hexadecimal without leading zeros: what crosses to another process has its ids printed, so not by printf. */
 static char *print_hex(char *out, uint32_t value)
 {
 	unsigned shift = value ? (31 - (unsigned)__builtin_clz(value)) / 4 * 4 : 0;
@@ -19,28 +25,21 @@ static char *print_hex(char *out, uint32_t value)
 	}
 }
 
-void session_id_set(struct session_id *id, uint64_t slot)
+struct slice session_id_text(const struct session_id *id, char room[SESSION_ID_MAX])
 {
-	char *out = print_hex(id->text, (uint32_t)(slot >> 56));
+	char *out = room;
 
+	if (id->len != SESSION_ID_OURS)
+		return (struct slice){id->text, id->len};
+	out = print_hex(out, (uint32_t)(id->slot >> 56));
 	*out++ = '.';
-	out = print_hex(out, (uint32_t)(slot >> 32) & 0xffffff);
+	out = print_hex(out, (uint32_t)(id->slot >> 32) & 0xffffff);
 	*out++ = '.';
-	out = print_hex(out, (uint32_t)slot);
-	id->len = (uint8_t)(out - id->text);
+	out = print_hex(out, (uint32_t)id->slot);
+	return (struct slice){room, (size_t)(out - room)};
 }
 
-bool session_id_take(struct session_id *id, struct slice text)
-{
-	if (text.len > SESSION_ID_MAX)
-		return false;
-	if (text.len)
-		memcpy(id->text, text.data, text.len);
-	id->len = (uint8_t)text.len;
-	return true;
-}
-
-/* One hexadecimal field up to its end sign; -1 when it is none or larger than max. */
+/* One hexadecimal field as it is printed, up to its end sign; -1 when it is none or larger than max. */
 static int64_t field(const char **at, const char *end, char stop, uint64_t max)
 {
 	uint64_t value = 0;
@@ -56,28 +55,45 @@ static int64_t field(const char **at, const char *end, char stop, uint64_t max)
 		if (value > max)
 			return -1;
 	}
-	if (*at == from || (stop && *at == end))
+	if (*at == from || (stop && *at == end) || (*from == '0' && *at - from > 1))
 		return -1;
 	if (stop)
 		(*at)++;
 	return (int64_t)value;
 }
 
-uint64_t session_id_slot(const struct session_id *id)
+static bool read_slot(struct slice text, uint64_t *slot)
 {
-	const char *at = id->text, *end = id->text + id->len;
+	const char *at = text.data, *end = text.data + text.len;
 	int64_t worker = field(&at, end, '.', 0xff);
-	int64_t slot = worker < 0 ? -1 : field(&at, end, '.', 0xffffff);
-	int64_t generation = slot < 0 ? -1 : field(&at, end, 0, 0xffffffff);
+	int64_t number = worker < 0 ? -1 : field(&at, end, '.', 0xffffff);
+	int64_t generation = number < 0 ? -1 : field(&at, end, 0, 0xffffffff);
 
-	if (generation < 0)
-		return 0;
-	return (uint64_t)worker << 56 | (uint64_t)slot << 32 | (uint64_t)generation;
+	*slot = (uint64_t)worker << 56 | (uint64_t)number << 32 | (uint64_t)generation;
+	return generation >= 0;
 }
 
-struct slice session_id_slice(const struct session_id *id)
+bool session_id_take(struct session_id *id, struct slice text)
 {
-	return (struct slice){id->text, id->len};
+	uint64_t slot;
+
+	if (text.len > SESSION_ID_MAX)
+		return false;
+	if (text.len && read_slot(text, &slot)) {
+		session_id_set(id, slot);
+		return true;
+	}
+	if (text.len)
+		memcpy(id->text, text.data, text.len);
+	id->len = (uint8_t)text.len;
+	return true;
+}
+
+bool session_id_equal(const struct session_id *a, const struct session_id *b)
+{
+	if (a->len != b->len)
+		return false;
+	return a->len == SESSION_ID_OURS ? a->slot == b->slot : memcmp(a->text, b->text, a->len) == 0;
 }
 
 struct packet *packet_new(enum packet_kind kind, struct str *from, struct str *to)

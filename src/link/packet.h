@@ -20,17 +20,30 @@ struct str;
 #define NS_LINK_SESSION "http://jabberd.jabberstudio.org/ns/session/1.0"
 #define NS_JACKDAW "urn:jackdaw:link:0"
 
-/* The id of a session at one of its two parts. Ours are a slot's id as text; a jabberd2 part's is opaque. */
-enum { SESSION_ID_MAX = 43 };
+/*
+ * The id of a session at one of its two parts: a slot's of ours, which is text only on its way to another process, or a jabberd2
+ * part's opaque text.
+ */
+enum { SESSION_ID_MAX = 43, SESSION_ID_OURS = 0xff };
 struct session_id {
-	uint8_t len; /* 0: none */
-	char text[SESSION_ID_MAX];
+	union {
+		uint64_t slot;
+		char text[SESSION_ID_MAX];
+	};
+	uint8_t len; /* of the text; 0: none; SESSION_ID_OURS: a slot's */
 };
 
-void session_id_set(struct session_id *id, uint64_t slot);             /* "worker.slot.generation" */
-bool session_id_take(struct session_id *id, struct slice text);        /* false when too long */
-uint64_t session_id_slot(const struct session_id *id);                 /* 0 when it is none of ours */
-struct slice session_id_slice(const struct session_id *id);
+void session_id_set(struct session_id *id, uint64_t slot);
+bool session_id_take(struct session_id *id, struct slice text); /* false when too long */
+bool session_id_equal(const struct session_id *a, const struct session_id *b);
+/* "worker.slot.generation", printed into room, or the text as it was taken: good as long as both are. */
+struct slice session_id_text(const struct session_id *id, char room[SESSION_ID_MAX]);
+
+/* 0 when it is none of ours. */
+static inline uint64_t session_id_slot(const struct session_id *id)
+{
+	return id->len == SESSION_ID_OURS ? id->slot : 0;
+}
 
 enum packet_kind {
 	PACKET_STANZA,   /* with the ids of a session, or without: from or to the world outside */

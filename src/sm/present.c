@@ -337,7 +337,7 @@ static bool end_presented(struct user *user, const struct packet *packet)
 	uint32_t settled = packet->session.resume.settled;
 
 	if (!packet->session.resume.over || !session || !session->presented || !session->detached ||
-	    !slice_equal(session_id_slice(&session->c2s), session_id_slice(&packet->c2s)))
+	    !session_id_equal(&session->c2s, &packet->c2s))
 		return false;
 	if ((int32_t)(settled - session->settled) < 0)
 		session->presented->settled = settled;
@@ -532,7 +532,7 @@ static void remember(struct presented *presented)
 static bool is_same_question(const struct packet *one, const struct packet *other)
 {
 	return one->session.id && other->session.id && slice_equal(str_slice(one->from), str_slice(other->from)) &&
-	       slice_equal(session_id_slice(&one->c2s), session_id_slice(&other->c2s)) &&
+	       session_id_equal(&one->c2s, &other->c2s) &&
 	       slice_equal(str_slice(one->session.id), str_slice(other->session.id));
 }
 

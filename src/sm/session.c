@@ -69,7 +69,7 @@ struct session *session_of_packet(struct sm *sm, const struct packet *packet, bo
 		return NULL;
 	*foreign = !slice_equal(str_slice(packet->from), str_slice(session->at)) ||
 		   (packet->c2s.len &&
-		    !slice_equal(session_id_slice(&packet->c2s), session_id_slice(&session->c2s)));
+		    !session_id_equal(&packet->c2s, &session->c2s));
 	return *foreign ? NULL : session;
 }
 
@@ -304,7 +304,7 @@ bool session_was_asked(const struct session *session, const struct packet *packe
 {
 	return session->question && session->question == question_of(packet) &&
 	       slice_equal(str_slice(session->at), str_slice(packet->from)) &&
-	       slice_equal(session_id_slice(&session->c2s), session_id_slice(&packet->c2s));
+	       session_id_equal(&session->c2s, &packet->c2s);
 }
 
 /* The oldest that is away goes, then the oldest; the newcomer is never the one to go. */

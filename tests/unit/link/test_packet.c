@@ -27,22 +27,29 @@ static void an_id_reads_back_as_its_slot(void **state)
 					 0x1234567890abcdef};
 
 	for (size_t at = 0; at < countof(slots); at++) {
-		struct session_id id = {0};
+		char room[SESSION_ID_MAX];
+		struct session_id id = {0}, back = {0};
+		struct slice text;
 
 		session_id_set(&id, slots[at]);
-		assert_in_range(id.len, 5, SESSION_ID_MAX);
 		assert_true(session_id_slot(&id) == slots[at]);
+		text = session_id_text(&id, room);
+		assert_in_range(text.len, 5, SESSION_ID_MAX);
+		assert_true(session_id_take(&back, text));
+		assert_true(session_id_slot(&back) == slots[at]);
+		assert_true(session_id_equal(&id, &back));
 	}
 }
 
 static void an_id_is_worker_slot_and_generation(void **state)
 {
+	char room[SESSION_ID_MAX];
 	struct session_id id;
 
 	session_id_set(&id, 0x020000a100000c0f);
-	assert_true(slice_is(session_id_slice(&id), "2.a1.c0f"));
+	assert_true(slice_is(session_id_text(&id, room), "2.a1.c0f"));
 	session_id_set(&id, 0);
-	assert_true(slice_is(session_id_slice(&id), "0.0.0"));
+	assert_true(slice_is(session_id_text(&id, room), "0.0.0"));
 }
 
 static void foreign_ids_are_no_slots(void **state)
@@ -63,6 +70,9 @@ static void foreign_ids_are_no_slots(void **state)
 		"1.2.3 ",
 		"0x1.2.3",
 		"100.0.1",
+		"01.2.3",
+		"1.00.3",
+		"1.2.03",
 		"0.1000000.1",
 		"0.0.100000000",
 		"ffffffffffffffffffff.1.1",
@@ -77,6 +87,24 @@ static void foreign_ids_are_no_slots(void **state)
 	assert_int_equal(slot_of("0.0.0"), 0);
 }
 
+/* Only what we would print ourselves is read as ours: another's id goes back as it came. */
+static void what_is_not_ours_is_kept_as_it_is(void **state)
+{
+	static const char *const texts[] = {"17", "01.2.3", "0.0.0", "9bbc8ed3326af1d75d429d343a7e7d957c318e91"};
+
+	for (size_t at = 0; at < countof(texts); at++) {
+		char room[SESSION_ID_MAX];
+		struct session_id id = {0}, other = {0};
+
+		assert_true(session_id_take(&id, slice_of(texts[at])));
+		assert_true(slice_is(session_id_text(&id, room), texts[at]));
+		assert_true(session_id_take(&other, slice_of("18")));
+		assert_false(session_id_equal(&id, &other));
+		session_id_set(&other, 18);
+		assert_false(session_id_equal(&id, &other));
+	}
+}
+
 static void takes_43_bytes_and_no_more(void **state)
 {
 	static const char text[] = "0123456789012345678901234567890123456789012345";
@@ -84,7 +112,7 @@ static void takes_43_bytes_and_no_more(void **state)
 
 	assert_true(session_id_take(&id, (struct slice){text, 43}));
 	assert_int_equal(id.len, 43);
-	assert_memory_equal(session_id_slice(&id).data, text, 43);
+	assert_memory_equal(id.text, text, 43);
 	assert_false(session_id_take(&id, (struct slice){text, 44}));
 	assert_int_equal(id.len, 43);
 	assert_true(session_id_take(&id, (struct slice){NULL, 0}));
@@ -162,6 +190,7 @@ int main(void)
 		cmocka_unit_test(an_id_reads_back_as_its_slot),
 		cmocka_unit_test(an_id_is_worker_slot_and_generation),
 		cmocka_unit_test(foreign_ids_are_no_slots),
+		cmocka_unit_test(what_is_not_ours_is_kept_as_it_is),
 		cmocka_unit_test(takes_43_bytes_and_no_more),
 		cmocka_unit_test(an_answer_goes_back_with_the_ids),
 		cmocka_unit_test(weighs_what_it_carries),

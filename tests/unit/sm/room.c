@@ -127,8 +127,10 @@ static void print_packet(const struct packet *packet, struct buf *out)
 		return;
 	}
 	buf_printf(out, "%s from=%s", actions[packet->session.action], str_text(packet->from));
-	if (packet->failed)
-		buf_printf(out, " failed sm=%.*s", packet->sm.len, packet->sm.text);
+	if (packet->failed) {
+		buf_append_text(out, " failed sm=");
+		buf_append_slice(out, session_id_text(&packet->sm, (char[SESSION_ID_MAX]){0}));
+	}
 	if (packet->session.target)
 		buf_printf(out, " target=%s", jid_text(packet->session.target));
 	if (packet->session.id)
@@ -183,7 +185,7 @@ static void to_c2s(void *part, struct packet **taken)
 	struct client *client;
 	struct slice told = buf_slice(&packet->session.text);
 
-	buf_append_slice(&name, session_id_slice(&packet->c2s));
+	buf_append_slice(&name, session_id_text(&packet->c2s, (char[SESSION_ID_MAX]){0}));
 	client = client_of(recorder->room, buf_text(&name));
 	if (packet->kind == PACKET_SESSION &&
 	    (packet->session.action == SESSION_RESUMED || packet->session.action == SESSION_BOUND))
