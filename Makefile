@@ -10,7 +10,7 @@ all: deps build/build.ninja
 	@ninja -C build
 
 build/build.ninja:
-	@$(MESON) setup build -Dtests=disabled >/dev/null
+	@$(MESON) setup build -Dtests=disabled -Db_lto=true >/dev/null
 
 build-test/build.ninja:
 	@$(MESON) setup build-test -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Dwerror=true >/dev/null
