@@ -31,22 +31,21 @@ void chunks_fini(struct chunks *chunks); /* all blocks with it */
 
 extern const uint16_t chunks_payloads[CHUNKS_CLASSES];
 
-/* Of a payload of so many bytes, up to CHUNKS_LARGEST. */
+/*
+ * Of a payload of so many bytes, up to CHUNKS_LARGEST: a class each CHUNKS_ALIGN bytes up to 128, then four for each doubling up
+ * to 1024, then three.
+ */
 static inline unsigned chunks_class(size_t size)
 {
-	unsigned low = 0, high = CHUNKS_CLASSES - 1;
+	unsigned last = size ? (unsigned)size - 1 : 0, doubling, quarter;
 
-	if (size <= 128)
-		return size ? (unsigned)(size - 1) / CHUNKS_ALIGN : 0;
-	while (low < high) {
-		unsigned middle = (low + high) / 2;
-
-		if (chunks_payloads[middle] < size)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	if (last < 128)
+		return last / CHUNKS_ALIGN;
+	doubling = 31 - (unsigned)__builtin_clz(last);
+	quarter = last >> (doubling - 2) & 3;
+	if (doubling < 10)
+		return 8 + (doubling - 7) * 4 + quarter;
+	return 20 + (doubling - 10) * 3 + (quarter < 2 ? quarter : 2);
 }
 
 /* A block is CHUNKS_ALIGN bytes, its owner's also while it is free, and a payload, which is aligned. NULL: none is free. */

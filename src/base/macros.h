@@ -12,4 +12,7 @@
 
 #define countof(array) (sizeof(array) / sizeof((array)[0]))
 
+/* Rarely called: kept out of those who call it. */
+#define COLD __attribute__((noinline, cold))
+
 #define PRINTF_LIKE(at, first) __attribute__((format(printf, at, first)))

@@ -117,11 +117,15 @@ static void *system_alloc(struct heap *heap, size_t size)
 	return memory;
 }
 
-/* A heap's own thread counts and frees for it: plain adds, for a locked instruction a block would
- * be felt. */
+/* A heap's own thread counts and frees for it: plain adds, for a locked instruction a block would be felt. */
 static bool is_everybodys(const struct heap *heap)
 {
 	return PLAIN_BLOCKS || heap->shared;
+}
+
+static void add(_Atomic uint64_t *counter, uint64_t change)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + change, memory_order_relaxed);
 }
 
 static void count(const struct heap *heap, _Atomic uint64_t *counter, uint64_t change)
@@ -129,9 +133,7 @@ static void count(const struct heap *heap, _Atomic uint64_t *counter, uint64_t c
 	if (is_everybodys(heap))
 		atomic_fetch_add_explicit(counter, change, memory_order_relaxed);
 	else
-		atomic_store_explicit(counter,
-				      atomic_load_explicit(counter, memory_order_relaxed) + change,
-				      memory_order_relaxed);
+		add(counter, change);
 }
 
 /* By itself the system's allocator learns to keep what was large and is free again: long queues would stay for good. */
@@ -279,15 +281,23 @@ static void trim(struct heap *heap)
 	}
 }
 
-static void give_back(struct heap *heap, struct block *block)
+static COLD void give_back_large(struct heap *heap, struct block *block)
 {
 	count(heap, &heap->bytes[block->kind], -(uint64_t)block->size);
 	count(heap, &heap->blocks[block->kind], (uint64_t)-1);
-	if (block->class == LARGE)
-		large_free(heap, block);
-	else
-		chunks_give(&heap->chunks, block, block->class);
-	if (!is_everybodys(heap) && ++heap->freed % LOOK_EVERY == 0)
+	large_free(heap, block);
+}
+
+static void give_back(struct heap *heap, struct block *block)
+{
+	if (block->class == LARGE) {
+		give_back_large(heap, block);
+		return;
+	}
+	add(&heap->bytes[block->kind], -(uint64_t)block->size);
+	add(&heap->blocks[block->kind], (uint64_t)-1);
+	chunks_give(&heap->chunks, block, block->class);
+	if (++heap->freed % LOOK_EVERY == 0)
 		trim(heap);
 }
 
@@ -344,50 +354,63 @@ static struct block *large_alloc(struct heap *heap, size_t size)
 	return &large->block;
 }
 
-static struct block *small_alloc(struct heap *heap, size_t size)
+/* No block of this class is free. */
+static COLD struct block *make_block(struct heap *heap, unsigned class)
 {
-	unsigned class = chunks_class(size);
-	struct block *block = chunks_take(&heap->chunks, class);
+	struct block *block;
 
-	if (!block) {
-		collect(heap);
-		block = chunks_take(&heap->chunks, class);
-	}
+	collect(heap);
+	block = chunks_take(&heap->chunks, class);
 	if (!block)
 		block = chunks_cut(&heap->chunks, class);
 	if (!block)
 		no_memory();
-	block->class = (uint8_t)class;
 	return block;
+}
+
+static void *filled(struct heap *heap, struct block *block, unsigned class, enum mem_kind kind, size_t size)
+{
+	block->heap = heap;
+	block->size = (uint32_t)size;
+	block->class = (uint8_t)class;
+	block->kind = (uint8_t)kind;
+	block->mark = MARK_LIVE;
+	return block + 1;
+}
+
+static COLD void *alloc_large(struct heap *heap, enum mem_kind kind, size_t size)
+{
+	if (size > SIZE_LIMIT) {
+		fprintf(stderr, "jackdaw: a block of %zu bytes was asked for\n", size);
+		abort();
+	}
+	if (!is_everybodys(heap))
+		collect(heap);
+	count(heap, &heap->bytes[kind], size);
+	count(heap, &heap->blocks[kind], 1);
+	count(heap, &heap->allocations, 1);
+	return filled(heap, large_alloc(heap, size), LARGE, kind, size);
 }
 
 void *mem_alloc(enum mem_kind kind, size_t size)
 {
 	struct heap *heap = heap_now();
 	struct block *block;
+	unsigned class;
 
-	if (size > SIZE_LIMIT) {
-		fprintf(stderr, "jackdaw: a block of %zu bytes was asked for\n", size);
-		abort();
-	}
-	/* Not only when a class runs out: a large block that another thread freed goes back to the
-	 * system. */
-	if (!is_everybodys(heap) &&
-	    (size > CHUNKS_LARGEST ||
-	     atomic_load_explicit(&heap->allocations, memory_order_relaxed) % COLLECT_EVERY == 0))
-		collect(heap);
 	if (is_everybodys(heap) || size > CHUNKS_LARGEST)
-		block = large_alloc(heap, size);
-	else
-		block = small_alloc(heap, size);
-	block->heap = heap;
-	block->size = (uint32_t)size;
-	block->kind = (uint8_t)kind;
-	block->mark = MARK_LIVE;
-	count(heap, &heap->bytes[kind], size);
-	count(heap, &heap->blocks[kind], 1);
-	count(heap, &heap->allocations, 1);
-	return block + 1;
+		return alloc_large(heap, kind, size);
+	/* Not only when a class runs out: a large block that another thread freed goes back to the system. */
+	if (load(&heap->allocations) % COLLECT_EVERY == 0)
+		collect(heap);
+	class = chunks_class(size);
+	block = chunks_take(&heap->chunks, class);
+	if (!block)
+		block = make_block(heap, class);
+	add(&heap->bytes[kind], size);
+	add(&heap->blocks[kind], 1);
+	add(&heap->allocations, 1);
+	return filled(heap, block, class, kind, size);
 }
 
 void *mem_zalloc(enum mem_kind kind, size_t size)
