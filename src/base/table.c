@@ -39,21 +39,33 @@ static void sip_round(uint64_t v[4])
 	v[2] = rotate(v[2], 32);
 }
 
+/* What is left behind the last whole eight bytes. */
+static uint64_t tail_of(struct slice bytes)
+{
+	unsigned rest = bytes.len % 8;
+	uint64_t tail = 0;
+
+	if (rest && bytes.len > 8) {
+		memcpy(&tail, bytes.data + bytes.len - 8, 8);
+		return tail >> (8 - rest) * 8;
+	}
+	for (unsigned at = 0; at < rest; at++)
+		tail |= (uint64_t)(unsigned char)bytes.data[bytes.len - rest + at] << at * 8;
+	return tail;
+}
+
 uint64_t hash_bytes(struct hash_key key, struct slice bytes)
 {
 	uint64_t v[4] = {key.k0 ^ 0x736f6d6570736575, key.k1 ^ 0x646f72616e646f6d,
 			 key.k0 ^ 0x6c7967656e657261, key.k1 ^ 0x7465646279746573};
-	uint64_t word, last = (uint64_t)bytes.len << 56;
-	size_t at = 0;
+	uint64_t word, last = (uint64_t)bytes.len << 56 | tail_of(bytes);
 
-	for (; at + 8 <= bytes.len; at += 8) {
+	for (size_t at = 0; at + 8 <= bytes.len; at += 8) {
 		memcpy(&word, bytes.data + at, 8);
 		v[3] ^= word;
 		sip_round(v);
 		v[0] ^= word;
 	}
-	for (unsigned shift = 0; at < bytes.len; at++, shift += 8)
-		last |= (uint64_t)(unsigned char)bytes.data[at] << shift;
 	v[3] ^= last;
 	sip_round(v);
 	v[0] ^= last;
