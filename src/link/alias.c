@@ -12,7 +12,7 @@ void link_set_policy(struct link *link, const struct link_policy *policy)
 			str_new(policy->aliases[at].target);
 }
 
-struct route *route_behind(const struct link *link, struct route *route)
+struct route *route_behind(struct link *link, struct route *route)
 {
 	return route && route->target ? route_get(link, str_slice(route->target)) : route;
 }

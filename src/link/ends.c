@@ -69,7 +69,7 @@ void ends_name_changed(struct link *link, struct slice name, bool available)
 }
 
 /* The part of this process that it is from. */
-static struct route *sender(const struct link *link, const struct packet *packet)
+static struct route *sender(struct link *link, const struct packet *packet)
 {
 	struct route *route = route_get(link, str_slice(packet->from));
 

@@ -64,7 +64,7 @@ static void refuse(struct link_peer *peer, const struct stanza *stanza, enum sta
 }
 
 /* Components write to domains: the parts of this process are for parts. */
-static struct route *destination(const struct link *link, struct slice name)
+static struct route *destination(struct link *link, struct slice name)
 {
 	struct route *route = route_behind(link, route_get(link, name));
 

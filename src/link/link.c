@@ -123,7 +123,7 @@ unsigned link_worker_of(const struct link *link, const struct jid *user)
 	return (unsigned)(hash_bytes(link->options.shard_key, jid_user(user)) % 1024 % link->options.workers);
 }
 
-bool link_serves(const struct link *link, struct slice name)
+bool link_serves(struct link *link, struct slice name)
 {
 	struct route *route = route_get(link, name);
 
@@ -201,7 +201,7 @@ void link_to_part(struct link *link, const struct link_part *part, struct packet
 	packet_free(packet);
 }
 
-static struct route *route_for(const struct link *link, const struct packet *packet)
+static struct route *route_for(struct link *link, const struct packet *packet)
 {
 	struct str *name = packet->error ? packet->from : packet->to;
 
@@ -209,7 +209,7 @@ static struct route *route_for(const struct link *link, const struct packet *pac
 }
 
 /* The part that a packet is for, here; NULL when it is for somebody else. */
-static const struct link_part *local_part(const struct link *link, const struct packet *packet)
+static const struct link_part *local_part(struct link *link, const struct packet *packet)
 {
 	struct route *route = route_for(link, packet);
 

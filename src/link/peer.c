@@ -302,7 +302,7 @@ static void hand_to_external(struct link_peer *to, const struct nad *nad)
 }
 
 /* Who serves what it is for, else the default route, unless it comes from there or is for its end alone. */
-static struct route *destination(const struct link *link, const struct nad *nad)
+static struct route *destination(struct link *link, const struct nad *nad)
 {
 	struct route *route = route_behind(link, route_find(link, nad_attr_value(nad, 0, "to")));
 	struct route *from = route ? NULL : route_find(link, nad_attr_value(nad, 0, "from"));

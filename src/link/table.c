@@ -6,12 +6,26 @@
 #include "base/mem.h"
 #include "jid/jid.h"
 
-struct route *route_get(const struct link *link, struct slice name)
+static bool is_named(const struct route *route, struct slice name)
 {
-	return table_get(&link->routes, name);
+	return route && slice_equal(str_slice(route->name), name);
 }
 
-struct route *route_find(const struct link *link, struct slice address)
+struct route *route_get(struct link *link, struct slice name)
+{
+	struct route *route;
+
+	if (is_named(link->found[0], name))
+		return link->found[0];
+	route = is_named(link->found[1], name) ? link->found[1] : table_get(&link->routes, name);
+	if (route) {
+		link->found[1] = link->found[0];
+		link->found[0] = route;
+	}
+	return route;
+}
+
+struct route *route_find(struct link *link, struct slice address)
 {
 	struct route *route = route_get(link, address);
 	AUTO(jid_free) struct jid *jid = route ? NULL : jid_parse(address);
@@ -38,6 +52,7 @@ void route_drop(struct link *link, struct route *route)
 	if (link->default_route == route)
 		link->default_route = NULL;
 	table_del(&link->routes, str_slice(route->name));
+	link->found[0] = link->found[1] = NULL;
 	str_free(&route->name);
 	mem_free(route->peers);
 	mem_free(route);

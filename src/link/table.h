@@ -23,6 +23,7 @@ struct link {
 	struct mio *mio;
 	struct link_options options;
 	struct table routes;
+	struct route *found[2]; /* the last that were found: packets go to and fro between two parts */
 	const struct link_part *parts[LINK_PARTS_MAX];
 	unsigned part_count;
 	struct packet *first, **last; /* to be delivered at the end of this turn */
@@ -50,9 +51,9 @@ struct link_peer {
 	bool answered, bound; /* UP: the router answered our first bind; it took our name */
 };
 
-struct route *route_get(const struct link *link, struct slice name);
+struct route *route_get(struct link *link, struct slice name);
 /* The same by the domain of an address, prepared; NULL when it is no address or nobody serves it. */
-struct route *route_find(const struct link *link, struct slice address);
+struct route *route_find(struct link *link, struct slice address);
 struct route *route_make(struct link *link, struct slice name);
 void route_drop(struct link *link, struct route *route); /* when nobody serves it any more */
 bool route_add_peer(struct route *route, struct link_peer *peer);
@@ -84,7 +85,7 @@ void peer_advertise(struct link *link, struct slice name, bool available, const 
 unsigned peer_send(struct link *link, const struct route *route, const struct packet *packet);
 
 /* alias.c: the route of the target; NULL when nobody serves it. What is no alias is itself. */
-struct route *route_behind(const struct link *link, struct route *route);
+struct route *route_behind(struct link *link, struct route *route);
 void aliases_advertise(struct link *link, struct slice target, bool available, const struct link_peer *but);
 
 /* rules.c: 0, or the code with which it comes back; it may have another destination afterwards. A packet is a stanza's. */
