@@ -50,6 +50,32 @@ static void insert(struct chain *chain, const struct sm_hook *hook, void *state)
 	chain->count++;
 }
 
+static bool may_want(const struct sm_hook *hook, enum chain_class class)
+{
+	switch (hook->kind) {
+	case STANZA_ANY:
+		return true;
+	case STANZA_MESSAGE:
+		return class == CHAIN_MESSAGE;
+	case STANZA_PRESENCE:
+		return class == CHAIN_PRESENCE;
+	case STANZA_IQ_GET:
+		return class == CHAIN_GET;
+	case STANZA_IQ_SET:
+		return class == CHAIN_SET;
+	default:
+		return class >= CHAIN_GET;
+	}
+}
+
+static void find_takers(struct chain *chain)
+{
+	for (unsigned at = 0; at < chain->count; at++) {
+		for (unsigned class = 0; class < CHAIN_CLASSES; class++)
+			chain->takers[class] |= (uint64_t)may_want(chain->hooks[at].hook, class) << at;
+	}
+}
+
 void chains_sort(struct sm *sm)
 {
 	for (unsigned at = 0; at < sm->module_count; at++) {
@@ -58,6 +84,15 @@ void chains_sort(struct sm *sm)
 		for (; hook && hook->run; hook++)
 			insert(&sm->chains[hook->chain], hook, sm->modules[at]);
 	}
+	for (unsigned at = 0; at < SM_CHAINS; at++)
+		find_takers(&sm->chains[at]);
+}
+
+static enum chain_class class_of(const struct stanza *stanza)
+{
+	if (stanza->kind != STANZA_IQ)
+		return stanza->kind == STANZA_MESSAGE ? CHAIN_MESSAGE : CHAIN_PRESENCE;
+	return stanza->type == STANZA_GET ? CHAIN_GET : stanza->type == STANZA_SET ? CHAIN_SET : CHAIN_ANSWER;
 }
 
 /*
@@ -70,7 +105,17 @@ static bool fits(enum sm_chain chain, const struct sm_hook *hook, const struct s
 
 	if (chain == SM_PKT_USER && request && stanza->to && !jid_is_bare(stanza->to))
 		return false;
-	return stanza_matches(stanza, hook->kind, hook->ns, hook->name);
+	return !hook->ns || stanza_find(stanza, hook->ns, hook->name) >= 0;
+}
+
+/* Of those that may want it the first that was not asked yet; the count when there is none. */
+static unsigned next_taker(const struct run *run)
+{
+	const struct chain *chain = &run->event.sm->chains[run->chain];
+	uint64_t takers = chain->takers[class_of(run->event.stanza)];
+
+	takers = run->next < CHAIN_HOOKS_MAX ? takers >> run->next << run->next : 0;
+	return takers ? (unsigned)__builtin_ctzll(takers) : chain->count;
 }
 
 /* To those before the end-th. */
@@ -78,13 +123,17 @@ static int offer_to(struct run *run, unsigned end)
 {
 	const struct chain *chain = &run->event.sm->chains[run->chain];
 	int rc = SM_PASS;
+	unsigned taker;
 
-	while (rc == SM_PASS && run->next < end) {
-		const struct chain_hook *at = &chain->hooks[run->next++];
+	while (rc == SM_PASS && (taker = next_taker(run)) < end) {
+		const struct chain_hook *at = &chain->hooks[taker];
 
+		run->next = taker + 1;
 		if (fits(run->chain, at->hook, run->event.stanza))
 			rc = at->hook->run(at->state, &run->event);
 	}
+	if (rc == SM_PASS)
+		run->next = end;
 	return rc;
 }
 
@@ -387,7 +436,7 @@ static void stored(struct run *run, int rc, struct stanza *key)
 
 	release(run, rc, key);
 	if (user->session_count)
-		user_need(sm, user->jid); /* one that is stale now: clients may have seen it */
+		user_renew(user); /* one that is stale now: clients may have seen it */
 	sm_work(sm);
 }
 

@@ -6,6 +6,9 @@
 
 enum { CHAIN_HOOKS_MAX = 64 };
 
+/* What most hooks are for is one of these. */
+enum chain_class { CHAIN_MESSAGE, CHAIN_PRESENCE, CHAIN_GET, CHAIN_SET, CHAIN_ANSWER, CHAIN_CLASSES };
+
 struct chain_hook {
 	const struct sm_hook *hook;
 	void *state;
@@ -14,6 +17,7 @@ struct chain_hook {
 struct chain {
 	struct chain_hook hooks[CHAIN_HOOKS_MAX];
 	unsigned count;
+	uint64_t takers[CHAIN_CLASSES]; /* a bit for each hook that may want it */
 };
 
 void chains_sort(struct sm *sm); /* those of all modules, which have started */

@@ -41,6 +41,7 @@ struct sm {
 	const char **domain_names; /* in the order of the file; NULL-terminated */
 	size_t domain_count;
 	struct table domains; /* of struct sm_domain */
+	struct sm_domain *domain; /* the last that was found */
 
 	struct chain chains[SM_CHAINS];
 	unsigned module_count;
@@ -125,6 +126,7 @@ bool modules_session_load(struct session *session, struct slice *in); /* takes i
 void users_init(struct sm *sm);
 struct user *user_get(struct sm *sm, const struct jid *jid); /* in memory, or NULL */
 struct user *user_need(struct sm *sm, struct jid *jid); /* in memory, or being loaded from now on */
+void user_renew(struct user *user); /* one that is stale is loaded again */
 /* Keeps a packet, taken, until the user is loaded. False: too many wait, it is not taken. */
 bool user_wait(struct user *user, struct packet **packet);
 void user_stale(struct user *user); /* what is in memory was never stored */

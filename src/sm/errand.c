@@ -73,7 +73,7 @@ static void stored(void *state, struct user *user, const struct store_txn *txn, 
 	}
 	user_stale(user);
 	if (user->session_count)
-		user_need(user->sm, user->jid); /* clients may have seen it */
+		user_renew(user); /* clients may have seen it */
 	errand_fail(errand, "%s: storage: %s", jid_text(user->jid), strerror(result < 0 ? -result : EIO));
 }
 

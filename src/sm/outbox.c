@@ -156,14 +156,14 @@ static void answer(struct outbox *outbox, struct entry *entry)
 	outbox->answers++;
 }
 
-/* Before a place in the list: its head is the end. What it comes of is remembered, but no longer to be settled. stanza may be NULL. */
-static struct entry *insert(struct outbox *outbox, struct list *place, const struct stanza *stanza, struct delivery *delivery)
+/* Before a place in the list: its head is the end. What it comes of is remembered, but no longer to be settled. stanza is taken, and may be NULL. */
+static struct entry *insert(struct outbox *outbox, struct list *place, struct stanza *stanza, struct delivery *delivery)
 {
 	struct entry *entry = mem_zalloc(MEM_SESSION, sizeof(*entry));
 
 	if (stanza) {
-		entry->stanza = stanza_copy(stanza);
-		entry->stanza->origin.session = 0;
+		entry->stanza = stanza;
+		stanza->origin.session = 0;
 		entry->key = stanza->origin.key;
 		entry->number = stanza->origin.count;
 		entry->archived = stanza->archived;
@@ -181,7 +181,7 @@ static struct entry *insert(struct outbox *outbox, struct list *place, const str
 	return entry;
 }
 
-static struct entry *append(struct outbox *outbox, const struct stanza *stanza, struct delivery *delivery)
+static struct entry *append(struct outbox *outbox, struct stanza *stanza, struct delivery *delivery)
 {
 	return insert(outbox, &outbox->entries, stanza, delivery);
 }
@@ -227,14 +227,16 @@ static void owe(struct session *session, struct entry *entry)
 	await_it(session);
 }
 
-bool outbox_add(struct session *session, const struct stanza *stanza)
+bool outbox_add(struct session *session, struct stanza **taken)
 {
+	struct stanza *stanza = *taken;
 	struct outbox *outbox = &session->outbox;
 	const struct conf_queue *most = &sm_settings(session->user->sm)->sessions.resume_queue;
 	bool stays = waits(outbox_fate(stanza)), last = is_error(stanza) && stanza->origin.session == session->id;
 	struct delivery *delivery;
 	struct entry *entry;
 
+	*taken = NULL;
 	merge_state(outbox, stanza);
 	if (!stays && !last)
 		settle(session->user->sm, stanza);
@@ -483,7 +485,7 @@ void outbox_hold(struct session *session, const struct stanza *stanza, struct de
 
 	if (!delivery)
 		delivery = delivery_find(session->user, &stanza->origin);
-	entry = insert(outbox, unsent(outbox), stanza, delivery);
+	entry = insert(outbox, unsent(outbox), stanza_copy(stanza), delivery);
 	if (is_error(stanza) && stanza->origin.key && stanza->origin.key == session->origin)
 		owe(session, entry);
 	outbox->sent++;
@@ -491,7 +493,7 @@ void outbox_hold(struct session *session, const struct stanza *stanza, struct de
 
 void outbox_give(struct session *session, const struct stanza *stanza, struct delivery *delivery)
 {
-	fly(session, append(&session->outbox, stanza, delivery));
+	fly(session, append(&session->outbox, stanza ? stanza_copy(stanza) : NULL, delivery));
 	if (!session->detached)
 		outbox_send_rest(session);
 }
@@ -643,7 +645,7 @@ void outbox_origins(const struct session *session, uint32_t most, struct buf *ou
 /* from: of what it answers, then without a key; or comes of. */
 static bool load_entry(struct session *session, uint64_t row, const struct origin *from, struct slice text)
 {
-	AUTO(stanza_free) struct stanza *stanza = row ? NULL : sm_stanza_parse(session->user->sm, text);
+	struct stanza *stanza = row ? NULL : sm_stanza_parse(session->user->sm, text);
 	struct delivery *delivery = row ? delivery_of_row(session->user, NULL, row) : NULL;
 	struct entry *entry;
 

@@ -37,8 +37,8 @@ struct outbox {
 };
 
 void outbox_init(struct outbox *outbox);
-/* Adds a stanza, copied by reference. False: the bound of sessions.resume_queue is reached. */
-bool outbox_add(struct session *session, const struct stanza *stanza);
+/* Adds a stanza, taken. False: the bound of sessions.resume_queue is reached. */
+bool outbox_add(struct session *session, struct stanza **stanza);
 void outbox_sent(struct session *session); /* what was added last */
 void outbox_lost(struct session *session); /* the connection, and with it perhaps what was sent: modules hear of it */
 void outbox_restored(struct session *session); /* as it was saved, with its counts: what of it was sent stays so */

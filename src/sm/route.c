@@ -14,9 +14,18 @@
 #include "sm/removal.h"
 #include "xml/nad.h"
 
-static struct sm_domain *domain_of(const struct sm *sm, const struct jid *jid)
+/* Mostly it is the one that was asked for last. */
+static struct sm_domain *domain_of(struct sm *sm, const struct jid *jid)
 {
-	return table_get(&sm->domains, jid_domain(jid));
+	struct slice name = jid_domain(jid);
+	struct sm_domain *domain = sm->domain;
+
+	if (domain && slice_equal(str_slice(domain->name), name))
+		return domain;
+	domain = table_get(&sm->domains, name);
+	if (domain)
+		sm->domain = domain;
+	return domain;
 }
 
 static void drop(struct sm *sm, struct stanza **stanza)
@@ -181,13 +190,12 @@ void route_to_session(struct sm *sm, struct session *session, struct stanza **st
 		drop(sm, stanza);
 		return;
 	}
-	if (!outbox_add(session, *stanza) && !session->full) {
+	if (!outbox_add(session, stanza) && !session->full) {
 		session->full = true;
 		list_append(&sm->full, &session->full_link);
 	}
 	if (goes)
 		outbox_sent(session);
-	stanza_free(stanza);
 }
 
 /* -- from a session -- */
@@ -270,7 +278,8 @@ void route_client_packet(struct sm *sm, struct packet **packet)
 		route_to_session(sm, session, &(*packet)->stanza);
 		return;
 	}
-	if (user_need(sm, session->jid)->state == USER_READY) {
+	user_renew(session->user);
+	if (session->user->state == USER_READY) {
 		from_session(sm, session, &(*packet)->stanza);
 	} else if (!user_wait(session->user, packet)) {
 		stanza_set_from((*packet)->stanza, session->jid);
@@ -344,11 +353,15 @@ void route_arrived(struct sm *sm, struct stanza **stanza)
 		chain_start(sm, SM_PKT_SM, NULL, NULL, stanza);
 		return;
 	}
-	if (!user_get(sm, to) && !sm->saved.found && !needs_user(*stanza)) {
+	user = user_get(sm, to);
+	if (!user && !sm->saved.found && !needs_user(*stanza)) {
 		drop(sm, stanza);
 		return;
 	}
-	user = user_need(sm, to);
+	if (user)
+		user_renew(user);
+	else
+		user = user_need(sm, to);
 	if (user->state == USER_READY)
 		to_user(sm, user, stanza);
 	else
@@ -437,7 +450,8 @@ static void loaded_stanza(struct sm *sm, struct user *user, struct packet *packe
 void route_loaded(struct sm *sm, struct user *user, struct packet **packet)
 {
 	/* The one before may have made another load necessary. */
-	if (user_need(sm, user->jid)->state != USER_READY) {
+	user_renew(user);
+	if (user->state != USER_READY) {
 		if (!user_wait(user, packet))
 			route_not_loaded(sm, packet);
 		return;
@@ -482,7 +496,7 @@ void route_not_loaded(struct sm *sm, struct packet **packet)
 
 /* -- what came back -- */
 
-static enum stanza_error error_of(const struct sm *sm, const struct packet *packet)
+static enum stanza_error error_of(struct sm *sm, const struct packet *packet)
 {
 	if (packet->error == 404 && packet->stanza->to && !domain_of(sm, packet->stanza->to))
 		return STANZA_REMOTE_SERVER_NOT_FOUND;

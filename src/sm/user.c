@@ -80,13 +80,19 @@ struct user *user_need(struct sm *sm, struct jid *jid)
 {
 	struct user *user = user_get(sm, jid);
 
-	if (!user) {
-		user = user_new(sm, jid);
-		load_start(user);
-	} else if (user->state == USER_STALE) {
-		load_start(user);
+	if (user) {
+		user_renew(user);
+		return user;
 	}
+	user = user_new(sm, jid);
+	load_start(user);
 	return user;
+}
+
+void user_renew(struct user *user)
+{
+	if (user->state == USER_STALE)
+		load_start(user);
 }
 
 struct session *user_next_session(const struct user *user, const struct session *after)

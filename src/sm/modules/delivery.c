@@ -93,12 +93,14 @@ static struct session *named(const struct user *user, const struct stanza *stanz
 
 static struct delivery_case case_of(const struct user *user, const struct stanza *stanza)
 {
+	bool found = named(user, stanza);
+
 	return (struct delivery_case){
 		.kind = stanza->kind,
 		.type = stanza->type,
 		.full = !jid_is_bare(stanza->to),
-		.found = named(user, stanza) != NULL,
-		.takers = stanza->kind == STANZA_MESSAGE && best_priority(user) >= 0,
+		.found = found,
+		.takers = !found && stanza->kind == STANZA_MESSAGE && best_priority(user) >= 0,
 	};
 }
 
