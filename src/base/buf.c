@@ -68,7 +68,7 @@ bool slice_equal_secret(struct slice a, struct slice b)
 	return !difference;
 }
 
-char *buf_reserve(struct buf *buf, size_t len)
+char *buf_grow(struct buf *buf, size_t len)
 {
 	size_t cap;
 
@@ -86,35 +86,6 @@ char *buf_reserve(struct buf *buf, size_t len)
 	buf->data = mem_realloc(MEM_BUF, buf->data, cap);
 	buf->cap = cap;
 	return buf->data + buf->len;
-}
-
-void buf_added(struct buf *buf, size_t len)
-{
-	buf->len += len;
-}
-
-void buf_append(struct buf *buf, const void *bytes, size_t len)
-{
-	if (!len)
-		return;
-	memcpy(buf_reserve(buf, len), bytes, len);
-	buf->len += len;
-}
-
-void buf_append_slice(struct buf *buf, struct slice slice)
-{
-	buf_append(buf, slice.data, slice.len);
-}
-
-void buf_append_text(struct buf *buf, const char *text)
-{
-	buf_append(buf, text, strlen(text));
-}
-
-void buf_append_char(struct buf *buf, char c)
-{
-	*buf_reserve(buf, 1) = c;
-	buf->len++;
 }
 
 void buf_vprintf(struct buf *buf, const char *format, va_list args)

@@ -64,16 +64,45 @@ static inline struct slice buf_slice(const struct buf *buf)
 	return (struct slice){buf->data ? buf->data + buf->start : NULL, buf->len - buf->start};
 }
 
-void buf_append(struct buf *buf, const void *bytes, size_t len);
-void buf_append_slice(struct buf *buf, struct slice slice);
-void buf_append_text(struct buf *buf, const char *text);
-void buf_append_char(struct buf *buf, char c);
-void buf_printf(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
-void buf_vprintf(struct buf *buf, const char *format, va_list args);
+char *buf_grow(struct buf *buf, size_t len); /* what buf_reserve() calls */
 
 /* Room for len more bytes; the caller writes there and then calls buf_added(). */
-char *buf_reserve(struct buf *buf, size_t len);
-void buf_added(struct buf *buf, size_t len);
+static inline char *buf_reserve(struct buf *buf, size_t len)
+{
+	return buf->cap - buf->len >= len && buf->data ? buf->data + buf->len : buf_grow(buf, len);
+}
+
+static inline void buf_added(struct buf *buf, size_t len)
+{
+	buf->len += len;
+}
+
+static inline void buf_append(struct buf *buf, const void *bytes, size_t len)
+{
+	if (!len)
+		return;
+	memcpy(buf_reserve(buf, len), bytes, len);
+	buf->len += len;
+}
+
+static inline void buf_append_slice(struct buf *buf, struct slice slice)
+{
+	buf_append(buf, slice.data, slice.len);
+}
+
+static inline void buf_append_text(struct buf *buf, const char *text)
+{
+	buf_append(buf, text, strlen(text));
+}
+
+static inline void buf_append_char(struct buf *buf, char c)
+{
+	*buf_reserve(buf, 1) = c;
+	buf->len++;
+}
+
+void buf_printf(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
+void buf_vprintf(struct buf *buf, const char *format, va_list args);
 
 void buf_skip(struct buf *buf, size_t len); /* at the front; keeps at most 4 KB once empty */
 void buf_clear(struct buf *buf);	    /* empty, memory kept */
@@ -81,6 +110,8 @@ void buf_fini(struct buf *buf);		    /* empty, memory gone; may be used again */
 void buf_wipe(struct buf *buf);		    /* buf_fini for secrets */
 const char *buf_text(struct buf *buf);	    /* NUL-terminated view of what is unread */
 
+/* The first byte from there on that does not stand in XML as it is everywhere; the length when all do. */
+size_t xml_plain(struct slice text, size_t from);
 /* XML 1.0 escaping of & < > ' ", and of a carriage return: a parser makes it a line feed. */
 void buf_append_xml(struct buf *buf, struct slice text);
 void buf_append_base64(struct buf *buf, struct slice bytes);

@@ -2,6 +2,11 @@
 /* Text forms of bytes: XML escaping, base64, hexadecimal. */
 #include "base/buf.h"
 
+#define EACH UINT64_C(0x0101010101010101)
+#define HIGH UINT64_C(0x8080808080808080)
+
+_Static_assert(('"' ^ '&') == 4 && ('<' ^ '>') == 2, "two pairs of signs differ in a bit");
+
 static const char *entity(char c)
 {
 	switch (c) {
@@ -22,21 +27,55 @@ static const char *entity(char c)
 	}
 }
 
+static bool is_plain(char c)
+{
+	static const bool marked[256] = {['&'] = true, ['<'] = true, ['>'] = true, ['\''] = true, ['"'] = true};
+
+	return (unsigned char)c >= ' ' && !marked[(unsigned char)c];
+}
+
+/* Not 0 if a byte of the word is less than that, at most 128. */
+static uint64_t has_less(uint64_t word, unsigned char than)
+{
+	return (word - EACH * than) & ~word & HIGH;
+}
+
+/* Eight bytes at once: two pairs of signs differ in a bit. */
+static bool are_plain(const char *text)
+{
+	uint64_t word;
+
+	memcpy(&word, text, sizeof(word));
+	return !(has_less(word, ' ') | has_less(word ^ EACH * '\'', 1) | has_less((word & EACH * 0xfb) ^ EACH * '"', 1) |
+		 has_less((word & EACH * 0xfd) ^ EACH * '<', 1));
+}
+
+size_t xml_plain(struct slice text, size_t from)
+{
+	while (from + 8 <= text.len && are_plain(text.data + from))
+		from += 8;
+	if (from + 8 > text.len && text.len >= 8 && are_plain(text.data + text.len - 8))
+		return text.len;
+	while (from < text.len && is_plain(text.data[from]))
+		from++;
+	return from;
+}
+
 void buf_append_xml(struct buf *buf, struct slice text)
 {
-	size_t from = 0;
+	size_t done = 0, at = 0;
 
-	for (size_t at = 0; at < text.len; at++) {
-		const char *escaped = entity(text.data[at]);
+	while ((at = xml_plain(text, at)) < text.len) {
+		const char *escaped = entity(text.data[at++]);
 
 		if (!escaped)
 			continue;
-		buf_append(buf, text.data + from, at - from);
+		buf_append(buf, text.data + done, at - 1 - done);
 		buf_append_text(buf, escaped);
-		from = at + 1;
+		done = at;
 	}
-	if (from < text.len)
-		buf_append(buf, text.data + from, text.len - from);
+	if (done < text.len)
+		buf_append(buf, text.data + done, text.len - done);
 }
 
 void buf_append_base64(struct buf *buf, struct slice bytes)

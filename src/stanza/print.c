@@ -8,16 +8,20 @@
 /* A reader makes blanks of tabs and line ends that stand in an attribute as they are (XML 1.0, 3.3.3). */
 void stanza_print_value(struct slice value, struct buf *out)
 {
-	size_t done = 0;
+	size_t done = 0, at = xml_plain(value, 0);
 
-	for (size_t at = 0; at < value.len; at++) {
-		char c = value.data[at];
+	if (at == value.len) {
+		buf_append_slice(out, value);
+		return;
+	}
+	for (; at < value.len; at = xml_plain(value, at)) {
+		char c = value.data[at++];
 
 		if (c != '\t' && c != '\n')
 			continue;
-		buf_append_xml(out, (struct slice){value.data + done, at - done});
+		buf_append_xml(out, (struct slice){value.data + done, at - 1 - done});
 		buf_append_text(out, c == '\t' ? "&#9;" : "&#10;");
-		done = at + 1;
+		done = at;
 	}
 	if (done < value.len)
 		buf_append_xml(out, (struct slice){value.data + done, value.len - done});

@@ -69,14 +69,16 @@ static const char *escape_of(char c)
 
 static void print_escaped(struct buf *out, struct slice text, unsigned char where)
 {
-	size_t done = 0;
+	size_t done = 0, at = 0;
 
-	for (size_t at = 0; at < text.len; at++) {
-		if (!(special[(unsigned char)text.data[at]] & where))
+	while ((at = xml_plain(text, at)) < text.len) {
+		char c = text.data[at++];
+
+		if (!(special[(unsigned char)c] & where))
 			continue;
-		buf_append(out, text.data + done, at - done);
-		buf_append_text(out, escape_of(text.data[at]));
-		done = at + 1;
+		buf_append(out, text.data + done, at - 1 - done);
+		buf_append_text(out, escape_of(c));
+		done = at;
 	}
 	if (done < text.len)
 		buf_append(out, text.data + done, text.len - done);

@@ -55,19 +55,45 @@ int nad_first_child(const struct nad *nad, int elem);   /* -1: none */
 int nad_next_sibling(const struct nad *nad, int elem);  /* -1: none */
 struct slice nad_name(const struct nad *nad, int elem);
 struct slice nad_ns(const struct nad *nad, int elem);   /* uri, empty when none */
-bool nad_is(const struct nad *nad, int elem, const char *uri, const char *name);
+static inline bool nad_is(const struct nad *nad, int elem, const char *uri, const char *name)
+{
+	return slice_is(nad_name(nad, elem), name) && slice_is(nad_ns(nad, elem), uri);
+}
+
 struct slice nad_cdata(const struct nad *nad, int elem); /* before the first child */
 /* Zeroes a text of the nad's own, a value or cdata, where it stands: it was a secret, and has been read. */
 void nad_wipe(struct nad *nad, struct slice text);
 
+/* elem, or the first sibling behind it so named; -1 when none, or elem is. */
+int nad_find(const struct nad *nad, int elem, struct slice uri, struct slice name);
 /* The first child of elem so named (name NULL: any name in uri; uri "*": any namespace), -1 when none. */
-int nad_find_child(const struct nad *nad, int elem, const char *uri, const char *name);
+static inline int nad_find_child(const struct nad *nad, int elem, const char *uri, const char *name)
+{
+	return nad_find(nad, nad_first_child(nad, elem), slice_of(uri), slice_of(name));
+}
+
 /* The next sibling so named, behind elem. */
-int nad_find_next(const struct nad *nad, int elem, const char *uri, const char *name);
+static inline int nad_find_next(const struct nad *nad, int elem, const char *uri, const char *name)
+{
+	return nad_find(nad, nad_next_sibling(nad, elem), slice_of(uri), slice_of(name));
+}
 
 /* False when absent; *value is empty then. */
-bool nad_attr(const struct nad *nad, int elem, const char *uri, const char *name, struct slice *value);
-struct slice nad_attr_value(const struct nad *nad, int elem, const char *name); /* no namespace; empty when absent */
+bool nad_find_attr(const struct nad *nad, int elem, struct slice uri, struct slice name, struct slice *value);
+
+static inline bool nad_attr(const struct nad *nad, int elem, const char *uri, const char *name, struct slice *value)
+{
+	return nad_find_attr(nad, elem, slice_of(uri), slice_of(name), value);
+}
+
+/* no namespace; empty when absent */
+static inline struct slice nad_attr_value(const struct nad *nad, int elem, const char *name)
+{
+	struct slice value;
+
+	nad_attr(nad, elem, NULL, name, &value);
+	return value;
+}
 
 /* All attributes: for (int at = -1; nad_attr_next(nad, elem, &at, &attr);) in document order. */
 struct nad_attr {

@@ -54,34 +54,17 @@ struct slice nad_cdata(const struct nad *nad, int elem)
 	return tree_slice(nad, nad->elems[elem].text);
 }
 
-bool nad_is(const struct nad *nad, int elem, const char *uri, const char *name)
+int nad_find(const struct nad *nad, int elem, struct slice uri, struct slice name)
 {
-	return slice_is(nad_name(nad, elem), name) && slice_is(nad_ns(nad, elem), uri);
-}
-
-/* elem or the first sibling behind it that fits. */
-static int find_from(const struct nad *nad, int elem, const char *uri, const char *name)
-{
-	struct slice wanted = slice_of(uri);
-	bool any_ns = uri && strcmp(uri, "*") == 0;
+	bool any_ns = uri.len == 1 && *uri.data == '*';
 
 	for (; elem >= 0; elem = nad->elems[elem].next) {
-		if (name && !slice_is(nad_name(nad, elem), name))
+		if (name.data && !slice_equal(nad_name(nad, elem), name))
 			continue;
-		if (any_ns || slice_equal(nad_ns(nad, elem), wanted))
+		if (any_ns || slice_equal(nad_ns(nad, elem), uri))
 			break;
 	}
 	return elem;
-}
-
-int nad_find_child(const struct nad *nad, int elem, const char *uri, const char *name)
-{
-	return find_from(nad, nad_first_child(nad, elem), uri, name);
-}
-
-int nad_find_next(const struct nad *nad, int elem, const char *uri, const char *name)
-{
-	return find_from(nad, nad->elems[elem].next, uri, name);
 }
 
 static int find_attr(const struct nad *nad, int elem, struct slice uri, struct slice name)
@@ -96,21 +79,12 @@ static int find_attr(const struct nad *nad, int elem, struct slice uri, struct s
 	return attr;
 }
 
-bool nad_attr(const struct nad *nad, int elem, const char *uri, const char *name,
-	      struct slice *value)
+bool nad_find_attr(const struct nad *nad, int elem, struct slice uri, struct slice name, struct slice *value)
 {
-	int attr = find_attr(nad, elem, slice_of(uri), slice_of(name));
+	int attr = find_attr(nad, elem, uri, name);
 
 	*value = attr >= 0 ? tree_slice(nad, nad->attrs[attr].value) : (struct slice){NULL, 0};
 	return attr >= 0;
-}
-
-struct slice nad_attr_value(const struct nad *nad, int elem, const char *name)
-{
-	struct slice value;
-
-	nad_attr(nad, elem, NULL, name, &value);
-	return value;
 }
 
 bool nad_attr_next(const struct nad *nad, int elem, int *at, struct nad_attr *attr)

@@ -101,10 +101,33 @@ static void writes_hexadecimal(void **state)
 	assert_text(buf_slice(&buf), "007fffa5");
 }
 
+/* Whatever stands before and behind it, at each place within eight bytes. */
+static void plain_text_ends_at_the_first_sign(void **state)
+{
+	for (unsigned c = 0; c < 256; c++) {
+		bool plain = c >= ' ' && !strchr("&<>'\"", (int)c);
+
+		for (size_t at = 0; at < 19; at++) {
+			char text[19];
+			size_t end;
+
+			memset(text, c % 2 ? 0xff : '!', sizeof(text));
+			text[at] = (char)c;
+			end = xml_plain((struct slice){text, sizeof(text)}, 0);
+			if (end != (plain ? sizeof(text) : at))
+				fail_msg("byte %u at %zu: ends at %zu", c, at, end);
+			assert_int_equal(xml_plain((struct slice){text, sizeof(text)}, at + 1), sizeof(text));
+			assert_int_equal(xml_plain((struct slice){text, at}, 0), at);
+		}
+	}
+	assert_int_equal(xml_plain((struct slice){NULL, 0}, 0), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest encode[] = {
 		cmocka_unit_test(escapes_for_xml),
+		cmocka_unit_test(plain_text_ends_at_the_first_sign),
 		cmocka_unit_test(writes_base64),
 		cmocka_unit_test(reads_base64),
 		cmocka_unit_test(reads_back_every_byte),
