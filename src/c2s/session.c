@@ -58,6 +58,14 @@ void client_ask_again(struct client *client)
 	link_send(client->c2s->worker->link, &packet);
 }
 
+/* Whether it is one of ours that serves its domain: a session that began without that answer would be kept by nobody. */
+static bool is_being_asked(struct client *client)
+{
+	const struct domain *domain = domain_get(client->c2s, jid_domain(client->jid));
+
+	return domain && domain->state == DOMAIN_ASKING;
+}
+
 /* RFC 6120 section 7. Nothing more is parsed until the session manager has answered. */
 void client_start(struct client *client, const struct stanza *stanza, struct slice wanted)
 {
@@ -78,7 +86,10 @@ void client_start(struct client *client, const struct stanza *stanza, struct sli
 	buf_append_slice(&client->iq_id, stanza->id);
 	packet = client_ask_user(client, SESSION_START);
 	packet->session.target = jid_ref(client->jid);
-	link_send(client->c2s->worker->link, &packet);
+	if (is_being_asked(client))
+		packet_free(&packet); /* client_ask_again() when that is known */
+	else
+		link_send(client->c2s->worker->link, &packet);
 }
 
 /* -- from the session manager ----------------------------------------------------------------------- */
