@@ -82,6 +82,18 @@ static void come_soon(struct device *device, int64_t most_ms)
 		mio_timer_set(device->client.env->mio, &device->come, scene_between(people->scene, 50, most_ms));
 }
 
+/*
+ * It left, and its session may be there for a while: nobody answered, or who did could not tell a session manager yet, and may be
+ * stopped before there is one.
+ */
+static bool may_haunt(const struct people *people, const struct device *device, const struct client *client)
+{
+	if (client->unheard_ms == device->gone_ms)
+		return true;
+	return client->kind == CLIENT_RESUMING && !client->key[0] &&
+	       (people->deployment->bad_disk || deployment_was_without_sm(people->deployment, device->gone_ms));
+}
+
 static void on_gone(struct client *client)
 {
 	struct device *device = device_of(client);
@@ -101,8 +113,8 @@ static void on_gone(struct client *client)
 		device->roster_late = device->roster_settled;
 		device->roster_later = device->roster_said;
 	}
-	if (people->habits.day && client->unheard_ms == device->gone_ms)
-		model_ghost(&people->model, device_number(device), client->unheard_ms + people->deployment->plan.resume_ms + OVER_MS);
+	if (people->habits.day && may_haunt(people, device, client))
+		model_ghost(&people->model, device_number(device), device->gone_ms + people->deployment->plan.resume_ms + OVER_MS);
 	come_soon(device, scene_chance(people->scene, 15) && !people->calm ? 20000 : 800);
 }
 
