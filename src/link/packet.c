@@ -9,7 +9,8 @@
 
 void session_id_set(struct session_id *id, uint64_t slot)
 {
-	id->slot = slot;
+	id->place = (uint32_t)(slot >> 32);
+	id->generation = (uint32_t)slot;
 	id->len = SESSION_ID_OURS;
 }
 
@@ -31,11 +32,11 @@ struct slice session_id_text(const struct session_id *id, char room[SESSION_ID_M
 
 	if (id->len != SESSION_ID_OURS)
 		return (struct slice){id->text, id->len};
-	out = print_hex(out, (uint32_t)(id->slot >> 56));
+	out = print_hex(out, id->place >> 24);
 	*out++ = '.';
-	out = print_hex(out, (uint32_t)(id->slot >> 32) & 0xffffff);
+	out = print_hex(out, id->place & 0xffffff);
 	*out++ = '.';
-	out = print_hex(out, (uint32_t)id->slot);
+	out = print_hex(out, id->generation);
 	return (struct slice){room, (size_t)(out - room)};
 }
 
@@ -93,7 +94,9 @@ bool session_id_equal(const struct session_id *a, const struct session_id *b)
 {
 	if (a->len != b->len)
 		return false;
-	return a->len == SESSION_ID_OURS ? a->slot == b->slot : memcmp(a->text, b->text, a->len) == 0;
+	if (a->len == SESSION_ID_OURS)
+		return session_id_slot(a) == session_id_slot(b);
+	return memcmp(a->text, b->text, a->len) == 0;
 }
 
 struct packet *packet_new(enum packet_kind kind, struct str *from, struct str *to)

@@ -27,7 +27,9 @@ struct str;
 enum { SESSION_ID_MAX = 43, SESSION_ID_OURS = 0xff };
 struct session_id {
 	union {
-		uint64_t slot;
+		struct {
+			uint32_t place, generation; /* worker and slot, of slots_add() */
+		};
 		char text[SESSION_ID_MAX];
 	};
 	uint8_t len; /* of the text; 0: none; SESSION_ID_OURS: a slot's */
@@ -42,7 +44,7 @@ struct slice session_id_text(const struct session_id *id, char room[SESSION_ID_M
 /* 0 when it is none of ours. */
 static inline uint64_t session_id_slot(const struct session_id *id)
 {
-	return id->len == SESSION_ID_OURS ? id->slot : 0;
+	return id->len == SESSION_ID_OURS ? (uint64_t)id->place << 32 | id->generation : 0;
 }
 
 enum packet_kind {
