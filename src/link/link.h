@@ -66,7 +66,7 @@ void link_add_domain(struct link *link, const struct link_part *part, struct sli
 void link_send(struct link *link, struct packet **packet);
 
 unsigned link_worker_of(const struct link *link, const struct jid *user); /* where a user lives in this process */
-bool link_serves(struct link *link, struct slice name);             /* a part of this process does */
+bool link_serves(struct link *link, struct slice name);                   /* a part of this process does */
 /* Since when nothing is acknowledged of what this part said to another process of ours; 0: all is. Worker 0. */
 int64_t link_waits_ms(const struct link *link, const struct link_part *part);
 struct str *link_name(struct link *link, struct slice name);              /* a reference to a counted name */

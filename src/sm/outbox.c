@@ -156,7 +156,10 @@ static void answer(struct outbox *outbox, struct entry *entry)
 	outbox->answers++;
 }
 
-/* Before a place in the list: its head is the end. What it comes of is remembered, but no longer to be settled. stanza is taken, and may be NULL. */
+/*
+ * Before a place in the list: its head is the end. What it comes of is remembered, but no longer to be settled. stanza is taken, and
+ * may be NULL.
+ */
 static struct entry *insert(struct outbox *outbox, struct list *place, struct stanza *stanza, struct delivery *delivery)
 {
 	struct entry *entry = mem_zalloc(MEM_SESSION, sizeof(*entry));
