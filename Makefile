@@ -10,13 +10,13 @@ all: deps build/build.ninja
 	@ninja -C build
 
 build/build.ninja:
-	@$(MESON) setup build -Dtests=disabled -Db_lto=true >/dev/null
+	@$(MESON) setup build -Dtests=disabled -Db_lto=true -Db_lto_threads=2 >/dev/null
 
 build-test/build.ninja:
 	@$(MESON) setup build-test -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Dwerror=true >/dev/null
 
 build-soak/build.ninja:
-	@$(MESON) setup build-soak -Dbuildtype=release -Ddebug=true -Db_lto=true >/dev/null
+	@$(MESON) setup build-soak -Dbuildtype=release -Ddebug=true -Db_lto=true -Db_lto_threads=2 >/dev/null
 
 build-tsan/build.ninja:
 	@$(MESON) setup build-tsan -Dbuildtype=debugoptimized -Db_sanitize=thread -Dwerror=true >/dev/null
