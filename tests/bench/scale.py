@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """What grows with a deployment, and should not: a message's cost with more sessions and with a second worker, a start with more accounts.
 
-usage: scale.py [--jackdaw build/jackdaw] [--rounds 3] [--seconds 8] [--accounts 1000000] [--only "sessions workers start"]
+usage: scale.py [--jackdaw build/jackdaw] [--rounds 3] [--seconds 8] [--accounts 1000000] [--only "online sessions workers start"]
 Ratios of medians of rounds in turns, in one run. Exits with 1 when one is beyond its target. Talks to 127.0.0.1 only.
 """
 import argparse
@@ -39,19 +39,28 @@ def say(text):
 
 
 class Server(Jackdaw):
-    """With as many accounts as sessions, made without hashing, and so many workers."""
+    """With as many accounts as sessions, made without hashing, and so many workers. talking: of the sessions, so many chat; None: all."""
 
-    def __init__(self, sessions, workers):
-        self.sessions = sessions
+    def __init__(self, sessions, workers, talking=None):
+        self.sessions, self.talking, self.others = sessions, talking or sessions, None
         self.deployment = harness.Deployment(workers=workers, extra=SETTINGS)
         self.deployment.import_keys(f'user{number}' for number in range(sessions))
 
     def cost(self, tools, seconds):
-        """CPU of a message when all of them chat, one in flight each."""
-        load = works.Load(tools, 'load', self, mode='chat', count=self.sessions, seconds=seconds, mechanism='SCRAM-SHA-1')
+        """CPU of a message, one in flight for each who chats."""
+        if self.talking < self.sessions and not self.others:
+            self.others = works.Load(tools, 'load', self, mode='idle', first=self.talking, count=self.sessions - self.talking,
+                                     mechanism='SCRAM-SHA-1')
+            self.others.idle()
+        load = works.Load(tools, 'load', self, mode='chat', count=self.talking, seconds=seconds, mechanism='SCRAM-SHA-1')
         result = load.measure()
         load.end()
         return 1e6 * result['cpu'] / result['messages']
+
+    def __exit__(self, *error):
+        if self.others:
+            self.others.end()
+        super().__exit__(*error)
 
 
 def compare(tools, args, servers):
@@ -75,8 +84,13 @@ def judge(text, value, target):
 
 
 def sessions(tools, args):
-    ratio = compare(tools, args, {f'{count} sessions': Server(count, 2) for count in (FEW, MANY)})
-    return judge(f'a message with {MANY} sessions costs times one with {FEW}', ratio, FLAT)
+    ratio = compare(tools, args, {f'{count} sessions, all chat': Server(count, 2) for count in (FEW, MANY)})
+    return judge(f'a message with {MANY} sessions, all of which chat, costs times one with {FEW}', ratio, FLAT)
+
+
+def online(tools, args):
+    ratio = compare(tools, args, {f'{count} sessions, {FEW} chat': Server(count, 2, FEW) for count in (FEW, MANY)})
+    return judge(f'a message with {MANY} sessions, of which {FEW} chat, costs times one with {FEW}', ratio, FLAT)
 
 
 def workers(tools, args):
@@ -112,7 +126,7 @@ def start(tools, args):
     return judge(f'ms to the first login with {args.accounts} accounts', statistics.median(times), START_MS)
 
 
-PARTS = {'sessions': sessions, 'workers': workers, 'start': start}
+PARTS = {'online': online, 'sessions': sessions, 'workers': workers, 'start': start}
 
 
 def main():
