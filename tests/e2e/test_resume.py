@@ -417,6 +417,7 @@ def _comes_anew_again_and_again(deployment, rounds=25):
         romeo.send(f"<a xmlns='{SM}' h='{romeo.handled}'/>")
         heard.extend(int(text) for text in romeo.bodies() if text)
         romeo.socket.shutdown(socket.SHUT_WR)  # what is unread at close() would cost the server that <a/>
+        romeo.socket.settimeout(15)
         while romeo.socket.recv(65536):
             pass
         romeo.drop()
