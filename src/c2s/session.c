@@ -84,12 +84,13 @@ void client_start(struct client *client, const struct stanza *stanza, struct sli
 	}
 	buf_clear(&client->iq_id);
 	buf_append_slice(&client->iq_id, stanza->id);
+	if (is_being_asked(client)) {
+		client_await_user(client); /* client_ask_again() when that is known */
+		return;
+	}
 	packet = client_ask_user(client, SESSION_START);
 	packet->session.target = jid_ref(client->jid);
-	if (is_being_asked(client))
-		packet_free(&packet); /* client_ask_again() when that is known */
-	else
-		link_send(client->c2s->worker->link, &packet);
+	link_send(client->c2s->worker->link, &packet);
 }
 
 /* -- from the session manager ----------------------------------------------------------------------- */

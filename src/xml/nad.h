@@ -64,7 +64,7 @@ struct slice nad_cdata(const struct nad *nad, int elem); /* before the first chi
 /* Zeroes a text of the nad's own, a value or cdata, where it stands: it was a secret, and has been read. */
 void nad_wipe(struct nad *nad, struct slice text);
 
-/* elem, or the first sibling behind it so named; -1 when none, or elem is. */
+/* elem, or the first sibling behind it so named (as below; no data: NULL); -1 when none, or elem is. */
 int nad_find(const struct nad *nad, int elem, struct slice uri, struct slice name);
 /* The first child of elem so named (name NULL: any name in uri; uri "*": any namespace), -1 when none. */
 static inline int nad_find_child(const struct nad *nad, int elem, const char *uri, const char *name)

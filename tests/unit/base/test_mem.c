@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/chunks.h"
 #include "unit.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -365,11 +366,22 @@ static void names_every_kind(void **state)
 		assert_true(strlen(mem_kind_name(kind)) > 1);
 }
 
+static void a_block_is_of_the_smallest_class_that_holds_it(void **state)
+{
+	for (size_t size = 0; size <= CHUNKS_LARGEST; size++) {
+		unsigned class = chunks_class(size);
+
+		if (class >= CHUNKS_CLASSES || chunks_payloads[class] < size || (class && chunks_payloads[class - 1] >= size))
+			fail_msg("%zu bytes: class %u", size, class);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter_heap, drop_heap)
 
 int main(void)
 {
 	const struct CMUnitTest mem[] = {
+		TEST(a_block_is_of_the_smallest_class_that_holds_it),
 		TEST(gives_aligned_blocks_of_every_size),
 		TEST(keeps_neighbours_apart),
 		TEST(counts_by_kind),
