@@ -140,7 +140,7 @@ static bool is_stray(const struct packet *packet, const struct client *client)
 /* A session that no client has. One of ours may wait for its client; what it sent it still has. */
 static void end_unknown(struct c2s *c2s, const struct packet *packet, const struct client *client)
 {
-	bool ours = packet->ours && (packet->kind == PACKET_STANZA || packet->session.action == SESSION_RESUMED);
+	bool ours = packet->ours && (packet->kind == PACKET_STANZA || (packet->kind == PACKET_SESSION && packet->session.action == SESSION_RESUMED));
 	struct str *to = packet->via ? packet->via : packet->from;
 	struct packet *answer;
 

@@ -154,7 +154,7 @@ void account_answered(struct auth *auth, const struct packet *packet)
 /* request is taken. */
 static void answer_with(struct worker *worker, struct packet *request, int result, const struct auth_account *account)
 {
-	struct packet *answer = packet_answer(request, PACKET_ACCOUNT);
+	struct packet *answer = packet_answer(request);
 
 	answer->account.result = result;
 	if (account)

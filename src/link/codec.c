@@ -99,16 +99,19 @@ static void print_stanza(const struct packet *packet, struct buf *out)
 
 static void open_session(const struct packet *packet, const char *action, struct buf *out)
 {
+	bool acts = packet->kind == PACKET_SESSION;
+
 	buf_append_text(out, "<sc:session xmlns:sc='" NS_LINK_SESSION "'");
-	if (packet->session.id)
+	if (acts && packet->session.id)
 		attr(out, "id", str_slice(packet->session.id));
-	if (packet->session.target)
+	if (acts && packet->session.target)
 		attr(out, "target", jid_full(packet->session.target));
 	if (action)
 		attr(out, "action", slice_of(action));
-	buf_append_slice(out, str_slice(packet->session.rest));
+	if (acts)
+		buf_append_slice(out, str_slice(packet->session.rest));
 	print_ids(packet, out);
-	if (packet->ours || packet->end.from || packet->session.end)
+	if (packet->ours || packet->end.from || (acts && packet->session.end))
 		buf_append_text(out, " xmlns:jd='" NS_JACKDAW "'");
 	if (packet->ours)
 		buf_append_text(out, " jd:ours='1'");
@@ -220,9 +223,6 @@ static void print_route(const struct packet *packet, const char *type, struct bu
 	case PACKET_TAKEN:
 		print_count(packet, ACTION_TAKEN, out);
 		break;
-	case PACKET_ROUTE:
-		nad_print_inside(packet->route, 0, out);
-		break;
 	}
 	buf_append_text(out, "</route>");
 }
@@ -279,7 +279,6 @@ static bool read_account(const struct nad *nad, int elem, struct packet *packet)
 	struct slice result;
 	uint64_t verb;
 
-	packet->kind = PACKET_ACCOUNT;
 	packet->account.user = jid_parse(nad_attr_value(nad, elem, "target"));
 	if (!packet->account.user || !slice_to_u64(nad_attr_value(nad, elem, "token"), &packet->account.token) ||
 	    !slice_to_u64(nad_attr_value(nad, elem, "verb"), &verb) || verb > 255)
@@ -318,9 +317,8 @@ static bool read_window(const struct nad *nad, int elem, uint64_t *window)
 	return !nad_attr(nad, elem, NULL, "window", &text) || slice_to_u64(text, window);
 }
 
-static bool read_count(const struct nad *nad, int elem, enum packet_kind kind, struct packet *packet)
+static bool read_count(const struct nad *nad, int elem, struct packet *packet)
 {
-	packet->kind = kind;
 	return nad_attr_value(nad, elem, "count").len && read_u32(nad, elem, "count", &packet->count) &&
 	       read_window(nad, elem, &packet->window);
 }
@@ -378,7 +376,6 @@ static bool read_action(const struct nad *nad, int elem, struct packet *packet)
 {
 	struct slice text;
 
-	packet->kind = PACKET_SESSION;
 	if (nad_attr(nad, elem, NULL, "target", &text))
 		packet->session.target = jid_parse(text);
 	if (nad_attr(nad, elem, NULL, "id", &text))
@@ -396,17 +393,33 @@ static bool read_action(const struct nad *nad, int elem, struct packet *packet)
 	return !is_ours(packet->session.action) || read_resume(nad, elem, &packet->session.resume);
 }
 
-static bool read_session(const struct nad *nad, int elem, struct packet *packet)
+static enum packet_kind kind_of(const struct nad *nad, int elem)
 {
-	struct slice action = nad_attr_value(nad, elem, "action");
+	struct slice action;
 
+	if (!nad_is(nad, elem, NS_LINK_SESSION, "session"))
+		return PACKET_STANZA;
+	action = nad_attr_value(nad, elem, "action");
 	if (slice_is(action, ACTION_ACCOUNT))
-		return read_account(nad, elem, packet);
+		return PACKET_ACCOUNT;
 	if (slice_is(action, ACTION_SETTLED))
-		return read_count(nad, elem, PACKET_SETTLED, packet);
-	if (slice_is(action, ACTION_TAKEN))
-		return read_count(nad, elem, PACKET_TAKEN, packet);
-	return read_action(nad, elem, packet);
+		return PACKET_SETTLED;
+	return slice_is(action, ACTION_TAKEN) ? PACKET_TAKEN : PACKET_SESSION;
+}
+
+static bool read_content(const struct nad *nad, int elem, struct packet *packet)
+{
+	switch (packet->kind) {
+	case PACKET_STANZA:
+		return read_stanza(nad, elem, packet);
+	case PACKET_ACCOUNT:
+		return read_account(nad, elem, packet);
+	case PACKET_SETTLED:
+	case PACKET_TAKEN:
+		return read_count(nad, elem, packet);
+	default:
+		return read_action(nad, elem, packet);
+	}
 }
 
 /* The name that is bound there: of an address only the prepared domain counts. */
@@ -476,21 +489,15 @@ struct packet *codec_read(struct link *link, const struct nad *route)
 {
 	int elem = nad_first_child(route, 0);
 	struct packet *packet;
-	bool ok;
 
 	if (elem < 0)
 		return NULL;
-	packet = packet_new(PACKET_STANZA, NULL, NULL);
+	packet = packet_new(kind_of(route, elem), NULL, NULL);
 	packet->from = read_name(link, route, "from");
 	packet->to = read_name(link, route, "to");
 	packet->relayed = true;
 	packet->error = read_error(route);
-	ok = read_end(link, route, elem, packet) && read_ids(route, elem, packet);
-	if (ok && nad_is(route, elem, NS_LINK_SESSION, "session"))
-		ok = read_session(route, elem, packet);
-	else if (ok)
-		ok = read_stanza(route, elem, packet);
-	if (!ok)
+	if (!read_end(link, route, elem, packet) || !read_ids(route, elem, packet) || !read_content(route, elem, packet))
 		packet_free(&packet);
 	return packet;
 }

@@ -145,8 +145,10 @@ static const struct jid *subject(const struct packet *packet)
 		return packet->error ? packet->stanza->from : packet->stanza->to;
 	case PACKET_ACCOUNT:
 		return packet->account.user;
-	default:
+	case PACKET_SESSION:
 		return packet->session.target;
+	default:
+		return NULL;
 	}
 }
 

@@ -19,6 +19,7 @@ struct conn;
 struct conn_options;
 struct link;
 struct link_peer;
+struct nad;
 
 enum link_belongs {
 	LINK_BY_C2S, /* to the worker in the packet's c2s id */

@@ -2,10 +2,10 @@
 /* Packets: making, owning, answering; the ids of sessions. */
 #include "link/packet.h"
 
+#include <stddef.h>
 #include "base/mem.h"
 #include "jid/jid.h"
 #include "stanza/stanza.h"
-#include "xml/nad.h"
 
 void session_id_set(struct session_id *id, uint64_t slot)
 {
@@ -99,9 +99,14 @@ bool session_id_equal(const struct session_id *a, const struct session_id *b)
 	return memcmp(a->text, b->text, a->len) == 0;
 }
 
+static size_t size_of(enum packet_kind kind)
+{
+	return kind == PACKET_SESSION || kind == PACKET_ACCOUNT ? sizeof(struct packet) : offsetof(struct packet, session);
+}
+
 struct packet *packet_new(enum packet_kind kind, struct str *from, struct str *to)
 {
-	struct packet *packet = mem_zalloc(MEM_PACKET, sizeof(*packet));
+	struct packet *packet = mem_zalloc(MEM_PACKET, size_of(kind));
 
 	packet->kind = kind;
 	packet->from = str_ref(from);
@@ -126,6 +131,22 @@ struct packet *packet_session(struct str *from, struct str *to, enum session_act
 	return packet;
 }
 
+static void free_session(struct packet *packet)
+{
+	jid_free(&packet->session.target);
+	str_free(&packet->session.id);
+	str_free(&packet->session.rest);
+	str_free(&packet->session.end);
+	buf_fini(&packet->session.text);
+	str_free(&packet->session.resume.key);
+}
+
+static void free_account(struct packet *packet)
+{
+	jid_free(&packet->account.user);
+	buf_wipe(&packet->account.keys);
+}
+
 void packet_free(struct packet **taken)
 {
 	struct packet *packet = *taken;
@@ -137,15 +158,10 @@ void packet_free(struct packet **taken)
 	str_free(&packet->to);
 	str_free(&packet->via);
 	stanza_free(&packet->stanza);
-	nad_free(&packet->route);
-	jid_free(&packet->session.target);
-	str_free(&packet->session.id);
-	str_free(&packet->session.rest);
-	str_free(&packet->session.end);
-	buf_fini(&packet->session.text);
-	str_free(&packet->session.resume.key);
-	jid_free(&packet->account.user);
-	buf_wipe(&packet->account.keys);
+	if (packet->kind == PACKET_SESSION)
+		free_session(packet);
+	else if (packet->kind == PACKET_ACCOUNT)
+		free_account(packet);
 	mem_free(packet);
 }
 
@@ -153,36 +169,47 @@ void packet_freeze(struct packet *packet)
 {
 	if (packet->stanza)
 		stanza_freeze(packet->stanza);
-	if (packet->route)
-		nad_freeze(packet->route);
 }
 
 size_t packet_weight(const struct packet *packet)
 {
-	size_t weight = sizeof(*packet);
+	size_t weight = size_of(packet->kind);
 
 	if (packet->stanza)
 		weight += stanza_weight(packet->stanza);
-	if (packet->route)
-		weight += nad_weight(packet->route);
-	weight += str_slice(packet->session.id).len + str_slice(packet->session.rest).len;
-	return weight + buf_used(&packet->session.text) + buf_used(&packet->account.keys);
+	if (packet->kind == PACKET_SESSION)
+		weight += str_slice(packet->session.id).len + str_slice(packet->session.rest).len + buf_used(&packet->session.text);
+	else if (packet->kind == PACKET_ACCOUNT)
+		weight += buf_used(&packet->account.keys);
+	return weight;
 }
 
-struct packet *packet_answer(const struct packet *packet, enum packet_kind kind)
+static void answer_session(const struct packet *packet, struct packet *answer)
 {
-	struct packet *answer = packet_new(kind, packet->to, packet->from);
-
-	answer->c2s = packet->c2s;
-	answer->sm = packet->sm;
-	answer->ours = packet->ours;
 	answer->session.action = packet->session.action;
 	answer->session.target = jid_ref(packet->session.target);
 	answer->session.id = str_ref(packet->session.id);
 	answer->session.rest = str_ref(packet->session.rest);
+}
+
+static void answer_account(const struct packet *packet, struct packet *answer)
+{
 	answer->account.verb = packet->account.verb;
 	answer->account.user = jid_ref(packet->account.user);
 	answer->account.token = packet->account.token;
-	answer->account.answer = kind == PACKET_ACCOUNT;
+	answer->account.answer = true;
+}
+
+struct packet *packet_answer(const struct packet *packet)
+{
+	struct packet *answer = packet_new(packet->kind, packet->to, packet->from);
+
+	answer->c2s = packet->c2s;
+	answer->sm = packet->sm;
+	answer->ours = packet->ours;
+	if (packet->kind == PACKET_SESSION)
+		answer_session(packet, answer);
+	else if (packet->kind == PACKET_ACCOUNT)
+		answer_account(packet, answer);
 	return answer;
 }

@@ -12,7 +12,6 @@
 
 struct jid;
 struct link;
-struct nad;
 struct stanza;
 struct str;
 
@@ -26,13 +25,13 @@ struct str;
  */
 enum { SESSION_ID_MAX = 43, SESSION_ID_OURS = 0xff };
 struct session_id {
+	uint8_t len; /* of the text; 0: none; SESSION_ID_OURS: a slot's */
 	union {
 		struct {
 			uint32_t place, generation; /* worker and slot, of slots_add() */
 		};
 		char text[SESSION_ID_MAX];
 	};
-	uint8_t len; /* of the text; 0: none; SESSION_ID_OURS: a slot's */
 };
 
 void session_id_set(struct session_id *id, uint64_t slot);
@@ -53,7 +52,6 @@ enum packet_kind {
 	PACKET_ACCOUNT,  /* between our own c2s and sm: a request to accounts, or its answer */
 	PACKET_SETTLED,  /* between our own: all stanzas of a session up to a count are settled */
 	PACKET_TAKEN,    /* c2s to sm, between our own: its client has the next count stanzas of those sent to it */
-	PACKET_ROUTE,    /* undecoded, on its way from one peer to another; no part ever sees it */
 };
 
 /*
@@ -97,45 +95,48 @@ struct packet_resume {
 	bool over;        /* PRESENT: the client has left, all that is wanted is the end of the session */
 };
 
+/* What each message asks of its packets comes first, and of the ids what ours have: fewer lines of the cache. */
 struct packet {
 	struct mio_mail mail; /* link's, as are the next two */
 	struct packet *next;
 	struct link *at;
-	enum packet_kind kind;
-	struct str *from, *to; /* owned: names of parts, or domains */
-	struct str *via;       /* owned: the part whose domain "from" is, when it comes or goes between ends; or NULL */
-	struct packet_end end;
-	uint16_t error;        /* a routing error: this is our own packet, come back (400, 401, 404, ...) */
+	enum packet_kind kind : 8;
 	bool failed;           /* session: the request failed. stanza: the session is unknown */
 	bool ours;             /* speak our own attributes: the other end is known to be ours */
 	bool relayed;          /* came from another process */
 	bool home;             /* our own, for a domain that we serve, back from the router */
 	bool answer;           /* a stanza from c2s to sm: c2s's own answer to its client, to be sent back in its turn */
 	bool held;             /* a stanza from c2s to sm: one of an earlier sm, which the client does not have yet */
-	struct session_id c2s, sm;
-	struct stanza *stanza; /* owned; PACKET_STANZA */
-	struct nad *route;     /* owned; PACKET_ROUTE: the route element */
-	struct {
-		enum session_action action;
-		struct jid *target;     /* owned */
-		struct str *id;         /* owned: of the request */
-		struct str *rest;       /* owned; from another process: attributes that mean nothing to us, for the answer */
-		struct str *end;        /* owned; HELLO's answer: "name/worker/epoch" of our own sm */
-		struct buf text;        /* SNAPSHOT, STARTED: a snapshot. PRESENT, RESUMED: a line of origins of what the client was sent, and one.
-					   BIND: a line that names the device, and what is asked for as an element. BOUND: a line of elements, and a snapshot.
-					   HELLO's answer: an element with what the sm offers in the features of a stream */
-		struct packet_resume resume;
-	} session;
-	struct {
-		unsigned verb;          /* an enum auth_verb; link only carries it */
-		bool answer;
-		int result;             /* of an answer: an outcome or a fault */
-		struct jid *user;       /* owned */
-		uint64_t token;         /* the asker's, with its worker in the top byte */
-		struct buf keys;        /* RFC 5803 strings, one a line; wiped when freed */
-	} account;
+	uint16_t error;        /* a routing error: this is our own packet, come back (400, 401, 404, ...) */
 	uint32_t count;        /* PACKET_SETTLED: modulo 2^32; PACKET_TAKEN */
-	uint64_t window;       /* PACKET_SETTLED: as above */
+	struct stanza *stanza; /* owned; PACKET_STANZA */
+	struct str *from, *to; /* owned: names of parts, or domains */
+	struct str *via;       /* owned: the part whose domain "from" is, when it comes or goes between ends; or NULL */
+	struct session_id c2s, sm;
+	struct packet_end end;
+	uint64_t window;       /* PACKET_SETTLED: as that of a resumption */
+	/* The others end here: there are many of them. */
+	union {
+		struct { /* PACKET_SESSION */
+			enum session_action action;
+			struct jid *target;     /* owned */
+			struct str *id;         /* owned: of the request */
+			struct str *rest;       /* owned; from another process: attributes that mean nothing to us, for the answer */
+			struct str *end;        /* owned; HELLO's answer: "name/worker/epoch" of our own sm */
+			struct buf text;        /* SNAPSHOT, STARTED: a snapshot. PRESENT, RESUMED: a line of origins of what the client was sent, and one.
+						   BIND: a line that names the device, and what is asked for as an element. BOUND: a line of elements, and a snapshot.
+						   HELLO's answer: an element with what the sm offers in the features of a stream */
+			struct packet_resume resume;
+		} session;
+		struct { /* PACKET_ACCOUNT */
+			unsigned verb;          /* an enum auth_verb; link only carries it */
+			bool answer;
+			int result;             /* of an answer: an outcome or a fault */
+			struct jid *user;       /* owned */
+			uint64_t token;         /* the asker's, with its worker in the top byte */
+			struct buf keys;        /* RFC 5803 strings, one a line; wiped when freed */
+		} account;
+	};
 };
 
 /* from and to are referenced. */
@@ -145,5 +146,6 @@ struct packet *packet_session(struct str *from, struct str *to, enum session_act
 void packet_free(struct packet **packet);
 void packet_freeze(struct packet *packet); /* before it crosses to another worker */
 size_t packet_weight(const struct packet *packet);
-/* A new packet to where this one came from, ids (and what a session action says of itself) as they were. */
-struct packet *packet_answer(const struct packet *packet, enum packet_kind kind);
+/* A new one of the same kind to where this one came from, ids and what a session action or an account's request says of itself as
+ * they were. */
+struct packet *packet_answer(const struct packet *packet);

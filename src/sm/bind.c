@@ -35,7 +35,7 @@ static bool reads_enable(const struct nad *request, uint32_t *seconds)
 static void answer(struct session *session, const struct packet *packet, const struct nad *inside)
 {
 	struct sm *sm = session->user->sm;
-	struct packet *made = packet_answer(packet, PACKET_SESSION);
+	struct packet *made = packet_answer(packet);
 
 	made->session.action = SESSION_BOUND;
 	str_free(&made->from);

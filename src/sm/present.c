@@ -300,7 +300,7 @@ static void looked_up(struct sm *sm, struct packet **lent, const struct store_tx
 	rows = store_rows(txn, 1, &count);
 	match_rows(session, rows, count);
 	resume_remember(session); /* its sm died before it could */
-	made = packet_answer(packet, PACKET_SESSION);
+	made = packet_answer(packet);
 	made->session.action = SESSION_PRESENTED;
 	str_free(&made->from);
 	made->from = str_ref(sm->name);

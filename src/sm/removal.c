@@ -47,7 +47,7 @@ void removal_end(struct sm *sm, struct jid *jid, int result)
 
 static void answer(struct sm *sm, const struct packet *asked, int result)
 {
-	struct packet *made = packet_answer(asked, PACKET_ACCOUNT);
+	struct packet *made = packet_answer(asked);
 
 	made->account.result = result;
 	link_send(sm->link, &made);

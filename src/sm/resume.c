@@ -306,7 +306,7 @@ static void remembered(struct sm *sm, struct packet **lent, const struct store_t
 void resume_enable(struct session *session, const struct packet *packet)
 {
 	struct user *user = session->user;
-	struct packet *made = packet_answer(packet, PACKET_SESSION);
+	struct packet *made = packet_answer(packet);
 	struct packet_resume *resume = &made->session.resume;
 	struct resumption item = {.origin = session->origin, .in = packet->session.resume.in};
 	struct store_txn *txn;
@@ -417,7 +417,7 @@ static struct slice packet_key(const struct packet *packet)
 
 static void refuse(struct sm *sm, const struct packet *packet, const struct resumption *item)
 {
-	struct packet *made = packet_answer(packet, PACKET_SESSION);
+	struct packet *made = packet_answer(packet);
 
 	made->failed = true;
 	if (item) {
@@ -460,7 +460,7 @@ static void take_back(struct session *session)
 static void accept_resume(struct session *session, const struct packet *packet)
 {
 	struct sm *sm = session->user->sm;
-	struct packet *made = packet_answer(packet, PACKET_SESSION);
+	struct packet *made = packet_answer(packet);
 	struct packet_resume *resume = &made->session.resume;
 	bool unsure;
 

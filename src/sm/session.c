@@ -17,7 +17,7 @@
 
 static void answer(struct sm *sm, const struct packet *packet, enum session_action action)
 {
-	struct packet *made = packet_answer(packet, PACKET_SESSION);
+	struct packet *made = packet_answer(packet);
 
 	made->session.action = action;
 	link_send(sm->link, &made);
@@ -29,7 +29,7 @@ static void answer(struct sm *sm, const struct packet *packet, enum session_acti
  */
 void session_fail(struct sm *sm, const struct packet *packet)
 {
-	struct packet *made = packet_answer(packet, PACKET_SESSION);
+	struct packet *made = packet_answer(packet);
 
 	made->failed = true;
 	made->session.resume.later = made->session.action == SESSION_RESUME;
@@ -354,7 +354,7 @@ void session_start(struct user *user, struct packet *packet)
 
 	if (!session)
 		return;
-	made = packet_answer(packet, PACKET_SESSION);
+	made = packet_answer(packet);
 	made->session.action = SESSION_STARTED;
 	str_free(&made->from);
 	made->from = str_ref(sm->name);
@@ -439,7 +439,7 @@ void session_allow_user(struct user *user, bool allowed)
  */
 static void hello(struct sm *sm, const struct packet *packet)
 {
-	struct packet *made = packet_answer(packet, PACKET_SESSION);
+	struct packet *made = packet_answer(packet);
 	AUTO(buf_fini) struct buf text = {0};
 
 	buf_printf(&text, "%s/%u/%08x", str_text(sm->name), mio_worker(sm->mio),

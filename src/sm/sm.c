@@ -78,8 +78,6 @@ static void packet_arrived(void *part, struct packet **packet)
 		case PACKET_TAKEN:
 			taken(sm, *packet);
 			break;
-		case PACKET_ROUTE:
-			break;
 		}
 	}
 	packet_free(packet);

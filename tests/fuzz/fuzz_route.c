@@ -93,7 +93,7 @@ static void answer(void *part, struct packet **packet)
 	struct packet *back;
 
 	if (!(*packet)->error && (*packet)->relayed && (*packet)->kind != PACKET_STANZA) {
-		back = packet_answer(*packet, (*packet)->kind);
+		back = packet_answer(*packet);
 		link_send(parts->link, &back);
 	}
 	packet_free(packet);

@@ -123,35 +123,47 @@ static void an_answer_goes_back_with_the_ids(void **state)
 {
 	AUTO(str_free) struct str *from = str_new(SLICE("c2s")), *to = str_new(SLICE("sm"));
 	AUTO(packet_free) struct packet *packet = packet_session(from, to, SESSION_START);
-	AUTO(packet_free) struct packet *answer = NULL, *account = NULL;
+	AUTO(packet_free) struct packet *answer = NULL;
 
 	session_id_set(&packet->c2s, 7);
 	session_id_set(&packet->sm, 8);
 	packet->ours = true;
 	packet->session.target = jid_parse(SLICE("ann@a.example/x"));
 	packet->session.id = str_new(SLICE("i"));
-	packet->account.token = 9;
 	packet->relayed = packet->failed = true;
-	answer = packet_answer(packet, PACKET_SESSION);
+	answer = packet_answer(packet);
 	assert_string_equal(str_text(answer->from), "sm");
 	assert_string_equal(str_text(answer->to), "c2s");
 	assert_int_equal(session_id_slot(&answer->c2s), 7);
 	assert_int_equal(session_id_slot(&answer->sm), 8);
 	assert_true(answer->ours);
-	assert_false(answer->relayed || answer->failed || answer->account.answer);
+	assert_false(answer->relayed || answer->failed);
 	assert_int_equal(answer->session.action, SESSION_START);
 	assert_string_equal(jid_text(answer->session.target), "ann@a.example/x");
 	assert_string_equal(str_text(answer->session.id), "i");
-	account = packet_answer(packet, PACKET_ACCOUNT);
-	assert_true(account->account.answer);
-	assert_int_equal(account->account.token, 9);
+}
+
+static void an_accounts_answer_says_whose(void **state)
+{
+	AUTO(packet_free) struct packet *packet = packet_new(PACKET_ACCOUNT, NULL, NULL);
+	AUTO(packet_free) struct packet *answer = NULL;
+
+	packet->account.token = 9;
+	packet->account.verb = 3;
+	packet->account.user = jid_parse(SLICE("ann@a.example"));
+	answer = packet_answer(packet);
+	assert_int_equal(answer->kind, PACKET_ACCOUNT);
+	assert_true(answer->account.answer);
+	assert_int_equal(answer->account.token, 9);
+	assert_int_equal(answer->account.verb, 3);
+	assert_string_equal(jid_text(answer->account.user), "ann@a.example");
 }
 
 static void weighs_what_it_carries(void **state)
 {
-	AUTO(packet_free) struct packet *packet = packet_new(PACKET_ACCOUNT, NULL, NULL);
+	AUTO(packet_free) struct packet *packet = packet_new(PACKET_ACCOUNT, NULL, NULL), *action = packet_session(NULL, NULL, SESSION_START);
 	struct stanza *stanza = stanza_new(STANZA_IQ, STANZA_GET, SLICE("1"));
-	AUTO(packet_free) struct packet *other = packet_stanza(NULL, NULL, &stanza);
+	AUTO(packet_free) struct packet *other = packet_stanza(NULL, NULL, &stanza), *bare = packet_new(PACKET_TAKEN, NULL, NULL);
 	size_t empty = packet_weight(packet);
 	char text[3000];
 
@@ -159,9 +171,11 @@ static void weighs_what_it_carries(void **state)
 	memset(text, 'x', sizeof(text));
 	buf_append(&packet->account.keys, text, sizeof(text));
 	assert_true(packet_weight(packet) >= empty + sizeof(text));
-	packet->session.id = str_new((struct slice){text, sizeof(text)});
-	assert_true(packet_weight(packet) >= empty + 2 * sizeof(text));
-	assert_true(packet_weight(other) > empty);
+	empty = packet_weight(action);
+	action->session.id = str_new((struct slice){text, sizeof(text)});
+	assert_true(packet_weight(action) >= empty + sizeof(text));
+	assert_true(packet_weight(other) > packet_weight(bare));
+	assert_true(packet_weight(bare) < empty);
 }
 
 static void freezes_what_crosses(void **state)
@@ -193,6 +207,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_ours_is_kept_as_it_is),
 		cmocka_unit_test(takes_43_bytes_and_no_more),
 		cmocka_unit_test(an_answer_goes_back_with_the_ids),
+		cmocka_unit_test(an_accounts_answer_says_whose),
 		cmocka_unit_test(weighs_what_it_carries),
 		cmocka_unit_test(freezes_what_crosses),
 		cmocka_unit_test(nothing_is_freed_twice),

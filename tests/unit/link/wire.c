@@ -78,7 +78,7 @@ static void arrived(void *part, struct packet **taken)
 		note(resident, "%s!%u",
 		     packet->session.action == SESSION_HELLO ? "hello" : "action", packet->error);
 	} else if (packet->kind == PACKET_SESSION && resident->house->is_sm) {
-		answer = packet_answer(packet, PACKET_SESSION);
+		answer = packet_answer(packet);
 		link_send(resident->house->links[resident->worker], &answer);
 	} else if (packet->kind == PACKET_STANZA) {
 		char error[16] = "";

@@ -183,7 +183,7 @@ static void to_c2s(void *part, struct packet **taken)
 	struct packet *packet = *taken;
 	AUTO(buf_fini) struct buf name = {0}, text = {0};
 	struct client *client;
-	struct slice told = buf_slice(&packet->session.text);
+	struct slice told = packet->kind == PACKET_SESSION ? buf_slice(&packet->session.text) : SLICE("");
 
 	buf_append_slice(&name, session_id_text(&packet->c2s, (char[SESSION_ID_MAX]){0}));
 	client = client_of(recorder->room, buf_text(&name));
