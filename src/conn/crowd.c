@@ -109,6 +109,10 @@ static void serve(struct mio_task *task)
 	uint32_t now_ms = (uint32_t)mio_now_ms(env->mio);
 	struct conn *conn;
 
+	if (mio_has_more(env->mio)) {
+		mio_defer(env->mio, task);
+		return;
+	}
 	if (mio_entry_rests(env->mio)) {
 		mio_timer_set(env->mio, &env->crowd_timer, REST_MS);
 		return;

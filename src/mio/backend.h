@@ -5,8 +5,8 @@
  *
  * A back end embeds struct mio_host, struct mio, struct mio_listener and struct mio_driver as the
  * first member of structures of its own, and fills in one struct mio_backend. A turn of a loop is:
- * set the clock, mio_mail_run(), dispatch sockets, mio_turn_end(). Nothing here depends on the
- * order of pointers.
+ * set the clock, mio_mail_run(), dispatch sockets, with mio_part_end() behind each MIO_PART of them
+ * when there are more, mio_turn_end(). Nothing here depends on the order of pointers.
  */
 #pragma once
 
@@ -53,8 +53,9 @@ struct mio {
 	struct mio_wheel wheel;
 	struct mio_task *tasks, **tasks_end,
 		*running; /* deferred; running: of the turn that ends */
-	uint32_t turn;
+	uint32_t part; /* counts them, over all turns */
 	unsigned ready; /* set by the back end before it dispatches */
+	bool more; /* of them are to be dispatched */
 	uint64_t blocked; /* workers whose mailbox this loop found above its mark: see
 			     mio_entry_paused() */
 	uint8_t worker;
@@ -151,6 +152,11 @@ void mio_host_fini(struct mio_host *host);
  */
 struct heap *mio_host_heap(struct mio_host *host, const char *name);
 
+/* So that what was read is written while it is in the caches. */
+enum { MIO_PART = 32 };
+
+/* Between two parts of a turn: the tasks deferred so far, then mail. */
+void mio_part_end(struct mio *mio);
 /* A turn's end: the timers that are due by mio->now_ms, then the tasks deferred so far. */
 void mio_turn_end(struct mio *mio);
 /* True when a turn is due now: mail waits or tasks are deferred. */

@@ -212,8 +212,11 @@ static void turn(struct epoll_loop *loop)
 	/* Mail first: what this turn posts and submits is then answered in a later one. */
 	mio_mail_run(&loop->mio);
 	loop->mio.ready = count > 0 ? (unsigned)count : 0;
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < count; i++) {
+		if (i && i % MIO_PART == 0)
+			mio_part_end(&loop->mio);
 		dispatch(loop, &events[i], resting);
+	}
 	mio_turn_end(&loop->mio);
 }
 

@@ -196,6 +196,11 @@ unsigned mio_ready(const struct mio *mio)
 	return mio->ready ? mio->ready : 1;
 }
 
+bool mio_has_more(const struct mio *mio)
+{
+	return mio->more;
+}
+
 int64_t mio_wall_ms(const struct mio *mio)
 {
 	return mio->wall_ms;
@@ -242,7 +247,7 @@ void mio_undefer(struct mio *mio, struct mio_task *task)
 		mio->tasks_end = task->back;
 }
 
-/* One list of tasks; returns how many ran. What ran in this turn already is put off to the next. */
+/* One list of tasks; returns how many ran. What ran in this part already is put off to the next. */
 static unsigned run_list(struct mio *mio)
 {
 	struct mio_task *task;
@@ -255,11 +260,11 @@ static unsigned run_list(struct mio *mio)
 		mio->running->back = &mio->running;
 	while ((task = mio->running)) {
 		mio_undefer(mio, task);
-		if (task->turn == mio->turn) {
+		if (task->part == mio->part) {
 			mio_defer(mio, task);
 			continue;
 		}
-		task->turn = mio->turn;
+		task->part = mio->part;
 		task->run(task);
 		count++;
 	}
@@ -267,14 +272,22 @@ static unsigned run_list(struct mio *mio)
 }
 
 /*
- * What a task defers runs in the same turn, so that a stanza's answer is written without another look at the sockets; a
+ * What a task defers runs in the same part, so that a stanza's answer is written without another look at the sockets; a
  * task that defers itself again runs in the next one, or a loop with one would never wait.
  */
 static void run_tasks(struct mio *mio)
 {
-	mio->turn++;
+	mio->part++;
 	while (mio->tasks && run_list(mio))
 		;
+}
+
+void mio_part_end(struct mio *mio)
+{
+	mio->more = true;
+	run_tasks(mio);
+	mio_mail_run(mio);
+	mio->more = false;
 }
 
 void mio_turn_end(struct mio *mio)

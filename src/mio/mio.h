@@ -4,8 +4,8 @@
  *
  * A mio_host is a process as its code sees it: the real machine (epoll) or a host of the simulator
  * (mio/sim.h). It has one struct mio, a loop, for each worker. A loop runs turns: it waits, dispatches
- * what is ready, runs the deferred tasks, and looks at the clock once. Everything here is called on the
- * loop's own thread unless it says otherwise. A callback never runs before the call that asked for it
+ * what is ready, in parts when it is much, runs the deferred tasks, and looks at the clock once. Everything
+ * here is called on the loop's own thread unless it says otherwise. A callback never runs before the call that asked for it
  * returns. While a loop runs code, the worker's heap (base/mem.h) is current.
  */
 #pragma once
@@ -70,17 +70,18 @@ int64_t mio_now_ms(const struct mio *mio);
 int64_t mio_wall_ms(const struct mio *mio);
 const int64_t *mio_wall_clock(const struct mio *mio); /* where the loop keeps it, for log rings */
 unsigned mio_ready(const struct mio *mio); /* sockets that this turn found ready, at least 1: they share it */
+bool mio_has_more(const struct mio *mio);  /* of them wait behind this part of the turn */
 void mio_random(struct mio *mio, void *bytes, size_t len); /* unguessable (in the simulator: the seed's) */
 struct hash_key mio_hash_key(struct mio *mio);
 
 /*
- * Runs once at the end of this turn, also when a task defers it; of the next when called outside a turn, or when it ran
- * in this one already. Deferring twice is once.
+ * Runs once at the end of this part of the turn, also when a task defers it; of the next when called outside a turn, or
+ * when it ran in this one already. Deferring twice is once.
  */
 struct mio_task {
 	struct mio_task *next, **back; /* the loop's own */
 	void (*run)(struct mio_task *task);
-	uint32_t turn; /* in which it ran last */
+	uint32_t part; /* in which it ran last */
 	bool queued;
 };
 

@@ -304,6 +304,8 @@ void sim_dispatch(struct sim_loop *loop, bool resting)
 		size_t other = i + sim_pick(sim, count - i);
 		struct sim_candidate candidate = sim->candidates[other];
 
+		if (i && i % MIO_PART == 0)
+			mio_part_end(&loop->mio);
 		sim->candidates[other] = sim->candidates[i];
 		sim->candidates[i] = candidate;
 		if (candidate.number < 0)

@@ -448,6 +448,77 @@ static void does_not_read_a_paused_socket_nor_spin(void **state)
 	close_test(&pausing.test);
 }
 
+/* -- the parts of a turn -- */
+
+enum { READY = 2 * MIO_PART + 16 };
+
+struct parts;
+
+struct waiting {
+	struct mio_sock sock;
+	struct parts *parts;
+	int peer;
+};
+
+/* How many were read at each end of a part, and how many of these ends had more behind them. */
+struct parts {
+	struct harness harness;
+	struct mio_task task;
+	struct waiting waiting[READY];
+	unsigned read, ends[4], count, more;
+};
+
+static void note_part(struct mio_task *task)
+{
+	struct parts *parts = container_of(task, struct parts, task);
+
+	parts->ends[parts->count++] = parts->read;
+	parts->more += mio_has_more(parts->harness.mio);
+	if (parts->read == READY || parts->count == countof(parts->ends))
+		mio_host_stop(parts->harness.host);
+}
+
+static void read_one(struct mio_sock *sock)
+{
+	struct parts *parts = container_of(sock, struct waiting, sock)->parts;
+	char byte;
+
+	assert_int_equal(mio_read(sock, &byte, 1), 1);
+	assert_int_equal(mio_ready(parts->harness.mio), READY);
+	parts->read++;
+	mio_defer(parts->harness.mio, &parts->task);
+}
+
+static void ends_each_part_of_a_turn(void **state)
+{
+	static const struct mio_sock_handler handler = {.readable = read_one};
+	struct parts parts = {.read = 0};
+
+	harness_start(&parts.harness, 1, NULL, NULL);
+	parts.task.run = note_part;
+	for (unsigned at = 0; at < READY; at++) {
+		struct waiting *waiting = &parts.waiting[at];
+		int pair[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+		assert_int_equal(write(pair[1], "x", 1), 1);
+		waiting->parts = &parts;
+		waiting->peer = pair[1];
+		mio_sock_take(parts.harness.mio, &waiting->sock, pair[0], &handler, 0);
+	}
+	harness_run(&parts.harness);
+	assert_int_equal(parts.count, 3);
+	assert_int_equal(parts.ends[0], MIO_PART);
+	assert_int_equal(parts.ends[1], 2 * MIO_PART);
+	assert_int_equal(parts.ends[2], READY);
+	assert_int_equal(parts.more, 2);
+	for (unsigned at = 0; at < READY; at++) {
+		mio_close(&parts.waiting[at].sock);
+		close(parts.waiting[at].peer);
+	}
+	harness_free(&parts.harness);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -458,6 +529,7 @@ int main(void)
 		cmocka_unit_test(gives_a_socket_to_another_worker),
 		cmocka_unit_test(survives_closing_all_sockets_of_a_turn),
 		cmocka_unit_test(does_not_read_a_paused_socket_nor_spin),
+		cmocka_unit_test(ends_each_part_of_a_turn),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
