@@ -109,7 +109,7 @@ static void serve(struct mio_task *task)
 	uint32_t now_ms = (uint32_t)mio_now_ms(env->mio);
 	struct conn *conn;
 
-	if (mio_has_more(env->mio)) {
+	if (mio_has_more(env->mio)) { /* who is known comes before all strangers of the turn */
 		mio_defer(env->mio, task);
 		return;
 	}

@@ -115,7 +115,7 @@ struct packet {
 	struct session_id c2s, sm;
 	struct packet_end end;
 	uint64_t window;       /* PACKET_SETTLED: as that of a resumption */
-	/* The others end here: there are many of them. */
+	/* Packets of other kinds, which are most, have no memory behind here. */
 	union {
 		struct { /* PACKET_SESSION */
 			enum session_action action;
@@ -146,6 +146,5 @@ struct packet *packet_session(struct str *from, struct str *to, enum session_act
 void packet_free(struct packet **packet);
 void packet_freeze(struct packet *packet); /* before it crosses to another worker */
 size_t packet_weight(const struct packet *packet);
-/* A new one of the same kind to where this one came from, ids and what a session action or an account's request says of itself as
- * they were. */
+/* A new one of the same kind to where this one came from: with its ids, and what a session action or a request to accounts is about. */
 struct packet *packet_answer(const struct packet *packet);

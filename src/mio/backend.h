@@ -152,7 +152,7 @@ void mio_host_fini(struct mio_host *host);
  */
 struct heap *mio_host_heap(struct mio_host *host, const char *name);
 
-/* So that what was read is written while it is in the caches. */
+/* Sockets of a part: what they read is written while it is in the caches. */
 enum { MIO_PART = 32 };
 
 /* Between two parts of a turn: the tasks deferred so far, then mail. */
