@@ -13,7 +13,7 @@
  */
 #include "sx/plugins.h"
 
-#include <openssl/evp.h>
+#include "base/table.h"
 #include "sx/plugins/internal.h"
 #include "sx/stream.h"
 #include "xml/nad.h"
@@ -482,16 +482,13 @@ static void features(void *state, struct sx *sx, struct nad *nad)
 static void featured(void *state, struct sx *sx, struct nad *nad)
 {
 	struct sasl_server *sasl = state;
-	unsigned char hash[EVP_MAX_MD_SIZE];
 	AUTO(buf_fini) struct buf printed = {0}, version = {0};
 
 	sasl->offer = 0;
 	if (nad_find_child(nad, 0, NS_SASL2, "authentication") < 0)
 		return;
 	nad_print(nad, 0, NULL, &printed);
-	if (EVP_Digest(buf_text(&printed), buf_used(&printed), hash, NULL, EVP_sha256(), NULL) != 1)
-		return;
-	memcpy(&sasl->offer, hash, sizeof(sasl->offer));
+	sasl->offer = hash_bytes((struct hash_key){0}, buf_slice(&printed)); /* of all workers, and after the next start, the same */
 	print_version(sasl, &version);
 	nad_append(nad, NS_PIPELINING, "config-version", 1);
 	nad_append_attr(nad, -1, "value", buf_slice(&version));
