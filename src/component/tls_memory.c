@@ -26,6 +26,8 @@ static void *counted_realloc(void *memory, size_t size, const char *file, int li
 
 static void counted_free(void *memory, const char *file, int line)
 {
+	if (!memory) /* more than every second one */
+		return;
 	mem_count_openssl(-(int64_t)malloc_usable_size(memory));
 	free(memory);
 }
