@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the two back ends of mio, the machine (epoll*.c, threads.c) and the simulator (sim*.c),
- * share.
+ * What the two back ends of mio, the machine (epoll*.c, threads.c) and the simulator (sim*.c), share.
  *
  * A back end embeds struct mio_host, struct mio, struct mio_listener and struct mio_driver as the
  * first member of structures of its own, and fills in one struct mio_backend. A turn of a loop is:
- * set the clock, mio_mail_run(), dispatch sockets, with mio_part_end() behind each MIO_PART of them
+ * set the clock, mio_turn_begin(), dispatch sockets, with mio_part_end() behind each MIO_PART of them
  * when there are more, mio_turn_end(). Nothing here depends on the order of pointers.
  */
 #pragma once
@@ -44,28 +43,35 @@ struct mio_host {
 };
 
 /* A loop. It lives in its heap, which is named PART/WORKER. */
+/* Mails for one loop, gathered in a part of a turn: a stack too. */
+struct mio_parcel {
+	struct mio_mail *newest, *oldest;
+	size_t bytes;
+};
+
 struct mio {
 	struct mio_host *host;
 	const struct mio_backend *backend; /* the host's */
 	struct heap *heap;
-	int64_t now_ms,
-		wall_ms; /* set by the back end at the start of a turn, and by loop_init() */
+	int64_t now_ms, wall_ms; /* set by the back end at the start of a turn, and by loop_init() */
 	struct mio_wheel wheel;
-	struct mio_task *tasks, **tasks_end,
-		*running; /* deferred; running: of the turn that ends */
+	struct mio_task *tasks, **tasks_end, *running; /* deferred; running: of the turn that ends */
 	uint32_t part; /* counts them, over all turns */
 	unsigned ready; /* set by the back end before it dispatches */
 	bool more; /* of them are to be dispatched */
-	uint64_t blocked; /* workers whose mailbox this loop found above its mark: see
-			     mio_entry_paused() */
+	bool in_turn; /* what is posted waits for the end of the part */
+	uint64_t unsent; /* workers for whom there is a parcel */
+	struct mio_parcel parcels[MIO_WORKERS_MAX];
+	uint64_t blocked; /* workers whose mailbox this loop found above its mark: see mio_entry_paused() */
 	uint8_t worker;
 
-	/* The mailbox; touched by any thread. */
+	/* The mailbox; touched by any thread, so on cache lines of its own. */
+	char apart[64];
 	_Atomic(struct mio_mail *) lanes[MIO_LANES]; /* stacks: newest first */
 	_Atomic size_t data_bytes;
 	_Atomic uint64_t feeders; /* workers that wait for a mail of ours to go on */
-	_Atomic bool sleeping; /* set before waiting; who posts and finds it set clears it and calls
-				  wake() */
+	_Atomic bool sleeping; /* set before waiting; who posts and finds it set clears it and calls wake() */
+	char apart_too[64];
 	struct mio_mail resume[MIO_WORKERS_MAX]; /* to each feeder: go on */
 };
 
@@ -86,13 +92,11 @@ struct mio_driver {
 };
 
 struct mio_backend {
-	/* Loops: zeroed memory of loop_size, the common part is set before loop_init(). Return 0 or
-	 * a fault. */
+	/* Loops: zeroed memory of loop_size, the common part is set before loop_init(). Return 0 or a fault. */
 	size_t loop_size;
 	int (*loop_init)(struct mio *mio); /* sets now_ms and wall_ms */
 	void (*loop_fini)(struct mio *mio);
-	void (*host_fini)(
-		struct mio_host *host); /* before the loops go; the host's memory is the caller's */
+	void (*host_fini)(struct mio_host *host); /* before the loops go; the host's memory is the caller's */
 	int (*run)(struct mio_host *host);
 	void (*stop)(struct mio_host *host);
 	int (*signals)(struct mio_host *host, void (*signalled)(int number, void *arg), void *arg);
@@ -109,9 +113,8 @@ struct mio_backend {
 	void (*random)(struct mio *mio, void *bytes, size_t len);
 
 	/*
-	 * Sockets: mio, handler and flags are set before connect() and take(), which set fd, on
-	 * success only. The others are called with open sockets only; close() and give() leave fd
-	 * to the caller.
+	 * Sockets: mio, handler and flags are set before connect() and take(), which set fd, on success only. The
+	 * others are called with open sockets only; close() and give() leave fd to the caller.
 	 */
 	int (*connect)(struct mio_sock *sock, const char *address);
 	ssize_t (*read)(struct mio_sock *sock, void *bytes, size_t len);
@@ -131,8 +134,7 @@ struct mio_backend {
 	void (*refuse)(struct mio *mio, int given);
 	void (*given_name)(struct mio *mio, int given, char *out, size_t len);
 
-	/* Drivers: new() makes one and calls mio_driver_init(); free() runs what is queued and
-	 * frees it. */
+	/* Drivers: new() makes one and calls mio_driver_init(); free() runs what is queued and frees it. */
 	struct mio_driver *(*driver_new)(struct mio_host *host, const char *name, unsigned threads,
 					 unsigned batch_max,
 					 void (*run)(void *state, struct mio_job *jobs),
@@ -143,18 +145,16 @@ struct mio_backend {
 
 /* mio.c: what both hosts need. part is copied. */
 void mio_host_init(struct mio_host *host, const struct mio_backend *backend, const char *part);
-/* Ends the loops and drops all heaps, without calling code of the part; host_fini() is not called.
- */
+/* Ends the loops and drops all heaps, without calling code of the part; host_fini() is not called. */
 void mio_host_fini(struct mio_host *host);
-/*
- * A heap named PART/NAME, for a driver's thread. What a driver made may outlive it, so the heap
- * goes with the host, in mio_host_fini(). Any thread.
- */
+/* A heap named PART/NAME, for a driver's thread; it goes with the host, in mio_host_fini(). Any thread. */
 struct heap *mio_host_heap(struct mio_host *host, const char *name);
 
-/* Sockets of a part: what they read is written while it is in the caches. */
+/* Sockets, or mails, of a part: what they read is written while it is in the caches. */
 enum { MIO_PART = 32 };
 
+/* A turn's beginning: mail. */
+void mio_turn_begin(struct mio *mio);
 /* Between two parts of a turn: the tasks deferred so far, then mail. */
 void mio_part_end(struct mio *mio);
 /* A turn's end: the timers that are due by mio->now_ms, then the tasks deferred so far. */
@@ -164,10 +164,12 @@ bool mio_has_work(const struct mio *mio);
 
 /* mail.c: runs what was posted before the call, control first; later posts are for a later turn. */
 void mio_mail_run(struct mio *mio);
+void mio_mail_send(struct mio *from); /* what a part gathered: one push for each loop */
+/* mio.c: the tasks that a part of many mails deferred. */
+void mio_tasks_run(struct mio *mio);
 bool mio_mail_waits(const struct mio *mio);
 /* Posts a stack of mails (newest first, oldest's next is ignored) from a thread that is no loop. */
-void mio_mail_push(struct mio *to, enum mio_lane lane, struct mio_mail *newest,
-		   struct mio_mail *oldest);
+void mio_mail_push(struct mio *to, enum mio_lane lane, struct mio_mail *newest, struct mio_mail *oldest);
 
 /* True while MIO_ENTRY sockets must not be read (writable() still comes). */
 static inline bool mio_entry_paused(const struct mio *mio)
@@ -186,10 +188,8 @@ void mio_driver_init(struct mio_driver *driver, struct mio_host *host, unsigned 
 		     unsigned batch_max, void (*run)(void *state, struct mio_job *jobs),
 		     void *state);
 void mio_driver_put(struct mio_driver *driver, struct mio_job *job);
-struct mio_job *
-mio_driver_take(struct mio_driver *driver); /* a batch, in order; NULL when none waits */
-void mio_jobs_done(
-	struct mio_job *jobs); /* any thread: done() of each by its home's control lane */
+struct mio_job *mio_driver_take(struct mio_driver *driver); /* a batch, in order; NULL when none waits */
+void mio_jobs_done(struct mio_job *jobs); /* any thread: done() of each by its home's control lane */
 
 /* address.c: numeric addresses as mio.h describes them. Returns 0, -EINVAL, or -ENAMETOOLONG. */
 int mio_address_parse(const char *address, struct sockaddr_storage *out, socklen_t *len);

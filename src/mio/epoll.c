@@ -210,7 +210,7 @@ static void turn(struct epoll_loop *loop)
 	atomic_store_explicit(&loop->mio.sleeping, false, memory_order_relaxed);
 	read_clock(loop);
 	/* Mail first: what this turn posts and submits is then answered in a later one. */
-	mio_mail_run(&loop->mio);
+	mio_turn_begin(&loop->mio);
 	loop->mio.ready = count > 0 ? (unsigned)count : 0;
 	for (int i = 0; i < count; i++) {
 		if (i && i % MIO_PART == 0)

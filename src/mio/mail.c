@@ -48,18 +48,51 @@ static void block(struct mio *from, struct mio *to)
 		from->blocked &= ~bit(to->worker);
 }
 
-void mio_post(struct mio *from, struct mio *to, enum mio_lane lane, struct mio_mail *mail)
+static void send_now(struct mio *from, struct mio *to, const struct mio_parcel *parcel)
 {
-	size_t waiting = 0;
+	size_t waiting = atomic_fetch_add(&to->data_bytes, parcel->bytes) + parcel->bytes;
 
-	mail->from = from->worker;
-	if (lane == MIO_DATA)
-		waiting = atomic_fetch_add(&to->data_bytes, mail->bytes) + mail->bytes;
-	push(to, lane, mail, mail); /* from here on it is the receiver's */
+	push(to, MIO_DATA, parcel->newest, parcel->oldest); /* from here on it is the receiver's */
 	if (to != from)
 		wake_sleeper(to);
 	if (waiting > to->host->mark && !(from->blocked & bit(to->worker)))
 		block(from, to);
+}
+
+static void gather(struct mio *from, struct mio *to, struct mio_mail *mail)
+{
+	struct mio_parcel *parcel = &from->parcels[to->worker];
+
+	mail->next = parcel->newest;
+	parcel->newest = mail;
+	if (!mail->next)
+		parcel->oldest = mail;
+	parcel->bytes += mail->bytes;
+	from->unsent |= bit(to->worker);
+}
+
+void mio_mail_send(struct mio *from)
+{
+	for (; from->unsent; from->unsent &= from->unsent - 1) {
+		unsigned worker = (unsigned)__builtin_ctzll(from->unsent);
+		struct mio_parcel parcel = from->parcels[worker];
+
+		from->parcels[worker] = (struct mio_parcel){0};
+		send_now(from, from->host->loops[worker], &parcel);
+	}
+}
+
+void mio_post(struct mio *from, struct mio *to, enum mio_lane lane, struct mio_mail *mail)
+{
+	mail->from = from->worker;
+	if (lane == MIO_DATA && from->in_turn)
+		gather(from, to, mail);
+	else if (lane == MIO_DATA)
+		send_now(from, to, &(struct mio_parcel){mail, mail, mail->bytes});
+	else if (to == from)
+		push(to, lane, mail, mail);
+	else
+		mio_mail_push(to, lane, mail, mail);
 }
 
 static void go_on(struct mio *mio, struct mio_mail *mail)
@@ -95,13 +128,18 @@ static struct mio_mail *take_lane(struct mio *mio, enum mio_lane lane)
 	return oldest_first;
 }
 
+/* In parts, as sockets are dispatched: what a part has to write goes before it is cold. */
 static size_t run_mails(struct mio *mio, struct mio_mail *mail)
 {
 	size_t bytes = 0;
+	unsigned count = 0;
 
 	while (mail) {
 		struct mio_mail *next = mail->next;
 
+		if (count && count % MIO_PART == 0)
+			mio_tasks_run(mio);
+		count++;
 		bytes += mail->bytes;
 		mail->run(mio, mail);
 		mail = next;

@@ -280,6 +280,22 @@ static void run_tasks(struct mio *mio)
 	mio->part++;
 	while (mio->tasks && run_list(mio))
 		;
+	mio_mail_send(mio);
+}
+
+void mio_tasks_run(struct mio *mio)
+{
+	bool more = mio->more;
+
+	mio->more = true;
+	run_tasks(mio);
+	mio->more = more;
+}
+
+void mio_turn_begin(struct mio *mio)
+{
+	mio->in_turn = true;
+	mio_mail_run(mio);
 }
 
 void mio_part_end(struct mio *mio)
@@ -294,6 +310,7 @@ void mio_turn_end(struct mio *mio)
 {
 	mio_wheel_run(mio);
 	run_tasks(mio);
+	mio->in_turn = false;
 }
 
 bool mio_has_work(const struct mio *mio)

@@ -170,8 +170,8 @@ struct mio_mail {
 };
 
 /*
- * Always accepts. Order is kept from one sender on one lane. Above its mark a data lane makes the workers that
- * feed it stop reading their MIO_ENTRY sockets until it has fallen to half of it. from: the caller's own loop.
+ * Always accepts; in a turn data goes when its part ends. Order is kept from one sender on one lane. Above its mark a data lane makes
+ * the workers that feed it stop reading their MIO_ENTRY sockets until it has fallen to half of it. from: the caller's own loop.
  */
 void mio_post(struct mio *from, struct mio *to, enum mio_lane lane, struct mio_mail *mail);
 void mio_mailbox_mark(struct mio_host *host, size_t bytes); /* before start; default 8 MB */

@@ -91,7 +91,7 @@ static void run_turn(struct sim *sim, struct sim_loop *loop)
 	sim_clock_set(mio);
 	atomic_store(&mio->sleeping, false);
 	sim_note(sim, SIM_NOTE_TURN, loop->number, mio_mail_waits(mio));
-	mio_mail_run(mio);
+	mio_turn_begin(mio);
 	if (mio->worker == 0)
 		deliver_signal(host);
 	sim_dispatch(loop, resting);

@@ -136,6 +136,75 @@ static void delivers_ones_own_mail_in_a_later_turn(void **state)
 	harness_free(&office.harness);
 }
 
+static void posts_what_a_part_has_for_a_loop_at_the_parts_end(void **state)
+{
+	static const unsigned expected[] = {1, 2, 3};
+	struct post_office office;
+	struct letter letters[3];
+
+	open_office(&office, 1000);
+	mio_turn_begin(office.a);
+	send_letter(&office, &letters[0], 1, MIO_DATA, 10);
+	send_letter(&office, &letters[1], 2, MIO_DATA, 10);
+	assert_false(mio_mail_waits(office.b));
+	mio_part_end(office.a);
+	assert_int_equal(mio_mailbox_bytes(office.b), 20);
+	send_letter(&office, &letters[2], 3, MIO_DATA, 10);
+	mio_turn_end(office.a);
+	mio_mail_run(office.b);
+	assert_int_equal(office.count, countof(expected));
+	assert_memory_equal(office.arrived, expected, sizeof(expected));
+	harness_free(&office.harness);
+}
+
+/* -- what many mails leave to do -- */
+
+struct answered {
+	struct mio_mail mail;
+	struct desk *desk;
+};
+
+struct desk {
+	struct mio_task task;
+	struct answered mails[2 * MIO_PART + 1];
+	unsigned opened, written[4], rounds;
+};
+
+static void write_answers(struct mio_task *task)
+{
+	struct desk *desk = container_of(task, struct desk, task);
+
+	desk->written[desk->rounds++] = desk->opened;
+}
+
+static void open_mail(struct mio *mio, struct mio_mail *mail)
+{
+	struct desk *desk = container_of(mail, struct answered, mail)->desk;
+
+	desk->opened++;
+	mio_defer(mio, &desk->task);
+}
+
+static void writes_the_answers_to_much_mail_in_parts(void **state)
+{
+	struct harness harness;
+	struct desk desk = {.task.run = write_answers};
+
+	harness_start(&harness, 1, NULL, NULL);
+	for (unsigned at = 0; at < countof(desk.mails); at++) {
+		desk.mails[at] = (struct answered){{.run = open_mail}, &desk};
+		mio_post(harness.mio, harness.mio, MIO_DATA, &desk.mails[at].mail);
+	}
+	mio_turn_begin(harness.mio);
+	assert_int_equal(desk.opened, countof(desk.mails));
+	mio_turn_end(harness.mio);
+	assert_int_equal(desk.rounds, 3);
+	assert_int_equal(desk.written[0], MIO_PART);
+	assert_int_equal(desk.written[1], 2 * MIO_PART);
+	assert_int_equal(desk.written[2], countof(desk.mails));
+	harness_free(&harness);
+}
+
 /* -- with threads -- */
 
 struct flood {
@@ -423,6 +492,8 @@ int main(void)
 		cmocka_unit_test(rests_entry_sockets_above_the_mark),
 		cmocka_unit_test(counts_what_a_worker_posts_to_itself),
 		cmocka_unit_test(delivers_ones_own_mail_in_a_later_turn),
+		cmocka_unit_test(posts_what_a_part_has_for_a_loop_at_the_parts_end),
+		cmocka_unit_test(writes_the_answers_to_much_mail_in_parts),
 		cmocka_unit_test(keeps_the_order_of_each_sender),
 		cmocka_unit_test(keeps_going_with_a_mark_of_one),
 		cmocka_unit_test(wakes_a_sleeper_each_time),
