@@ -84,8 +84,13 @@ def judge(text, value, target):
 
 
 def sessions(tools, args):
-    ratio = compare(tools, args, {f'{count} sessions, all chat': Server(count, 2) for count in (FEW, MANY)})
-    return judge(f'a message with {MANY} sessions, all of which chat, costs times one with {FEW}', ratio, FLAT)
+    """Two workers and the generator share two cores and their caches; with one worker each has its own."""
+    met = []
+    for workers in ('one worker', 'two workers'):
+        servers = {f'{count} sessions, all chat, {workers}': Server(count, 1 + (workers != 'one worker')) for count in (FEW, MANY)}
+        ratio = compare(tools, args, servers)
+        met.append(judge(f'a message with {MANY} sessions, all of which chat, {workers}, costs times one with {FEW}', ratio, FLAT))
+    return all(met)
 
 
 def online(tools, args):
