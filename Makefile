@@ -82,7 +82,7 @@ bench-scale: deps-test all
 	@$(PYTHON) tests/bench/scale.py --jackdaw build/jackdaw
 
 fuzz: deps-test
-	@tools/fuzz $(TARGET)
+	@tools/fuzz $(TARGET) $(SECONDS)
 
 format:
 	@clang-format -i $$(git ls-files 'src/*.[ch]' 'src/**/*.[ch]' 'tests/**/*.[ch]')
