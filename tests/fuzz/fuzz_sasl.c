@@ -401,6 +401,12 @@ static struct slice next_line(struct world *world)
 	return line;
 }
 
+/* strchr() finds a NUL in every text. */
+static bool is_one_of(char kind, const char *kinds)
+{
+	return kind && strchr(kinds, kind);
+}
+
 static void take_turn(struct mio_timer *timer)
 {
 	struct world *world = container_of(timer, struct world, timer);
@@ -418,10 +424,10 @@ static void take_turn(struct mio_timer *timer)
 		return;
 	world->kind = line.data[0];
 	line = (struct slice){line.data + 1, line.len - 1};
-	world->raw = world->raw || !strchr("ARFSQH", world->kind);
-	if (strchr("AaRr", world->kind))
+	world->raw = world->raw || !is_one_of(world->kind, "ARFSQH");
+	if (is_one_of(world->kind, "AaRr"))
 		world->second = false;
-	if (strchr("SsQqH", world->kind))
+	if (is_one_of(world->kind, "SsQqH"))
 		world->second = true;
 	switch (world->kind) {
 	case 'S':
