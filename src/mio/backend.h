@@ -42,13 +42,13 @@ struct mio_host {
 	unsigned heap_count;
 };
 
-/* A loop. It lives in its heap, which is named PART/WORKER. */
-/* Mails for one loop, gathered in a part of a turn: a stack too. */
+/* Mails for one loop, gathered in a part of a turn: a stack, as its lanes are. */
 struct mio_parcel {
 	struct mio_mail *newest, *oldest;
 	size_t bytes;
 };
 
+/* A loop. It lives in its heap, which is named PART/WORKER. */
 struct mio {
 	struct mio_host *host;
 	const struct mio_backend *backend; /* the host's */
@@ -60,7 +60,7 @@ struct mio {
 	unsigned ready; /* set by the back end before it dispatches */
 	bool more; /* of them are to be dispatched */
 	bool in_turn; /* what is posted waits for the end of the part */
-	uint64_t unsent; /* workers for whom there is a parcel */
+	uint64_t unsent; /* workers for whom there is a parcel; none between turns */
 	struct mio_parcel parcels[MIO_WORKERS_MAX];
 	uint64_t blocked; /* workers whose mailbox this loop found above its mark: see mio_entry_paused() */
 	uint8_t worker;
@@ -165,7 +165,7 @@ bool mio_has_work(const struct mio *mio);
 /* mail.c: runs what was posted before the call, control first; later posts are for a later turn. */
 void mio_mail_run(struct mio *mio);
 void mio_mail_send(struct mio *from); /* what a part gathered: one push for each loop */
-/* mio.c: the tasks that a part of many mails deferred. */
+/* mio.c: the tasks that a part deferred which others follow, then mio_mail_send(). */
 void mio_tasks_run(struct mio *mio);
 bool mio_mail_waits(const struct mio *mio);
 /* Posts a stack of mails (newest first, oldest's next is ignored) from a thread that is no loop. */

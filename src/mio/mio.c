@@ -285,11 +285,9 @@ static void run_tasks(struct mio *mio)
 
 void mio_tasks_run(struct mio *mio)
 {
-	bool more = mio->more;
-
 	mio->more = true;
 	run_tasks(mio);
-	mio->more = more;
+	mio->more = false;
 }
 
 void mio_turn_begin(struct mio *mio)
@@ -300,10 +298,8 @@ void mio_turn_begin(struct mio *mio)
 
 void mio_part_end(struct mio *mio)
 {
-	mio->more = true;
-	run_tasks(mio);
+	mio_tasks_run(mio);
 	mio_mail_run(mio);
-	mio->more = false;
 }
 
 void mio_turn_end(struct mio *mio)
