@@ -42,9 +42,9 @@ struct mio_host {
 	unsigned heap_count;
 };
 
-/* Mails for one loop, gathered in a part of a turn: a stack, as its lanes are. */
+/* Mails for one loop, gathered in a part of a turn. */
 struct mio_parcel {
-	struct mio_mail *newest, *oldest;
+	struct mio_mail *first, *last;
 	size_t bytes;
 };
 
@@ -169,7 +169,7 @@ void mio_mail_send(struct mio *from); /* what a part gathered: one push for each
 void mio_tasks_run(struct mio *mio);
 bool mio_mail_waits(const struct mio *mio);
 /* Posts a stack of mails (newest first, oldest's next is ignored) from a thread that is no loop. */
-void mio_mail_push(struct mio *to, enum mio_lane lane, struct mio_mail *newest, struct mio_mail *oldest);
+void mio_mail_push(struct mio *to, enum mio_lane lane, struct mio_mail *first, struct mio_mail *last);
 
 /* True while MIO_ENTRY sockets must not be read (writable() still comes). */
 static inline bool mio_entry_paused(const struct mio *mio)

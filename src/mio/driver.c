@@ -82,7 +82,7 @@ void mio_jobs_done(struct mio_job *jobs)
 	while (jobs) {
 		struct mio *home = jobs->home;
 		struct mio_job *job, **link = &jobs;
-		struct mio_mail *newest = NULL, *oldest = &jobs->mail;
+		struct mio_mail *first = &jobs->mail, *last = NULL;
 
 		while ((job = *link)) {
 			if (job->home != home) {
@@ -93,28 +93,30 @@ void mio_jobs_done(struct mio_job *jobs)
 			job->mail.run = job_home;
 			job->mail.bytes = 0;
 			job->mail.from = home->worker;
-			job->mail.next = newest;
-			newest = &job->mail;
+			if (last)
+				last->next = &job->mail;
+			last = &job->mail;
 		}
-		mio_mail_push(home, MIO_CONTROL, newest, oldest);
+		mio_mail_push(home, MIO_CONTROL, first, last);
 	}
 }
 
 /* What is answered and not heard is its owner's memory, and may be gone before the mailbox is looked at again. */
 static void forget_answers(struct mio *mio, const struct mio_driver *driver)
 {
-	struct mio_mail *mail, *others = NULL;
+	struct mio_mail *mail, *first = NULL, *last = NULL;
 
 	while ((mail = mio_mail_take(mio, job_home))) {
 		if (container_of(mail, struct mio_job, mail)->driver == driver)
 			continue;
-		mail->next = others;
-		others = mail;
+		if (last)
+			last->next = mail;
+		else
+			first = mail;
+		last = mail;
 	}
-	while ((mail = others)) {
-		others = mail->next;
-		mio_mail_push(mio, MIO_CONTROL, mail, mail);
-	}
+	if (first)
+		mio_mail_push(mio, MIO_CONTROL, first, last);
 }
 
 void mio_driver_free(struct mio_driver **taken)

@@ -163,7 +163,7 @@ enum mio_lane { MIO_DATA, MIO_CONTROL };
 
 /* Embedded in what is posted. run() is called on the receiving loop and owns what it is embedded in. */
 struct mio_mail {
-	struct mio_mail *next;
+	struct mio_mail *next, *last; /* mio's */
 	void (*run)(struct mio *mio, struct mio_mail *mail);
 	size_t bytes; /* what it weighs, for the mark of the data lane */
 	uint8_t from; /* the sender's worker; set by mio_post() */
