@@ -686,6 +686,19 @@ bool present_waits(const struct session *session)
 	return session->presented && !session->presented->attached;
 }
 
+bool present_is_torn(const struct session *session)
+{
+	const struct presented *presented = session->presented;
+
+	for (unsigned at = 0; present_is_open(session) && at < presented->count; at++) {
+		const struct recent *recent = &presented->recent[at];
+
+		if (recent->held && !recent->stored && !recent->delivery)
+			return true;
+	}
+	return false;
+}
+
 bool present_is_open(const struct session *session)
 {
 	return present_waits(session) && !session->presented->over;

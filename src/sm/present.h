@@ -39,5 +39,7 @@ bool present_is_done(struct session *session, uint32_t count);
 /* The client has it, or it is in the outbox: then it is settled when the client has it, and not to be sent. */
 bool present_has(struct session *session, const struct stanza *stanza);
 bool present_waits(const struct session *session); /* for its c2s to attach it */
+/* It waited in vain: what its c2s held for the client is neither in storage nor came again, and is in no other place. */
+bool present_is_torn(const struct session *session);
 bool present_is_open(const struct session *session); /* the same, and its client has not left */
 void present_free(struct session *session);

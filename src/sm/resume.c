@@ -509,6 +509,14 @@ static void accept_resume(struct session *session, const struct packet *packet)
 
 static void rows_read(struct sm *sm, struct packet **packet, const struct store_txn *txn, int result);
 
+/* Its client begins a new one, and finds what is missing in the archive. */
+static void end_torn(struct session *session)
+{
+	if (present_is_open(session))
+		session_tell(session, SESSION_REPLACED);
+	session_end(session, SESSION_TELL_REPLACED);
+}
+
 static void read_outbox(struct session *session, struct packet **packet)
 {
 	struct store_txn *txn = store_txn_new();
@@ -524,6 +532,13 @@ static void resume_session(struct session *session, struct packet **packet)
 
 	if ((!session->detached && session_was_asked(session, *packet)) || present_must_wait(session, packet))
 		return;
+	if (present_is_torn(session)) {
+		struct user *user = session->user;
+
+		end_torn(session);
+		refuse(sm, *packet, find(user, packet_key(*packet)));
+		return;
+	}
 	/* The c2s that wrote it may be another: this one is to know it when we die. */
 	if (session->ours)
 		outbox_origins(session, taken, &(*packet)->session.text);
@@ -555,9 +570,7 @@ static void rows_read(struct sm *sm, struct packet **lent, const struct store_tx
 		return;
 	}
 	if (session && !outbox_fill(session, rows, count)) {
-		if (present_is_open(session))
-			session_tell(session, SESSION_REPLACED);
-		session_end(session, SESSION_TELL_REPLACED);
+		end_torn(session);
 		session = NULL;
 	}
 	packet->session.resume.handled = session ? session->outbox.handled : 0;

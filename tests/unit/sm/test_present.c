@@ -851,16 +851,14 @@ static void what_the_client_has_is_settled_and_not_sent_again(void **state)
 }
 
 /* Through another c2s, before the one that presented its session was through: that one may have died. */
-static void resume_presented(struct room *room, bool stored)
+static void resume_presented(struct room *room, struct message *message)
 {
-	struct message message = {0};
 	struct packet *packet;
 
-	send_message(room, &message, stored, "*");
 	/* It was written, too, in the last minute. */
-	buf_printf(&message.recent, " %llx.%x", (unsigned long long)message.romeo.key, message.count);
-	present(room, &message.romeo, "");
-	packet = present_new(room, &message.juliet, buf_text(&message.recent));
+	buf_printf(&message->recent, " %llx.%x", (unsigned long long)message->romeo.key, message->count);
+	present(room, &message->romeo, "");
+	packet = present_new(room, &message->juliet, buf_text(&message->recent));
 	packet->session.resume.known = true;
 	packet->session.resume.seconds = 60;
 	packet->session.resume.key = str_new(SLICE("k"));
@@ -871,6 +869,15 @@ static void resume_presented(struct room *room, bool stored)
 	packet->session.resume.key = str_new(SLICE("k"));
 	room_packet(room, &packet);
 	room_expect_nothing(room, "new");
+}
+
+static void who_resumes_a_presented_session_gets_what_is_stored_for_it(void **state)
+{
+	struct room *room = *state;
+	struct message message = {0};
+
+	send_message(room, &message, true, "*");
+	resume_presented(room, &message);
 	room_wait(room, 4000);
 	room_expect(room, "new", "resumed");
 	room_expect_among(room, JULIET, "replaced"); /* her connection there is open still */
@@ -884,17 +891,46 @@ static void resume_presented(struct room *room, bool stored)
 	buf_fini(&message.recent);
 }
 
-static void who_resumes_a_presented_session_gets_what_it_does_not_have(void **state)
+static void who_resumes_a_presented_session_gets_what_came_again_for_it(void **state)
 {
-	resume_presented(*state, false);
+	struct room *room = *state;
+	struct message message = {0};
+
+	send_message(room, &message, false, "*");
+	resume_presented(room, &message);
+	attach(room, &message.romeo);
+	repeat(room, ROMEO, message.count, TO_JULIET("once"));
+	room_wait(room, 4000);
+	room_expect(room, "new", "resumed");
+	room_expect(room, "new", "<presence"); /* her own, as ever */
+	room_expect(room, "new", "once");
+	room_take(room, "new", 2);
+	assert_int_equal(room_settled(room, ROMEO), message.count);
+	buf_fini(&message.recent);
 }
 
-static void who_resumes_a_presented_session_gets_what_is_stored_for_it(void **state)
+/* It may have been settled, for another of hers had it: then it is in no place but the archive. */
+static void a_session_is_over_when_what_its_c2s_held_is_gone(void **state)
 {
-	resume_presented(*state, true);
+	struct room *room = *state;
+	struct message message = {0};
+
+	send_message(room, &message, false, "*");
+	resume_presented(room, &message);
+	room_wait(room, 4000);
+	room_expect(room, "new", "failed");
+	room_expect_among(room, JULIET, "replaced");
+	assert_null(room_session(room, JULIET));
+	attach(room, &message.romeo);
+	repeat(room, ROMEO, message.count, TO_JULIET("once"));
+	room_wait(room, 2000);
+	assert_int_equal(room_settled(room, ROMEO), message.count);
+	room_login(room, OTHER);
+	room_send(room, OTHER, "<presence/>");
+	room_expect_among(room, OTHER, "once");
+	buf_fini(&message.recent);
 }
 
-/* What her c2s still had for her of the roster is gone with it. */
 static void who_resumes_a_presented_session_is_told_her_roster(void **state)
 {
 	struct room *room = *state;
@@ -1832,7 +1868,8 @@ int main(void)
 		far_away(what_one_has_is_settled_when_the_other_is_away),
 		far_away(what_is_settled_behind_what_is_not_is_told),
 		far_away(what_the_client_has_is_settled_and_not_sent_again),
-		far_away(who_resumes_a_presented_session_gets_what_it_does_not_have),
+		far_away(who_resumes_a_presented_session_gets_what_came_again_for_it),
+		far_away(a_session_is_over_when_what_its_c2s_held_is_gone),
 		far_away(who_resumes_a_presented_session_gets_what_is_stored_for_it),
 		far_away(who_resumes_a_presented_session_is_told_her_roster),
 		far_away(who_resumes_a_presented_session_asks_for_his_contacts),
