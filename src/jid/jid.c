@@ -109,6 +109,30 @@ void jid_free(struct jid **jid)
 		mem_free(gone);
 }
 
+size_t jid_packed_size(const struct jid *jid)
+{
+	return jid ? (sizeof(*jid) + jid->full + 1 + 7) & ~(size_t)7 : 0;
+}
+
+struct jid *jid_pack(const struct jid *jid, void *piece)
+{
+	struct jid *packed = jid ? piece : NULL;
+
+	if (!packed)
+		return NULL;
+	atomic_init(&packed->refs, 1);
+	packed->local = jid->local;
+	packed->user = jid->user;
+	packed->full = jid->full;
+	memcpy(packed->text, jid->text, (size_t)jid->full + 1);
+	return packed;
+}
+
+struct jid *jid_unpack(const struct jid *packed)
+{
+	return packed ? jid_pack(packed, mem_alloc(MEM_JID, sizeof(*packed) + packed->full + 1)) : NULL;
+}
+
 static void start_from(struct draft *draft, const struct jid *jid)
 {
 	draft->local = jid->local;

@@ -29,6 +29,11 @@ struct slice jid_domain(const struct jid *jid);
 struct slice jid_resource(const struct jid *jid);
 const char *jid_text(const struct jid *jid);   /* full; NULL gives "" */
 
+/* As of a nad (xml/nad.h); NULL packs into nothing and is NULL. */
+size_t jid_packed_size(const struct jid *jid);
+struct jid *jid_pack(const struct jid *jid, void *piece);
+struct jid *jid_unpack(const struct jid *packed);
+
 bool jid_is_bare(const struct jid *jid);
 bool jid_equal(const struct jid *a, const struct jid *b);      /* NULL equals NULL only */
 bool jid_equal_bare(const struct jid *a, const struct jid *b); /* without resources */

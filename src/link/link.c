@@ -22,6 +22,7 @@ static void drop_mail(struct link *link, void (*run)(struct mio *mio, struct mio
 	while ((mail = mio_mail_take(link->mio, run))) {
 		struct packet *packet = container_of(mail, struct packet, mail);
 
+		packet_unpack(&packet);
 		packet_free(&packet);
 	}
 }
@@ -184,10 +185,10 @@ static void cross(struct link *link, unsigned worker, struct packet **taken,
 	struct packet *packet = *taken;
 
 	*taken = NULL;
-	packet_freeze(packet);
 	packet->at = link->options.all[worker];
 	packet->mail.run = run;
 	packet->mail.bytes = packet_weight(packet);
+	packet_pack(&packet);
 	mio_post(link->mio, packet->at->mio, MIO_DATA, &packet->mail);
 }
 
@@ -245,6 +246,7 @@ static void arrived_for_part(struct mio *mio, struct mio_mail *mail)
 	struct packet *packet = container_of(mail, struct packet, mail);
 	struct route *route = route_for(packet->at, packet);
 
+	packet_unpack(&packet);
 	if (route && route->part)
 		route->part->packet(route->part->part, &packet);
 	packet_free(&packet);
@@ -254,6 +256,7 @@ static void arrived_for_peers(struct mio *mio, struct mio_mail *mail)
 {
 	struct packet *packet = container_of(mail, struct packet, mail);
 
+	packet_unpack(&packet);
 	deliver(packet->at, &packet);
 }
 

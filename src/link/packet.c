@@ -165,12 +165,6 @@ void packet_free(struct packet **taken)
 	mem_free(packet);
 }
 
-void packet_freeze(struct packet *packet)
-{
-	if (packet->stanza)
-		stanza_freeze(packet->stanza);
-}
-
 size_t packet_weight(const struct packet *packet)
 {
 	size_t weight = size_of(packet->kind);
@@ -182,6 +176,35 @@ size_t packet_weight(const struct packet *packet)
 	else if (packet->kind == PACKET_ACCOUNT)
 		weight += buf_used(&packet->account.keys);
 	return weight;
+}
+
+void packet_pack(struct packet **packet)
+{
+	struct packet *from = *packet, *packed;
+	size_t size = size_of(from->kind);
+
+	if (!from->stanza)
+		return;
+	packed = mem_alloc(MEM_PACKET, size + stanza_packed_size(from->stanza));
+	memcpy(packed, from, size);
+	packed->stanza = stanza_pack(from->stanza, (char *)packed + size);
+	stanza_free(&from->stanza);
+	mem_free(from);
+	*packet = packed;
+}
+
+void packet_unpack(struct packet **packet)
+{
+	struct packet *packed = *packet, *own;
+	size_t size = size_of(packed->kind);
+
+	if (!packed->stanza)
+		return;
+	own = mem_alloc(MEM_PACKET, size);
+	memcpy(own, packed, size);
+	own->stanza = stanza_unpack(packed->stanza);
+	mem_free(packed);
+	*packet = own;
 }
 
 static void answer_session(const struct packet *packet, struct packet *answer)

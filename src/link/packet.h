@@ -144,7 +144,12 @@ struct packet *packet_new(enum packet_kind kind, struct str *from, struct str *t
 struct packet *packet_stanza(struct str *from, struct str *to, struct stanza **stanza);
 struct packet *packet_session(struct str *from, struct str *to, enum session_action action);
 void packet_free(struct packet **packet);
-void packet_freeze(struct packet *packet); /* before it crosses to another worker */
 size_t packet_weight(const struct packet *packet);
+/*
+ * To another worker a stanza goes as a copy of one piece with its packet, and is copied again there: so each worker reads the other's
+ * memory once, in a row, and gives one block back. What is packed is only posted and unpacked.
+ */
+void packet_pack(struct packet **packet);
+void packet_unpack(struct packet **packet);
 /* A new one of the same kind to where this one came from: with its ids, and what a session action or a request to accounts is about. */
 struct packet *packet_answer(const struct packet *packet);

@@ -56,20 +56,26 @@ int stanza_from_nad(struct nad **nad, struct stanza **stanza)
 	return rc;
 }
 
-/* A header with room behind it for texts that no payload holds. */
-static struct stanza *header_new(enum stanza_kind kind, enum stanza_type type, struct slice id, struct slice lang)
+/* Into the room behind the header, so that no payload need hold them. */
+static void put_texts(struct stanza *stanza, struct slice id, struct slice lang)
 {
-	struct stanza *stanza = mem_zalloc(MEM_STANZA, sizeof(*stanza) + id.len + lang.len);
 	char *room = (char *)(stanza + 1);
 
-	stanza->kind = kind;
-	stanza->type = type;
 	if (id.len)
 		memcpy(room, id.data, id.len);
 	stanza->id = (struct slice){room, id.len};
 	if (lang.len)
 		memcpy(room + id.len, lang.data, lang.len);
 	stanza->lang = (struct slice){room + id.len, lang.len};
+}
+
+static struct stanza *header_new(enum stanza_kind kind, enum stanza_type type, struct slice id, struct slice lang)
+{
+	struct stanza *stanza = mem_zalloc(MEM_STANZA, sizeof(*stanza) + id.len + lang.len);
+
+	stanza->kind = kind;
+	stanza->type = type;
+	put_texts(stanza, id, lang);
 	return stanza;
 }
 
@@ -304,9 +310,42 @@ bool stanza_matches(const struct stanza *stanza, enum stanza_kind kind, const ch
 	return !ns || stanza_find(stanza, ns, name) >= 0;
 }
 
-void stanza_freeze(struct stanza *stanza)
+static size_t texts_size(const struct stanza *stanza)
 {
-	nad_freeze(stanza->payload);
+	return (stanza->id.len + stanza->lang.len + 7) & ~(size_t)7;
+}
+
+size_t stanza_packed_size(const struct stanza *stanza)
+{
+	return sizeof(*stanza) + texts_size(stanza) + nad_packed_size(stanza->payload) + jid_packed_size(stanza->from) + jid_packed_size(stanza->to);
+}
+
+struct stanza *stanza_pack(const struct stanza *stanza, void *piece)
+{
+	struct stanza *packed = piece;
+	char *at = (char *)(packed + 1);
+
+	*packed = *stanza;
+	put_texts(packed, stanza->id, stanza->lang);
+	at += texts_size(stanza);
+	packed->payload = nad_pack(stanza->payload, at);
+	at += nad_packed_size(stanza->payload);
+	packed->from = jid_pack(stanza->from, at);
+	at += jid_packed_size(stanza->from);
+	packed->to = jid_pack(stanza->to, at);
+	return packed;
+}
+
+struct stanza *stanza_unpack(const struct stanza *packed)
+{
+	struct stanza *stanza = mem_alloc(MEM_STANZA, sizeof(*stanza) + packed->id.len + packed->lang.len);
+
+	*stanza = *packed;
+	put_texts(stanza, packed->id, packed->lang);
+	stanza->payload = nad_unpack(packed->payload);
+	stanza->from = jid_unpack(packed->from);
+	stanza->to = jid_unpack(packed->to);
+	return stanza;
 }
 
 size_t stanza_weight(const struct stanza *stanza)

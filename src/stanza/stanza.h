@@ -114,8 +114,10 @@ int stanza_find(const struct stanza *stanza, const char *ns, const char *name);
 /* True when a table's row (kind, ns, name; NULLs match all) fits. */
 bool stanza_matches(const struct stanza *stanza, enum stanza_kind kind, const char *ns, const char *name);
 
-/* Before a mailbox: prints the inside once, makes the payload's count atomic. */
-void stanza_freeze(struct stanza *stanza);
+/* For another thread: as of a nad (xml/nad.h). */
+size_t stanza_packed_size(const struct stanza *stanza);
+struct stanza *stanza_pack(const struct stanza *stanza, void *piece);
+struct stanza *stanza_unpack(const struct stanza *packed);
 size_t stanza_weight(const struct stanza *stanza);
 
 /* As it stands in a jabber:client stream. head holds the start tag and what stands before the shared inside. */

@@ -25,6 +25,15 @@ static void point(struct nad *nad, char *block, struct tree_counts cap)
 	nad->cap = cap;
 }
 
+static void copy_arrays(struct nad *nad, const struct nad *from)
+{
+	memcpy(nad->elems, from->elems, from->used.elems * sizeof(*from->elems));
+	memcpy(nad->attrs, from->attrs, from->used.attrs * sizeof(*from->attrs));
+	memcpy(nad->spaces, from->spaces, from->used.spaces * sizeof(*from->spaces));
+	memcpy(nad->text, from->text, from->used.text);
+	nad->used = from->used;
+}
+
 /* Moves all arrays into a new block; the old one is read until the end. */
 static void grow(struct nad *nad, struct tree_counts cap)
 {
@@ -32,10 +41,7 @@ static void grow(struct nad *nad, struct tree_counts cap)
 	char *block = mem_alloc(MEM_NAD, block_size(cap));
 
 	point(nad, block, cap);
-	memcpy(nad->elems, old.elems, old.used.elems * sizeof(*old.elems));
-	memcpy(nad->attrs, old.attrs, old.used.attrs * sizeof(*old.attrs));
-	memcpy(nad->spaces, old.spaces, old.used.spaces * sizeof(*old.spaces));
-	memcpy(nad->text, old.text, old.used.text);
+	copy_arrays(nad, &old);
 	mem_free(old.block);
 	nad->block = block;
 }
@@ -44,36 +50,16 @@ struct nad *nad_new(void)
 {
 	struct nad *nad = mem_alloc(MEM_NAD, sizeof(*nad) + block_size(inline_room));
 
-	*nad = (struct nad){.pending = TREE_NONE};
-	atomic_init(&nad->refs, 1);
+	*nad = (struct nad){.pending = TREE_NONE, .refs = 1};
 	point(nad, nad->room, inline_room);
 	return nad;
 }
 
-/* The count is plain until the nad is frozen: a relaxed load and store cost what an increment
- * costs. */
 struct nad *nad_ref(struct nad *nad)
 {
-	if (nad->frozen) {
-		atomic_fetch_add_explicit(&nad->refs, 1, memory_order_relaxed);
-		return nad;
-	}
 	nad->shared = true;
-	atomic_store_explicit(&nad->refs,
-			      atomic_load_explicit(&nad->refs, memory_order_relaxed) + 1,
-			      memory_order_relaxed);
+	nad->refs++;
 	return nad;
-}
-
-static bool drop_ref(struct nad *nad)
-{
-	uint32_t refs;
-
-	if (nad->frozen)
-		return atomic_fetch_sub_explicit(&nad->refs, 1, memory_order_acq_rel) == 1;
-	refs = atomic_load_explicit(&nad->refs, memory_order_relaxed) - 1;
-	atomic_store_explicit(&nad->refs, refs, memory_order_relaxed);
-	return refs == 0;
 }
 
 void nad_free(struct nad **nad)
@@ -81,7 +67,7 @@ void nad_free(struct nad **nad)
 	struct nad *gone = *nad;
 
 	*nad = NULL;
-	if (!gone || !drop_ref(gone))
+	if (!gone || --gone->refs)
 		return;
 	buf_fini(&gone->printed);
 	mem_free(gone->block);
@@ -90,16 +76,7 @@ void nad_free(struct nad **nad)
 
 bool nad_is_shared(const struct nad *nad)
 {
-	return nad->shared || nad->frozen;
-}
-
-void nad_freeze(struct nad *nad)
-{
-	if (nad->frozen)
-		return;
-	if (nad->used.elems)
-		nad_print_inside(nad, 0, &nad->printed);
-	nad->frozen = true;
+	return nad->shared;
 }
 
 size_t nad_weight(const struct nad *nad)
@@ -107,6 +84,36 @@ size_t nad_weight(const struct nad *nad)
 	size_t weight = sizeof(*nad) + block_size(inline_room) + nad->printed.cap;
 
 	return nad->block ? weight + block_size(nad->cap) : weight;
+}
+
+size_t nad_packed_size(const struct nad *nad)
+{
+	return (sizeof(*nad) + block_size(nad->used) + 7) & ~(size_t)7;
+}
+
+struct nad *nad_pack(const struct nad *nad, void *piece)
+{
+	struct nad *packed = piece;
+
+	*packed = (struct nad){.pending = TREE_NONE, .refs = 1};
+	point(packed, packed->room, nad->used);
+	copy_arrays(packed, nad);
+	return packed;
+}
+
+static bool has_room_for(struct tree_counts cap, struct tree_counts used)
+{
+	return used.elems <= cap.elems && used.attrs <= cap.attrs && used.spaces <= cap.spaces && used.text <= cap.text;
+}
+
+struct nad *nad_unpack(const struct nad *packed)
+{
+	struct nad *nad = nad_new();
+
+	if (!has_room_for(nad->cap, packed->used))
+		grow(nad, packed->used);
+	copy_arrays(nad, packed);
+	return nad;
 }
 
 static uint32_t doubled(uint32_t cap, uint32_t needed)

@@ -6,8 +6,8 @@
  * the nad, never NUL-terminated, valid until the next edit. Every look-up names a namespace: NULL as uri
  * means "no namespace", which for attributes is the usual one.
  *
- * A nad is built and edited while its count is one; nad_ref() makes it read-only for good. nad_freeze()
- * prints what is below the root once and makes the count atomic: only then may it cross to another thread.
+ * A nad is built and edited while its count is one; nad_ref() makes it read-only for good. It belongs to one thread: to another goes
+ * a copy, packed and unpacked.
  */
 #pragma once
 
@@ -25,8 +25,15 @@ struct nad *nad_copy(const struct nad *nad, int elem); /* of the subtree, as a n
 struct nad *nad_copy_without(const struct nad *nad, int child); /* of the whole, but for a child of the root; -1: none */
 /* But for those children of the root that go. */
 struct nad *nad_copy_unless(const struct nad *nad, bool (*goes)(const void *arg, const struct nad *nad, int child), const void *arg);
-void nad_freeze(struct nad *nad);
 size_t nad_weight(const struct nad *nad); /* bytes of memory it holds */
+
+/*
+ * Packed: a copy in one piece of nad_packed_size() bytes of the caller's, aligned to 8, as is the size. It can be read and unpacked,
+ * into a copy of one's own on any thread; it is not referenced and not freed.
+ */
+size_t nad_packed_size(const struct nad *nad);
+struct nad *nad_pack(const struct nad *nad, void *piece);
+struct nad *nad_unpack(const struct nad *packed);
 
 /* Building, in document order. */
 
@@ -113,7 +120,5 @@ void nad_rename_namespace(struct nad *nad, const char *from, const char *to);
  * in single quotes. Empty elements print as <x/>.
  */
 void nad_print(const struct nad *nad, int elem, const char *scope, struct buf *out);
-/* What is inside elem, without its own tags; the frozen bytes of the root when there are any. */
+/* What is inside elem, without its own tags. Of the root of a shared nad it is kept from the second time on, for all others. */
 void nad_print_inside(const struct nad *nad, int elem, struct buf *out);
-/* The same bytes, borrowed; only of a frozen nad's root. */
-struct slice nad_frozen_inside(const struct nad *nad);

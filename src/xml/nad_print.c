@@ -196,14 +196,10 @@ void nad_print(const struct nad *nad, int elem, const char *scope, struct buf *o
 	printer_fini(&printer);
 }
 
-void nad_print_inside(const struct nad *nad, int elem, struct buf *out)
+static void print_inside(const struct nad *nad, int elem, struct buf *out)
 {
 	struct printer printer;
 
-	if (nad->frozen && elem == 0) {
-		buf_append_slice(out, buf_slice(&nad->printed));
-		return;
-	}
 	tree_print_text(out, nad_cdata(nad, elem));
 	printer_init(&printer, nad, nad_ns(nad, elem), out);
 	for (int child = nad_first_child(nad, elem); child >= 0; child = nad->elems[child].next) {
@@ -213,7 +209,23 @@ void nad_print_inside(const struct nad *nad, int elem, struct buf *out)
 	printer_fini(&printer);
 }
 
-struct slice nad_frozen_inside(const struct nad *nad)
+/* The bytes that a shared nad keeps are no part of what it says, so that it may be constant. */
+static const struct buf *kept_inside(const struct nad *nad)
 {
-	return buf_slice(&nad->printed);
+	struct nad *keeper = (struct nad *)nad;
+
+	if (nad->was_printed && !nad->printed.cap)
+		print_inside(nad, 0, &keeper->printed);
+	keeper->was_printed = true;
+	return &nad->printed;
+}
+
+void nad_print_inside(const struct nad *nad, int elem, struct buf *out)
+{
+	const struct buf *kept = nad->shared && elem == 0 ? kept_inside(nad) : NULL;
+
+	if (kept && buf_used(kept))
+		buf_append_slice(out, buf_slice(kept));
+	else
+		print_inside(nad, elem, out);
 }

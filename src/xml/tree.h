@@ -6,7 +6,6 @@
  */
 #pragma once
 
-#include <stdatomic.h>
 #include "xml/nad.h"
 
 #define XML_NS_URI "http://www.w3.org/XML/1998/namespace"
@@ -50,10 +49,10 @@ struct nad {
 	char *text;
 	struct tree_counts used, cap;
 	int32_t pending; /* declarations that wait for the next element */
-	_Atomic uint32_t refs;
-	bool shared, frozen;
+	uint32_t refs;
+	bool shared, was_printed;
 	void *block;	    /* NULL while the room suffices */
-	struct buf printed; /* the root's inside, when frozen */
+	struct buf printed; /* the root's inside, when it was printed twice */
 	_Alignas(8) char room[];
 };
 

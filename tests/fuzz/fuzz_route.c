@@ -174,8 +174,13 @@ static void check_codec(struct link *link, const struct nad *nad)
 	codec_print(again, &second);
 	if (!slice_equal(buf_slice(&text), buf_slice(&second)))
 		abort();
-	packet_freeze(packet);
 	packet_weight(packet);
+	packet_pack(&packet);
+	packet_unpack(&packet);
+	buf_clear(&second);
+	codec_print(packet, &second);
+	if (!slice_equal(buf_slice(&text), buf_slice(&second)))
+		abort();
 }
 
 static void received(void *owner, struct sx *sx, struct nad **nad)

@@ -178,15 +178,51 @@ static void weighs_what_it_carries(void **state)
 	assert_true(packet_weight(bare) < empty);
 }
 
-static void freezes_what_crosses(void **state)
+static void assert_stanza(const struct stanza *stanza, const char *text)
 {
+	AUTO(buf_fini) struct buf out = {0};
+
+	stanza_print(stanza, &out);
+	assert_string_equal(buf_text(&out), text);
+}
+
+static void a_stanza_crosses_in_one_piece(void **state)
+{
+	const char *text = "<iq type='get' id='1' to='a@b/c'><ping xmlns='urn:xmpp:ping'/></iq>";
+	AUTO(str_free) struct str *name = str_new(SLICE("sm"));
 	struct stanza *stanza = stanza_new(STANZA_IQ, STANZA_GET, SLICE("1"));
-	AUTO(packet_free) struct packet *packet = packet_stanza(NULL, NULL, &stanza);
+	AUTO(stanza_free) struct stanza *copy = NULL;
+	AUTO(packet_free) struct packet *packet = packet_stanza(name, NULL, &stanza);
 
 	nad_append(packet->stanza->payload, NS_PING, "ping", 1);
-	packet_freeze(packet);
-	assert_true(slice_is(nad_frozen_inside(packet->stanza->payload),
-			     "<ping xmlns='urn:xmpp:ping'/>"));
+	packet->stanza->to = jid_parse(SLICE("a@b/c"));
+	packet->stanza->origin = (struct origin){.session = 5, .count = 6};
+	session_id_set(&packet->sm, 7);
+	packet->home = true;
+	copy = stanza_copy(packet->stanza);
+	packet_pack(&packet);
+	assert_stanza(packet->stanza, text);
+	packet_unpack(&packet);
+	assert_stanza(packet->stanza, text);
+	assert_stanza(copy, text);
+	assert_int_equal(packet->stanza->origin.session, 5);
+	assert_int_equal(packet->stanza->origin.count, 6);
+	assert_int_equal(session_id_slot(&packet->sm), 7);
+	assert_true(packet->home);
+	assert_string_equal(str_text(packet->from), "sm");
+	stanza_set_to(packet->stanza, NULL);
+	assert_string_equal(jid_text(copy->to), "a@b/c");
+}
+
+static void what_is_no_stanza_crosses_as_it_is(void **state)
+{
+	struct packet *action = packet_session(NULL, NULL, SESSION_START), *packet = action;
+
+	packet_pack(&packet);
+	assert_ptr_equal(packet, action);
+	packet_unpack(&packet);
+	assert_ptr_equal(packet, action);
+	packet_free(&packet);
 }
 
 static void nothing_is_freed_twice(void **state)
@@ -209,7 +245,8 @@ int main(void)
 		cmocka_unit_test(an_answer_goes_back_with_the_ids),
 		cmocka_unit_test(an_accounts_answer_says_whose),
 		cmocka_unit_test(weighs_what_it_carries),
-		cmocka_unit_test(freezes_what_crosses),
+		cmocka_unit_test(a_stanza_crosses_in_one_piece),
+		cmocka_unit_test(what_is_no_stanza_crosses_as_it_is),
 		cmocka_unit_test(nothing_is_freed_twice),
 	};
 

@@ -60,9 +60,10 @@ static void what_is_printed_reads_back_equal(void **state)
 	for (size_t at = 0; at < countof(texts); at++) {
 		AUTO(stanza_free) struct stanza *stanza = read_stanza(texts[at]);
 
-		assert_reads_back(stanza);
-		stanza_freeze(stanza);
-		assert_reads_back(stanza);
+		AUTO(stanza_free) struct stanza *copy = stanza_copy(stanza);
+
+		for (int times = 0; times < 3; times++)
+			assert_reads_back(copy);
 	}
 }
 
@@ -135,15 +136,16 @@ static void a_delay_is_stamped_by_the_server_that_kept_it(void **state)
 		      "<delay xmlns='urn:xmpp:delay' stamp='2026-11-22T06:41:29.123Z'/></message>");
 }
 
-static void copies_print_one_frozen_inside(void **state)
+static void copies_share_what_they_print(void **state)
 {
 	AUTO(stanza_free)
 	struct stanza *stanza = read_stanza("<message to='a'><body>hi</body></message>");
 	AUTO(stanza_free) struct stanza *copy = stanza_copy(stanza);
 
-	stanza_freeze(stanza);
-	assert_slice(nad_frozen_inside(copy->payload), "<body>hi</body>");
-	assert_prints(copy, "<message to='a'><body>hi</body></message>");
+	assert_prints(stanza, "<message to='a'><body>hi</body></message>");
+	stanza_set_to(copy, NULL);
+	assert_prints(copy, "<message><body>hi</body></message>");
+	assert_prints(stanza, "<message to='a'><body>hi</body></message>");
 }
 
 static void a_value_of_any_length_is_escaped(void **state)
@@ -166,7 +168,7 @@ int main(void)
 		cmocka_unit_test(white_space_in_attributes_survives),
 		cmocka_unit_test(a_route_declares_the_namespace),
 		cmocka_unit_test(a_delay_is_stamped_by_the_server_that_kept_it),
-		cmocka_unit_test(copies_print_one_frozen_inside),
+		cmocka_unit_test(copies_share_what_they_print),
 		cmocka_unit_test(a_value_of_any_length_is_escaped),
 	};
 

@@ -163,24 +163,72 @@ static void is_read_only_once_shared(void **state)
 	nad_free(&other);
 }
 
-static void keeps_its_printed_inside_when_frozen(void **state)
+static void assert_inside(const struct nad *nad, const char *text)
 {
+	AUTO(buf_fini) struct buf out = {0};
+
+	nad_print_inside(nad, 0, &out);
+	assert_string_equal(buf_text(&out), text);
+}
+
+static void what_is_shared_is_printed_once_for_many(void **state)
+{
+	const char *inside = "t<p:b xmlns:p='u:2'/><c>&lt;</c>";
 	AUTO(nad_free)
 	struct nad *nad = read_tree("<m xmlns='u:1' xmlns:p='u:2'>t<p:b/><c>&lt;</c></m>");
 	AUTO(nad_free) struct nad *other = NULL;
-	AUTO(buf_fini) struct buf before = {0}, after = {0};
 	size_t weight = nad_weight(nad);
 
-	nad_print_inside(nad, 0, &before);
-	nad_freeze(nad);
-	nad_freeze(nad);
+	assert_inside(nad, inside);
+	assert_inside(nad, inside);
+	nad_append_text(nad, "u:1", "d", 1, SLICE("more"));
+	inside = "t<p:b xmlns:p='u:2'/><c>&lt;</c><d>more</d>";
 	other = nad_ref(nad);
-	assert_true(nad_is_shared(nad));
+	assert_inside(other, inside);
+	assert_int_equal(nad_weight(nad), weight); /* one who is alone need not keep it */
+	assert_inside(nad, inside);
 	assert_true(nad_weight(nad) > weight);
-	nad_print_inside(nad, 0, &after);
-	assert_string_equal(buf_text(&before), "t<p:b xmlns:p='u:2'/><c>&lt;</c>");
-	assert_string_equal(buf_text(&after), buf_text(&before));
-	assert_slice(nad_frozen_inside(nad), buf_text(&before));
+	assert_inside(other, inside);
+}
+
+static void nothing_inside_is_printed_as_often_as_wanted(void **state)
+{
+	AUTO(nad_free) struct nad *nad = read_tree("<m xmlns='u:1'/>");
+	AUTO(nad_free) struct nad *other = nad_ref(nad);
+
+	for (int at = 0; at < 3; at++)
+		assert_inside(other, "");
+}
+
+static void assert_crosses(const char *text)
+{
+	AUTO(nad_free) struct nad *nad = read_tree(text);
+	AUTO(nad_free) struct nad *own = NULL;
+	size_t size = nad_packed_size(nad);
+	char *piece = mem_alloc(MEM_OTHER, size);
+	struct nad *packed = nad_pack(nad, piece);
+
+	assert_int_equal(size % 8, 0);
+	assert_trees(packed, 0, nad, 0);
+	own = nad_unpack(packed);
+	mem_free(piece);
+	assert_trees(own, 0, nad, 0);
+	assert_false(nad_is_shared(own));
+	nad_append_text(own, "u:3", "more", 1, SLICE("x"));
+	assert_int_equal(nad_count(own), nad_count(nad) + 1);
+}
+
+static void crosses_in_one_piece(void **state)
+{
+	AUTO(buf_fini) struct buf large = {0};
+
+	assert_crosses("<m/>");
+	assert_crosses("<m xmlns='u:1' xmlns:p='u:2' a='1' p:b='2' xml:lang='en'>t<p:b/>u<c>&lt;</c>v</m>");
+	buf_append_text(&large, "<m>");
+	for (int at = 0; at < 500; at++)
+		buf_append_text(&large, "<a xmlns='u:1' b='c'>text</a>tail");
+	buf_append_text(&large, "</m>");
+	assert_crosses(buf_text(&large));
 }
 
 static void grows_far_beyond_its_room(void **state)
@@ -211,7 +259,9 @@ int main(void)
 		cmocka_unit_test(copies_any_subtree),
 		cmocka_unit_test(puts_a_tree_into_another_and_into_itself),
 		cmocka_unit_test(is_read_only_once_shared),
-		cmocka_unit_test(keeps_its_printed_inside_when_frozen),
+		cmocka_unit_test(what_is_shared_is_printed_once_for_many),
+		cmocka_unit_test(nothing_inside_is_printed_as_often_as_wanted),
+		cmocka_unit_test(crosses_in_one_piece),
 		cmocka_unit_test(grows_far_beyond_its_room),
 	};
 
