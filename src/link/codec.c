@@ -223,6 +223,8 @@ static void print_route(const struct packet *packet, const char *type, struct bu
 	case PACKET_TAKEN:
 		print_count(packet, ACTION_TAKEN, out);
 		break;
+	case PACKET_MARKS: /* stays within its process */
+		break;
 	}
 	buf_append_text(out, "</route>");
 }

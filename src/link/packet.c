@@ -101,7 +101,16 @@ bool session_id_equal(const struct session_id *a, const struct session_id *b)
 
 static size_t size_of(enum packet_kind kind)
 {
-	return kind == PACKET_SESSION || kind == PACKET_ACCOUNT ? sizeof(struct packet) : offsetof(struct packet, session);
+	switch (kind) {
+	case PACKET_SESSION:
+		return offsetof(struct packet, session) + sizeof(((struct packet *)NULL)->session);
+	case PACKET_ACCOUNT:
+		return offsetof(struct packet, account) + sizeof(((struct packet *)NULL)->account);
+	case PACKET_MARKS:
+		return sizeof(struct packet);
+	default:
+		return offsetof(struct packet, session);
+	}
 }
 
 struct packet *packet_new(enum packet_kind kind, struct str *from, struct str *to)

@@ -51,6 +51,7 @@ enum packet_kind {
 	PACKET_SESSION,  /* a session action */
 	PACKET_ACCOUNT,  /* between our own c2s and sm: a request to accounts, or its answer */
 	PACKET_SETTLED,  /* between our own: all stanzas of a session up to a count are settled */
+	PACKET_MARKS,    /* between the workers of one sm: single stanzas of its sessions are settled */
 	PACKET_TAKEN,    /* c2s to sm, between our own: its client has the next count stanzas of those sent to it */
 };
 
@@ -95,6 +96,14 @@ struct packet_resume {
 	bool over;        /* PRESENT: the client has left, all that is wanted is the end of the session */
 };
 
+/* A stanza of a session, by its slot, that is settled. */
+struct packet_mark {
+	uint64_t session;
+	uint32_t count;
+};
+
+enum { PACKET_MARKS_MAX = 32 };
+
 /* What each message asks of its packets comes first, and of the ids what ours have: fewer lines of the cache. */
 struct packet {
 	struct mio_mail mail; /* link's, as are the next two */
@@ -108,7 +117,7 @@ struct packet {
 	bool answer;           /* a stanza from c2s to sm: c2s's own answer to its client, to be sent back in its turn */
 	bool held;             /* a stanza from c2s to sm: one of an earlier sm, which the client does not have yet */
 	uint16_t error;        /* a routing error: this is our own packet, come back (400, 401, 404, ...) */
-	uint32_t count;        /* PACKET_SETTLED: modulo 2^32; PACKET_TAKEN */
+	uint32_t count;        /* PACKET_SETTLED: modulo 2^32; PACKET_TAKEN; PACKET_MARKS: so many */
 	struct stanza *stanza; /* owned; PACKET_STANZA */
 	struct str *from, *to; /* owned: names of parts, or domains */
 	struct str *via;       /* owned: the part whose domain "from" is, when it comes or goes between ends; or NULL */
@@ -136,6 +145,7 @@ struct packet {
 			uint64_t token;         /* the asker's, with its worker in the top byte */
 			struct buf keys;        /* RFC 5803 strings, one a line; wiped when freed */
 		} account;
+		struct packet_mark marks[PACKET_MARKS_MAX]; /* PACKET_MARKS */
 	};
 };
 

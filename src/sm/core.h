@@ -76,6 +76,7 @@ struct sm {
 	struct watch watch;
 	bool draining;
 	struct mio_task report;
+	struct packet *marks[MIO_WORKERS_MAX]; /* settle.c: for other workers, until the part of the turn ends */
 	uint64_t fresh; /* for ids of stanzas that we make */
 	bool served; /* since the start of the process somebody came, or said something, on whatever worker */
 	bool stopping;

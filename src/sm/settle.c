@@ -127,27 +127,47 @@ static void mark(struct sm *sm, uint64_t id, uint32_t count)
 	settle_tell(session);
 }
 
-void settle(struct sm *sm, const struct stanza *stanza)
+static void send_marks(struct sm *sm, unsigned worker)
 {
-	struct packet *packet;
-
-	if (stanza->origin.session == 0 || sm->stopping)
-		return;
-	if (slot_worker(stanza->origin.session) == mio_worker(sm->mio)) {
-		mark(sm, stanza->origin.session, stanza->origin.count);
-		return;
-	}
-	unacked_settled(sm, &stanza->origin);
-	packet = packet_new(PACKET_SETTLED, sm->name, sm->name);
-	session_id_set(&packet->sm, stanza->origin.session);
-	packet->count = stanza->origin.count;
-	link_send(sm->link, &packet);
+	link_send(sm->link, &sm->marks[worker]);
 }
 
-void settle_packet(struct sm *sm, const struct packet *packet)
+/* What is settled in a part of a turn goes to another worker at its end, behind what it changed. */
+static void mark_there(struct sm *sm, unsigned worker, const struct origin *origin)
 {
-	if (!packet->relayed && !packet->error)
-		mark(sm, session_id_slot(&packet->sm), packet->count);
+	struct packet *packet = sm->marks[worker];
+
+	if (!packet) {
+		packet = sm->marks[worker] = packet_new(PACKET_MARKS, sm->name, sm->name);
+		session_id_set(&packet->sm, origin->session);
+		mio_defer(sm->mio, &sm->report);
+	}
+	packet->marks[packet->count++] = (struct packet_mark){origin->session, origin->count};
+	if (packet->count == PACKET_MARKS_MAX)
+		send_marks(sm, worker);
+}
+
+void settle(struct sm *sm, const struct stanza *stanza)
+{
+	const struct origin *origin = &stanza->origin;
+	unsigned worker = slot_worker(origin->session);
+
+	if (origin->session == 0 || sm->stopping)
+		return;
+	if (worker == mio_worker(sm->mio)) {
+		mark(sm, origin->session, origin->count);
+		return;
+	}
+	unacked_settled(sm, origin);
+	mark_there(sm, worker, origin);
+}
+
+void settle_marks(struct sm *sm, const struct packet *packet)
+{
+	if (packet->relayed || packet->error)
+		return;
+	for (uint32_t at = 0; at < packet->count; at++)
+		mark(sm, packet->marks[at].session, packet->marks[at].count);
 }
 
 void settle_forget(struct session *session)
@@ -175,6 +195,10 @@ void settle_report(struct mio_task *task)
 	struct sm *sm = container_of(task, struct sm, report);
 	struct list *first;
 
+	for (unsigned worker = 0; worker < sm->process->worker_count; worker++) {
+		if (sm->marks[worker])
+			send_marks(sm, worker);
+	}
 	while ((first = list_shift(&sm->reports))) {
 		struct session *session = container_of(first, struct session, report);
 
@@ -184,4 +208,11 @@ void settle_report(struct mio_task *task)
 			report(session);
 		session->reporting = session->changed = false;
 	}
+}
+
+void settle_stop(struct sm *sm)
+{
+	mio_undefer(sm->mio, &sm->report);
+	for (unsigned worker = 0; worker < sm->process->worker_count; worker++)
+		packet_free(&sm->marks[worker]);
 }

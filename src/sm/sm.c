@@ -73,7 +73,9 @@ static void packet_arrived(void *part, struct packet **packet)
 				account_serve(sm->worker, packet);
 			break;
 		case PACKET_SETTLED:
-			settle_packet(sm, *packet);
+			break; /* said to c2s */
+		case PACKET_MARKS:
+			settle_marks(sm, *packet);
 			break;
 		case PACKET_TAKEN:
 			taken(sm, *packet);
@@ -329,7 +331,7 @@ static void stop(void *state)
 	scripts_stop(sm);
 	farewells_stop(sm);
 	watch_stop(sm);
-	mio_undefer(sm->mio, &sm->report);
+	settle_stop(sm);
 	deliveries_drop(sm);
 	goners_stop(sm);
 	mio_timer_stop(&sm->owing_timer);
