@@ -67,9 +67,14 @@ void nad_free(struct nad **nad)
 	struct nad *gone = *nad;
 
 	*nad = NULL;
-	if (!gone || --gone->refs)
+	if (!gone)
 		return;
-	buf_fini(&gone->printed);
+	if (--gone->refs <= 1) {
+		gone->was_printed = false; /* one who is alone need not keep it */
+		buf_fini(&gone->printed);
+	}
+	if (gone->refs)
+		return;
 	mem_free(gone->block);
 	mem_free(gone);
 }
@@ -101,17 +106,18 @@ struct nad *nad_pack(const struct nad *nad, void *piece)
 	return packed;
 }
 
-static bool has_room_for(struct tree_counts cap, struct tree_counts used)
+static uint32_t most(uint32_t a, uint32_t b)
 {
-	return used.elems <= cap.elems && used.attrs <= cap.attrs && used.spaces <= cap.spaces && used.text <= cap.text;
+	return a > b ? a : b;
 }
 
 struct nad *nad_unpack(const struct nad *packed)
 {
 	struct nad *nad = nad_new();
+	struct tree_counts used = packed->used, cap = nad->cap;
 
-	if (!has_room_for(nad->cap, packed->used))
-		grow(nad, packed->used);
+	if (used.elems > cap.elems || used.attrs > cap.attrs || used.spaces > cap.spaces || used.text > cap.text)
+		grow(nad, (struct tree_counts){most(used.elems, cap.elems), most(used.attrs, cap.attrs), most(used.spaces, cap.spaces), most(used.text, cap.text)});
 	copy_arrays(nad, packed);
 	return nad;
 }

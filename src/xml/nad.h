@@ -120,5 +120,5 @@ void nad_rename_namespace(struct nad *nad, const char *from, const char *to);
  * in single quotes. Empty elements print as <x/>.
  */
 void nad_print(const struct nad *nad, int elem, const char *scope, struct buf *out);
-/* What is inside elem, without its own tags. Of the root of a shared nad it is kept from the second time on, for all others. */
+/* What is inside elem, without its own tags. Of the root of a nad that several hold it is kept from the second time on. */
 void nad_print_inside(const struct nad *nad, int elem, struct buf *out);

@@ -222,7 +222,7 @@ static const struct buf *kept_inside(const struct nad *nad)
 
 void nad_print_inside(const struct nad *nad, int elem, struct buf *out)
 {
-	const struct buf *kept = nad->shared && elem == 0 ? kept_inside(nad) : NULL;
+	const struct buf *kept = nad->refs > 1 && elem == 0 ? kept_inside(nad) : NULL;
 
 	if (kept && buf_used(kept))
 		buf_append_slice(out, buf_slice(kept));

@@ -185,10 +185,15 @@ static void what_is_shared_is_printed_once_for_many(void **state)
 	inside = "t<p:b xmlns:p='u:2'/><c>&lt;</c><d>more</d>";
 	other = nad_ref(nad);
 	assert_inside(other, inside);
-	assert_int_equal(nad_weight(nad), weight); /* one who is alone need not keep it */
+	assert_int_equal(nad_weight(nad), weight);
 	assert_inside(nad, inside);
 	assert_true(nad_weight(nad) > weight);
 	assert_inside(other, inside);
+	nad_free(&other);
+	assert_int_equal(nad_weight(nad), weight); /* one who is alone need not keep it */
+	assert_inside(nad, inside);
+	assert_inside(nad, inside);
+	assert_int_equal(nad_weight(nad), weight);
 }
 
 static void nothing_inside_is_printed_as_often_as_wanted(void **state)
@@ -215,6 +220,7 @@ static void assert_crosses(const char *text)
 	assert_trees(own, 0, nad, 0);
 	assert_false(nad_is_shared(own));
 	nad_append_text(own, "u:3", "more", 1, SLICE("x"));
+	nad_append_attr(own, -1, "a", SLICE("b"));
 	assert_int_equal(nad_count(own), nad_count(nad) + 1);
 }
 
@@ -227,6 +233,12 @@ static void crosses_in_one_piece(void **state)
 	buf_append_text(&large, "<m>");
 	for (int at = 0; at < 500; at++)
 		buf_append_text(&large, "<a xmlns='u:1' b='c'>text</a>tail");
+	buf_append_text(&large, "</m>");
+	assert_crosses(buf_text(&large));
+	buf_clear(&large);
+	buf_append_text(&large, "<m>");
+	for (int at = 0; at < 500; at++)
+		buf_append_text(&large, "no namespace and no attribute ");
 	buf_append_text(&large, "</m>");
 	assert_crosses(buf_text(&large));
 }
