@@ -152,7 +152,7 @@ void settle(struct sm *sm, const struct stanza *stanza)
 	const struct origin *origin = &stanza->origin;
 	unsigned worker = slot_worker(origin->session);
 
-	if (origin->session == 0 || sm->stopping)
+	if (origin->session == 0 || worker >= sm->process->worker_count || sm->stopping)
 		return;
 	if (worker == mio_worker(sm->mio)) {
 		mark(sm, origin->session, origin->count);
@@ -195,10 +195,6 @@ void settle_report(struct mio_task *task)
 	struct sm *sm = container_of(task, struct sm, report);
 	struct list *first;
 
-	for (unsigned worker = 0; worker < sm->process->worker_count; worker++) {
-		if (sm->marks[worker])
-			send_marks(sm, worker);
-	}
 	while ((first = list_shift(&sm->reports))) {
 		struct session *session = container_of(first, struct session, report);
 
@@ -207,6 +203,10 @@ void settle_report(struct mio_task *task)
 		if (session->reporting)
 			report(session);
 		session->reporting = session->changed = false;
+	}
+	for (unsigned worker = 0; worker < sm->process->worker_count; worker++) {
+		if (sm->marks[worker])
+			send_marks(sm, worker);
 	}
 }
 
