@@ -292,6 +292,12 @@ static void mention(const struct origin *origin, const char *star, struct buf *o
 	buf_printf(out, "%llx.%x%s", (unsigned long long)origin->key, origin->count, star);
 }
 
+static bool is_words(const struct stanza *stanza)
+{
+	return stanza->kind == STANZA_MESSAGE && stanza->type != STANZA_ERROR && stanza->type != STANZA_GROUPCHAT &&
+	       stanza_find(stanza, NS_CLIENT, "body") >= 0;
+}
+
 /* What the client does not have yet is said first: of the same origin the first counts. */
 static void begin(struct client *client)
 {
@@ -302,8 +308,13 @@ static void begin(struct client *client)
 	keep->presenting = true;
 	keep->presented = false;
 	buf_clear(&keep->recent);
-	for (struct list *at = keep->out.next; at != &keep->out; at = at->next)
-		mention(&container_of(at, struct kept, link)->stanza->origin, "*", &keep->recent);
+	for (struct list *at = keep->out.next; at != &keep->out; at = at->next) {
+		const struct stanza *stanza = container_of(at, struct kept, link)->stanza;
+
+		mention(&stanza->origin, "*", &keep->recent);
+		if (is_words(stanza))
+			mention(&stanza->origin, "=", &keep->recent);
+	}
 }
 
 /* The newest first: there may be more than are of use. */

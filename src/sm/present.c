@@ -18,6 +18,7 @@ struct recent {
 	uint32_t count;
 	bool stored;  /* and was never sent: it will be given from there */
 	bool held;    /* the client did not have it yet */
+	bool words;   /* held, and somebody's words: a session without them has a hole */
 	/* A reference until c2s says whether it still does not: it is among the messages for who is away, or came again. */
 	struct delivery *delivery;
 	struct delivery *kept; /* the same, for those whose c2s never had it */
@@ -110,7 +111,7 @@ void sm_session_changed(struct session *session)
 
 static void waited_enough(struct mio_timer *timer);
 
-/* "KEY.COUNT" and a star when it is held, joined by blanks. */
+/* "KEY.COUNT" and a star when it is held, joined by blanks; the same with "=" behind it when these are words. */
 static struct presented *read_recent(struct slice line)
 {
 	unsigned most = 1;
@@ -127,6 +128,11 @@ static struct presented *read_recent(struct slice line)
 		struct recent *recent = &presented->recent[presented->count];
 		struct origin origin;
 
+		if (word.len && word.data[word.len - 1] == '=') {
+			if (presented->count)
+				recent[-1].words = true;
+			continue;
+		}
 		recent->held = word.len && word.data[word.len - 1] == '*';
 		word.len -= recent->held;
 		if (!origin_read(word, &origin))
@@ -517,6 +523,8 @@ static void waited_enough(struct mio_timer *timer)
 
 	if (presented->attached)
 		present_free(presented->session);
+	else if (!presented->stored)
+		mio_timer_set(sm->mio, timer, RESUME_MS); /* what waits for it is not known yet */
 	else
 		resume_now(presented->session);
 	sm_work(sm);
@@ -692,11 +700,21 @@ bool present_is_torn(const struct session *session)
 
 	for (unsigned at = 0; present_is_open(session) && at < presented->count; at++) {
 		const struct recent *recent = &presented->recent[at];
+		struct origin origin = {.key = recent->key, .count = recent->count};
 
-		if (recent->held && !recent->stored && !recent->delivery)
+		if (recent->words && !recent->stored && !recent->delivery && !outbox_has(session, &origin))
 			return true;
 	}
 	return false;
+}
+
+void present_tear(struct session *session)
+{
+	if ((int32_t)(session->presented->settled - session->settled) > 0)
+		session->settled = session->presented->settled;
+	if (present_is_open(session))
+		session_tell(session, SESSION_REPLACED);
+	session_end(session, SESSION_TELL_REPLACED);
 }
 
 bool present_is_open(const struct session *session)

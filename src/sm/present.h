@@ -41,5 +41,6 @@ bool present_has(struct session *session, const struct stanza *stanza);
 bool present_waits(const struct session *session); /* for its c2s to attach it */
 /* It waited in vain: what its c2s held for the client is neither in storage nor came again, and is in no other place. */
 bool present_is_torn(const struct session *session);
+void present_tear(struct session *session); /* ends it: its client begins a new one, and finds what is missing in the archive */
 bool present_is_open(const struct session *session); /* the same, and its client has not left */
 void present_free(struct session *session);

@@ -509,13 +509,6 @@ static void accept_resume(struct session *session, const struct packet *packet)
 
 static void rows_read(struct sm *sm, struct packet **packet, const struct store_txn *txn, int result);
 
-/* Its client begins a new one, and finds what is missing in the archive. */
-static void end_torn(struct session *session)
-{
-	if (present_is_open(session))
-		session_tell(session, SESSION_REPLACED);
-	session_end(session, SESSION_TELL_REPLACED);
-}
 
 static void read_outbox(struct session *session, struct packet **packet)
 {
@@ -535,7 +528,7 @@ static void resume_session(struct session *session, struct packet **packet)
 	if (present_is_torn(session)) {
 		struct user *user = session->user;
 
-		end_torn(session);
+		present_tear(session);
 		refuse(sm, *packet, find(user, packet_key(*packet)));
 		return;
 	}
@@ -570,7 +563,9 @@ static void rows_read(struct sm *sm, struct packet **lent, const struct store_tx
 		return;
 	}
 	if (session && !outbox_fill(session, rows, count)) {
-		end_torn(session);
+		if (present_is_open(session))
+			session_tell(session, SESSION_REPLACED);
+		session_end(session, SESSION_TELL_REPLACED);
 		session = NULL;
 	}
 	packet->session.resume.handled = session ? session->outbox.handled : 0;

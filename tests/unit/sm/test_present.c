@@ -855,6 +855,7 @@ static void resume_presented(struct room *room, struct message *message)
 {
 	struct packet *packet;
 
+	buf_printf(&message->recent, " %llx.%x=", (unsigned long long)message->romeo.key, message->count);
 	/* It was written, too, in the last minute. */
 	buf_printf(&message->recent, " %llx.%x", (unsigned long long)message->romeo.key, message->count);
 	present(room, &message->romeo, "");
