@@ -61,29 +61,30 @@ struct untaken {
 };
 
 struct client {
+	/* What each stanza touches comes first. */
 	struct c2s *c2s;
 	struct conn *conn;
 	uint64_t id;               /* its slot: the c2s id of its session */
 	enum client_state state;
 	uint32_t received;         /* stanzas that came in: the count of their origins (design.md 5) */
 	uint32_t settled;
-	uint64_t window;	   /* of the 64 behind settled: those that are, too, a bit each; told of by an sm that may die alone */
 	uint32_t unsettled_bytes;  /* of those that came since all were settled, about */
+	uint64_t window;	   /* of the 64 behind settled: those that are, too, a bit each; told of by an sm that may die alone */
+	struct ack *ack;           /* NULL: it counts nothing */
+	struct keep *keep;         /* NULL: its sm is of this process, or not ours */
+	struct jid *jid;           /* full, once bound */
+	struct str *sm_name;       /* who started it: later packets go there */
+	size_t untaken_bytes;      /* of all that is untaken */
 	struct untaken untaken;    /* of this turn; without stream management */
-	struct buf backlog;        /* of struct untaken: of earlier turns, the first first */
-	size_t untaken_bytes;      /* of all these */
 	bool awaiting, crowded;    /* why nothing more is parsed: an answer is due; too much is not settled */
 	bool held;                 /* nothing more is parsed */
-	uint8_t hashes;            /* that it was offered when its stream began */
 	bool resuming;             /* STARTING: an earlier session */
 	bool counted, placed;      /* among the connections; among those of its address */
 	bool inactive;             /* it says so, XEP-0352 */
 	bool probed;               /* it was silent for long, and was asked to say something */
-	struct ack *ack;           /* NULL: it counts nothing */
-	struct keep *keep;         /* NULL: its sm is of this process, or not ours */
-	struct jid *jid;           /* full, once bound */
 	struct session_id sm;      /* once started */
-	struct str *sm_name;       /* who started it: later packets go there */
+	uint8_t hashes;            /* that it was offered when its stream began */
+	struct buf backlog;        /* of struct untaken: of earlier turns, the first first */
 	struct str *request;       /* id of the start or create under way */
 	struct buf iq_id;          /* of the client's bind or registration under way */
 	struct pending *pending;   /* what is needed until it is ACTIVE; NULL later */

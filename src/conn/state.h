@@ -35,26 +35,12 @@ enum conn_phase { CONN_RUNNING, CONN_DRAINING, CONN_ENDED, CONN_DEAD };
 enum { PAUSE_OWNER = 1, PAUSE_RATE = 2, PAUSE_INPUT = 4, PAUSE_END = 8, PAUSE_UNREAD = 16, PAUSE_CROWD = 32 };
 
 struct conn {
+	/* What each turn in which it has something to say touches comes first: it is cold by then, and each line is waited for. */
 	struct mio_sock sock;
-	struct mio_task task;	/* what is left to do at the end of the turn */
-	struct mio_timer timer; /* the earlier of the two times below */
-	struct list link;	/* in the env's list */
-	struct list place;	/* in its crowd */
 	struct conn_env *env;
 	const struct conn_options *options;
 	void *owner;
 	struct sx *sx;
-	struct conn_move *move; /* on its way to another worker */
-	struct buf *proxy;      /* the PROXY header so far, as long as one is due */
-	char *peer;		/* its address, once somebody asked */
-	int64_t deadline_ms;	/* of login or close; 0: none */
-	int64_t resume_ms;	/* when the rate allows to read again; 0: now */
-	int64_t tokens, tokens_ms;
-	int64_t heard_ms;
-	size_t queued; /* as the budget knows it */
-	int fault;
-	uint32_t came_ms;   /* into the crowd; the clock's lower half */
-	uint16_t waited_ms; /* in it, before */
 	uint8_t phase, end, pauses, refusal;
 	bool resume : 1;    /* let the stream parse on in the task */
 	bool unpause : 1;   /* the same, and the owner no longer holds it */
@@ -64,6 +50,21 @@ struct conn {
 	bool tell_written : 1;
 	bool timed_out : 1; /* login took too long */
 	bool heard : 1;	    /* bytes came */
+	uint16_t waited_ms; /* in the crowd, before */
+	struct mio_task task; /* what is left to do at the end of the turn */
+	struct buf *proxy;    /* the PROXY header so far, as long as one is due */
+	size_t queued;	      /* as the budget knows it */
+	int64_t heard_ms;
+	int64_t tokens, tokens_ms;
+	int64_t deadline_ms;	/* of login or close; 0: none */
+	int64_t resume_ms;	/* when the rate allows to read again; 0: now */
+	struct mio_timer timer; /* the earlier of these two */
+	struct list link;	/* in the env's list */
+	struct list place;	/* in its crowd */
+	struct conn_move *move; /* on its way to another worker */
+	char *peer;		/* its address, once somebody asked */
+	int fault;
+	uint32_t came_ms; /* into the crowd; the clock's lower half */
 };
 
 extern const struct mio_sock_handler conn_sock_handler;

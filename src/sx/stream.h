@@ -31,13 +31,8 @@ struct sx {
 	const struct sx_handler *handler;
 	void *owner;
 	struct xml_reader *reader;
-	struct buf input;	 /* XML that nobody has parsed yet */
-	struct buf output;	 /* for the wire */
-	struct sx_stage *stages; /* one per plugin once filters are in use, else NULL */
-	struct sx_words *words;
 	struct jid *identity;
-	const char *how;
-	char *end_text;
+	struct sx_stage *stages; /* one per plugin once filters are in use, else NULL */
 	uint8_t state, error, refusal;
 	bool started : 1; /* sx_start() was called, or bytes came */
 	bool parsing : 1; /* the loop is on the stack */
@@ -49,6 +44,11 @@ struct sx {
 	bool secure : 1;
 	bool opened : 1; /* open() was called */
 	bool stray : 1;	 /* what is read is an element of the stream before */
+	struct buf output; /* for the wire */
+	struct buf input;  /* XML that nobody has parsed yet */
+	struct sx_words *words;
+	const char *how;
+	char *end_text;
 	_Alignas(16) char states[];
 };
 
