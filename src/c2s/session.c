@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The session of a client: asked for, started or resumed, ended; what its session manager says. */
 #include <string.h>
+#include "base/mem.h"
 #include "c2s/account.h"
 #include "c2s/client.h"
 #include "jid/jid.h"
@@ -467,6 +468,8 @@ void client_packet(struct c2s *c2s, struct packet **taken)
 	uint64_t id = session_id_slot(&packet->c2s);
 	struct client *client = client_get(c2s, id);
 
+	if (client)
+		mem_fetch(client, sizeof(*client));
 	if (packet->kind == PACKET_ACCOUNT)
 		account_answered(c2s->worker->auth, packet);
 	else if (packet->kind == PACKET_SESSION && packet->session.action == SESSION_HELLO)

@@ -8,7 +8,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { EVENTS_PER_TURN = 256, WALL_REFRESH_MS = 1000, SLOTS_FIRST = 64 };
+#include "base/mem.h"
+
+enum { EVENTS_PER_TURN = 256, WALL_REFRESH_MS = 1000, SLOTS_FIRST = 64,
+       SOCK_FETCHED = 128 /* bytes: it, and what who has it keeps beside it */ };
 
 static void read_clock(struct epoll_loop *loop)
 {
@@ -184,6 +187,15 @@ static void dispatch(struct epoll_loop *loop, const struct epoll_event *event, b
 		signal_ready(loop);
 }
 
+/* Its sock has been cold for as long as its peer was silent: it is asked for while the one before it is dispatched. */
+static void fetch(const struct epoll_loop *loop, const struct epoll_event *event)
+{
+	uint32_t index = (uint32_t)event->data.u64;
+
+	if (index < loop->slot_count && loop->slots[index].kind == SLOT_SOCK)
+		mem_fetch(loop->slots[index].owner, SOCK_FETCHED);
+}
+
 /* How long the loop may wait; when it may, posters are told to wake it. */
 static int wait_ms(struct epoll_loop *loop)
 {
@@ -215,6 +227,8 @@ static void turn(struct epoll_loop *loop)
 	for (int i = 0; i < count; i++) {
 		if (i && i % MIO_PART == 0)
 			mio_part_end(&loop->mio);
+		if (i + 1 < count)
+			fetch(loop, &events[i + 1]);
 		dispatch(loop, &events[i], resting);
 	}
 	mio_turn_end(&loop->mio);

@@ -10,7 +10,7 @@
  */
 #include "mio/backend.h"
 
-enum { CACHE_LINE = 64, FETCHED_AHEAD = 1024 };
+enum { FETCHED_AHEAD = 1024 };
 
 static uint64_t bit(unsigned worker)
 {
@@ -136,8 +136,7 @@ static void fetch_ahead(const struct mio_mail *mail)
 
 	if (mail->next)
 		__builtin_prefetch(mail->next);
-	for (size_t at = CACHE_LINE; at < bytes; at += CACHE_LINE)
-		__builtin_prefetch((const char *)mail + at);
+	mem_fetch(mail, bytes);
 }
 
 /* In parts, as sockets are dispatched: what a part has to write goes before it is cold. */

@@ -67,6 +67,7 @@ struct session *session_of_packet(struct sm *sm, const struct packet *packet, bo
 	*foreign = false;
 	if (!session)
 		return NULL;
+	mem_fetch(session, sizeof(*session) + sm->session_size);
 	*foreign = !slice_equal(str_slice(packet->from), str_slice(session->at)) ||
 		   (packet->c2s.len && !session_id_equal(&packet->c2s, &session->c2s));
 	return *foreign ? NULL : session;

@@ -7,7 +7,7 @@
 #include "sm/core.h"
 #include "sm/present.h"
 
-enum { WINDOW = 64 };
+enum { WINDOW = 64, SESSION_FETCHED = 192 };
 
 bool settle_mark(struct session *session, uint32_t count)
 {
@@ -115,13 +115,23 @@ void settle_tell(struct session *session)
 	mio_defer(sm->mio, &sm->report);
 }
 
+static void fetch(const struct session *session)
+{
+	if (session)
+		mem_fetch(session, SESSION_FETCHED);
+}
+
 /* Who keeps it for our death hears of each: what is settled must not come again, though one before it does. */
 static void mark(struct sm *sm, uint64_t id, uint32_t count)
 {
 	struct session *session = slots_get(&sm->sessions, id);
-	uint64_t before = session ? session->window : 0;
+	uint64_t before;
 
-	if (!session || (!settle_mark(session, count) && (!session->kept || session->window == before)))
+	if (!session)
+		return;
+	fetch(session);
+	before = session->window;
+	if ( !settle_mark(session, count) && (!session->kept || session->window == before))
 		return;
 	session->reporting = true;
 	settle_tell(session);
@@ -166,8 +176,11 @@ void settle_marks(struct sm *sm, const struct packet *packet)
 {
 	if (packet->relayed || packet->error)
 		return;
-	for (uint32_t at = 0; at < packet->count; at++)
+	for (uint32_t at = 0; at < packet->count; at++) {
+		if (at + 1 < packet->count)
+			fetch(slots_get(&sm->sessions, packet->marks[at + 1].session));
 		mark(sm, packet->marks[at].session, packet->marks[at].count);
+	}
 }
 
 void settle_forget(struct session *session)

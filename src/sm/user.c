@@ -58,7 +58,13 @@ void users_init(struct sm *sm)
 
 struct user *user_get(struct sm *sm, const struct jid *jid)
 {
-	return table_get(&sm->users, jid_user(jid));
+	struct user *user = table_get(&sm->users, jid_user(jid));
+
+	if (user) {
+		mem_fetch(user, sizeof(*user) + sm->user_size);
+		mem_fetch(user->sessions.next, sizeof(struct session));
+	}
+	return user;
 }
 
 static struct user *user_new(struct sm *sm, struct jid *jid)
