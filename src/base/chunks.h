@@ -53,8 +53,10 @@ static inline void *chunks_take(struct chunks *chunks, unsigned class)
 {
 	struct free_block *block = chunks->free[class];
 
-	if (block)
-		chunks->free[class] = block->next;
+	if (!block)
+		return NULL;
+	chunks->free[class] = block->next;
+	__builtin_prefetch(block->next, 1); /* another thread may have had it last */
 	return block;
 }
 
