@@ -509,7 +509,6 @@ static void accept_resume(struct session *session, const struct packet *packet)
 
 static void rows_read(struct sm *sm, struct packet **packet, const struct store_txn *txn, int result);
 
-
 static void read_outbox(struct session *session, struct packet **packet)
 {
 	struct store_txn *txn = store_txn_new();
