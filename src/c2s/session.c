@@ -468,8 +468,7 @@ void client_packet(struct c2s *c2s, struct packet **taken)
 	uint64_t id = session_id_slot(&packet->c2s);
 	struct client *client = client_get(c2s, id);
 
-	if (client)
-		mem_fetch(client, sizeof(*client));
+	mem_fetch(client, sizeof(*client));
 	if (packet->kind == PACKET_ACCOUNT)
 		account_answered(c2s->worker->auth, packet);
 	else if (packet->kind == PACKET_SESSION && packet->session.action == SESSION_HELLO)

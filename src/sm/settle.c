@@ -115,12 +115,6 @@ void settle_tell(struct session *session)
 	mio_defer(sm->mio, &sm->report);
 }
 
-static void fetch(const struct session *session)
-{
-	if (session)
-		mem_fetch(session, SESSION_FETCHED);
-}
-
 /* Who keeps it for our death hears of each: what is settled must not come again, though one before it does. */
 static void mark(struct sm *sm, uint64_t id, uint32_t count)
 {
@@ -129,9 +123,9 @@ static void mark(struct sm *sm, uint64_t id, uint32_t count)
 
 	if (!session)
 		return;
-	fetch(session);
+	mem_fetch(session, SESSION_FETCHED);
 	before = session->window;
-	if ( !settle_mark(session, count) && (!session->kept || session->window == before))
+	if (!settle_mark(session, count) && (!session->kept || session->window == before))
 		return;
 	session->reporting = true;
 	settle_tell(session);
@@ -178,7 +172,7 @@ void settle_marks(struct sm *sm, const struct packet *packet)
 		return;
 	for (uint32_t at = 0; at < packet->count; at++) {
 		if (at + 1 < packet->count)
-			fetch(slots_get(&sm->sessions, packet->marks[at + 1].session));
+			mem_fetch(slots_get(&sm->sessions, packet->marks[at + 1].session), SESSION_FETCHED);
 		mark(sm, packet->marks[at].session, packet->marks[at].count);
 	}
 }

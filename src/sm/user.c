@@ -62,7 +62,7 @@ struct user *user_get(struct sm *sm, const struct jid *jid)
 
 	if (user) {
 		mem_fetch(user, sizeof(*user) + sm->user_size);
-		mem_fetch(user->sessions.next, sizeof(struct session));
+		mem_fetch(user->sessions.next, sizeof(struct session)); /* mostly it has one */
 	}
 	return user;
 }

@@ -58,7 +58,7 @@ struct session {
 	bool ours;	   /* the c2s is ours: it wants settlements */
 	bool kept;	   /* and another process: it keeps the session for our death */
 	bool wrote;	   /* what its client sent may have left its origin in storage */
-	bool counting;	   /* a counted stanza came: the fields below have meaning */
+	bool counting;	   /* a counted stanza came: settled, seen and window have meaning */
 	bool reporting;	   /* settled is to be told, with this turn */
 	bool changed;	   /* and so is its snapshot */
 	bool enabled;	   /* its client counts stanzas, XEP-0198 */
