@@ -198,6 +198,7 @@ static void *write_lines(void *arg)
 {
 	struct log_writer *writer = arg;
 
+	pthread_setname_np(pthread_self(), "log");
 	for (;;) {
 		if (drain_all(writer))
 			continue;

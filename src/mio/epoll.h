@@ -66,6 +66,7 @@ void machine_random(void *bytes, size_t len);
 
 /* Starts a thread that no signal ends up on. Returns 0 or a fault. */
 int machine_thread(pthread_t *thread, void *(*main)(void *arg), void *arg);
+void machine_name(const char *name); /* of the calling thread, for `top -H`, `perf` and debuggers, which see 15 bytes */
 
 /* epoll.c */
 int epoll_loop_init(struct mio *mio);

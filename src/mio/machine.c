@@ -62,6 +62,15 @@ int machine_thread(pthread_t *thread, void *(*main)(void *arg), void *arg)
 	return rc;
 }
 
+void machine_name(const char *name)
+{
+	enum { LONGEST = 15 };
+	char text[LONGEST + 1];
+
+	snprintf(text, sizeof(text), "%s", name);
+	pthread_setname_np(pthread_self(), text);
+}
+
 static struct machine *machine_of(struct mio_host *host)
 {
 	return container_of(host, struct machine, host);
@@ -102,7 +111,12 @@ static struct epoll_loop *loop_at(struct mio_host *host, unsigned worker)
 
 static void *worker_main(void *arg)
 {
-	epoll_loop_run(arg);
+	struct epoll_loop *loop = arg;
+	char name[16];
+
+	snprintf(name, sizeof(name), "worker %u", mio_worker(&loop->mio));
+	machine_name(name);
+	epoll_loop_run(loop);
 	return NULL;
 }
 

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 
 enum { NAME_LEN = 64, NICER = 10 };
@@ -38,6 +39,7 @@ static void *run_thread(void *arg)
 	bool answer = true, low = false;
 
 	heap_enter(self->heap);
+	machine_name(strrchr(heap_name(self->heap), '/') + 1);
 	pthread_mutex_lock(&driver->lock);
 	for (;;) {
 		while (!driver->driver.first && !driver->ending) {
