@@ -12,6 +12,7 @@
 
 enum { REGION = 1 << 20, CHUNK = 64 << 10, PAGE = 4096 };
 
+/* Of addresses: a chunk more than it is cut to, so that it holds whole ones wherever it is. */
 struct region {
 	struct region *next;
 	void *memory;
@@ -40,7 +41,7 @@ void chunks_fini(struct chunks *chunks)
 {
 	for (struct region *region = chunks->regions, *next; region; region = next) {
 		next = region->next;
-		free(region->memory);
+		munmap(region->memory, REGION + CHUNK);
 		free(region);
 	}
 	chunks_init(chunks);
@@ -64,16 +65,15 @@ static bool add_region(struct chunks *chunks)
 
 	if (!region)
 		return false;
-	region->memory = aligned_alloc(CHUNK, REGION);
-	if (!region->memory) {
+	region->memory = mmap(NULL, REGION + CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (region->memory == MAP_FAILED) {
 		free(region);
 		return false;
 	}
 	region->next = chunks->regions;
 	chunks->regions = region;
-	chunks->fresh = region->memory;
+	chunks->fresh = (char *)region->memory + -(uintptr_t)region->memory % CHUNK;
 	chunks->fresh_end = chunks->fresh + REGION;
-	count(&chunks->region_bytes, REGION);
 	return true;
 }
 

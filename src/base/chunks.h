@@ -23,7 +23,6 @@ struct chunks {
 	struct region *regions;
 	char *fresh, *fresh_end;	     /* of the newest region: no chunk yet */
 	_Atomic uint64_t system_bytes, system_calls; /* held from the system; read by any thread */
-	_Atomic uint64_t region_bytes; /* of addresses: chunks in use, and what they may come from */
 };
 
 void chunks_init(struct chunks *chunks);

@@ -186,10 +186,9 @@ void heap_usage(const struct heap *heap, struct heap_usage *usage)
 		usage->blocks[kind] =
 			atomic_load_explicit(&heap->blocks[kind], memory_order_relaxed);
 	}
-	usage->system_bytes = atomic_load_explicit(&heap->system_bytes, memory_order_relaxed) +
-			      atomic_load_explicit(&heap->chunks.system_bytes, memory_order_relaxed);
-	usage->reserved_bytes = atomic_load_explicit(&heap->chunks.region_bytes, memory_order_relaxed) -
-				atomic_load_explicit(&heap->chunks.system_bytes, memory_order_relaxed);
+	usage->chunk_bytes = atomic_load_explicit(&heap->chunks.system_bytes, memory_order_relaxed);
+	usage->system_bytes =
+		atomic_load_explicit(&heap->system_bytes, memory_order_relaxed) + usage->chunk_bytes;
 	usage->system_calls = atomic_load_explicit(&heap->system_calls, memory_order_relaxed) +
 			      atomic_load_explicit(&heap->chunks.system_calls, memory_order_relaxed);
 	usage->allocations = atomic_load_explicit(&heap->allocations, memory_order_relaxed);

@@ -50,7 +50,7 @@ struct heap_usage {
 	uint64_t bytes[MEM_KINDS];  /* in use now, as asked for */
 	uint64_t blocks[MEM_KINDS]; /* in use now */
 	uint64_t system_bytes;	    /* held from the system */
-	uint64_t reserved_bytes;    /* addresses for more, without memory behind them */
+	uint64_t chunk_bytes;	    /* of these, in chunks; the rest the system's allocator has given */
 	uint64_t system_calls;	    /* calls to the system's allocator since heap_new() */
 	uint64_t allocations;	    /* calls to mem_alloc and its kin since heap_new() */
 };

@@ -190,25 +190,19 @@ static bool log_lines(const struct process *process, unsigned at, int64_t *value
 
 static bool held(const struct process *process, unsigned at, int64_t *value)
 {
-	*value = 0;
-	for (unsigned worker = 0; worker < process->worker_count; worker++) {
-		struct heap_usage usage;
+	struct heap_usage usage;
 
-		heap_usage(mio_heap(process->workers[worker]->mio), &usage);
-		*value += (int64_t)usage.system_bytes;
-	}
+	mio_host_usage(mio_host_of(process->workers[0]->mio), &usage);
+	*value = (int64_t)usage.system_bytes;
 	return true;
 }
 
 static bool used(const struct process *process, unsigned kind, int64_t *value)
 {
-	*value = 0;
-	for (unsigned worker = 0; worker < process->worker_count; worker++) {
-		struct heap_usage usage;
+	struct heap_usage usage;
 
-		heap_usage(mio_heap(process->workers[worker]->mio), &usage);
-		*value += (int64_t)usage.bytes[kind];
-	}
+	mio_host_usage(mio_host_of(process->workers[0]->mio), &usage);
+	*value = (int64_t)usage.bytes[kind];
 	return true;
 }
 

@@ -118,6 +118,26 @@ int mio_host_signals(struct mio_host *host, void (*signalled)(int number, void *
 	return host->backend->signals(host, signalled, arg);
 }
 
+void mio_host_usage(struct mio_host *host, struct heap_usage *usage)
+{
+	*usage = (struct heap_usage){.system_bytes = 0};
+	pthread_mutex_lock(&host->lock);
+	for (unsigned i = 0; i < host->heap_count; i++) {
+		struct heap_usage one;
+
+		heap_usage(host->heaps[i], &one);
+		for (unsigned kind = 0; kind < MEM_KINDS; kind++) {
+			usage->bytes[kind] += one.bytes[kind];
+			usage->blocks[kind] += one.blocks[kind];
+		}
+		usage->system_bytes += one.system_bytes;
+		usage->chunk_bytes += one.chunk_bytes;
+		usage->system_calls += one.system_calls;
+		usage->allocations += one.allocations;
+	}
+	pthread_mutex_unlock(&host->lock);
+}
+
 unsigned mio_host_workers(const struct mio_host *host)
 {
 	return host->workers;

@@ -21,6 +21,7 @@
 struct mio_host;
 struct mio;
 struct heap;
+struct heap_usage;
 
 /* -- the process ---------------------------------------------------------------------------------- */
 
@@ -45,6 +46,7 @@ void mio_host_stop(struct mio_host *host); /* any thread */
 int mio_host_signals(struct mio_host *host, void (*signalled)(int number, void *arg), void *arg);
 
 unsigned mio_host_workers(const struct mio_host *host);
+void mio_host_usage(struct mio_host *host, struct heap_usage *usage); /* of all its heaps, drivers' too; any thread */
 struct mio *mio_host_loop(struct mio_host *host, unsigned worker);
 const char *mio_host_name(struct mio_host *host);           /* the machine's name, for DIGEST-MD5's digest-uri */
 const char *mio_host_vfs(struct mio_host *host);            /* SQLite VFS to open files with; NULL: SQLite's own */
@@ -103,7 +105,6 @@ bool mio_timer_is_set(const struct mio_timer *timer);
 /* -- sockets -------------------------------------------------------------------------------------- */
 
 /* Addresses: "127.0.0.1:5222", "[::1]:5222", ":5222" (any), "unix:/path". Numeric only. */
-
 struct mio_sock;
 
 struct mio_sock_handler {
@@ -134,8 +135,7 @@ ssize_t mio_write(struct mio_sock *sock, const void *bytes, size_t len); /* take
 void mio_pause(struct mio_sock *sock, bool paused);                      /* stops and starts readable() */
 void mio_close(struct mio_sock *sock);                                   /* no callback follows; closed is fine */
 void mio_peer_name(const struct mio_sock *sock, char *out, size_t len);  /* "127.0.0.1:41532", "unix" */
-/* The uid of a Unix socket's peer; false for others. */
-bool mio_peer_uid(const struct mio_sock *sock, uid_t *uid);
+bool mio_peer_uid(const struct mio_sock *sock, uid_t *uid);              /* of a Unix socket's peer; false for others */
 
 /* Moves an open socket to another loop: give on one thread, the number crosses by mail, take on the other. */
 int mio_sock_give(struct mio_sock *sock);

@@ -206,19 +206,20 @@ static void say_bytes(struct facts *facts, const char *name, uint64_t bytes)
 	say_number(facts, name, (int64_t)bytes, " bytes");
 }
 
-/* heaps: what they hold of what the allocator gave; reserved: what it gave them, and has no memory. */
-static void say_outside(struct facts *facts, const struct process *process, uint64_t openssl, uint64_t heaps, uint64_t reserved)
+/* What the heaps do not hold. */
+static void say_outside(struct facts *facts, const struct process *process, const struct heap_usage *heaps)
 {
-	uint64_t sqlite = process->storage ? storage_held(process->storage) : 0, known = heaps + openssl + sqlite;
+	uint64_t sqlite = process->storage ? storage_held(process->storage) : 0;
+	uint64_t known = sqlite + heaps->bytes[MEM_OPENSSL] + heaps->system_bytes - heaps->chunk_bytes;
 	struct resident resident;
 
 	resident_read(&resident);
-	resident.allocator -= reserved < resident.allocator ? reserved : resident.allocator;
 	say_bytes(facts, "sqlite", sqlite);
 	say_bytes(facts, "other libraries", resident.allocator > known ? resident.allocator - known : 0);
 	say_bytes(facts, "free in libraries", resident.allocator_free);
 	say_bytes(facts, "program and files", resident.files);
-	say_bytes(facts, "all of these", resident.allocator + resident.allocator_free + resident.files);
+	say_bytes(facts, "all of these",
+		  heaps->chunk_bytes + resident.allocator + resident.allocator_free + resident.files);
 	say_bytes(facts, "resident (PSS)", resident.all);
 }
 
@@ -226,28 +227,18 @@ static void memory(void *arg, struct ctl_call *call)
 {
 	const struct process *process = arg;
 	struct facts facts = {.call = call};
-	uint64_t kinds[MEM_KINDS] = {0}, system_bytes = 0, system_calls = 0, allocations = 0, used = 0,
-		 reserved = 0;
+	struct heap_usage usage;
+	uint64_t used = 0;
 
-	for (unsigned at = 0; at < process->worker_count; at++) {
-		struct heap_usage usage;
-
-		heap_usage(mio_heap(process->workers[at]->mio), &usage);
-		for (unsigned kind = 0; kind < MEM_KINDS; kind++)
-			kinds[kind] += usage.bytes[kind];
-		system_bytes += usage.system_bytes;
-		reserved += usage.reserved_bytes;
-		system_calls += usage.system_calls;
-		allocations += usage.allocations;
-	}
+	mio_host_usage(mio_host_of(process->workers[0]->mio), &usage);
 	for (unsigned kind = 0; kind < MEM_KINDS; kind++) {
-		say_bytes(&facts, mem_kind_name((enum mem_kind)kind), kinds[kind]);
-		used += kind == MEM_OPENSSL ? 0 : kinds[kind];
+		say_bytes(&facts, mem_kind_name((enum mem_kind)kind), usage.bytes[kind]);
+		used += kind == MEM_OPENSSL ? 0 : usage.bytes[kind];
 	}
-	say_bytes(&facts, "free in heaps", system_bytes - used);
-	say_outside(&facts, process, kinds[MEM_OPENSSL], system_bytes, reserved);
-	say_number(&facts, "calls to the system", (int64_t)system_calls, "");
-	say_number(&facts, "allocations", (int64_t)allocations, "");
+	say_bytes(&facts, "free in heaps", usage.system_bytes - used);
+	say_outside(&facts, process, &usage);
+	say_number(&facts, "calls to the system", (int64_t)usage.system_calls, "");
+	say_number(&facts, "allocations", (int64_t)usage.allocations, "");
 	end_facts(&facts);
 }
 

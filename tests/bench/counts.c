@@ -179,19 +179,14 @@ static void chat(struct stage *stage, unsigned rounds)
 static void print_figures(const struct stage *stage)
 {
 	const struct process *process = stage->deployment.part[0].process;
-	uint64_t bytes = 0, allocations = 0, system_calls = 0;
+	uint64_t bytes = 0;
+	struct heap_usage usage;
 
-	for (unsigned at = 0; at < process->worker_count; at++) {
-		struct heap_usage usage;
-
-		heap_usage(mio_heap(process->workers[at]->mio), &usage);
-		for (unsigned kind = 0; kind < MEM_KINDS; kind++)
-			bytes += usage.bytes[kind];
-		allocations += usage.allocations;
-		system_calls += usage.system_calls;
-	}
+	mio_host_usage(mio_host_of(process->workers[0]->mio), &usage);
+	for (unsigned kind = 0; kind < MEM_KINDS; kind++)
+		bytes += usage.bytes[kind];
 	printf("{\"bytes\": %llu, \"allocations\": %llu, \"system_calls\": %llu}\n", (unsigned long long)bytes,
-	       (unsigned long long)allocations, (unsigned long long)system_calls);
+	       (unsigned long long)usage.allocations, (unsigned long long)usage.system_calls);
 }
 
 static int start_host(struct mio *mio, void *arg)

@@ -2,6 +2,7 @@
 /* Heaps: kinds, sizes, blocks freed elsewhere, the steady state. */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -90,6 +91,27 @@ static void counts_by_kind(void **state)
 		assert_int_equal(usage.blocks[kind], 0);
 	}
 	assert_true(usage.system_bytes < 1000000);
+}
+
+/* `jackdaw memory` adds both up: a chunk that the allocator counted too, with addresses around it that nobody has touched, would be
+ * there twice. */
+static void chunks_are_not_of_the_allocator(void **state)
+{
+	enum { COUNT = 4000, SIZE = 1000 };
+	struct mallinfo2 before = mallinfo2(), after;
+	struct heap_usage usage;
+	void *blocks[COUNT];
+
+	for (unsigned at = 0; at < COUNT; at++)
+		blocks[at] = memset(mem_alloc(MEM_OTHER, SIZE), 1, SIZE);
+	after = mallinfo2();
+	heap_usage(*state, &usage);
+	assert_int_equal(usage.chunk_bytes, BLOCKS_ARE_PLAIN ? 0 : usage.system_bytes);
+	assert_true(usage.system_bytes >= (uint64_t)COUNT * SIZE);
+	if (!BLOCKS_ARE_PLAIN)
+		assert_true(after.uordblks + after.hblkhd < before.uordblks + before.hblkhd + 65536);
+	for (unsigned at = 0; at < COUNT; at++)
+		mem_free(blocks[at]);
 }
 
 /* What grew among others leaves nothing behind when it is gone. */
@@ -385,6 +407,7 @@ int main(void)
 		TEST(gives_aligned_blocks_of_every_size),
 		TEST(keeps_neighbours_apart),
 		TEST(counts_by_kind),
+		TEST(chunks_are_not_of_the_allocator),
 		TEST(zeroes_used_memory),
 		TEST(reallocates_across_all_sizes),
 		TEST(gives_back_what_grew_side_by_side),

@@ -205,6 +205,7 @@ static void leaves_what_it_made_behind(void **state)
 	struct harness harness;
 	struct mio_driver *driver;
 	struct gift gift = {.harness = &harness, .job.done = take_gift};
+	struct heap_usage usage;
 
 	harness_start(&harness, 1, NULL, NULL);
 	driver = mio_driver_new(harness.host, "oracle", 1, 1, make_gift, NULL);
@@ -212,6 +213,8 @@ static void leaves_what_it_made_behind(void **state)
 	harness_run(&harness);
 	mio_driver_free(&driver);
 	assert_string_equal(gift.text, "from the driver");
+	mio_host_usage(harness.host, &usage);
+	assert_int_equal(usage.bytes[MEM_TEXT], sizeof("from the driver"));
 	mem_free(gift.text);
 	harness_free(&harness);
 }
