@@ -22,6 +22,7 @@ bool account_may_ask(const struct sm_event *event)
 int account_forbid(void *state, const struct sm_event *event)
 {
 	const struct jid *to = event->stanza->to;
+	bool is_account = jid_local(to).len && jid_is_bare(to);
 
-	return jid_local(to).len && jid_is_bare(to) ? sm_reply_error(event, STANZA_FORBIDDEN) : SM_PASS;
+	return is_account && !jid_equal_bare(event->stanza->from, to) ? sm_reply_error(event, STANZA_FORBIDDEN) : SM_PASS;
 }

@@ -24,7 +24,10 @@ extern const struct sm_module sm_session, sm_roster, sm_blocking, sm_presence, s
 bool account_is_own(const struct sm_event *event); /* in IN_SESS: about the session's own account */
 /* In PKT_USER. That an account exists is for its owner and those who see its presence to know (XEP-0030 section 8). */
 bool account_may_ask(const struct sm_event *event);
-/* A hook of IN_ROUTER: what is the owner's alone to ask is forbidden to all others, whether there is such an account or not. */
+/*
+ * A hook of IN_ROUTER: what is the owner's alone to ask is forbidden to all others, whether there is such an account or not. What the
+ * owner asks comes there too, when it is not served.
+ */
 int account_forbid(void *state, const struct sm_event *event);
 
 /* -- archive -- */

@@ -471,6 +471,18 @@ static void what_is_wrong_is_refused(void **state)
 	room_expect(room, "world", "<forbidden");
 }
 
+static void without_an_archive_its_owner_is_told_so(void **state)
+{
+	struct room *room = *state;
+
+	people(room);
+	room_archive(room, 0);
+	room_login(room, ROMEO);
+	expect_error(room, "<iq type='set' id='q' to='romeo@localhost'><query xmlns='urn:xmpp:mam:2'/></iq>", "<service-unavailable");
+	expect_error(room, "<iq type='get' id='q'><prefs xmlns='urn:xmpp:mam:2'/></iq>", "<service-unavailable");
+	expect_error(room, "<iq type='get' id='q' to='juliet@localhost'><prefs xmlns='urn:xmpp:mam:2'/></iq>", "<forbidden");
+}
+
 static void it_says_how_far_it_reaches_and_what_may_be_asked(void **state)
 {
 	struct room *room = *state;
@@ -631,6 +643,7 @@ int main(void)
 		WITH(a_page_is_no_longer_than_there_is_room),
 		WITH(it_is_read_by_who_and_when),
 		WITH(what_is_wrong_is_refused),
+		WITH(without_an_archive_its_owner_is_told_so),
 		WITH(it_says_how_far_it_reaches_and_what_may_be_asked),
 		WITH(a_user_says_what_is_kept),
 		WITH(pages_wait_until_the_last_was_taken),
