@@ -546,7 +546,7 @@ static const struct sm_hook hooks[] = {
 
 const struct sm_module sm_archive_query = {
 	.name = "archive_query",
-	.account_features = {NS_ARCHIVE, NS_ARCHIVE "#extended"},
+	.account_features = {NS_ARCHIVE, NS_ARCHIVE "#extended", NS_RESULT_SET},
 	.is_on = archive_is_on,
 	.hooks = hooks,
 	.user_size = sizeof(struct queries),

@@ -504,6 +504,7 @@ static void it_says_how_far_it_reaches_and_what_may_be_asked(void **state)
 	told = next(room, ROMEO);
 	assert_non_null(strstr(told, "<feature var='urn:xmpp:mam:2'/>"));
 	assert_non_null(strstr(told, "<feature var='urn:xmpp:mam:2#extended'/>"));
+	assert_non_null(strstr(told, "<feature var='http://jabber.org/protocol/rsm'/>"));
 	assert_non_null(strstr(told, "<feature var='urn:xmpp:sid:0'/>"));
 }
 
