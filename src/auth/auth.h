@@ -55,7 +55,7 @@ extern const struct auth_source auth_source_storage; /* its state is a struct st
 
 /*
  * How accounts become rows, for who writes them in a transaction of its own (import). created: the time of a new
- * account, which must not exist; NULL: one that exists is changed.
+ * account, which must not exist; NULL: one that exists gets these keys instead of its own, and is disabled if it was.
  */
 struct store_txn;
 void auth_account_rows(struct store_txn *txn, struct jid *user, const struct auth_account *account,

@@ -68,10 +68,8 @@ void auth_account_rows(struct store_txn *txn, struct jid *user, const struct aut
 			store_del(txn, STORE_ACCOUNT, owner, item);
 		}
 	}
-	if (account->disabled)
+	if (account->disabled && created)
 		store_put(txn, STORE_ACCOUNT, owner, DISABLED, SLICE(""));
-	else if (!created)
-		store_del(txn, STORE_ACCOUNT, owner, DISABLED);
 	if (!created)
 		auth_tokens_end(txn, user, era_of(account)); /* who has another password has no devices that may still come in */
 	auth_account_lacks(txn, user, account);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The account commands. What waits for storage or hashing is kept by the id of its call: when the
- * caller went away the answer finds nothing and nothing more is done.
+ * caller went away the answer finds nothing and nothing more is done, but where that would be half of it.
  */
 #include "component/accounts.h"
 
@@ -174,53 +174,13 @@ static void made_for_add(void *arg, uint64_t token, int result, const struct aut
 	write_account(accounts, token, account, AUTH_CREATE, added);
 }
 
-/* A change keeps what the account is besides its keys. */
-static void looked_up(void *arg, uint64_t token, const struct store_txn *txn, int result)
-{
-	struct accounts *accounts = arg;
-	struct ctl_call *call = ctl_call(accounts->ctl, token);
-	struct auth_account *account = call ? ctl_kept(call) : NULL;
-	AUTO(jid_free) struct jid *jid = NULL;
-	size_t count;
-
-	if (!call)
-		return;
-	if (result < 0) {
-		end_with(call, result, "");
-		return;
-	}
-	store_rows(txn, 0, &count);
-	account->disabled = count > 0;
-	jid = known_account(accounts, call);
-	auth_ask(accounts->process->workers[0]->auth, AUTH_CHANGE, &auth_source_storage,
-		 accounts->process->storage, jid, account, changed, accounts, token);
-}
-
-static void free_kept_account(void *state)
-{
-	auth_account_wipe(state);
-	mem_free(state);
-}
-
 static void made_for_change(void *arg, uint64_t token, int result,
 			    const struct auth_account *account)
 {
 	struct accounts *accounts = arg;
-	struct ctl_call *call = ctl_call(accounts->ctl, token);
-	struct store_txn *txn;
-	struct auth_account *kept;
-	AUTO(jid_free) struct jid *jid = NULL;
 
-	if (!are_made(accounts, token, result))
-		return;
-	kept = mem_alloc(MEM_SASL, sizeof(*kept));
-	*kept = *account;
-	ctl_keep(call, kept, free_kept_account);
-	jid = known_account(accounts, call);
-	txn = store_txn_new();
-	store_get(txn, STORE_ACCOUNT, jid_user(jid), ACCOUNT_DISABLED);
-	storage_run(accounts->process->storage, loop_of(accounts), &txn, looked_up, accounts,
-		    token);
+	if (are_made(accounts, token, result))
+		write_account(accounts, token, account, AUTH_CHANGE, changed);
 }
 
 /* The first line of the input. */
@@ -277,70 +237,75 @@ static void tell_own_sm(struct accounts *accounts, struct jid *jid, enum session
 	link_send(link, &packet);
 }
 
+/* Goes on when its caller has gone: what is begun is not left half done. */
+struct standing {
+	struct list link; /* in the accounts' standings */
+	struct accounts *accounts;
+	struct jid *jid; /* owned */
+	uint64_t call;
+};
+
+static void standing_free(struct standing *standing)
+{
+	list_remove(&standing->link);
+	jid_free(&standing->jid);
+	mem_free(standing);
+}
+
+static void standing_end(struct standing *standing, int result, const char *done)
+{
+	struct ctl_call *call = ctl_call(standing->accounts->ctl, standing->call);
+
+	if (call)
+		end_with(call, result, done);
+	standing_free(standing);
+}
+
 /* Its sessions end, and no login that is under way becomes one. */
 static void disabled(void *arg, uint64_t token, const struct store_txn *txn, int result)
 {
-	struct accounts *accounts = arg;
-	struct ctl_call *call = ctl_call(accounts->ctl, token);
-	AUTO(jid_free) struct jid *jid = NULL;
+	struct standing *standing = arg;
 
-	if (!call)
-		return;
-	jid = known_account(accounts, call);
 	if (!result)
-		tell_own_sm(accounts, jid, SESSION_DISABLE);
-	end_with(call, result, "disabled: its sessions end, it cannot log in any more; its mail is kept");
+		tell_own_sm(standing->accounts, standing->jid, SESSION_DISABLE);
+	standing_end(standing, result, "disabled: its sessions end, it cannot log in any more; its mail is kept");
 }
 
 static void enabled(void *arg, uint64_t token, const struct store_txn *txn, int result)
 {
-	struct accounts *accounts = arg;
-	struct ctl_call *call = ctl_call(accounts->ctl, token);
-	AUTO(jid_free) struct jid *jid = NULL;
+	struct standing *standing = arg;
 
-	if (!call)
-		return;
-	jid = known_account(accounts, call);
 	if (!result)
-		tell_own_sm(accounts, jid, SESSION_ALLOW);
-	end_with(call, result, "enabled");
+		tell_own_sm(standing->accounts, standing->jid, SESSION_ALLOW);
+	standing_end(standing, result, "enabled");
 }
 
 /* It counts again among those whose keys decide what is offered. */
 static void known_enabled(void *arg, uint64_t token, int result, const struct auth_account *account)
 {
-	struct accounts *accounts = arg;
-	struct ctl_call *call = ctl_call(accounts->ctl, token);
-	AUTO(jid_free) struct jid *jid = NULL;
+	struct standing *standing = arg;
+	struct accounts *accounts = standing->accounts;
 	struct store_txn *txn;
 
-	if (!call)
-		return;
 	if (result) {
-		end_with(call, result, "");
+		standing_end(standing, result, "");
 		return;
 	}
-	jid = known_account(accounts, call);
 	txn = store_txn_new();
-	auth_account_lacks(txn, jid, account);
-	storage_run(accounts->process->storage, loop_of(accounts), &txn, enabled, accounts, token);
+	auth_account_lacks(txn, standing->jid, account);
+	storage_run(accounts->process->storage, loop_of(accounts), &txn, enabled, standing, token);
 }
 
 static void allowed(void *arg, uint64_t token, const struct store_txn *txn, int result)
 {
-	struct accounts *accounts = arg;
-	struct ctl_call *call = ctl_call(accounts->ctl, token);
-	AUTO(jid_free) struct jid *jid = NULL;
+	struct standing *standing = arg;
+	struct accounts *accounts = standing->accounts;
 
-	if (!call)
-		return;
-	if (result) {
-		end_with(call, result, "");
-		return;
-	}
-	jid = known_account(accounts, call);
-	auth_ask(accounts->process->workers[0]->auth, AUTH_LOOKUP, &auth_source_storage,
-		 accounts->process->storage, jid, NULL, known_enabled, accounts, token);
+	if (result)
+		standing_end(standing, result, "");
+	else
+		auth_ask(accounts->process->workers[0]->auth, AUTH_LOOKUP, &auth_source_storage,
+			 accounts->process->storage, standing->jid, NULL, known_enabled, standing, token);
 }
 
 /* Also of a login that is under way. */
@@ -354,14 +319,18 @@ static void end_tokens(const struct accounts *accounts, struct store_txn *txn, s
 
 static void set_disabled(struct accounts *accounts, struct ctl_call *call, bool disable)
 {
-	AUTO(jid_free) struct jid *jid = NULL;
+	struct standing *standing;
 	struct store_txn *txn;
+	struct jid *jid;
 
 	if (!has_storage(accounts, call))
 		return;
 	jid = named_account(accounts, call, false);
 	if (!jid)
 		return;
+	standing = mem_alloc(MEM_OTHER, sizeof(*standing));
+	*standing = (struct standing){.accounts = accounts, .jid = jid, .call = ctl_id(call)};
+	list_append(&accounts->standings, &standing->link);
 	txn = store_txn_new();
 	store_need(txn, STORE_ACCOUNT, jid_user(jid), ACCOUNT_CREATED);
 	if (disable) {
@@ -372,7 +341,7 @@ static void set_disabled(struct accounts *accounts, struct ctl_call *call, bool 
 		store_del(txn, STORE_ACCOUNT, jid_user(jid), ACCOUNT_DISABLED);
 	}
 	storage_run(accounts->process->storage, loop_of(accounts), &txn,
-		    disable ? disabled : allowed, accounts, ctl_id(call));
+		    disable ? disabled : allowed, standing, standing->call);
 }
 
 static void user_disable(void *arg, struct ctl_call *call)
@@ -592,6 +561,7 @@ struct accounts *accounts_new(struct ctl *ctl, struct process *process)
 
 	accounts->process = process;
 	accounts->ctl = ctl;
+	list_init(&accounts->standings);
 	accounts->intakes = intakes_new(ctl, process);
 	ctl_add(ctl, commands, accounts);
 	accounts_check_commands(accounts);
@@ -603,6 +573,8 @@ void accounts_free(struct accounts **accounts)
 	if (!*accounts)
 		return;
 	intakes_free(&(*accounts)->intakes);
+	while (!list_empty(&(*accounts)->standings))
+		standing_free(container_of((*accounts)->standings.next, struct standing, link));
 	mem_free(*accounts);
 	*accounts = NULL;
 }

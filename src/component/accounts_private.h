@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "base/list.h"
 
 struct ctl;
 struct ctl_call;
@@ -16,6 +17,7 @@ struct accounts {
 	struct process *process;
 	struct ctl *ctl;
 	struct intakes *intakes;
+	struct list standings; /* accounts that are being disabled or enabled */
 };
 
 void accounts_check_commands(struct accounts *accounts); /* "check accounts" */

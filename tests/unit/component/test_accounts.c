@@ -8,9 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "auth/keys.h"
 #include "base/mem.h"
 #include "component/component.h"
 #include "ctl/ctl.h"
+#include "jid/jid.h"
 
 #define KEY                                                                                        \
 	"SCRAM-SHA-1$4096:c2FsdHNhbHQ=$6dlGYMOdZcOPutkcNY8U2g7vK9Y=:D+CSWLOshSulAsxiupA+qs2/fTE="
@@ -88,16 +90,22 @@ static void ended(void *arg, int code)
 	mio_host_stop(fixture->host);
 }
 
-/* Runs "user VERB ARG" to its end and returns its exit code. */
-static int run(struct fixture *fixture, const char *verb, const char *arg, const char *input)
+static uint64_t begin(struct fixture *fixture, const char *const *words, size_t count, const char *input)
 {
 	const struct ctl_sink sink = {.print = heard, .ended = ended, .arg = fixture};
-	const char *words[] = {"user", verb, arg, fixture->more};
 
 	buf_clear(&fixture->out);
 	buf_clear(&fixture->err);
 	fixture->ended = 0;
-	ctl_run(fixture->process->ctl, words, !arg ? 2 : fixture->more ? 4 : 3, false, slice_of(input), &sink);
+	return ctl_run(fixture->process->ctl, words, count, false, slice_of(input), &sink);
+}
+
+/* Runs "user VERB ARG" to its end and returns its exit code. */
+static int run(struct fixture *fixture, const char *verb, const char *arg, const char *input)
+{
+	const char *words[] = {"user", verb, arg, fixture->more};
+
+	begin(fixture, words, !arg ? 2 : fixture->more ? 4 : 3, input);
 	mio_host_run(fixture->host);
 	assert_int_equal(fixture->ended, 1);
 	return fixture->code;
@@ -145,6 +153,67 @@ static void keeps_an_account_disabled_when_its_password_changes(void **state)
 	assert_int_equal(run(fixture, "enable", "bob@a.example", ""), CTL_OK);
 	assert_int_equal(run(fixture, "show", "bob@a.example", ""), CTL_OK);
 	assert_true(said(&fixture->out, "disabled    no"));
+}
+
+static void stop_there(void *arg, uint64_t token, int result, const struct auth_account *account)
+{
+	struct fixture *fixture = arg;
+
+	fixture->code = result;
+	mio_host_stop(fixture->host);
+}
+
+/* As its own client asks for it: that may be on its way when the account is disabled. */
+static void who_is_disabled_does_not_come_back_by_a_new_password(void **state)
+{
+	struct fixture *fixture = *state;
+	struct auth *auth = fixture->process->workers[0]->auth;
+	struct jid *bob = jid_parse(SLICE("bob@a.example"));
+	struct auth_account account = {0};
+	const uint8_t secret[32] = "another";
+
+	assert_int_equal(run(fixture, "add", "bob@a.example", "secret"), CTL_OK);
+	assert_int_equal(run(fixture, "disable", "bob@a.example", ""), CTL_OK);
+	auth_key_fake(AUTH_SHA1, secret, SLICE("bob"), 4096, &account.keys[AUTH_SHA1]);
+	auth_ask(auth, AUTH_CHANGE, &auth_source_storage, fixture->process->storage, bob, &account, stop_there, fixture, 0);
+	mio_host_run(fixture->host);
+	assert_int_equal(fixture->code, AUTH_OK);
+	assert_int_equal(run(fixture, "show", "bob@a.example", ""), CTL_OK);
+	assert_true(said(&fixture->out, "disabled    yes"));
+	jid_free(&bob);
+}
+
+struct leaving {
+	struct mio_task task;
+	struct ctl *ctl;
+	uint64_t call;
+};
+
+static void leave(struct mio_task *task)
+{
+	struct leaving *leaving = container_of(task, struct leaving, task);
+
+	ctl_cancel(leaving->ctl, leaving->call);
+}
+
+/* What an account lacks counts again, though its caller has pressed Ctrl-C. */
+static void enabling_goes_on_without_its_caller(void **state)
+{
+	static const char *const enable[] = {"user", "enable", "ann@a.example"}, *const check[] = {"check", "accounts"};
+	struct fixture *fixture = *state;
+	struct leaving leaving = {.task = {.run = leave}, .ctl = fixture->process->ctl};
+	bool lacks = false;
+
+	assert_int_equal(run(fixture, "import", "file", "ann@a.example\t" KEY "\n"), CTL_OK);
+	assert_int_equal(run(fixture, "disable", "ann@a.example", ""), CTL_OK);
+	leaving.call = begin(fixture, enable, 3, "");
+	mio_defer(fixture->process->workers[0]->mio, &leaving.task);
+	for (unsigned tries = 0; tries < 20 && !lacks; tries++) {
+		begin(fixture, check, 2, "");
+		mio_host_run(fixture->host);
+		lacks = said(&fixture->out, "ann@a.example has no key for SCRAM-SHA-256");
+	}
+	assert_true(lacks);
 }
 
 static void lock(struct fixture *fixture, const char *user)
@@ -274,6 +343,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(adds_an_account_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_what_is_no_account_of_ours, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(who_is_disabled_does_not_come_back_by_a_new_password, setup, teardown),
+		cmocka_unit_test_setup_teardown(enabling_goes_on_without_its_caller, setup, teardown),
 		cmocka_unit_test_setup_teardown(keeps_an_account_disabled_when_its_password_changes,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(the_name_of_a_deleted_account_is_locked, setup, teardown),
