@@ -355,6 +355,8 @@ static void on_open(void *owner, struct conn *conn)
 
 	if (client->state == CLIENT_LOGIN) /* by SASL2 it may have a session already */
 		client->state = CLIENT_UNBOUND;
+	if (client->state != CLIENT_ACTIVE) /* without one nothing bounds how many such streams an account has */
+		conn_hurry(conn, conn_options(conn)->login_ms);
 }
 
 static void take_counted(struct client *client, int rc, struct stanza **stanza)

@@ -190,6 +190,7 @@ static void become_active(struct client *client, const struct packet *packet)
 	str_free(&client->request);
 	client_forget_pending(client);
 	client->state = CLIENT_ACTIVE;
+	conn_hurry(client->conn, 0);
 	metric_add(client->c2s->worker->process, METRIC_BOUND, 1);
 	if (packet->relayed && (packet->ours || client_is_ours(client))) /* it may be gone since */
 		keep_start(client);

@@ -152,7 +152,7 @@ const struct conf_option settings_options[] = {
 	SETTING("limits.stanza_before_auth", CONF_SIZE, limits.stanza_before_auth, "16 KB", NOW, C2S,
 		"the largest element before the login"),
 	SETTING("limits.time_to_login", CONF_DURATION, limits.time_to_login_ms, "30 s", NOW, C2S,
-		"from the connection to the login"),
+		"from the connection to the login, and from there to a session"),
 	SETTING("limits.depth", CONF_COUNT, limits.depth, "100", NOW, C2S, "of elements in a stanza"),
 	SETTING("limits.attributes", CONF_COUNT, limits.attributes, "100", NOW, C2S,
 		"of an element, namespace declarations among them"),

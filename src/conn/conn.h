@@ -84,6 +84,8 @@ bool conn_is_full(const struct conn *conn);
 void conn_tell_written(struct conn *conn); /* of the next write, by written() */
 int64_t conn_heard_ms(const struct conn *conn); /* when bytes came last */
 void conn_pause(struct conn *conn, bool paused); /* reads nothing more from this peer for now */
+/* In ms milliseconds (0: never) it is refused as after login_ms; each call sets it anew, OPEN ends it. Of one that ends: nothing. */
+void conn_hurry(struct conn *conn, int64_t ms);
 /* Parses nothing more for now, and reads but little: its end is still noticed. It parses on at the end of a turn. */
 void conn_hold(struct conn *conn, bool held);
 

@@ -30,6 +30,12 @@ void conn_set_deadline(struct conn *conn, int64_t ms)
 	conn_arm(conn);
 }
 
+void conn_hurry(struct conn *conn, int64_t ms)
+{
+	if (conn->phase == CONN_RUNNING && !conn->closing)
+		conn_set_deadline(conn, ms);
+}
+
 static void deadline_passed(struct conn *conn)
 {
 	conn->deadline_ms = 0;

@@ -481,6 +481,17 @@ def each_refusal_is_said_and_counted():
                 _until(deployment, name, count)
         _ends_with(_open(deployment, HERE), 'connection-timeout')
         _until(deployment, 'refused_slow', 1)
+        client = _open(deployment, HERE)  # logs in, and has no session: nothing else would bound how many such an account has
+        client.send(_plain('p1', 'secret'))
+        client.expect('success')
+        client.reset()
+        client.open()
+        _ends_with(client, 'connection-timeout')
+        _until(deployment, 'refused_slow', 2)
+        client = Raw(deployment.port).login('p1', 'secret')
+        time.sleep(1.5)
+        client.send("<iq type='get' id='alive'><ping xmlns='urn:xmpp:ping'/></iq>")
+        assert client.expect('iq', id='alive').get('type') == 'result'
         for name, kind in (('one', 'result'), ('two', 'error')):
             client = _open(deployment, HERE)
             client.send(f"<iq type='set' id='r'><query xmlns='jabber:iq:register'><username>{name}</username>"
