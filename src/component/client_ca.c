@@ -5,7 +5,7 @@
 #include <openssl/ssl.h>
 #include "component/settings.h"
 
-enum { DEPTH_MAX = 8 };
+enum { DEPTH_MAX = 8, CHAIN_BYTES = 32 << 10 };
 static const unsigned char session_context[] = "jackdaw client";
 
 /* What a certificate is worth is asked when somebody wants to log in by it: OpenSSL keeps the error. */
@@ -31,6 +31,7 @@ int client_ca_use(const struct settings *settings, SSL_CTX *context, struct buf 
 	SSL_CTX_set_client_CA_list(context, names);
 	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, go_on);
 	SSL_CTX_set_verify_depth(context, DEPTH_MAX);
+	SSL_CTX_set_max_cert_list(context, CHAIN_BYTES);
 	/* Without one, who has a certificate could not resume. */
 	SSL_CTX_set_session_id_context(context, session_context, sizeof(session_context) - 1);
 	return 0;

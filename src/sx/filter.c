@@ -101,9 +101,14 @@ static size_t held(const struct buf *buf)
 	return buf_used(buf) ? buf->cap : 0;
 }
 
+void sx_hold_elsewhere(struct sx *sx, uint16_t bytes)
+{
+	sx->elsewhere = bytes;
+}
+
 size_t sx_queued(const struct sx *sx)
 {
-	size_t queued = held(&sx->input) + xml_reader_weight(sx->reader) + held(&sx->output);
+	size_t queued = sx->elsewhere + held(&sx->input) + xml_reader_weight(sx->reader) + held(&sx->output);
 
 	for (unsigned i = 0; sx->stages && i < sx_plugins(sx); i++)
 		queued += held(&sx->stages[i].read) + held(&sx->stages[i].write);

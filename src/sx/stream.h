@@ -44,6 +44,7 @@ struct sx {
 	bool secure : 1;
 	bool opened : 1; /* open() was called */
 	bool stray : 1;	 /* what is read is an element of the stream before */
+	uint16_t elsewhere; /* bytes that a filter has outside of our buffers */
 	struct buf output; /* for the wire */
 	struct buf input;  /* XML that nobody has parsed yet */
 	struct sx_words *words;
@@ -76,6 +77,7 @@ const char *sx_scope(const struct sx *sx); /* the default namespace around what 
 void sx_filter_in(struct sx *sx, const void *bytes, size_t len);
 void sx_filter_out(struct sx *sx);
 void sx_filter_fini(struct sx *sx);
+void sx_hold_elsewhere(struct sx *sx, uint16_t bytes); /* sx_queued() counts them, until it is said anew */
 struct buf *sx_print_to(struct sx *sx); /* where we print: the last filter's buffer or the output */
 
 /* move.c */

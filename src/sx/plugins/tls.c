@@ -17,7 +17,11 @@
 #include "sx/stream.h"
 #include "xml/nad.h"
 
-enum { RECORD_MAX = 16384 };
+enum {
+	RECORD_MAX = 16384,
+	HELLO_MAX = 16384, /* OpenSSL takes what a hello says that it is, up to 128 KB, before any of it has come */
+	HANDSHAKE_BYTES = 48 << 10, /* that OpenSSL has for a handshake which is not over */
+};
 
 struct tls {
 	struct sx *sx;
@@ -27,6 +31,8 @@ struct tls {
 	struct buf *from, *to; /* of the filter that runs now */
 	struct buf late;       /* written while reading: the handshake's answers */
 	bool asked, done, broken, shut;
+	bool awaits; /* the server of direct TLS, until bytes come: who says nothing costs no SSL */
+	bool looked; /* at how long their hello is */
 };
 
 /* -- the BIO ------------------------------------------------------------------------------- */
@@ -216,11 +222,47 @@ static int handshake(struct tls *tls)
 		return 0;
 	forget_errors();
 	result = SSL_do_handshake(tls->ssl);
+	sx_hold_elsewhere(tls->sx, result == 1 ? 0 : HANDSHAKE_BYTES);
 	if (result != 1)
 		return judge(tls, result, "TLS handshake");
 	tls->done = true;
 	sx_set_secure(tls->sx, true);
 	return 0;
+}
+
+/*
+ * What a client's hello says that its length is (RFC 8446 section 4), from records that may cut it anywhere (5.1); -EAGAIN: that
+ * has not come. 0: it is none, which is OpenSSL's to refuse.
+ */
+static long hello_length(struct slice bytes)
+{
+	enum { RECORD_HEAD = 5, HANDSHAKE = 22, CLIENT_HELLO = 1, HELLO_HEAD = 4 };
+	const uint8_t *at = (const uint8_t *)bytes.data, *end = at + bytes.len;
+	uint8_t head[HELLO_HEAD];
+	unsigned have = 0;
+
+	while (end - at >= RECORD_HEAD && at[0] == HANDSHAKE) {
+		size_t length = (size_t)at[3] << 8 | at[4];
+
+		if (!length)
+			return 0;
+		for (at += RECORD_HEAD; length && at < end && have < HELLO_HEAD; length--)
+			head[have++] = *at++;
+		if (have == HELLO_HEAD)
+			return head[0] == CLIENT_HELLO ? (long)head[1] << 16 | (long)head[2] << 8 | head[3] : 0;
+	}
+	return at < end && at[0] != HANDSHAKE ? 0 : -EAGAIN;
+}
+
+/* Returns 0, -EAGAIN when too little has come to tell, or a fault. */
+static int look_at_hello(struct tls *tls, const struct buf *in)
+{
+	long length = tls->looked || sx_type(tls->sx) != SX_SERVER ? 0 : hello_length(buf_slice(in));
+
+	if (length == -EAGAIN)
+		return -EAGAIN;
+	tls->looked = true;
+	return length > HELLO_MAX ? broken(tls, "TLS handshake: the hello is too long") : 0;
 }
 
 /* -- filters ------------------------------------------------------------------------------- */
@@ -261,16 +303,32 @@ static int decrypt(struct tls *tls, struct buf *in, struct buf *out)
 	}
 }
 
+static int start_direct(struct tls *tls)
+{
+	const char *name = server_name(tls);
+	SSL_CTX *context = context_of(tls, slice_of(name ? name : ""));
+
+	tls->awaits = false;
+	if (!context)
+		sx_set_end_text(tls->sx, "TLS: no certificate");
+	return context ? start(tls, context) : -EPROTO;
+}
+
 static int read_bytes(void *state, struct sx *sx, struct buf *in, struct buf *out)
 {
 	struct tls *tls = state;
 	bool was_done = tls->done;
-	int rc;
+	int rc = tls->awaits ? start_direct(tls) : 0;
 
+	if (rc)
+		return rc;
 	if (!tls->ssl) {
 		pass_on(in, out);
 		return 0;
 	}
+	rc = look_at_hello(tls, in);
+	if (rc)
+		return rc == -EAGAIN ? 0 : rc;
 	tls->from = in;
 	tls->to = &tls->late;
 	rc = handshake(tls);
@@ -312,6 +370,8 @@ static int write_bytes(void *state, struct sx *sx, struct buf *in, struct buf *o
 	struct tls *tls = state;
 	int rc = 0;
 
+	if (tls->awaits)
+		return 0;
 	if (!tls->ssl) {
 		pass_on(in, out);
 		return 0;
@@ -460,18 +520,14 @@ bool sx_tls_failed(const struct sx *sx)
 static void open_stream(void *state, struct sx *sx, const void *conf)
 {
 	struct tls *tls = state;
-	const char *name;
-	SSL_CTX *context;
 
 	tls->sx = sx;
 	tls->conf = conf;
 	if (!conf || !tls->conf->direct || tls->ssl)
 		return;
-	name = server_name(tls);
-	context = context_of(tls, slice_of(name ? name : ""));
-	if (!context)
-		sx_set_end_text(sx, "TLS: no certificate");
-	if (!context || start(tls, context) < 0)
+	tls->awaits = sx_type(sx) == SX_SERVER;
+	sx_use_filters(sx);
+	if (!tls->awaits && start_direct(tls) < 0)
 		sx_finish(sx, SX_END_ERROR);
 }
 

@@ -588,6 +588,55 @@ static void junk_under_tls_ends_the_stream(void **test)
 	pair_fini(&pair);
 }
 
+static void direct_init(struct pair *pair)
+{
+	*pair = (struct pair){.server_conf = {&direct_server, &peer_sasl}};
+	peer_init(&pair->server, SX_SERVER, NS_CLIENT, NULL, server_plugins, pair->server_conf);
+}
+
+/* OpenSSL would take the memory at once, and nine bytes be all that it costs who asks for it. */
+static void a_hello_that_says_it_is_huge_gets_no_memory(void **test)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+	} huge[] = {
+		{"\x16\x03\x01\x00\x04\x01\x01\xff\xb8", 9},
+		{"\x16\x03\x01\x00\x01\x01\x16\x03\x01\x00\x02\x00\x40\x16\x03\x01\x00\x01\x01", 19},
+	};
+
+	for (unsigned at = 0; at < countof(huge); at++) {
+		struct pair pair;
+
+		direct_init(&pair);
+		for (size_t byte = 0; byte < huge[at].len; byte++) {
+			assert_string_equal(peer_heard(&pair.server), "");
+			assert_true(sx_queued(pair.server.sx) < 4096);
+			sx_feed(pair.server.sx, huge[at].bytes + byte, 1);
+		}
+		assert_string_equal(peer_heard(&pair.server), "closed:error ");
+		assert_string_equal(sx_end_text(pair.server.sx), "TLS handshake: the hello is too long");
+		peer_fini(&pair.server);
+	}
+}
+
+/* What the handshake has in OpenSSL counts as long as it lasts, so that memory can be had back from who never ends it. */
+static void a_handshake_is_counted_until_it_is_over(void **test)
+{
+	struct pair pair;
+
+	direct_init(&pair);
+	assert_int_equal(sx_queued(pair.server.sx), 0);
+	sx_feed(pair.server.sx, "\x16\x03\x01\x00\x04\x01\x00\x3f\xf0", 9);
+	assert_true(sx_queued(pair.server.sx) > 40000);
+	peer_fini(&pair.server);
+	pair_init(&pair, &direct_server, &direct_client, "example.org");
+	peers_talk(&pair.client, &pair.server, 1);
+	assert_true(sx_is_secure(pair.server.sx));
+	assert_int_equal(sx_queued(pair.server.sx), 0);
+	pair_fini(&pair);
+}
+
 static void direct_tls_without_a_certificate_ends_the_stream(void **test)
 {
 	static const struct sx_tls_conf none = {.direct = true};
@@ -595,6 +644,7 @@ static void direct_tls_without_a_certificate_ends_the_stream(void **test)
 
 	peer_init(&pair.server, SX_SERVER, NS_CLIENT, NULL, server_plugins, pair.server_conf);
 	sx_start(pair.server.sx);
+	sx_feed(pair.server.sx, "\x16", 1);
 	assert_string_equal(peer_heard(&pair.server), "closed:error ");
 	assert_string_equal(sx_end_text(pair.server.sx), "TLS: no certificate");
 	peer_fini(&pair.server);
@@ -682,6 +732,8 @@ int main(void)
 		cmocka_unit_test(a_client_speaks_nothing_older_than_tls_1_2),
 		cmocka_unit_test(a_server_speaks_nothing_older_than_tls_1_2),
 		cmocka_unit_test(junk_under_tls_ends_the_stream),
+		cmocka_unit_test(a_hello_that_says_it_is_huge_gets_no_memory),
+		cmocka_unit_test(a_handshake_is_counted_until_it_is_over),
 		cmocka_unit_test(direct_tls_without_a_certificate_ends_the_stream),
 		cmocka_unit_test(a_stream_moves_under_tls),
 	};
