@@ -87,7 +87,7 @@ static void fill_options(struct c2s *c2s)
 		.depth = (unsigned)settings->limits.depth, .attributes = (unsigned)settings->limits.attributes, .parts = PARTS_MAX};
 
 	c2s->tls = (struct sx_tls_conf){
-		.context = tls_view_context, .arg = view, .offer = true, .require = settings->tls.required};
+		.context = tls_view_context, .trusts = tls_view_trusts, .arg = view, .offer = true, .require = settings->tls.required};
 	c2s->direct_tls = c2s->tls;
 	c2s->direct_tls.direct = true;
 	c2s->plugin_conf[0] = view ? (const void *)&c2s->tls : (const void *)&login_conf;

@@ -49,6 +49,7 @@ struct tls_set *tls_set_with(const struct tls_set *set, size_t at, struct tls_sh
 	if (shown)
 		*shown = NULL;
 	made->tickets = set->tickets;
+	made->ca_stamp = set->ca_stamp;
 	return made;
 }
 
@@ -80,13 +81,19 @@ static const struct tls_entry *entry_of(const struct tls_store *store, const cha
 	return NULL;
 }
 
-/* A problem that was not there before is a reason to keep what was. */
+/* It may have come since it was read. */
+static enum certificate_problem problem_now(const struct tls_entry *entry, struct mio_host *host)
+{
+	return !entry->problem && tls_days_until(host, entry->until_s) < 0 ? CERTIFICATE_EXPIRED : entry->problem;
+}
+
+/* A problem that is not there already is a reason to keep what is. */
 static int refuse_worse(const struct tls_entry *old, const struct tls_entry *fresh,
 			const struct tls_loading *loading)
 {
 	struct slice notes = buf_slice(loading->note);
 
-	if (!old || !fresh->problem || fresh->problem == old->problem)
+	if (!old || !fresh->problem || fresh->problem == problem_now(old, loading->host))
 		return 0;
 	buf_append_slice(loading->why, slice_line(&notes));
 	return -EINVAL;
@@ -145,12 +152,12 @@ int tls_store_reload(struct tls_store *store, const struct settings *settings, s
 	struct tls_loading loading = {.host = store->host,
 				      .settings = settings,
 				      .is_router = store->is_router,
+				      .ca_stamp = tls_ca_stamp(store, settings),
 				      .note = note,
 				      .why = why};
 	struct tls_set *set = set_new(names);
 	struct tls_entry *entries = mem_zalloc(MEM_TLS, names * sizeof(*entries));
 	struct tls_look *look = tls_look_new(store, settings);
-	uint64_t ca_stamp = tls_ca_stamp(store, settings);
 	int rc;
 
 	tls_look_run(look);
@@ -165,10 +172,10 @@ int tls_store_reload(struct tls_store *store, const struct settings *settings, s
 	keep_stamps(entries, look);
 	/* What was sealed under other settings is not believed under these. */
 	tickets_turn(NULL, store->host, &set->tickets);
+	set->ca_stamp = loading.ca_stamp;
 	mem_free(store->entries);
 	store->entries = entries;
 	store->settings = settings;
-	store->ca_stamp = ca_stamp;
 	if (store->look != store->looking)
 		tls_look_free(&store->look);
 	store->look = look;
@@ -350,6 +357,11 @@ SSL_CTX *tls_view_context(void *view, const char *name)
 SSL_CTX *tls_view_only(void *view, const char *name)
 {
 	return view ? tls_view_context(view, "") : NULL;
+}
+
+bool tls_view_trusts(void *view, const SSL *ssl)
+{
+	return tls_shown_ca(SSL_get_SSL_CTX(ssl)) == ((const struct tls_view *)view)->set->ca_stamp;
 }
 
 const struct tickets *tls_view_tickets(const struct tls_view *view)

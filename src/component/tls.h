@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "base/buf.h"
 
@@ -18,6 +19,7 @@ struct mio_host;
 struct process;
 struct settings;
 struct ssl_ctx_st;
+struct ssl_st;
 struct tickets;
 struct tls_store;
 struct tls_view;
@@ -66,6 +68,8 @@ void tls_view_free(struct tls_view **view);				  /* after they stopped */
 /* For plugin_conf of sx_tls: arg is the view; the context for a name, borrowed until the end of the turn, NULL when it is
  * none of ours. "" gives the first. */
 struct ssl_ctx_st *tls_view_context(void *view, const char *name);
+/* Whether the authorities of clients' certificates that this connection was checked against are those that count now. */
+bool tls_view_trusts(void *view, const struct ssl_st *ssl);
 /* The first, whatever the name; NULL when there is no view. */
 struct ssl_ctx_st *tls_view_only(void *view, const char *name);
 const struct tickets *tls_view_tickets(const struct tls_view *view); /* likewise */

@@ -20,6 +20,7 @@ struct tls_shown {
 struct tls_set {
 	_Atomic unsigned refs;
 	struct tickets tickets;
+	uint64_t ca_stamp; /* of tls.client_ca: a context that was loaded with another believes no client */
 	size_t count;
 	struct tls_shown *shown[];
 };
@@ -58,7 +59,6 @@ struct tls_store {
 	struct tls_set *set;	   /* that is shown now */
 	struct tls_entry *entries; /* one for each of it */
 	struct tls_look *look;
-	uint64_t ca_stamp; /* of tls.client_ca */
 	struct tls_view *views[MIO_WORKERS_MAX];
 	/* Of worker 0, while it is watched. */
 	struct process *process;
@@ -78,12 +78,14 @@ struct tls_loading { /* what one reading takes and says */
 	const char *name;
 	bool is_router;
 	bool makes; /* a self-signed one, when there is none */
+	uint64_t ca_stamp; /* of tls.client_ca, before it is read */
 	struct buf *note, *why;
 };
 
 /* Returns 0, or a fault with a line in why. Of entry all but the stamps is set. */
 int tls_shown_load(const struct tls_loading *loading, struct tls_shown **shown,
 		   struct tls_entry *entry);
+uint64_t tls_shown_ca(struct ssl_ctx_st *context); /* the stamp of tls.client_ca that it was loaded with */
 struct tls_shown *tls_shown_ref(struct tls_shown *shown);
 void tls_shown_free(struct tls_shown **shown); /* drops one reference */
 int64_t tls_days_until(struct mio_host *host, int64_t until_s);

@@ -56,12 +56,20 @@ static SSL_CTX *new_context(const struct settings *settings)
 	return context;
 }
 
-static int serve_clients(const struct settings *settings, SSL_CTX *context, struct buf *why)
+static int serve_clients(const struct tls_loading *loading, SSL_CTX *context)
 {
+	_Static_assert(sizeof(uintptr_t) == sizeof(loading->ca_stamp), "a stamp fits in place of a pointer");
+
 	SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
 	tickets_use(context);
 	sx_tls_remembers(context);
-	return client_ca_use(settings, context, why);
+	SSL_CTX_set_app_data(context, (void *)(uintptr_t)loading->ca_stamp);
+	return client_ca_use(loading->settings, context, loading->why);
+}
+
+uint64_t tls_shown_ca(SSL_CTX *context)
+{
+	return (uint64_t)(uintptr_t)SSL_CTX_get_app_data(context);
 }
 
 /* -- a name's certificate ----------------------------------------------------------------- */
@@ -147,7 +155,7 @@ static int load_into(const struct tls_loading *loading, struct certificate *cert
 	if (!rc && loading->is_router)
 		tickets_refuse(context);
 	else if (!rc)
-		rc = serve_clients(loading->settings, context, loading->why);
+		rc = serve_clients(loading, context);
 	return rc;
 }
 

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 #include "base/mem.h"
+#include "component/client_ca.h"
 #include "component/component.h"
 #include "component/tls_private.h"
 
@@ -79,15 +80,27 @@ static const struct log *log_of(const struct tls_store *store)
 	return &store->process->workers[0]->log;
 }
 
-/* Who came in by a certificate of the CAs of before shall not come back by a ticket. */
-static void check_ca(struct tls_store *store, struct tls_set *set)
+/*
+ * Who came in by a certificate of the authorities of before shall not come back by a ticket; and where the certificate that is
+ * shown has to stay, and with it those that it was loaded with, nobody is believed. One that cannot be used changes nothing.
+ */
+static void look_at_ca(struct tls_store *store)
 {
+	AUTO(buf_fini) struct buf why = {0};
 	uint64_t stamp = tls_ca_stamp(store, store->settings);
+	struct tls_set *set;
 
-	if (stamp == store->ca_stamp)
+	if (stamp == store->set->ca_stamp || client_ca_check(store->settings, &why))
 		return;
-	store->ca_stamp = stamp;
+	set = tls_set_with(store->set, store->set->count, NULL);
+	set->ca_stamp = stamp;
 	tickets_turn(NULL, store->host, &set->tickets);
+	tls_store_show(store, &set);
+}
+
+static bool believes(const struct tls_store *store, size_t at)
+{
+	return store->is_router || tls_shown_ca(store->set->shown[at]->context) == store->set->ca_stamp;
 }
 
 static void read_again(struct tls_store *store, size_t at)
@@ -100,6 +113,7 @@ static void read_again(struct tls_store *store, size_t at)
 				      .settings = store->settings,
 				      .name = store->set->shown[at]->name,
 				      .is_router = store->is_router,
+				      .ca_stamp = store->set->ca_stamp,
 				      .note = &note,
 				      .why = &why};
 	struct tls_shown *shown = NULL;
@@ -107,13 +121,12 @@ static void read_again(struct tls_store *store, size_t at)
 
 	if (tls_shown_again(&loading, entry, &shown, &fresh)) {
 		metric_add(store->process, METRIC_CERTIFICATES_REFUSED, 1);
-		log_warn(log_of(store), "certificate of %s: %s; the one in use stays", loading.name,
-			 buf_text(&why));
+		log_warn(log_of(store), "certificate of %s: %s; the one in use stays%s", loading.name, buf_text(&why),
+			 believes(store, at) ? "" : ", and believes no client's certificate: tls.client_ca is another");
 		return;
 	}
 	*entry = fresh;
 	set = tls_set_with(store->set, at, &shown);
-	check_ca(store, set);
 	tls_store_show(store, &set);
 	metric_add(store->process, METRIC_CERTIFICATES_READ, 1);
 	log_info(log_of(store), "certificate of %s: read again, %lld days left",
@@ -131,6 +144,7 @@ static void compare(struct tls_store *store, const struct tls_look *look)
 		if (stamp == entry->stamp || !stays)
 			continue;
 		entry->stamp = stamp; /* whatever comes of it: it is said once */
+		look_at_ca(store);
 		read_again(store, at);
 	}
 }

@@ -7,6 +7,7 @@
 /* -- STARTTLS and direct TLS (1.2 and newer) on OpenSSL, through a BIO of our own on the stream's buffers -- */
 
 struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
+struct ssl_st;	   /* and SSL */
 
 struct sx_tls_conf {
 	/* The server's context for a name (SNI, else the header's to; "" when neither), borrowed until the end of the turn;
@@ -19,6 +20,8 @@ struct sx_tls_conf {
 	const char *name;
 	bool offer, require; /* server: offered; withholds SASL until done. Client: use it if offered; insist on it */
 	bool direct;         /* TLS from the first byte */
+	/* Server: whether those are still believed whose certificates this connection's context has believed; NULL: yes. */
+	bool (*trusts)(void *arg, const struct ssl_st *ssl);
 	/* Told of each live SSL object (for the simulator's foreign handles); may be NULL. */
 	void (*made)(void *arg, void *ssl);
 	void (*gone)(void *arg, void *ssl);

@@ -274,6 +274,45 @@ def a_new_ca_of_clients_counts_at_once():
         client.close()
 
 
+def where_the_certificate_has_to_stay_no_old_ca_is_believed():
+    with Domains() as deployment:
+        deployment.certificate()
+        deployment.certificate(OTHER)
+        ca = deployment.ca()
+        shutil.copy(ca.crt, f'{deployment.dir}/people.crt')
+        with open(deployment.config, encoding='utf-8') as file:
+            text = file.read().replace('[tls]\n', f'[tls]\nclient_ca = "{deployment.dir}/people.crt"\n')
+        with open(deployment.config, 'w', encoding='utf-8') as file:
+            file.write(text)
+        deployment.start()
+        deployment.add_user('romeo', 'secret')
+        romeo = Certificate(deployment.dir, 'romeo', 'otherName:1.3.6.1.5.5.7.8.5;UTF8:romeo@localhost', ca, key=EC)
+
+        def offered():
+            """To who asks for the other domain's certificate, and logs in at this one."""
+            client = secure(deployment, direct=True, certificate=romeo, name=OTHER)
+            names = [mechanism.text for mechanism in client.features().iter() if mechanism.tag.endswith('}mechanism')]
+            client.close()
+            return 'EXTERNAL' in names
+
+        assert offered()
+        with open(f'{deployment.certs}/{OTHER}.crt', 'w', encoding='ascii') as file:
+            file.write('nothing of the kind\n')
+        deployment.processes['run'].wait_for(f'certificate of {OTHER}: .*; the one in use stays\n', SOON)
+        assert offered()
+        other = f'{deployment.dir}/others'
+        os.makedirs(other)
+        os.replace(Certificate(other, 'others', key=EC).crt, f'{deployment.dir}/people.crt')
+        deployment.processes['run'].wait_for(f"certificate of {OTHER}: .*; the one in use stays, and believes no client's certificate", SOON)
+        assert not offered()
+        fresh = deployment.certificate(OTHER)
+        deployment.wait_shown(fresh, OTHER)
+        shutil.copy(ca.crt, f'{deployment.dir}/people.crt')
+        deployment.processes['run'].logged(f'certificate of {OTHER}: read again', 2)
+        time.sleep(0.5)
+        assert offered()
+
+
 # -- tickets
 
 
@@ -398,6 +437,7 @@ if __name__ == '__main__':
     scenarios(only_tls_1_2_and_1_3_are_spoken, a_protocol_that_is_named_is_ours,
               what_is_said_behind_starttls_in_clear_is_not_heard, each_domain_has_its_own_certificate,
               who_can_read_an_ecdsa_certificate_is_shown_it, a_new_certificate_is_shown_at_once_and_everybody_stays,
-              a_bad_certificate_keeps_the_old_one, a_new_ca_of_clients_counts_at_once, a_session_is_resumed_by_its_ticket,
+              a_bad_certificate_keeps_the_old_one, a_new_ca_of_clients_counts_at_once,
+              where_the_certificate_has_to_stay_no_old_ca_is_believed, a_session_is_resumed_by_its_ticket,
               an_expired_certificate_is_said_and_shown_all_the_same, check_certs_says_what_is_wrong,
               check_certs_finds_a_chain_that_is_incomplete)

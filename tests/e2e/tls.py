@@ -13,6 +13,7 @@ libssl = ctypes.CDLL('libssl.so.3')
 for name, result, *arguments in (
         ('TLS_client_method', ctypes.c_void_p), ('SSL_CTX_new', ctypes.c_void_p, ctypes.c_void_p),
         ('SSL_CTX_ctrl', ctypes.c_long, ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_void_p),
+        ('SSL_ctrl', ctypes.c_long, ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_char_p),
         ('SSL_CTX_set_options', ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64),
         ('SSL_CTX_use_certificate_file', ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int),
         ('SSL_CTX_use_PrivateKey_file', ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int),
@@ -37,6 +38,7 @@ for name, result, *arguments in (
     function = getattr(crypto, name)
     function.restype, function.argtypes = result, arguments
 
+NAME = 55
 MINIMUM, MAXIMUM, TLS_1_2, TLS_1_3 = 123, 124, 0x303, 0x304
 NO_EXTENDED_MASTER_SECRET = 1
 PEM = 1
@@ -44,9 +46,10 @@ WANT_READ, ZERO_RETURN = 2, 6
 
 
 class Tls:
-    """Looks like a socket. extended: an extended master secret is asked for; session: of an earlier one, to be resumed."""
+    """Looks like a socket. extended: an extended master secret is asked for; session: of an earlier one, to be resumed; name: in
+    the hello."""
 
-    def __init__(self, connection, version=TLS_1_3, extended=True, certificate=None, session=None):
+    def __init__(self, connection, version=TLS_1_3, extended=True, certificate=None, session=None, name=None):
         self.connection = connection
         connection.settimeout(None)
         self.settimeout(15)
@@ -62,6 +65,8 @@ class Tls:
         libssl.SSL_CTX_free(context)
         if session:
             assert libssl.SSL_set_session(self.ssl, session) == 1
+        if name:
+            assert libssl.SSL_ctrl(self.ssl, NAME, 0, name.encode()) == 1
         libssl.SSL_set_fd(self.ssl, connection.fileno())
         if libssl.SSL_connect(self.ssl) != 1:
             raise ConnectionError('the handshake failed')

@@ -164,6 +164,8 @@ const char *sx_tls_client(const struct sx *sx, void (*name)(void *to, struct sli
 		return "no certificate was given";
 	if (SSL_get_verify_result(ssl) != X509_V_OK)
 		return X509_verify_cert_error_string(SSL_get_verify_result(ssl));
+	if (!sx_tls_trusts(sx))
+		return "those who sign clients' certificates are others by now";
 	if (X509_cmp_current_time(X509_get0_notAfter(certificate)) <= 0)
 		return X509_verify_cert_error_string(X509_V_ERR_CERT_HAS_EXPIRED);
 	tell_names(certificate, name, to);

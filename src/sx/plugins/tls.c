@@ -494,6 +494,13 @@ bool sx_tls_withholds(const struct sx *sx)
 	return tls && tls->conf && tls->conf->require && !sx_is_secure(sx);
 }
 
+bool sx_tls_trusts(const struct sx *sx)
+{
+	const struct tls *tls = sx_plugin_state(sx, &sx_tls);
+
+	return !tls->conf->trusts || tls->conf->trusts(tls->conf->arg, tls->ssl);
+}
+
 SSL *sx_tls_ssl(const struct sx *sx)
 {
 	const struct tls *tls = sx_plugin_state(sx, &sx_tls);

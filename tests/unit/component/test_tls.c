@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <setjmp.h>
@@ -18,6 +19,7 @@
 #include "base/mem.h"
 #include "component/self_signed.h"
 #include "component/settings.h"
+#include "component/tls_private.h"
 #include "mio/mio.h"
 
 struct fixture {
@@ -329,6 +331,49 @@ static void a_bad_file_changes_nothing_when_all_is_read_again(void **state)
 	assert_ptr_not_equal(tls_store_context(fixture->store, "b.example"), other);
 }
 
+/* The same, for a time that is over. */
+static void expire(const struct fixture *fixture, const char *name)
+{
+	char path[160], key_path[160];
+	X509 *certificate;
+	EVP_PKEY *key;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s.crt", fixture->certificates, name);
+	snprintf(key_path, sizeof(key_path), "%s/%s.key", fixture->certificates, name);
+	file = fopen(path, "r");
+	certificate = PEM_read_X509(file, NULL, NULL, NULL);
+	fclose(file);
+	file = fopen(key_path, "r");
+	key = PEM_read_PrivateKey(file, NULL, NULL, NULL);
+	fclose(file);
+	X509_gmtime_adj(X509_getm_notBefore(certificate), -7200);
+	X509_gmtime_adj(X509_getm_notAfter(certificate), -3600);
+	assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
+	file = fopen(path, "w");
+	PEM_write_X509(file, certificate);
+	fclose(file);
+	X509_free(certificate);
+	EVP_PKEY_free(key);
+}
+
+/* Or nothing could be changed any more until there is another: no limit, no word against those who register by the thousand. */
+static void one_that_expired_while_it_was_shown_stops_no_reload(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(load(fixture), 0);
+	place(fixture, "a.example.crt", "a.example.crt");
+	place(fixture, "a.example.key", "a.example.key");
+	assert_int_equal(reload(fixture), 0);
+	expire(fixture, "a.example");
+	assert_int_not_equal(reload(fixture), 0); /* the other is fine still */
+	assert_non_null(strstr(buf_text(&fixture->why), "has expired"));
+	fixture->store->entries[0].until_s = mio_host_wall_ms(fixture->host) / 1000 - 3600;
+	assert_int_equal(reload(fixture), 0);
+	assert_int_equal(reload(fixture), 0);
+}
+
 static void a_domain_that_is_new_is_served_after_reading_again(void **state)
 {
 	struct fixture *fixture = *state;
@@ -390,6 +435,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(makes_a_certificate_where_none_is, setup, teardown),
 		cmocka_unit_test_setup_teardown(keeps_the_certificate_it_made, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_that_expired_while_it_was_shown_stops_no_reload, setup, teardown),
 		cmocka_unit_test_setup_teardown(knows_its_own_names_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(takes_both_ways_to_name_the_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_a_key_of_another_certificate, setup,
