@@ -58,6 +58,7 @@ struct auth_login {
 	uint64_t era; /* of the account */
 	unsigned lacks; /* hashes that it has no key of */
 	bool begun, over, disabled;
+	bool keyless; /* the account has keys, but not this mechanism's: it was offered before that was known */
 	_Alignas(16) char state[]; /* the mechanism's, zeroed */
 };
 

@@ -231,6 +231,7 @@ void login_key(struct auth_login *login, const struct auth_account *account, enu
 {
 	auth_key_fake(hash, login->auth->secret, jid_user(login->user), login->auth->rounds, key);
 	login->wrong = "wrong password";
+	login->keyless = account && !account->keys[hash].present && login->lacks;
 	if (!account)
 		login->wrong = "there is no such account";
 	else if (account->keys[hash].present)
@@ -241,7 +242,7 @@ void login_key(struct auth_login *login, const struct auth_account *account, enu
 
 void login_fail_proof(struct auth_login *login)
 {
-	login_fail(login, AUTH_NOT_AUTHORIZED, login->wrong);
+	login_fail(login, login->keyless ? AUTH_TEMPORARY_FAILURE : AUTH_NOT_AUTHORIZED, login->wrong);
 }
 
 static void checked(struct hash_job *job)

@@ -110,6 +110,29 @@ static void an_unknown_user_looks_like_a_known_one(void **state)
 	assert_failure(fixture, AUTH_NOT_AUTHORIZED);
 }
 
+/* It was offered before it was known who has what: a client that asks for the password then would ask for nothing. */
+static void who_has_no_key_of_a_hash_is_to_come_back(void **state)
+{
+	struct fixture *fixture = *state;
+	struct auth_account account;
+
+	create(fixture, "ann@example.org", "pencil", false);
+	account = fixture->account;
+	account.keys[AUTH_SHA512].present = false;
+	assert_int_equal(ask(fixture, AUTH_CHANGE, "ann@example.org", &account), AUTH_OK);
+	log_in_by_scram(fixture, AUTH_SHA512, "ann", "pencil");
+	assert_failure(fixture, AUTH_TEMPORARY_FAILURE);
+	log_in_by_scram(fixture, AUTH_SHA256, "ann", "wrong");
+	assert_failure(fixture, AUTH_NOT_AUTHORIZED);
+	log_in_by_scram(fixture, AUTH_SHA256, "ann", "pencil");
+	assert_success(fixture, "ann@example.org");
+	for (unsigned hash = 0; hash < AUTH_HASHES; hash++)
+		account.keys[hash].present = false; /* it has no password */
+	assert_int_equal(ask(fixture, AUTH_CHANGE, "ann@example.org", &account), AUTH_OK);
+	log_in_by_scram(fixture, AUTH_SHA512, "ann", "pencil");
+	assert_failure(fixture, AUTH_NOT_AUTHORIZED);
+}
+
 static void tells_of_a_disabled_account_only_who_has_its_password(void **state)
 {
 	struct fixture *fixture = *state;
@@ -536,6 +559,7 @@ int main(void)
 		LOGIN_TEST(logs_in_by_plain),
 		LOGIN_TEST(asks_for_the_first_message_when_there_is_none),
 		LOGIN_TEST(an_unknown_user_looks_like_a_known_one),
+		LOGIN_TEST(who_has_no_key_of_a_hash_is_to_come_back),
 		LOGIN_TEST(tells_of_a_disabled_account_only_who_has_its_password),
 		LOGIN_TEST(refuses_to_act_for_another),
 		LOGIN_TEST(refuses_names_that_cannot_be),
