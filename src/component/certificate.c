@@ -13,6 +13,7 @@
 #include "base/table.h"
 #include "component/certificate_name.h"
 #include "component/settings.h"
+#include "jid/jid.h"
 
 struct layout {
 	const char *certificate, *key; /* behind the name */
@@ -43,9 +44,12 @@ static void set_pair(struct certificate_pair *pair, const char *dir, const char 
 	buf_printf(&pair->key, "%s/%s%s", dir, name, layout->key);
 }
 
+/* A link that leads nowhere is there too: what it should lead to is missing, and not wanted otherwise. */
 bool certificate_is_there(struct certificate_pair *pair)
 {
-	return !access(buf_text(&pair->certificate), F_OK) || !access(buf_text(&pair->key), F_OK);
+	struct stat status;
+
+	return !lstat(buf_text(&pair->certificate), &status) || !lstat(buf_text(&pair->key), &status);
 }
 
 static bool find_pair(struct certificate_pair *pair, const char *dir, const char *name,
@@ -68,9 +72,16 @@ static const char *above(const char *name)
 	return dot && strchr(dot + 1, '.') ? dot + 1 : NULL;
 }
 
+bool certificate_is_file(const char *path)
+{
+	struct stat status;
+
+	return !stat(path, &status) && S_ISREG(status.st_mode);
+}
+
 static bool is_for(struct certificate_pair *pair, const char *name)
 {
-	FILE *file = fopen(buf_text(&pair->certificate), "re");
+	FILE *file = certificate_is_file(buf_text(&pair->certificate)) ? fopen(buf_text(&pair->certificate), "re") : NULL;
 	X509 *certificate = file ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
 	bool covers = certificate && certificate_covers(certificate, name);
 
@@ -81,15 +92,27 @@ static bool is_for(struct certificate_pair *pair, const char *name)
 	return covers;
 }
 
-static bool find_shared(struct certificate *certificate, const char *dir)
+static bool find_shared(struct certificate *certificate, const char *dir, const char *name)
 {
 	struct certificate_pair *pair = &certificate->pairs[0];
 
-	for (const char *name = above(certificate->name); name; name = above(name)) {
+	for (name = above(name); name; name = above(name)) {
 		if (find_pair(pair, dir, name, layouts) && is_for(pair, certificate->name))
 			return true;
 	}
 	return false;
+}
+
+/* As tools that get certificates name their files; NULL: no otherwise. */
+static const char *ascii_of(const char *name, struct buf *ascii)
+{
+	return jid_domain_ascii(slice_of(name), ascii) && !slice_is(buf_slice(ascii), name) ? buf_text(ascii) : NULL;
+}
+
+/* Of either name; ascii may be NULL. */
+static bool find_either(struct certificate_pair *pair, const char *dir, const char *name, const char *ascii, const struct layout *of)
+{
+	return find_pair(pair, dir, name, of) || (ascii && find_pair(pair, dir, ascii, of));
 }
 
 /* An error of the directory itself (no permission) must not end in a self-signed certificate. */
@@ -107,17 +130,18 @@ static int check_directory(const char *dir, struct buf *why)
 int certificate_find(const struct settings *settings, struct certificate *certificate,
 		     struct buf *why)
 {
-	const char *dir = settings->tls.certificates;
+	const char *dir = settings->tls.certificates, *name = certificate->name;
+	AUTO(buf_fini) struct buf text = {0};
+	const char *ascii = ascii_of(name, &text);
 	int rc = check_directory(dir, why);
 
 	if (rc)
 		return rc;
 	certificate->made = false;
-	certificate->count = find_pair(&certificate->pairs[0], dir, certificate->name, layouts);
-	certificate->count += find_pair(&certificate->pairs[certificate->count], dir,
-					certificate->name, ecdsa_layouts);
+	certificate->count = find_either(&certificate->pairs[0], dir, name, ascii, layouts);
+	certificate->count += find_either(&certificate->pairs[certificate->count], dir, name, ascii, ecdsa_layouts);
 	if (!certificate->count && certificate->is_domain)
-		certificate->count = find_shared(certificate, dir);
+		certificate->count = find_shared(certificate, dir, name) || (ascii && find_shared(certificate, dir, ascii));
 	return certificate->count ? 0 : CERTIFICATE_NONE;
 }
 
@@ -151,6 +175,10 @@ static int check_readable(const struct loading *loading, const char *path)
 {
 	int fault;
 
+	if (!access(path, R_OK) && !certificate_is_file(path)) {
+		buf_printf(loading->why, "%s: is no file", path);
+		return -EINVAL;
+	}
 	if (!access(path, R_OK))
 		return 0;
 	fault = errno;
@@ -158,14 +186,35 @@ static int check_readable(const struct loading *loading, const char *path)
 	return -fault;
 }
 
-/* What OpenSSL complained of last: a key, but another's; of another kind it is none for this
- * certificate. */
-static bool is_misfit(void)
+/* Whether it is of a certificate behind the first. */
+static bool is_of_another(const char *file_name, EVP_PKEY *key)
 {
-	int reason = ERR_GET_REASON(ERR_peek_last_error());
+	FILE *file = fopen(file_name, "re");
+	bool found = false;
 
-	return reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH ||
-	       reason == SSL_R_NO_PRIVATE_KEY_ASSIGNED;
+	for (X509 *one; file && !found && (one = PEM_read_X509(file, NULL, no_passphrase, NULL)); X509_free(one))
+		found = X509_check_private_key(one, key) == 1;
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* Why a key cannot be used, whatever OpenSSL said. */
+static void explain_key(const struct loading *loading)
+{
+	FILE *file = fopen(loading->key, "re");
+	EVP_PKEY *key = file ? PEM_read_PrivateKey(file, NULL, no_passphrase, NULL) : NULL;
+
+	if (!key)
+		buf_printf(loading->why, "%s: is no private key (PEM, without a passphrase) for %s", loading->key, loading->file);
+	else if (is_of_another(loading->file, key))
+		buf_printf(loading->why, "%s: its certificates are not in order: the server's own, that %s is for, comes first",
+			   loading->file, loading->key);
+	else
+		buf_printf(loading->why, "%s: does not fit %s: put the key there that it was made for", loading->key, loading->file);
+	EVP_PKEY_free(key);
+	if (file)
+		fclose(file);
 }
 
 static int read_pair(const struct loading *loading)
@@ -182,13 +231,8 @@ static int read_pair(const struct loading *loading)
 	else if (SSL_CTX_use_PrivateKey_file(context, loading->key, SSL_FILETYPE_PEM) == 1 &&
 		 SSL_CTX_check_private_key(context) == 1)
 		return 0;
-	else if (is_misfit())
-		buf_printf(loading->why,
-			   "%s: does not fit %s: put the key there that it was made for",
-			   loading->key, loading->file);
 	else
-		buf_printf(loading->why, "%s: is no private key (PEM, without a passphrase) for %s",
-			   loading->key, loading->file);
+		explain_key(loading);
 	return -EINVAL;
 }
 
@@ -334,15 +378,23 @@ static void watch_layouts(const char *dir, const char *name, const struct layout
 	buf_fini(&pair.key);
 }
 
-void certificate_watch(const struct settings *settings, const char *name,
-		       void (*path)(void *arg, const char *path), void *arg)
+static void watch_name(const char *dir, const char *name, void (*path)(void *arg, const char *path), void *arg)
 {
-	const char *dir = settings->tls.certificates;
-
 	watch_layouts(dir, name, layouts, path, arg);
 	watch_layouts(dir, name, ecdsa_layouts, path, arg);
 	for (name = above(name); name; name = above(name))
 		watch_layouts(dir, name, layouts, path, arg);
+}
+
+void certificate_watch(const struct settings *settings, const char *name,
+		       void (*path)(void *arg, const char *path), void *arg)
+{
+	AUTO(buf_fini) struct buf text = {0};
+	const char *ascii = ascii_of(name, &text);
+
+	watch_name(settings->tls.certificates, name, path, arg);
+	if (ascii)
+		watch_name(settings->tls.certificates, ascii, path, arg);
 }
 
 uint64_t certificate_stamp(uint64_t stamp, const char *path)

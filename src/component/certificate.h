@@ -5,6 +5,7 @@
  *
  *   NAME.crt, NAME.key                     NAME/fullchain.pem, NAME/privkey.pem
  *   those of a domain above NAME, when that certificate is for NAME too (*.example.com)
+ *   a NAME in Unicode, or as DNS has it (xn--...)
  *
  * and beside it one with an ECDSA key, shown to whoever can read it:
  *
@@ -65,6 +66,9 @@ int certificate_load(struct certificate *certificate, int64_t now_s, struct ssl_
 /* Why others than the server can read or change its key, with the line to type; false: they cannot.
  */
 bool certificate_key_is_open(const char *key_file, struct buf *why);
+
+/* Not a pipe, which would wait for somebody to write, nor a directory. */
+bool certificate_is_file(const char *path);
 
 /* Calls path() for each file whose coming, going or change may make another certificate of it. */
 void certificate_watch(const struct settings *settings, const char *name,

@@ -3,6 +3,7 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include "component/certificate.h"
 #include "component/settings.h"
 
 enum { DEPTH_MAX = 8, CHAIN_BYTES = 32 << 10 };
@@ -21,7 +22,7 @@ int client_ca_use(const struct settings *settings, SSL_CTX *context, struct buf 
 
 	if (!*ca)
 		return 0;
-	names = SSL_load_client_CA_file(ca);
+	names = certificate_is_file(ca) ? SSL_load_client_CA_file(ca) : NULL;
 	if (!names || !SSL_CTX_load_verify_file(context, ca)) {
 		sk_X509_NAME_pop_free(names, X509_NAME_free);
 		buf_printf(why, "tls.client_ca: %s: has no certificate in PEM form", ca);

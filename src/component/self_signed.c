@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/conf.h"
 #include "component/way.h"
+#include "jid/jid.h"
 #include "mio/mio.h"
 
 enum { VALID_DAYS = 3650, SERIAL_BYTES = 16, COMMON_NAME_MAX = 64 };
@@ -42,7 +43,7 @@ static void add_addresses(const struct conf_list *addresses, GENERAL_NAMES *name
 	}
 }
 
-/* Names as RFC 6120 has them: dNSName where the domain is ASCII, id-on-xmppAddr always. */
+/* Names as RFC 6120 has them: dNSName as DNS writes it, and id-on-xmppAddr. */
 static GENERAL_NAMES *alternative_names(const struct making *making)
 {
 	const char *domain = making->name;
@@ -52,16 +53,15 @@ static GENERAL_NAMES *alternative_names(const struct making *making)
 	ASN1_IA5STRING *ascii = ASN1_IA5STRING_new();
 	ASN1_UTF8STRING *utf8 = ASN1_UTF8STRING_new();
 	ASN1_TYPE *value = ASN1_TYPE_new();
-	bool is_ascii = true;
+	AUTO(buf_fini) struct buf in_dns = {0};
+	bool is_in_dns = jid_domain_ascii(slice_of(domain), &in_dns);
 
-	for (const char *at = domain; *at; at++)
-		is_ascii = is_ascii && (unsigned char)*at < 0x80;
-	ASN1_STRING_set(ascii, domain, -1);
+	ASN1_STRING_set(ascii, buf_text(&in_dns), -1);
 	GENERAL_NAME_set0_value(dns, GEN_DNS, ascii);
 	ASN1_STRING_set(utf8, domain, -1);
 	ASN1_TYPE_set(value, V_ASN1_UTF8STRING, utf8);
 	GENERAL_NAME_set0_othername(xmpp, OBJ_txt2obj(OID_XMPP_ADDR, 1), value);
-	if (is_ascii)
+	if (is_in_dns)
 		sk_GENERAL_NAME_push(names, dns);
 	else
 		GENERAL_NAME_free(dns);

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "component/component.h"
 #include "component/tls_private.h"
+#include "jid/jid.h"
 
 /* -- sets --------------------------------------------------------------------------------- */
 
@@ -53,15 +54,27 @@ struct tls_set *tls_set_with(const struct tls_set *set, size_t at, struct tls_sh
 	return made;
 }
 
-static SSL_CTX *set_context(const struct tls_set *set, const char *name)
+static SSL_CTX *context_named(const struct tls_set *set, const char *name)
 {
-	if (!*name)
-		return set->count ? set->shown[0]->context : NULL;
 	for (size_t at = 0; at < set->count; at++) {
 		if (!strcasecmp(set->shown[at]->name, name))
 			return set->shown[at]->context;
 	}
 	return NULL;
+}
+
+/* A hello names a domain as DNS does, a header as it likes. */
+static SSL_CTX *set_context(const struct tls_set *set, const char *name)
+{
+	AUTO(buf_fini) struct buf prepared = {0};
+	SSL_CTX *context;
+
+	if (!*name)
+		return set->count ? set->shown[0]->context : NULL;
+	context = context_named(set, name);
+	if (!context && jid_prep_domain(slice_of(name), &prepared))
+		context = context_named(set, buf_text(&prepared));
+	return context;
 }
 
 /* -- loading all -------------------------------------------------------------------------- */
@@ -112,6 +125,9 @@ int tls_shown_again(const struct tls_loading *loading, const struct tls_entry *o
 	rc = tls_shown_load(&aside, shown, entry);
 	if (!rc)
 		rc = refuse_worse(old, entry, &aside);
+	if (!rc && old && entry->pairs < old->pairs)
+		buf_printf(&said, "%s: one of its two certificates is gone from %s, only the other is shown\n", loading->name,
+			   loading->settings->tls.certificates);
 	if (rc)
 		tls_shown_free(shown);
 	else
@@ -119,17 +135,29 @@ int tls_shown_again(const struct tls_loading *loading, const struct tls_entry *o
 	return rc;
 }
 
+/* The first that cannot be is said, and how many others cannot. */
 static int load_all(struct tls_store *store, const struct settings *settings, struct tls_set *set,
 		    struct tls_entry *entries, struct tls_loading *loading)
 {
-	int rc = 0;
+	AUTO(buf_fini) struct buf other = {0};
+	struct buf *why = loading->why;
+	size_t others = 0;
+	int first = 0;
 
-	for (size_t at = 0; !rc && at < set->count; at++) {
+	for (size_t at = 0; at < set->count; at++) {
+		int rc;
+
 		loading->name = name_at(settings, store->is_router, at);
 		rc = tls_shown_again(loading, entry_of(store, loading->name), &set->shown[at],
 				     &entries[at]);
+		others += first && rc;
+		first = first ? first : rc;
+		loading->why = first ? &other : why;
 	}
-	return rc;
+	loading->why = why;
+	if (others)
+		buf_printf(why, " (and %zu more cannot be used: jackdaw check certs)", others);
+	return first;
 }
 
 /* The stamps are of before the files were read: what changes meanwhile is seen. */
@@ -143,6 +171,16 @@ static void count(struct tls_store *store, enum metric metric)
 {
 	if (store->process)
 		metric_add(store->process, metric, 1);
+}
+
+/* Such have changed the directory themselves: that is no news. */
+static bool made_some(const struct tls_store *store, const struct tls_entry *entries, size_t count)
+{
+	bool made = false;
+
+	for (size_t at = 0; !store->set && at < count; at++)
+		made = made || entries[at].made;
+	return made;
 }
 
 int tls_store_reload(struct tls_store *store, const struct settings *settings, struct buf *note,
@@ -162,6 +200,8 @@ int tls_store_reload(struct tls_store *store, const struct settings *settings, s
 
 	tls_look_run(look);
 	rc = load_all(store, settings, set, entries, &loading);
+	if (!rc && made_some(store, entries, names))
+		tls_look_run(look);
 	if (rc) {
 		count(store, METRIC_CERTIFICATES_REFUSED);
 		tls_look_free(&look);

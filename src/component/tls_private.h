@@ -28,6 +28,7 @@ struct tls_set {
 /* What worker 0 knows of a name besides. */
 struct tls_entry {
 	bool made;
+	unsigned pairs;
 	enum certificate_problem problem;
 	int64_t until_s;
 	int64_t said_days; /* left, when the log was told last */

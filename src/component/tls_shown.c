@@ -184,6 +184,7 @@ int tls_shown_load(const struct tls_loading *loading, struct tls_shown **shown,
 	}
 	*shown = shown_new(loading->host, loading->name, context);
 	entry->made = certificate.made;
+	entry->pairs = certificate.count;
 	entry->problem = certificate.problem;
 	entry->until_s = certificate.until_s;
 	/* That it has expired stands among the notes already. */

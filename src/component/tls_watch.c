@@ -129,6 +129,11 @@ static void read_again(struct tls_store *store, size_t at)
 	set = tls_set_with(store->set, at, &shown);
 	tls_store_show(store, &set);
 	metric_add(store->process, METRIC_CERTIFICATES_READ, 1);
+	for (struct slice lines = buf_slice(&note); lines.len;) {
+		struct slice line = slice_line(&lines);
+
+		log_warn(log_of(store), "%.*s", (int)line.len, line.data);
+	}
 	log_info(log_of(store), "certificate of %s: read again, %lld days left",
 		 store->set->shown[at]->name, (long long)tls_store_days(store, at));
 }

@@ -234,6 +234,13 @@ bool jid_prep_domain(struct slice text, struct buf *out)
 	return append_part(out, part, prep_domain(text, part));
 }
 
+bool jid_domain_ascii(struct slice domain, struct buf *out)
+{
+	char part[PREP_ROOM];
+
+	return append_part(out, part, prep_ascii(domain, part));
+}
+
 bool jid_prep_resource(struct slice text, struct buf *out)
 {
 	char part[PREP_ROOM];

@@ -41,4 +41,5 @@ bool jid_equal_bare(const struct jid *a, const struct jid *b); /* without resour
 /* One part by itself, prepared into out. False when it is not allowed. */
 bool jid_prep_local(struct slice text, struct buf *out);
 bool jid_prep_domain(struct slice text, struct buf *out);
+bool jid_domain_ascii(struct slice domain, struct buf *out); /* a prepared one, as DNS and certificates write it (RFC 5890) */
 bool jid_prep_resource(struct slice text, struct buf *out);

@@ -165,6 +165,23 @@ static size_t prep_idn(struct slice text, char out[PREP_ROOM])
 	return len && labels_fit(name, len, &ace) ? decode(name, out) : 0;
 }
 
+size_t prep_ascii(struct slice domain, char out[PREP_ROOM])
+{
+	char name[PREP_ROOM], *ascii = NULL;
+	size_t len = 0;
+
+	memcpy(name, domain.data, domain.len);
+	name[domain.len] = '\0';
+	if (idna_to_ascii_8z(name, &ascii, IDNA_USE_STD3_ASCII_RULES) == IDNA_SUCCESS)
+		len = strlen(ascii);
+	if (len > JID_PART_MAX)
+		len = 0;
+	if (len)
+		memcpy(out, ascii, len);
+	idn_free(ascii);
+	return len;
+}
+
 size_t prep_domain(struct slice text, char out[PREP_ROOM])
 {
 	bool ace = false;

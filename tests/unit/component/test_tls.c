@@ -83,6 +83,10 @@ static int teardown(void **state)
 		"etc/b.example/fullchain.pem",
 		"etc/b.example/privkey.pem",
 		"etc/b.example",
+		"etc/xn--bcher-kva.example.crt",
+		"etc/xn--bcher-kva.example.key",
+		"certs/b\xC3\xBC" "cher.example.crt",
+		"certs/b\xC3\xBC" "cher.example.key",
 		"certs",
 		"etc",
 	};
@@ -331,6 +335,108 @@ static void a_bad_file_changes_nothing_when_all_is_read_again(void **state)
 	assert_ptr_not_equal(tls_store_context(fixture->store, "b.example"), other);
 }
 
+/* By what is said in self_signed_make(), a certificate of any name. */
+static void make(struct fixture *fixture, const char *name, const char *file)
+{
+	char certificate[160], key[160];
+
+	mkdir(fixture->certificates, 0700);
+	snprintf(certificate, sizeof(certificate), "%s/%s.crt", fixture->certificates, file);
+	snprintf(key, sizeof(key), "%s/%s.key", fixture->certificates, file);
+	assert_int_equal(self_signed_make(fixture->host, name, NULL, certificate, key, &fixture->why), 0);
+}
+
+static void path_in(const struct fixture *fixture, const char *name, char path[160])
+{
+	mkdir(fixture->certificates, 0700);
+	snprintf(path, 160, "%s/%s", fixture->certificates, name);
+}
+
+/* A pipe would be waited for, whoever asks meanwhile; a link that leads nowhere is no reason to make a certificate. */
+static void refuses_what_is_no_file(void **state)
+{
+	struct fixture *fixture = *state;
+	char path[160], key[160];
+
+	path_in(fixture, "a.example.crt", path);
+	path_in(fixture, "a.example.key", key);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(mkfifo(key, 0600), 0);
+	assert_int_not_equal(load(fixture), 0);
+	assert_non_null(strstr(buf_text(&fixture->why), "a.example.crt: is no file"));
+	unlink(path);
+	unlink(key);
+	buf_clear(&fixture->why);
+	assert_int_equal(symlink("nowhere", path), 0);
+	assert_int_not_equal(load(fixture), 0);
+	assert_non_null(strstr(buf_text(&fixture->why), "a.example.crt: cannot be read: No such file"));
+	unlink(path);
+}
+
+static void says_how_many_others_cannot_be_used(void **state)
+{
+	struct fixture *fixture = *state;
+	char path[160];
+
+	path_in(fixture, "a.example.crt", path);
+	assert_int_equal(symlink("nowhere", path), 0);
+	path_in(fixture, "b.example.crt", path);
+	assert_int_equal(symlink("nowhere", path), 0);
+	assert_int_not_equal(load(fixture), 0);
+	assert_non_null(strstr(buf_text(&fixture->why), "a.example.crt"));
+	assert_non_null(strstr(buf_text(&fixture->why), "(and 1 more cannot be used: jackdaw check certs)"));
+	unlink(path);
+	path_in(fixture, "a.example.crt", path);
+	unlink(path);
+}
+
+static void append_file(const char *to, const char *from)
+{
+	char bytes[8192];
+	FILE *file = fopen(from, "r");
+	size_t len = fread(bytes, 1, sizeof(bytes), file);
+
+	fclose(file);
+	file = fopen(to, "a");
+	fwrite(bytes, 1, len, file);
+	fclose(file);
+}
+
+static void knows_a_chain_that_begins_with_the_wrong_one(void **state)
+{
+	struct fixture *fixture = *state;
+	char made[160], path[160];
+
+	assert_int_equal(load(fixture), 0);
+	path_in(fixture, "a.example.crt", path);
+	snprintf(made, sizeof(made), "%s/certs/b.example.crt", fixture->dir);
+	append_file(path, made);
+	snprintf(made, sizeof(made), "%s/certs/a.example.crt", fixture->dir);
+	append_file(path, made);
+	place(fixture, "a.example.key", "a.example.key");
+	assert_int_not_equal(reload(fixture), 0);
+	assert_non_null(strstr(buf_text(&fixture->why), "its certificates are not in order: the server's own"));
+}
+
+/* Hellos, DNS and certbot write it so. */
+static void knows_a_domain_by_its_name_in_dns(void **state)
+{
+	struct fixture *fixture = *state;
+	SSL_CTX *context;
+
+	fixture->domains[1] = "b\xC3\xBC" "cher.example";
+	assert_int_equal(load(fixture), 0);
+	context = tls_store_context(fixture->store, fixture->domains[1]);
+	assert_non_null(context);
+	assert_ptr_equal(tls_store_context(fixture->store, "xn--bcher-kva.example"), context);
+	assert_ptr_equal(tls_store_context(fixture->store, "XN--BCHER-KVA.example"), context);
+	assert_int_equal(X509_check_host(SSL_CTX_get0_certificate(context), "xn--bcher-kva.example", 0, 0, NULL), 1);
+	assert_true(fixture->store->entries[1].made);
+	make(fixture, fixture->domains[1], "xn--bcher-kva.example");
+	assert_int_equal(reload(fixture), 0);
+	assert_false(fixture->store->entries[1].made);
+}
+
 /* The same, for a time that is over. */
 static void expire(const struct fixture *fixture, const char *name)
 {
@@ -389,17 +495,6 @@ static void a_domain_that_is_new_is_served_after_reading_again(void **state)
 	assert_in_range(tls_store_days(fixture->store, 1), 3649, 3650);
 }
 
-/* By what is said in self_signed_make(), a certificate of any name. */
-static void make(struct fixture *fixture, const char *name, const char *file)
-{
-	char certificate[160], key[160];
-
-	mkdir(fixture->certificates, 0700);
-	snprintf(certificate, sizeof(certificate), "%s/%s.crt", fixture->certificates, file);
-	snprintf(key, sizeof(key), "%s/%s.key", fixture->certificates, file);
-	assert_int_equal(self_signed_make(fixture->host, name, NULL, certificate, key, &fixture->why), 0);
-}
-
 static void takes_one_of_the_domain_above_that_is_for_both(void **state)
 {
 	struct fixture *fixture = *state;
@@ -435,6 +530,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(makes_a_certificate_where_none_is, setup, teardown),
 		cmocka_unit_test_setup_teardown(keeps_the_certificate_it_made, setup, teardown),
+		cmocka_unit_test_setup_teardown(refuses_what_is_no_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(says_how_many_others_cannot_be_used, setup, teardown),
+		cmocka_unit_test_setup_teardown(knows_a_chain_that_begins_with_the_wrong_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(knows_a_domain_by_its_name_in_dns, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_that_expired_while_it_was_shown_stops_no_reload, setup, teardown),
 		cmocka_unit_test_setup_teardown(knows_its_own_names_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(takes_both_ways_to_name_the_files, setup, teardown),
