@@ -167,6 +167,7 @@ bool register_offered(const struct client *client);
 void register_created(struct client *client, bool failed);
 /* Answers the iq under way (client->iq_id) and lets the client go on. */
 void register_answer(struct client *client, bool ok, enum stanza_error error);
+void register_unanswered(struct client *client); /* nor will it be: the stream ends */
 
 /* unbind.c */
 bool unbind_take(struct client *client, const struct stanza *stanza); /* false: it is not about its resource */

@@ -29,7 +29,7 @@ static void send_fields(struct client *client, const struct stanza *request)
 	client_send(client, &result);
 }
 
-void register_answer(struct client *client, bool ok, enum stanza_error error)
+static void answer(struct client *client, bool ok, enum stanza_error error)
 {
 	struct stanza *request = stanza_new(STANZA_IQ, STANZA_SET, buf_slice(&client->iq_id));
 	struct stanza *result = ok ? stanza_result(request) : stanza_error_new(request, error, NULL);
@@ -39,7 +39,19 @@ void register_answer(struct client *client, bool ok, enum stanza_error error)
 	str_free(&client->request);
 	client_forget_pending(client);
 	client_send(client, &result);
+}
+
+void register_answer(struct client *client, bool ok, enum stanza_error error)
+{
+	answer(client, ok, error);
 	client_go_on(client);
+}
+
+/* The answer may come yet: it must not find another request of the same stream. */
+void register_unanswered(struct client *client)
+{
+	answer(client, false, STANZA_REMOTE_SERVER_TIMEOUT);
+	conn_close(client->conn, SX_INTERNAL_SERVER_ERROR, NULL);
 }
 
 /* jabberd2's sm keeps a record of its own for each user: it is told, and may refuse. */

@@ -301,6 +301,8 @@ void client_unanswered(struct mio_timer *timer)
 		conn_close(client->conn, SX_INTERNAL_SERVER_ERROR, NULL); /* to enable stream management */
 	else if (client->pending->removes)
 		removal_answer(client, false);
+	else if (client->pending->user)
+		register_unanswered(client);
 	else
 		register_answer(client, false, STANZA_REMOTE_SERVER_TIMEOUT);
 }
