@@ -6,6 +6,7 @@
 #include "component/accounts.h"
 
 #include <string.h>
+#include "auth/keys.h"
 #include "base/mem.h"
 #include "base/stamp.h"
 #include "component/accounts_private.h"
@@ -143,8 +144,8 @@ static bool are_made(struct accounts *accounts, uint64_t token, int result)
 	if (result < 0)
 		ctl_error(call, "too many passwords wait to be checked: try again in a second");
 	else
-		ctl_error(call, "the password is empty or has characters that are not allowed "
-				"(SASLprep, RFC 4013)");
+		ctl_error(call, "the password is empty, has more than %d bytes, or characters that are not allowed "
+				"(SASLprep, RFC 4013)", AUTH_PASSWORD_MAX);
 	ctl_end(call, CTL_PROBLEM);
 	return false;
 }

@@ -192,7 +192,7 @@ static void client_feed(struct client *client, const json_t *line)
 
 static void client_line(struct client *client, struct slice line)
 {
-	json_t *json = json_loadb(line.data, line.len, 0, NULL);
+	json_t *json = json_loadb(line.data, line.len, JSON_ALLOW_NUL, NULL);
 
 	if (!json_is_object(json))
 		client_break(client, "a request is one line of JSON, at most 1 MB");

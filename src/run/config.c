@@ -41,7 +41,11 @@ int verb_check(const struct cli *cli)
 	AUTO(buf_fini) struct buf why = {0};
 	struct deployment deployment = {.lock_count = 0};
 
-	if (cli->count > 1 || (cli->count && strcmp(cli->words[0], "config") != 0)) {
+	if (cli->count > 1 && strcmp(cli->words[0], "config") == 0) {
+		fprintf(stderr, "jackdaw: check config takes no words; --config FILE names another file\n");
+		return EXIT_USAGE;
+	}
+	if (cli->count && strcmp(cli->words[0], "config") != 0) {
 		fprintf(stderr, "jackdaw: check %s is not in this version; check config, certs, accounts and limits are\n",
 			cli->words[0]);
 		return EXIT_USAGE;

@@ -250,7 +250,7 @@ static void sum_up(const struct reloader *reloader, const struct version *versio
 
 	buf_printf(out, "reloaded%s: ", certificates ? ", certificates too" : "");
 	if (!version->at_once && !version->later)
-		buf_append_text(out, "no key has changed");
+		buf_append_text(out, "no setting has changed");
 	else
 		buf_printf(out, "%u %s in effect, %u %s a restart", version->at_once,
 			   version->at_once == 1 ? "change is" : "changes are", version->later,
