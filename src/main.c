@@ -87,7 +87,7 @@ static const struct verb verbs[] = {
 	 "jackdaw config diff new.toml", ASK | VERB_NAME, verb_config_diff, NULL},
 	{"config apply", "FILE", "puts a file in the place of the configuration and reloads, or does nothing",
 	 "jackdaw config apply new.toml", VERB_CONFIG | VERB_JSON, verb_config_apply, NULL},
-	{"config explain", "KEY", "says what a key means", "jackdaw config explain limits.stanza",
+	{"config explain", "KEY", "says what a key means, or which a section has", "jackdaw config explain limits.stanza",
 	 0, verb_config_explain, NULL},
 	{"version", "", "prints the version", "jackdaw version", VERB_JSON, verb_version, NULL},
 

@@ -92,7 +92,7 @@ void conf_free(struct conf **conf);
 
 /*
  * "config explain KEY": type with an example, default, sentence; "component.name" is a key of
- * [[component]]. False when there is no such key.
+ * [[component]]. Of a section ("limits") its keys, a line each. False when there is no such key.
  */
 bool conf_explain(const struct conf_option *options, const char *key, struct buf *out);
 /*

@@ -302,9 +302,24 @@ static bool explain_as(const struct conf_option *options, const struct conf_opti
 	return false;
 }
 
+/* The keys of a section, a line each. */
+static bool list_section(const struct conf_option *options, const char *section, struct buf *out)
+{
+	size_t len = strlen(section);
+	bool found = false;
+
+	for (; options->key; options++) {
+		if (strncmp(options->key, section, len) != 0 || options->key[len] != '.')
+			continue;
+		buf_printf(out, "%s: %s\n", options->key, options->text);
+		found = true;
+	}
+	return found;
+}
+
 bool conf_explain(const struct conf_option *options, const char *key, struct buf *out)
 {
-	return explain_as(options, NULL, key, key, out);
+	return explain_as(options, NULL, key, key, out) || list_section(options, key, out);
 }
 
 /* How many bytes must be changed, added or left out. */

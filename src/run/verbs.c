@@ -318,6 +318,10 @@ int verbs_run(const struct verb *verbs, int argc, char **argv)
 
 	if (!read_words(&parsed, argc, argv))
 		return EXIT_USAGE;
+	if (parsed.count && !strcmp(parsed.words[0], "help")) {
+		parsed.help = true;
+		memmove(parsed.words, parsed.words + 1, --parsed.count * sizeof(parsed.words[0]));
+	}
 	if (!parsed.count) {
 		print_table(stdout, verbs, NULL);
 		return EXIT_OK;

@@ -97,6 +97,8 @@ def commands_work_on_a_running_and_a_stopped_server():
         deployment.command('user', 'add', 'after@localhost', '--password-file', '-', input='x\n', code=1)
         deployment.command('check', 'config')
         assert '256 KB' in deployment.command('config', 'explain', 'limits.stanza').stdout
+        assert 'Example:' in deployment.command('help', 'user', 'add').stdout and 'user add' in deployment.command('help').stdout
+        assert 'takes no words' in deployment.command('status', 'now', code=2).stderr
 
 
 def sigterm_ends_within_seconds_and_tells_clients():

@@ -540,7 +540,12 @@ static void explains_a_key(void **state)
 	assert_explains("data.dir",
 			"data.dir: the database\ntype: text\ndefault: \"/var/lib/jackdaw\"\n"
 			"takes effect: after a restart of router, sm and c2s\n");
-	assert_false(conf_explain(options, "limits", &out));
+	buf_clear(&out);
+	assert_true(conf_explain(options, "limits", &out));
+	assert_non_null(strstr(buf_text(&out), "\nlimits.time_to_login: to the login\n"));
+	assert_null(strstr(buf_text(&out), "domains"));
+	buf_clear(&out);
+	assert_false(conf_explain(options, "limit", &out));
 	assert_false(conf_explain(options, "component.nothing", &out));
 	assert_false(conf_explain(options, "", &out));
 	assert_int_equal(buf_used(&out), 0);
