@@ -116,6 +116,12 @@ static void shed(struct client *client)
 	conn_shed(client->conn);
 }
 
+static void make_room(struct client *client)
+{
+	client_lose_session(client);
+	conn_refuse(client->conn, SX_REFUSED_SESSIONS);
+}
+
 void client_end(struct client *client, enum sx_error error)
 {
 	end_with(client, error, NULL);
@@ -436,6 +442,10 @@ static void take_action(struct client *client, const struct packet *packet)
 	case SESSION_KICKED:
 		if (is_of(client, packet))
 			end_with(client, SX_POLICY_VIOLATION, "an administrator ended the session");
+		break;
+	case SESSION_CROWDED:
+		if (is_of(client, packet))
+			make_room(client);
 		break;
 	case SESSION_SHED:
 		if (is_of(client, packet))

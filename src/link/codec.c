@@ -11,7 +11,7 @@ static const char *const action_names[SESSION_ACTIONS] = {
 	"start", "started", "end", "ended", "create", "created", "delete", "deleted", "replaced", "jackdaw-hello",
 	"jackdaw-ack", "jackdaw-enable", "jackdaw-enabled", "jackdaw-detach", "jackdaw-resume", "jackdaw-resumed",
 	"jackdaw-snapshot", "jackdaw-present", "jackdaw-presented", "jackdaw-attach", "jackdaw-disable", "jackdaw-allow",
-	"jackdaw-disabled", "jackdaw-shed", "jackdaw-kicked", "jackdaw-reach", "jackdaw-reached",
+	"jackdaw-disabled", "jackdaw-shed", "jackdaw-kicked", "jackdaw-crowded", "jackdaw-reach", "jackdaw-reached",
 	"jackdaw-active", "jackdaw-inactive", "jackdaw-bind", "jackdaw-bound", NULL,
 };
 

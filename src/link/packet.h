@@ -61,14 +61,14 @@ enum packet_kind {
  * connection has it from now on, RESUMED. SNAPSHOT: what c2s is to keep of a session for the death of sm. PRESENT: a session
  * that the new sm is to have, PRESENTED: it has; ATTACH: c2s has said all that it kept of it. DISABLE, ALLOW: an account may not
  * be used any more, may again; within a process only. DISABLED: therefore a session ended. SHED: for want of memory.
- * KICKED: an administrator ended it. REACH: sm asks whether c2s has what was sent before, REACHED: it has.
+ * KICKED: an administrator ended it. CROWDED: its account has as many as it may, and this one was the oldest. REACH: sm asks whether c2s has what was sent before, REACHED: it has.
  * ACTIVE, INACTIVE: its client says so (XEP-0352). BIND: a START with more in it (XEP-0386), BOUND: its answer.
  */
 enum session_action {
 	SESSION_START, SESSION_STARTED, SESSION_END, SESSION_ENDED, SESSION_CREATE, SESSION_CREATED, SESSION_DELETE,
 	SESSION_DELETED, SESSION_REPLACED, SESSION_HELLO, SESSION_ACK, SESSION_ENABLE, SESSION_ENABLED, SESSION_DETACH,
 	SESSION_RESUME, SESSION_RESUMED, SESSION_SNAPSHOT, SESSION_PRESENT, SESSION_PRESENTED, SESSION_ATTACH, SESSION_DISABLE,
-	SESSION_ALLOW, SESSION_DISABLED, SESSION_SHED, SESSION_KICKED, SESSION_REACH, SESSION_REACHED,
+	SESSION_ALLOW, SESSION_DISABLED, SESSION_SHED, SESSION_KICKED, SESSION_CROWDED, SESSION_REACH, SESSION_REACHED,
 	SESSION_ACTIVE, SESSION_INACTIVE, SESSION_BIND, SESSION_BOUND,
 	SESSION_UNKNOWN,
 	SESSION_ACTIONS

@@ -101,6 +101,8 @@ static enum session_action action_of(const struct session *session, enum session
 		return SESSION_SHED;
 	case SESSION_TELL_KICKED:
 		return SESSION_KICKED;
+	case SESSION_TELL_CROWDED:
+		return SESSION_CROWDED;
 	case SESSION_TELL_DELETED:
 		return SESSION_DELETED;
 	default:
@@ -317,7 +319,7 @@ static void make_room(struct user *user)
 
 		while (session && !session->detached)
 			session = user_next_session(user, session);
-		session_end(session ? session : user_next_session(user, NULL), SESSION_TELL_ENDED);
+		session_end(session ? session : user_next_session(user, NULL), SESSION_TELL_CROWDED);
 	}
 }
 

@@ -30,6 +30,8 @@ static const struct {
 				SX_POLICY_VIOLATION},
 	[SX_REFUSED_OFTEN] = {"refused_often", "its address comes too often", SX_POLICY_VIOLATION},
 	[SX_REFUSED_CLEAR] = {"refused_clear", "TLS is required", SX_POLICY_VIOLATION},
+	[SX_REFUSED_SESSIONS] = {"refused_sessions", "its account has newer sessions, and as many as it may",
+				 SX_POLICY_VIOLATION},
 	[SX_REFUSED_REGISTRATIONS] = {"refused_registrations",
 				      "its address has made too many accounts",
 				      SX_RESOURCE_CONSTRAINT},

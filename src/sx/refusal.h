@@ -24,6 +24,7 @@ enum sx_refusal {
 	SX_REFUSED_NETWORK,    /* it comes from where nobody is allowed, */
 	SX_REFUSED_OFTEN,      /* or comes more often than its address may */
 	SX_REFUSED_CLEAR,      /* without TLS, where that is required */
+	SX_REFUSED_SESSIONS,   /* its account has another instead, as it may not have more */
 	SX_REFUSED_REGISTRATIONS, /* too many of one address: a stanza error */
 	SX_REFUSALS
 };

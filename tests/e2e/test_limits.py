@@ -471,7 +471,7 @@ def _ends_with(client, condition):
 def each_refusal_is_said_and_counted():
     """Those that stand in no other scenario."""
     with _deployment('stanza = "10 KB"\nstanza_before_auth = "4 KB"\ndepth = 20\nattributes = 10\n'
-                     'time_to_login = "1 s"\nregistrations = "1 per hour"', registration='open').start() as deployment:
+                     'time_to_login = "1 s"\nsessions = 2\nregistrations = "1 per hour"', registration='open').start() as deployment:
         many = ''.join(f" a{number}='1'" for number in range(12))
         for name, inside in (('refused_stanza', "<message a='" + 'x' * 20000 + "'/>"), ('refused_depth', '<message>' + '<a>' * 25),
                              ('refused_attributes', f'<message{many}/>')):
@@ -488,6 +488,9 @@ def each_refusal_is_said_and_counted():
         client.open()
         _ends_with(client, 'connection-timeout')
         _until(deployment, 'refused_slow', 2)
+        oldest, _, _ = (Raw(deployment.port).login('p2', 'secret', resource) for resource in ('a', 'b', 'c'))
+        _ends_with(oldest, 'policy-violation')
+        _until(deployment, 'refused_sessions', 1)
         client = Raw(deployment.port).login('p1', 'secret')
         time.sleep(1.5)
         client.send("<iq type='get' id='alive'><ping xmlns='urn:xmpp:ping'/></iq>")

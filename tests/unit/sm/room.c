@@ -116,7 +116,7 @@ static void print_packet(const struct packet *packet, struct buf *out)
 		"created", "delete",  "deleted", "replaced", "hello",
 		"ack",	   "enable",  "enabled", "detach",   "resume",
 		"resumed", "snapshot", "present", "presented", "attach",
-		"disable", "allow",   "disabled", "shed", "kicked", "reach", "reached", "active", "inactive", "bind", "bound"};
+		"disable", "allow",   "disabled", "shed", "kicked", "crowded", "reach", "reached", "active", "inactive", "bind", "bound"};
 
 	if (packet->kind == PACKET_STANZA) {
 		stanza_print(packet->stanza, out);

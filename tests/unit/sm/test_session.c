@@ -103,7 +103,7 @@ static void makes_room_for_the_newcomer(void **state)
 	for (unsigned at = 0; at < 5; at++)
 		room_login(room, clients[at]);
 	room_login(room, "romeo@localhost/6");
-	room_expect(room, "romeo@localhost/1", "ended from=sm");
+	room_expect(room, "romeo@localhost/1", "crowded from=sm");
 	assert_non_null(room_session(room, "romeo@localhost/2"));
 }
 
