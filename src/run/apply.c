@@ -60,10 +60,6 @@ int verb_reload(const struct cli *cli)
 	struct deployment deployment = {.lock_count = 0};
 	int code;
 
-	if (cli->count) {
-		fprintf(stderr, "jackdaw: reload takes no words\n");
-		return EXIT_USAGE;
-	}
 	if (deployment_load(&deployment, cli, &why))
 		return say(&why);
 	code = control_all(cli, &deployment, words, countof(words), SLICE(""));

@@ -84,10 +84,6 @@ int verb_check_certs(const struct cli *cli)
 	struct deployment deployment = {.lock_count = 0};
 	struct saying saying = {.wants_json = cli->json};
 
-	if (cli->count) {
-		fprintf(stderr, "jackdaw: check certs takes no words\n");
-		return EXIT_USAGE;
-	}
 	if (deployment_load(&deployment, cli, &why)) {
 		fprintf(stderr, "jackdaw: %s\n", buf_text(&why));
 		return EXIT_PROBLEM;

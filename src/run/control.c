@@ -427,10 +427,6 @@ int verb_watch(const struct cli *cli)
 	struct command command;
 	struct input nothing;
 
-	if (cli->count) {
-		fprintf(stderr, "jackdaw: watch takes no words, only options: %s\n", cli->verb->example);
-		return EXIT_USAGE;
-	}
 	input_text(&nothing, SLICE(""));
 	set_command(cli, &command, &name, &nothing);
 	if (cli->user)

@@ -380,10 +380,8 @@ static int serve(const struct cli *cli, const struct form *form)
 	struct serving serving = {.form = form, .name = cli->name ? cli->name : form->verb};
 	int rc;
 
-	if (cli->count || !is_name(serving.name)) {
-		fprintf(stderr, "jackdaw: %s\n",
-			cli->count ? "this verb takes no words"
-				   : "a name has letters, digits, . _ and -");
+	if (!is_name(serving.name)) {
+		fprintf(stderr, "jackdaw: a name has letters, digits, . _ and -\n");
 		return EXIT_USAGE;
 	}
 	hold_signals();

@@ -342,7 +342,7 @@ int verbs_run(const struct verb *verbs, int argc, char **argv)
 		fprintf(stderr, "jackdaw: %s is called \"jackdaw %s\" here\n", verb->name,
 			verb->now);
 	if (!*verb->args && parsed.count > used) {
-		fprintf(stderr, "jackdaw: %s takes no words; jackdaw %s --help\n", verb->name, verb->name);
+		fprintf(stderr, "jackdaw: %s takes no words, only options; jackdaw %s --help\n", verb->name, verb->name);
 		return EXIT_USAGE;
 	}
 	parsed.cli.verb = verb;
