@@ -115,7 +115,7 @@ def connections_that_say_nothing_cost_users_nothing():
             more.wait()
             second = more.report()
             _say('of the second generator', second)
-            most = CONNECTIONS or DESCRIPTORS - DESCRIPTORS // 20 - 64
+            most = CONNECTIONS or DESCRIPTORS - DESCRIPTORS // 25 - 64
             assert second['open'] == most - USERS - HALF and second['refused'] == MORE - second['open'], second
             assert second['ms']['p99'] < REFUSED_MS, second
             assert users.counted('refused_connections') == second['refused'], users.facts()
