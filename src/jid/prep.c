@@ -142,44 +142,39 @@ static size_t decode(const char *name, char out[PREP_ROOM])
 	return len;
 }
 
-/* Through punycode and back, so that a name in Unicode and the same in punycode are one. */
-static size_t prep_idn(struct slice text, char out[PREP_ROOM])
-{
-	char name[PREP_ROOM], *ascii = NULL;
-	size_t len = 0;
-	bool ace = false;
-
-	if (memchr(text.data, '\0', text.len))
-		return 0;
-	memcpy(name, text.data, text.len);
-	name[text.len] = '\0';
-	if (idna_to_ascii_8z(name, &ascii, IDNA_USE_STD3_ASCII_RULES) == IDNA_SUCCESS)
-		len = strlen(ascii);
-	if (len > 0 && ascii[len - 1] == '.')
-		len--;
-	if (len > JID_PART_MAX ||
-	    map_ascii((struct slice){ascii, len}, domain_map, name) != ASCII_DONE)
-		len = 0;
-	idn_free(ascii);
-	name[len] = '\0';
-	return len && labels_fit(name, len, &ace) ? decode(name, out) : 0;
-}
-
 size_t prep_ascii(struct slice domain, char out[PREP_ROOM])
 {
 	char name[PREP_ROOM], *ascii = NULL;
 	size_t len = 0;
 
+	if (domain.len > JID_PART_MAX || memchr(domain.data, '\0', domain.len))
+		return 0;
 	memcpy(name, domain.data, domain.len);
 	name[domain.len] = '\0';
 	if (idna_to_ascii_8z(name, &ascii, IDNA_USE_STD3_ASCII_RULES) == IDNA_SUCCESS)
 		len = strlen(ascii);
-	if (len > JID_PART_MAX)
+	if (len > PREP_ROOM)
 		len = 0;
 	if (len)
 		memcpy(out, ascii, len);
 	idn_free(ascii);
 	return len;
+}
+
+/* Through punycode and back, so that a name in Unicode and the same in punycode are one. */
+static size_t prep_idn(struct slice text, char out[PREP_ROOM])
+{
+	char name[PREP_ROOM], ascii[PREP_ROOM];
+	size_t len = prep_ascii(text, ascii);
+	bool ace = false;
+
+	if (len > 0 && ascii[len - 1] == '.')
+		len--;
+	if (len > JID_PART_MAX ||
+	    map_ascii((struct slice){ascii, len}, domain_map, name) != ASCII_DONE)
+		len = 0;
+	name[len] = '\0';
+	return len && labels_fit(name, len, &ace) ? decode(name, out) : 0;
 }
 
 size_t prep_domain(struct slice text, char out[PREP_ROOM])

@@ -12,5 +12,5 @@ enum { PREP_ROOM = JID_PART_MAX + 1 }; /* libidn works in place and wants a NUL 
  */
 size_t prep_local(struct slice text, char out[PREP_ROOM]);
 size_t prep_domain(struct slice text, char out[PREP_ROOM]);
-size_t prep_ascii(struct slice domain, char out[PREP_ROOM]); /* of what prep_domain() made */
+size_t prep_ascii(struct slice domain, char out[PREP_ROOM]); /* as DNS writes it */
 size_t prep_resource(struct slice text, char out[PREP_ROOM]);
