@@ -26,9 +26,9 @@ static void run_job(struct hash_job *job)
 					&job->account.keys[hash]);
 }
 
-static void run_jobs(void *state, struct mio_job *jobs)
+static void run_jobs(void *state, struct mio_job **jobs)
 {
-	for (struct mio_job *job = jobs; job; job = job->next)
+	for (struct mio_job *job = *jobs; job; job = job->next)
 		run_job(container_of(job, struct hash_job, job));
 }
 

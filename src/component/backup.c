@@ -67,7 +67,7 @@ static void drop_copy(struct backup *backup)
 	backup->fd = -1;
 }
 
-static void run_file_step(void *state, struct mio_job *jobs)
+static void run_file_step(void *state, struct mio_job **jobs)
 {
 	struct backup *backup = state;
 

@@ -61,9 +61,9 @@ void tls_look_free(struct tls_look **freed)
 	mem_free(look);
 }
 
-static void run_look(void *state, struct mio_job *jobs)
+static void run_look(void *state, struct mio_job **jobs)
 {
-	tls_look_run(container_of(jobs, struct tls_look, job));
+	tls_look_run(container_of(*jobs, struct tls_look, job));
 }
 
 uint64_t tls_ca_stamp(const struct tls_store *store, const struct settings *settings)

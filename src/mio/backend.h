@@ -83,7 +83,7 @@ struct mio_listener {
 /* The queue is the back end's to lock. */
 struct mio_driver {
 	struct mio_host *host;
-	void (*run)(void *state, struct mio_job *jobs);
+	void (*run)(void *state, struct mio_job **jobs);
 	void *state;
 	struct mio_job *first, **last;
 	atomic_bool low; /* of priority */
@@ -137,7 +137,7 @@ struct mio_backend {
 	/* Drivers: new() makes one and calls mio_driver_init(); free() runs what is queued and frees it. */
 	struct mio_driver *(*driver_new)(struct mio_host *host, const char *name, unsigned threads,
 					 unsigned batch_max,
-					 void (*run)(void *state, struct mio_job *jobs),
+					 void (*run)(void *state, struct mio_job **jobs),
 					 void *state);
 	void (*driver_free)(struct mio_driver *driver);
 	void (*submit)(struct mio_driver *driver, struct mio_job *job); /* job->home is set */
@@ -185,10 +185,11 @@ void mio_wheel_run(struct mio *mio);
 
 /* driver.c: the queue and the answers. */
 void mio_driver_init(struct mio_driver *driver, struct mio_host *host, unsigned threads,
-		     unsigned batch_max, void (*run)(void *state, struct mio_job *jobs),
+		     unsigned batch_max, void (*run)(void *state, struct mio_job **jobs),
 		     void *state);
 void mio_driver_put(struct mio_driver *driver, struct mio_job *job);
 struct mio_job *mio_driver_take(struct mio_driver *driver); /* a batch, in order; NULL when none waits */
+void mio_driver_run(struct mio_driver *driver, struct mio_job **jobs, unsigned *kept); /* kept: by the thread, so far */
 void mio_jobs_done(struct mio_job *jobs); /* any thread: done() of each by its home's control lane */
 
 /* address.c: numeric addresses as mio.h describes them. Returns 0, -EINVAL, or -ENAMETOOLONG. */

@@ -5,7 +5,7 @@
 
 struct mio_driver *mio_driver_new(struct mio_host *host, const char *name, unsigned threads,
 				  unsigned batch_max,
-				  void (*run)(void *state, struct mio_job *jobs), void *state)
+				  void (*run)(void *state, struct mio_job **jobs), void *state)
 {
 	return host->backend->driver_new(host, name, threads, batch_max, run, state);
 }
@@ -28,7 +28,7 @@ unsigned mio_driver_queued(const struct mio_driver *driver)
 }
 
 void mio_driver_init(struct mio_driver *driver, struct mio_host *host, unsigned threads,
-		     unsigned batch_max, void (*run)(void *state, struct mio_job *jobs),
+		     unsigned batch_max, void (*run)(void *state, struct mio_job **jobs),
 		     void *state)
 {
 	driver->host = host;
@@ -67,6 +67,22 @@ struct mio_job *mio_driver_take(struct mio_driver *driver)
 		driver->last = &driver->first;
 	atomic_fetch_sub(&driver->queued, count);
 	return batch;
+}
+
+static unsigned count_jobs(const struct mio_job *jobs)
+{
+	unsigned count = 0;
+
+	for (; jobs; jobs = jobs->next)
+		count++;
+	return count;
+}
+
+void mio_driver_run(struct mio_driver *driver, struct mio_job **jobs, unsigned *kept)
+{
+	*kept += count_jobs(*jobs);
+	driver->run(driver->state, jobs);
+	*kept -= count_jobs(*jobs);
 }
 
 static void job_home(struct mio *mio, struct mio_mail *mail)

@@ -109,7 +109,7 @@ void epoll_listener_ready(struct epoll_loop *loop, uint32_t index);
 /* threads.c */
 struct mio_driver *threads_driver_new(struct mio_host *host, const char *name, unsigned threads,
 				      unsigned batch_max,
-				      void (*run)(void *state, struct mio_job *jobs), void *state);
+				      void (*run)(void *state, struct mio_job **jobs), void *state);
 void threads_driver_free(struct mio_driver *driver);
 void threads_submit(struct mio_driver *driver, struct mio_job *job);
 

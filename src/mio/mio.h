@@ -180,9 +180,9 @@ size_t mio_mailbox_bytes(const struct mio *mio);            /* waiting in the da
 struct mio_mail *mio_mail_take(struct mio *mio, void (*run)(struct mio *mio, struct mio_mail *mail));
 
 /*
- * A driver: one or more threads that may block (storage, password hashing, files). A thread takes up to batch_max
- * queued jobs at once, in order, and calls run(state, jobs); then each job's done() is called on the loop that
- * submitted it, by its control lane, always on a later turn.
+ * A driver: one or more threads that may block (storage, password hashing, files). A thread takes up to batch_max queued jobs at
+ * once, in order, and calls run(state, &jobs), which leaves there those that it has done and keeps the others: it is called again, with
+ * NULL too, until none is kept. Then done() is called on the loop that submitted each, by its control lane, always on a later turn.
  */
 struct mio_job {
 	struct mio_mail mail;  /* the driver's */
@@ -193,8 +193,8 @@ struct mio_job {
 };
 
 struct mio_driver *mio_driver_new(struct mio_host *host, const char *name, unsigned threads, unsigned batch_max,
-				  void (*run)(void *state, struct mio_job *jobs), void *state);
+				  void (*run)(void *state, struct mio_job **jobs), void *state);
 void mio_driver_free(struct mio_driver **driver); /* after the loops stopped: runs what is queued; done() is not called any more */
 void mio_driver_give_way(struct mio_driver *driver); /* its threads have a low priority from now on */
 void mio_submit(struct mio *mio, struct mio_driver *driver, struct mio_job *job);
-unsigned mio_driver_queued(const struct mio_driver *driver); /* any thread */
+unsigned mio_driver_queued(const struct mio_driver *driver); /* that no thread took; any thread */

@@ -141,7 +141,7 @@ void sim_wake(struct mio *mio);
 
 struct mio_driver *sim_driver_new(struct mio_host *host, const char *name, unsigned threads,
 				  unsigned batch_max,
-				  void (*run)(void *state, struct mio_job *jobs), void *state);
+				  void (*run)(void *state, struct mio_job **jobs), void *state);
 void sim_driver_free(struct mio_driver *driver);
 void sim_submit(struct mio_driver *driver, struct mio_job *job);
 void sim_drivers_drop(struct sim_host *host);

@@ -20,6 +20,7 @@ struct sim_thread {
 	enum thread_state state;
 	bool missed;	      /* what was due, in a frozen process */
 	struct mio_job *jobs; /* that ran */
+	unsigned kept;	      /* others */
 	int64_t answer_us;    /* how long the answers will take */
 	unsigned number;
 };
@@ -42,12 +43,11 @@ static void make_due(struct sim_thread *thread)
 	sim_schedule(sim, &thread->event, until_us);
 }
 
-static void run_batch(struct sim_thread *thread, struct mio_job *jobs)
+static void run_batch(struct sim_thread *thread, struct mio_job **jobs)
 {
-	struct mio_driver *driver = &thread->driver->driver;
 	struct heap *before = heap_enter(thread->heap);
 
-	driver->run(driver->state, jobs);
+	mio_driver_run(&thread->driver->driver, jobs, &thread->kept);
 	heap_enter(before);
 }
 
@@ -73,24 +73,24 @@ static void thread_fires(struct sim *sim, struct sim_event *event)
 	if (thread->state == THREAD_ANSWERING) {
 		sim_note(sim, SIM_NOTE_ANSWER, thread->number, 0);
 		answer(thread);
-		if (driver->first)
+		if (driver->first || thread->kept)
 			make_due(thread);
 		return;
 	}
 	thread->jobs = mio_driver_take(driver);
-	if (!thread->jobs) {
+	if (!thread->jobs && !thread->kept) {
 		thread->state = THREAD_IDLE;
 		return;
 	}
 	sim_note(sim, SIM_NOTE_RUN, thread->number, mio_driver_queued(driver));
-	run_batch(thread, thread->jobs);
+	run_batch(thread, &thread->jobs);
 	thread->state = THREAD_ANSWERING;
 	sim_schedule(sim, event, thread->answer_us);
 }
 
 struct mio_driver *sim_driver_new(struct mio_host *host, const char *name, unsigned threads,
 				  unsigned batch_max,
-				  void (*run)(void *state, struct mio_job *jobs), void *state)
+				  void (*run)(void *state, struct mio_job **jobs), void *state)
 {
 	struct sim *sim = sim_host_of(host)->sim;
 	struct sim_driver *driver = sim_zalloc(sim, sizeof(*driver));
@@ -130,8 +130,10 @@ void sim_driver_free(struct mio_driver *base)
 		if (driver->threads[i].state == THREAD_ANSWERING)
 			answer(&driver->threads[i]);
 	}
-	while ((jobs = mio_driver_take(base)))
-		run_batch(&driver->threads[0], jobs);
+	for (unsigned i = 0; i < base->threads; i++) {
+		while ((jobs = mio_driver_take(base)) || driver->threads[i].kept)
+			run_batch(&driver->threads[i], &jobs);
+	}
 	drop(driver);
 }
 

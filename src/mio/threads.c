@@ -21,6 +21,7 @@ struct threads_driver {
 struct driver_thread {
 	struct threads_driver *driver;
 	struct heap *heap;
+	unsigned kept; /* jobs */
 	pthread_t id;
 };
 
@@ -42,17 +43,17 @@ static void *run_thread(void *arg)
 	machine_name(strrchr(heap_name(self->heap), '/') + 1);
 	pthread_mutex_lock(&driver->lock);
 	for (;;) {
-		while (!driver->driver.first && !driver->ending) {
+		while (!driver->driver.first && !self->kept && !driver->ending) {
 			driver->waiting++;
 			pthread_cond_wait(&driver->more, &driver->lock);
 		}
 		jobs = mio_driver_take(&driver->driver);
-		if (!jobs)
+		if (!jobs && !self->kept)
 			break;
 		answer = !driver->ending;
 		pthread_mutex_unlock(&driver->lock);
 		low = low || give_way(&driver->driver);
-		driver->driver.run(driver->driver.state, jobs);
+		mio_driver_run(&driver->driver, &jobs, &self->kept);
 		if (answer)
 			mio_jobs_done(jobs);
 		pthread_mutex_lock(&driver->lock);
@@ -81,7 +82,7 @@ static void start_thread(struct threads_driver *driver, unsigned number, const c
 
 struct mio_driver *threads_driver_new(struct mio_host *host, const char *name, unsigned threads,
 				      unsigned batch_max,
-				      void (*run)(void *state, struct mio_job *jobs), void *state)
+				      void (*run)(void *state, struct mio_job **jobs), void *state)
 {
 	struct threads_driver *driver = mem_zalloc(MEM_LOOP, sizeof(*driver));
 

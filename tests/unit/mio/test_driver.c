@@ -46,9 +46,9 @@ static void count_batch(struct work *work, struct mio_job *jobs)
 	atomic_fetch_add(&work->batches, 1);
 }
 
-static void run_batch(void *state, struct mio_job *jobs)
+static void run_batch(void *state, struct mio_job **jobs)
 {
-	count_batch(state, jobs);
+	count_batch(state, *jobs);
 }
 
 /* On the thread and in the heap of the loop that asked, never inside the asking. */
@@ -81,7 +81,7 @@ static void submit_all(struct mio_task *starter)
 }
 
 static void open_work(struct work *work, unsigned threads, unsigned batch_max,
-		      void (*run)(void *state, struct mio_job *jobs))
+		      void (*run)(void *state, struct mio_job **jobs))
 {
 	memset(work, 0, sizeof(*work));
 	sem_init(&work->go, 0, 0);
@@ -133,9 +133,41 @@ static void works_with_several_threads(void **state)
 	answer_with(3);
 }
 
+/* -- it does the last of what it has first, one at a time -- */
+
+static _Thread_local struct mio_job *kept; /* the driver's thread's */
+
+static void run_last_first(void *state, struct mio_job **jobs)
+{
+	struct mio_job *job;
+
+	while ((job = *jobs)) {
+		*jobs = job->next;
+		job->next = kept;
+		kept = job;
+	}
+	*jobs = kept;
+	kept = kept->next;
+	(*jobs)->next = NULL;
+	count_batch(state, *jobs);
+}
+
+static void answers_what_it_kept_when_it_is_done(void **state)
+{
+	struct work work;
+
+	open_work(&work, 2, BATCH, run_last_first);
+	for (unsigned i = 0; i < WORKERS; i++)
+		mio_defer(work.tasks[i * JOBS].mio, &work.tasks[i * JOBS].starter);
+	harness_run(&work.harness);
+	assert_int_equal(work.ran, WORKERS * JOBS);
+	assert_int_equal(work.batches, WORKERS * JOBS);
+	close_work(&work);
+}
+
 /* -- the queue; no loop runs, so nothing is answered -- */
 
-static void run_in_order(void *state, struct mio_job *jobs)
+static void run_in_order(void *state, struct mio_job **jobs)
 {
 	struct work *work = state;
 	struct heap *heap = heap_enter(NULL);
@@ -146,7 +178,7 @@ static void run_in_order(void *state, struct mio_job *jobs)
 	while (sem_wait(&work->go) < 0)
 		continue;
 	sem_post(&work->go);
-	for (struct mio_job *job = jobs; job; job = job->next) {
+	for (struct mio_job *job = *jobs; job; job = job->next) {
 		struct task *task = container_of(job, struct task, job);
 
 		assert_int_equal(task->number, work->last_number++);
@@ -160,6 +192,20 @@ static void run_in_order(void *state, struct mio_job *jobs)
 static void unexpected(struct mio_job *job)
 {
 	fail();
+}
+
+static void does_what_it_kept_before_it_is_freed(void **state)
+{
+	struct work work;
+
+	open_work(&work, 1, BATCH, run_last_first);
+	for (unsigned i = 0; i < QUEUE; i++) {
+		work.tasks[i].job.done = unexpected;
+		mio_submit(work.harness.mio, work.driver, &work.tasks[i].job);
+	}
+	mio_driver_free(&work.driver);
+	assert_int_equal(work.ran, QUEUE);
+	close_work(&work);
 }
 
 static void runs_what_is_queued_before_it_is_freed(void **state)
@@ -189,9 +235,9 @@ struct gift {
 	char *text;
 };
 
-static void make_gift(void *state, struct mio_job *jobs)
+static void make_gift(void *state, struct mio_job **jobs)
 {
-	for (struct mio_job *job = jobs; job; job = job->next)
+	for (struct mio_job *job = *jobs; job; job = job->next)
 		container_of(job, struct gift, job)->text = mem_strdup(MEM_TEXT, "from the driver");
 }
 
@@ -224,7 +270,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_each_job_in_its_home_loop),
 		cmocka_unit_test(works_with_several_threads),
+		cmocka_unit_test(answers_what_it_kept_when_it_is_done),
 		cmocka_unit_test(runs_what_is_queued_before_it_is_freed),
+		cmocka_unit_test(does_what_it_kept_before_it_is_freed),
 		cmocka_unit_test(leaves_what_it_made_behind),
 	};
 

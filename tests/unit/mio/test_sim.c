@@ -46,11 +46,11 @@ static void note_arrived(struct mio *mio, struct mio_mail *mail)
 	mem_free(note);
 }
 
-static void run_jobs(void *state, struct mio_job *jobs)
+static void run_jobs(void *state, struct mio_job **jobs)
 {
 	struct program *program = state;
 
-	for (; jobs; jobs = jobs->next)
+	for (const struct mio_job *job = *jobs; job; job = job->next)
 		program->ran++;
 }
 
@@ -281,21 +281,37 @@ struct batch {
 		struct mio_job job;
 		struct batch *batch;
 	} jobs[JOBS];
+	struct mio_job *kept;
 	unsigned ran, done, runs;
 };
 
-static void batch_run(void *state, struct mio_job *jobs)
+static void batch_run(void *state, struct mio_job **jobs)
 {
 	struct batch *batch = state;
 
 	batch->runs++;
-	for (; jobs; jobs = jobs->next)
+	for (const struct mio_job *job = *jobs; job; job = job->next)
 		batch->ran++;
 }
 
 static void batch_done(struct mio_job *job)
 {
 	container_of(job, struct batch_job, job)->batch->done++;
+}
+
+/* Keeps all but one. */
+static void batch_run_one(void *state, struct mio_job **jobs)
+{
+	struct batch *batch = state;
+	struct mio_job **last = &batch->kept;
+
+	while (*last)
+		last = &(*last)->next;
+	*last = *jobs;
+	*jobs = batch->kept;
+	batch->kept = batch->kept->next;
+	(*jobs)->next = NULL;
+	batch_run(state, jobs);
 }
 
 static void batch_submit(struct batch *batch, struct mio *mio, struct mio_driver *driver)
@@ -332,6 +348,25 @@ static void a_kill_strikes_between_run_and_answer(void **state)
 		assert_int_equal(batch.done, 0);
 		sim_free(&alone.sim);
 	}
+}
+
+static void a_driver_goes_on_with_what_it_kept(void **state)
+{
+	struct alone alone;
+	struct batch batch = {0};
+	struct mio_driver *driver;
+
+	alone_init(&alone, 3);
+	driver = mio_driver_new(alone.host, "disk", 1, JOBS, batch_run_one, &batch);
+	batch_submit(&batch, alone.mio, driver);
+	sim_run(alone.sim, 1000, NULL, NULL);
+	assert_int_equal(batch.runs, JOBS);
+	assert_int_equal(batch.done, JOBS);
+	batch_submit(&batch, alone.mio, driver);
+	mio_driver_free(&driver);
+	assert_int_equal(batch.runs, 2 * JOBS);
+	assert_int_equal(batch.done, JOBS);
+	sim_free(&alone.sim);
 }
 
 static void a_driver_that_ends_runs_what_is_queued(void **state)
@@ -535,6 +570,7 @@ int main(void)
 		cmocka_unit_test(a_kill_may_strike_at_any_step),
 		cmocka_unit_test(an_hour_passes_in_a_moment),
 		cmocka_unit_test(a_kill_strikes_between_run_and_answer),
+		cmocka_unit_test(a_driver_goes_on_with_what_it_kept),
 		cmocka_unit_test(a_driver_that_ends_runs_what_is_queued),
 		cmocka_unit_test(a_driver_answers_each_job_once),
 		cmocka_unit_test(what_is_frozen_stands_still_and_goes_on),
