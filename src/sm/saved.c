@@ -310,6 +310,8 @@ static void page_read(void *arg, uint64_t token, const struct store_txn *txn, in
 	size_t count;
 	const struct store_row *rows = store_rows(txn, 0, &count);
 
+	if (sm->draining)
+		return; /* those who are in memory may be saved by now */
 	for (size_t at = 0; result == 0 && at < count; at++) {
 		buf_clear(&sm->saved.page);
 		buf_append_slice(&sm->saved.page, rows[at].item);
