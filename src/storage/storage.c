@@ -3,15 +3,18 @@
 #include "storage/storage.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include "base/list.h"
 #include "base/mem.h"
 #include "mio/mio.h"
 #include "storage/driver.h"
+#include "storage/order.h"
 
 enum {
-	BATCH_MAX = 512, /* their answers come home in one turn, in which others wait */
+	BATCH_MAX = 512, /* their answers come home in one turn, in which others wait, */
+	BATCH_CROWDED = 64, BATCH_OPS = 2048, /* and when more do, it is to be their turn soon */
 	CALM_MS = 3000, /* without a fault, until it is believed: a disk that is almost full takes
 			   small things */
 };
@@ -21,7 +24,13 @@ struct storage {
 	struct storage_place place;
 	struct buf path;
 	struct mio_driver *thread;
-	int64_t fault_ms; /* the storage thread's: when the last write failed */
+	/* The storage thread's. */
+	struct order order; /* of what is more than a batch, */
+	unsigned most;	    /* which is so many then, */
+	unsigned batch_max; /* and never more than these */
+	int64_t fault_ms;   /* when the last write failed */
+
+	_Atomic unsigned kept; /* in order */
 	atomic_int fault; /* 0: writes succeed */
 	atomic_bool said; /* that they do not */
 	storage_changed_fn *changed;
@@ -85,12 +94,63 @@ static void run_copy(struct storage *storage, struct store_txn *txn)
 		driver->copy_stop(storage->db);
 }
 
+static bool is_a_batch(const struct storage *storage, const struct mio_job *jobs)
+{
+	unsigned count = 0, ops = 0;
+
+	for (const struct mio_job *job = jobs; job; job = job->next) {
+		ops += container_of(job, const struct store_txn, job)->op_count;
+		if (++count > storage->batch_max || ops > BATCH_OPS)
+			return false;
+	}
+	return true;
+}
+
+static unsigned next_most(const struct storage *storage)
+{
+	unsigned more = storage->most + storage->most / 8;
+
+	if (storage->order.overtaken)
+		more = BATCH_CROWDED;
+	return more < storage->batch_max ? more : storage->batch_max;
+}
+
+/*
+ * In the place of what came now, what comes next. As long as some overtake others, the batches of these are small: whoever
+ * comes next waits for one.
+ */
+static void choose(struct storage *storage, struct mio_job **jobs)
+{
+	struct order *order = &storage->order;
+	struct store_txn *txn;
+	struct mio_job **last = jobs, *next;
+	unsigned ops = 0, count = 0;
+
+	if (order_is_empty(order) && is_a_batch(storage, *jobs))
+		return;
+	for (struct mio_job *job = *jobs; job; job = next) {
+		next = job->next;
+		order_put(order, container_of(job, struct store_txn, job));
+	}
+	order->overtaken = false;
+	while (count < (order_is_early(order) ? storage->batch_max : storage->most) && ops < BATCH_OPS && (txn = order_take(order))) {
+		*last = &txn->job;
+		last = &txn->job.next;
+		ops += txn->op_count;
+		count++;
+	}
+	*last = NULL;
+	storage->most = next_most(storage);
+	atomic_store_explicit(&storage->kept, order->count, memory_order_relaxed);
+}
+
 /* A step of a copy comes behind the commit of what waited with it. */
-static void run_batch(void *state, struct mio_job *jobs)
+static void run_batch(void *state, struct mio_job **jobs)
 {
 	struct store_txn *lists[2] = {NULL, NULL}, **last[2] = {&lists[0], &lists[1]};
 
-	for (struct mio_job *job = jobs; job; job = job->next) {
+	choose(state, jobs);
+	for (struct mio_job *job = *jobs; job; job = job->next) {
 		struct store_txn *txn = container_of(job, struct store_txn, job);
 		bool is_copy = txn->copy != NULL;
 
@@ -127,6 +187,7 @@ int storage_open(struct mio_host *host, const struct storage_options *options, s
 		 struct buf *why)
 {
 	struct storage *storage = mem_zalloc(MEM_STORAGE, sizeof(*storage));
+	struct hash_key seed;
 	int rc;
 
 	storage->driver = find_place(options, &storage->path, why);
@@ -145,9 +206,17 @@ int storage_open(struct mio_host *host, const struct storage_options *options, s
 		storage_close(&storage);
 		return rc;
 	}
-	storage->thread = mio_driver_new(host, "storage", 1, BATCH_MAX, run_batch, storage);
+	mio_host_random(host, &seed, sizeof(seed));
+	order_init(&storage->order, seed);
+	storage_set_batch(storage, BATCH_MAX);
+	storage->thread = mio_driver_new(host, "storage", 1, UINT_MAX, run_batch, storage);
 	*out = storage;
 	return 0;
+}
+
+void storage_set_batch(struct storage *storage, unsigned most)
+{
+	storage->batch_max = storage->most = most;
 }
 
 int storage_restore(struct mio_host *host, const struct storage_options *options,
@@ -174,6 +243,7 @@ void storage_close(struct storage **taken)
 	if (!storage)
 		return;
 	mio_driver_free(&storage->thread);
+	order_fini(&storage->order);
 	storage->driver->close(storage->db);
 	while ((link = list_shift(&storage->under_way))) {
 		struct store_txn *txn = container_of(link, struct store_txn, link);
@@ -242,7 +312,7 @@ int storage_run_now(struct storage *storage, struct store_txn *txn)
 
 unsigned storage_waiting(const struct storage *storage)
 {
-	return mio_driver_queued(storage->thread);
+	return mio_driver_queued(storage->thread) + atomic_load_explicit(&storage->kept, memory_order_relaxed);
 }
 
 uint64_t storage_batches(const struct storage *storage)

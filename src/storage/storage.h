@@ -3,7 +3,8 @@
  * Storage: transactions of operations over typed stores, run by a driver on threads of its own, answered on the
  * caller's loop, always on a later turn. Each transaction is whole or not at all. What is queued together is
  * committed together with one sync, without a timer; one bad transaction fails alone. A transaction of an owner
- * sees that owner's earlier ones. When a write or sync fails (a full disk), whatever wrote in that batch is answered with
+ * sees that owner's earlier ones; of different owners, when more waits than one commit takes, those come first who ask for little
+ * (storage/order.h). When a write or sync fails (a full disk), whatever wrote in that batch is answered with
  * a fault, nothing of it was promised and nothing of it comes back; reads go on, and so do writes as soon as they can.
  */
 #pragma once
@@ -56,6 +57,7 @@ struct storage_options {
 int storage_open(struct mio_host *host, const struct storage_options *options, struct storage **storage,
 		 struct buf *why);
 uint64_t storage_held(const struct storage *storage); /* bytes that the driver has by the system's allocator; on any thread */
+void storage_set_batch(struct storage *storage, unsigned most); /* transactions of a commit; before any is run: as if more than that were much */
 void storage_close(struct storage **storage); /* runs what is queued, syncs, closes; after the loops stopped */
 
 /*

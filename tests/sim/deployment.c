@@ -79,6 +79,8 @@ void part_start(struct deployment *deployment, struct part *part)
 		sim_kill(scene->sim, &part->host);
 		drop_certificates(part);
 	}
+	if (deployment->plan.tight && part->process && part->process->storage)
+		storage_set_batch(part->process->storage, 2);
 	scene_say(scene, "FAULT %s %s", part->name, part->process ? "is there" : "does not start");
 }
 

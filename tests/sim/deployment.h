@@ -27,7 +27,7 @@ struct deployment_plan {
 	unsigned parts;	    /* 1, 3 or 4 */
 	unsigned users;	    /* userN@localhost, password "secret", each a contact of FRIENDS before and behind; one more without */
 	bool tcp;	    /* parts meet at the router's port, not at its Unix socket */
-	bool tight;	    /* mailboxes are full from the first byte */
+	bool tight;	    /* mailboxes are full from the first byte, and a commit has two transactions at most */
 	bool archive;	    /* what is written is kept in archives */
 	unsigned resume_ms; /* how long a session waits for its client */
 };

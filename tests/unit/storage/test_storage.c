@@ -303,6 +303,37 @@ static void what_waits_together_is_committed_once(void **state)
 	assert_int_equal(storage_waiting(fixture->storage), 0);
 }
 
+static void note_first(void *arg, uint64_t token, const struct store_txn *txn, int result)
+{
+	unsigned *answered = arg;
+
+	answered[token] = ++answered[2];
+}
+
+/* Who has ten thousand is in the middle of them when another comes with one. */
+static void who_asks_for_little_does_not_wait_for_who_asks_for_much(void **state)
+{
+	struct fixture *fixture = *state;
+	unsigned answered[3] = {0};
+
+	submit(fixture, slow_txn(), 0);
+	for (unsigned i = 0; i < 10000; i++) {
+		struct store_txn *txn = store_txn_new();
+
+		store_append(txn, STORE_OFFLINE, ANN, i + 1, 0, 0, SLICE("<message/>"));
+		if (i < 9999) {
+			submit(fixture, txn, ANSWERS_MAX);
+			continue;
+		}
+		storage_run(fixture->storage, fixture->mio, &txn, note_first, answered, 0);
+		txn = store_txn_new();
+		store_put(txn, STORE_USER, SLICE("bob@example.org"), SLICE("active"), SLICE("1"));
+		storage_run(fixture->storage, fixture->mio, &txn, note_first, answered, 1);
+	}
+	await(fixture);
+	assert_int_equal(answered[1], 1);
+}
+
 static void one_bad_transaction_fails_alone(void **state)
 {
 	struct fixture *fixture = *state;
@@ -404,6 +435,7 @@ int main(void)
 		BOTH(keeps_any_bytes),
 		BOTH(an_empty_transaction_is_answered),
 		BOTH(what_waits_together_is_committed_once),
+		BOTH(who_asks_for_little_does_not_wait_for_who_asks_for_much),
 		BOTH(most_refuses_what_is_one_too_many),
 		BOTH(one_bad_transaction_fails_alone),
 		BOTH(takes_ten_thousand_appends),
