@@ -66,6 +66,7 @@ struct store_txn {
 	struct store_txn *next; /* in its batch */
 	struct store_op *ops, **last_op;
 	unsigned op_count, writes, appends;
+	size_t bytes; /* of its slices */
 	bool relaxed; /* its writes need no sync of their own */
 
 	const char *copy; /* a step of a copy, to this file; "": of none any more; NULL: no copy */
@@ -80,6 +81,7 @@ struct store_txn {
 	size_t room_left;
 };
 
+unsigned store_weight(const struct store_txn *txn); /* about how long it takes, in operations */
 bool store_is_log(enum store store);
 bool store_verb_is_archives(const struct store_op *op);
 

@@ -75,7 +75,7 @@ static uint64_t start_of(struct order *order, const struct store_txn *txn)
 			start = flow->finish;
 	}
 	for (const struct store_op *op = txn->ops; op; op = op->next)
-		flow_of(order, op->owner)->finish = start + txn->op_count;
+		flow_of(order, op->owner)->finish = start + store_weight(txn);
 	return start;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which of the transactions that wait comes next. Those of an owner stay in order. Of all others those of owners who had less come
- * first: who asks for one thing does not wait behind a thousand others' everything. (Start-time fair queueing, counted in operations;
- * the flows are owners, and a transaction is of several.)
+ * first: who asks for one thing does not wait behind a thousand others' everything. (Start-time fair queueing by weight; the
+ * flows are owners, and a transaction is of several.)
  */
 #pragma once
 

@@ -14,7 +14,7 @@
 
 enum {
 	BATCH_MAX = 512, /* their answers come home in one turn, in which others wait, */
-	BATCH_CROWDED = 64, BATCH_OPS = 2048, /* and when more do, it is to be their turn soon */
+	BATCH_CROWDED = 64, BATCH_WEIGHT = 2048, /* and when more do, it is to be their turn soon */
 	CALM_MS = 3000, /* without a fault, until it is believed: a disk that is almost full takes
 			   small things */
 };
@@ -96,11 +96,11 @@ static void run_copy(struct storage *storage, struct store_txn *txn)
 
 static bool is_a_batch(const struct storage *storage, const struct mio_job *jobs)
 {
-	unsigned count = 0, ops = 0;
+	unsigned count = 0, weight = 0;
 
 	for (const struct mio_job *job = jobs; job; job = job->next) {
-		ops += container_of(job, const struct store_txn, job)->op_count;
-		if (++count > storage->batch_max || ops > BATCH_OPS)
+		weight += store_weight(container_of(job, const struct store_txn, job));
+		if (++count > storage->batch_max || weight > BATCH_WEIGHT)
 			return false;
 	}
 	return true;
@@ -124,7 +124,7 @@ static void choose(struct storage *storage, struct mio_job **jobs)
 	struct order *order = &storage->order;
 	struct store_txn *txn;
 	struct mio_job **last = jobs, *next;
-	unsigned ops = 0, count = 0;
+	unsigned weight = 0, count = 0;
 
 	if (order_is_empty(order) && is_a_batch(storage, *jobs))
 		return;
@@ -133,10 +133,10 @@ static void choose(struct storage *storage, struct mio_job **jobs)
 		order_put(order, container_of(job, struct store_txn, job));
 	}
 	order->overtaken = false;
-	while (count < (order_is_early(order) ? storage->batch_max : storage->most) && ops < BATCH_OPS && (txn = order_take(order))) {
+	while (count < (order_is_early(order) ? storage->batch_max : storage->most) && weight < BATCH_WEIGHT && (txn = order_take(order))) {
 		*last = &txn->job;
 		last = &txn->job.next;
-		ops += txn->op_count;
+		weight += store_weight(txn);
 		count++;
 	}
 	*last = NULL;

@@ -12,6 +12,7 @@ enum {
 	CHUNK_MIN = 2048,
 	CHUNK_MAX = 64 * 1024, /* larger only for what is larger by itself */
 	ALIGN = 8,
+	OP_BYTES = 512, /* take as long to write and sync as an operation */
 };
 
 struct store_chunk {
@@ -83,6 +84,7 @@ static struct slice copy(struct store_txn *txn, struct slice slice)
 	if (slice.len == 0)
 		return SLICE("");
 	bytes = take(txn, slice.len);
+	txn->bytes += slice.len;
 	memcpy(bytes, slice.data, slice.len);
 	return (struct slice){bytes, slice.len};
 }
@@ -99,6 +101,11 @@ static const struct store_op *numbered(const struct store_txn *txn, unsigned num
 bool store_verb_is_archives(const struct store_op *op)
 {
 	return op->store == STORE_ARCHIVE;
+}
+
+unsigned store_weight(const struct store_txn *txn)
+{
+	return txn->op_count + (unsigned)(txn->bytes / OP_BYTES);
 }
 
 bool store_is_log(enum store store)
