@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "storage/order.h"
 
+#include <stdlib.h>
 #include "base/mem.h"
 #include "storage/driver.h"
 
 enum {
 	CREDIT = 32, /* operations that an owner who had none for a while has before all who had some */
-	MANY_FLOWS = 4096,
+	MANY_FLOWS = 4096, FLOWS_MAX = 65536,
 	FIRST_PLACES = 1024,
 };
 
@@ -114,16 +115,13 @@ void order_fini(struct order *order)
 	mem_free(order->places);
 	order->places = NULL;
 	order->count = order->cap = 0;
+	order->many = MANY_FLOWS;
 }
 
-void order_put(struct order *order, struct store_txn *txn)
+static void put(struct order *order, struct store_txn *txn)
 {
 	struct order_place place = {.start = start_of(order, txn), .arrival = order->arrivals++, .txn = txn};
 
-	if (table_count(&order->flows) > order->many) {
-		forget_flows(order, earliest(order));
-		order->many = MANY_FLOWS + 2 * table_count(&order->flows);
-	}
 	if (order->count == order->cap) {
 		order->cap = order->cap ? order->cap * 2 : FIRST_PLACES;
 		order->places = mem_realloc(MEM_STORAGE, order->places, order->cap * sizeof(*order->places));
@@ -136,19 +134,52 @@ bool order_is_early(const struct order *order)
 	return order->count && order->places[0].start < order->now;
 }
 
-/* When all had theirs, nobody owes another anything. */
-struct store_txn *order_take(struct order *order)
+static int by_arrival(const void *a, const void *b)
 {
-	struct order_place first;
+	const struct order_place *one = a, *other = b;
 
-	if (!order->count)
-		return NULL;
-	first = order->places[0];
+	return (one->arrival > other->arrival) - (one->arrival < other->arrival);
+}
+
+/* What anybody had is forgotten, and all begin anew in the order in which they came. */
+static void level(struct order *order)
+{
+	struct order_place *places = order->places;
+	uint32_t count = order->count;
+
+	order->places = NULL;
+	order_fini(order);
+	order->under_way = false;
+	if (count)
+		qsort(places, count, sizeof(*places), by_arrival);
+	for (uint32_t at = 0; at < count; at++)
+		put(order, places[at].txn);
+	mem_free(places);
+}
+
+void order_put(struct order *order, struct store_txn *txn)
+{
+	put(order, txn);
+	if (table_count(&order->flows) <= order->many)
+		return;
+	forget_flows(order, earliest(order));
+	if (table_count(&order->flows) > FLOWS_MAX && order->many > FLOWS_MAX)
+		level(order);
+	order->many = MANY_FLOWS + 2 * table_count(&order->flows);
+}
+
+/* When all had theirs, nobody owes another anything. */
+static struct store_txn *take_at(struct order *order, uint32_t at)
+{
+	struct order_place first = order->places[at], last = order->places[order->count - 1];
+
 	order->under_way = --order->count;
-	if (order->count)
-		move_down(order, 0, order->places[order->count]);
-	else
+	if (!order->count)
 		order_fini(order);
+	else if (at && at < order->count && is_before(&last, &order->places[(at - 1) / 2]))
+		move_up(order, at, last);
+	else if (at < order->count)
+		move_down(order, at, last);
 	if (first.start >= order->now) {
 		order->now = first.start;
 		order->overtaken = order->overtaken || first.arrival < order->early;
@@ -156,4 +187,22 @@ struct store_txn *order_take(struct order *order)
 		order->early = first.arrival;
 	}
 	return first.txn;
+}
+
+struct store_txn *order_take(struct order *order)
+{
+	return order->count ? take_at(order, 0) : NULL;
+}
+
+struct store_txn *order_take_oldest(struct order *order)
+{
+	uint32_t oldest = 0;
+
+	if (!order->count)
+		return NULL;
+	for (uint32_t at = 1; at < order->count; at++) {
+		if (order->places[at].arrival < order->places[oldest].arrival)
+			oldest = at;
+	}
+	return take_at(order, oldest);
 }

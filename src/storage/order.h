@@ -26,6 +26,7 @@ void order_init(struct order *order, struct hash_key seed);
 void order_fini(struct order *order); /* transactions are the caller's */
 void order_put(struct order *order, struct store_txn *txn);
 struct store_txn *order_take(struct order *order); /* NULL: none waits */
+struct store_txn *order_take_oldest(struct order *order); /* whoever had what; looks at all that wait; NULL: none does */
 
 bool order_is_early(const struct order *order); /* the next is of owners who had little, and goes before others */
 

@@ -15,6 +15,7 @@
 enum {
 	BATCH_MAX = 512, /* their answers come home in one turn, in which others wait, */
 	BATCH_CROWDED = 64, BATCH_WEIGHT = 2048, /* and when more do, it is to be their turn soon */
+	BATCH_OLDEST = 64, /* come first when more come early than a batch takes: nobody waits for ever */
 	CALM_MS = 3000, /* without a fault, until it is believed: a disk that is almost full takes
 			   small things */
 };
@@ -27,7 +28,8 @@ struct storage {
 	/* The storage thread's. */
 	struct order order; /* of what is more than a batch, */
 	unsigned most;	    /* which is so many then, */
-	unsigned batch_max; /* and never more than these */
+	unsigned batch_max; /* and never more than these; */
+	unsigned oldest;    /* so many of which are those that wait longest */
 	int64_t fault_ms;   /* when the last write failed */
 
 	_Atomic unsigned kept; /* in order */
@@ -133,13 +135,15 @@ static void choose(struct storage *storage, struct mio_job **jobs)
 		order_put(order, container_of(job, struct store_txn, job));
 	}
 	order->overtaken = false;
-	while (count < (order_is_early(order) ? storage->batch_max : storage->most) && weight < BATCH_WEIGHT && (txn = order_take(order))) {
+	while (count < (order_is_early(order) ? storage->batch_max : storage->most) && weight < BATCH_WEIGHT &&
+	       (txn = count < storage->oldest ? order_take_oldest(order) : order_take(order))) {
 		*last = &txn->job;
 		last = &txn->job.next;
 		weight += store_weight(txn);
 		count++;
 	}
 	*last = NULL;
+	storage->oldest = order_is_early(order) ? BATCH_OLDEST : 0;
 	storage->most = next_most(storage);
 	atomic_store_explicit(&storage->kept, order->count, memory_order_relaxed);
 }

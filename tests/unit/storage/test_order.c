@@ -183,6 +183,78 @@ static void no_owner_sees_another_order(void **state)
 	end(&order);
 }
 
+static void put_new(struct order *order, unsigned *number)
+{
+	struct store_txn *txn = store_txn_new();
+	char owner[16];
+
+	snprintf(owner, sizeof(owner), "%u", (*number)++);
+	store_put(txn, STORE_USER, (struct slice){owner, strlen(owner)}, SLICE("item"), SLICE("value"));
+	order_put(order, txn);
+}
+
+/* Hundreds of others whom nobody saw before, all the time. */
+static void nobody_waits_for_ever_behind_newcomers(void **state)
+{
+	struct order order;
+	unsigned number = 0, mine = 0;
+
+	order_init(&order, seed);
+	for (unsigned i = 0; i < 600; i++)
+		put_new(&order, &number);
+	for (unsigned i = 0; i < 200; i++)
+		take(&order);
+	for (unsigned i = 0; i < 10; i++)
+		put(&order, 100 + i, "A");
+	for (unsigned rounds = 0; mine < 10; rounds++) {
+		for (unsigned i = 0; i < 200; i++) {
+			struct store_txn *txn = i < 64 ? order_take_oldest(&order) : order_take(&order);
+
+			if (txn->token)
+				assert_int_equal(txn->token, 100 + mine++);
+			store_txn_free(&txn);
+			put_new(&order, &number);
+		}
+		assert_true(rounds < 50);
+	}
+	end(&order);
+}
+
+static void newcomers_fill_no_memory(void **state)
+{
+	struct order order;
+	unsigned number = 0;
+
+	order_init(&order, seed);
+	for (unsigned i = 0; i < 600; i++)
+		put_new(&order, &number);
+	while (number < 1000000) {
+		take(&order);
+		put_new(&order, &number);
+		assert_true(table_count(&order.flows) < 200000);
+	}
+	end(&order);
+}
+
+static void the_oldest_come_in_order_too(void **state)
+{
+	struct order order;
+
+	order_init(&order, seed);
+	put_greedy(&order);
+	for (unsigned i = 0; i < 100; i++)
+		take(&order);
+	put(&order, 1, "A");
+	for (unsigned i = 0; i < GREEDY * EACH - 100; i++) {
+		struct store_txn *txn = order_take_oldest(&order);
+
+		assert_true(txn->token >= 1000);
+		store_txn_free(&txn);
+	}
+	assert_int_equal(take(&order), 1);
+	end(&order);
+}
+
 static void owners_that_had_theirs_are_forgotten(void **state)
 {
 	struct order order;
@@ -215,6 +287,9 @@ int main(void)
 		cmocka_unit_test(who_asks_for_one_thing_after_another_gets_no_more_than_others),
 		cmocka_unit_test(what_is_of_several_owners_keeps_the_order_of_each),
 		cmocka_unit_test(no_owner_sees_another_order),
+		cmocka_unit_test(nobody_waits_for_ever_behind_newcomers),
+		cmocka_unit_test(newcomers_fill_no_memory),
+		cmocka_unit_test(the_oldest_come_in_order_too),
 		cmocka_unit_test(owners_that_had_theirs_are_forgotten),
 	};
 
