@@ -53,8 +53,12 @@ void mio_driver_put(struct mio_driver *driver, struct mio_job *job)
 struct mio_job *mio_driver_take(struct mio_driver *driver)
 {
 	struct mio_job *batch = driver->first, **end = &driver->first;
-	unsigned count = 0;
+	unsigned count = 0, queued = atomic_load(&driver->queued);
 
+	if (queued <= driver->batch_max) {
+		count = queued;
+		end = driver->last;
+	}
 	while (*end && count < driver->batch_max) {
 		end = &(*end)->next;
 		count++;

@@ -181,7 +181,7 @@ struct mio_mail *mio_mail_take(struct mio *mio, void (*run)(struct mio *mio, str
 
 /*
  * A driver: one or more threads that may block (storage, password hashing, files). A thread takes up to batch_max queued jobs at
- * once, in order, and calls run(state, &jobs), which leaves there those that it has done and keeps the others: it is called again, with
+ * once, in order, and calls run(state, &jobs), which leaves there those that it has done and keeps the others for this thread: it is called again, with
  * NULL too, until none is kept. Then done() is called on the loop that submitted each, by its control lane, always on a later turn.
  */
 struct mio_job {
