@@ -89,6 +89,8 @@ static void left_page(void *arg, uint64_t token, const struct store_txn *txn, in
 	size_t count = 0;
 	const struct store_row *rows = result ? NULL : store_rows(txn, 0, &count);
 
+	if (((struct sm *)arg)->draining)
+		return; /* the next start says it */
 	for (size_t at = 0; at < count; at++) {
 		AUTO(jid_free) struct jid *user = jid_parse(rows[at].item);
 
