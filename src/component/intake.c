@@ -14,7 +14,7 @@
 enum {
 	/*
 	 * Half is written while the other half gathers, and each commit waits for the disk: the
-	 * more, the faster; but what clients want from storage stands behind them.
+	 * more, the faster; but some of what clients want from storage waits for them.
 	 */
 	UNDER_WAY_MAX = 2048,
 	UNDER_WAY_ALONE = 16384,

@@ -117,6 +117,15 @@ static unsigned next_most(const struct storage *storage)
 	return more < storage->batch_max ? more : storage->batch_max;
 }
 
+static struct store_txn *take_next(struct storage *storage, unsigned count)
+{
+	struct order *order = &storage->order;
+
+	if (count >= (order_is_early(order) ? storage->batch_max : storage->most))
+		return NULL;
+	return count < storage->oldest ? order_take_oldest(order) : order_take(order);
+}
+
 /*
  * In the place of what came now, what comes next. As long as some overtake others, the batches of these are small: whoever
  * comes next waits for one.
@@ -135,8 +144,7 @@ static void choose(struct storage *storage, struct mio_job **jobs)
 		order_put(order, container_of(job, struct store_txn, job));
 	}
 	order->overtaken = false;
-	while (count < (order_is_early(order) ? storage->batch_max : storage->most) && weight < BATCH_WEIGHT &&
-	       (txn = count < storage->oldest ? order_take_oldest(order) : order_take(order))) {
+	while (weight < BATCH_WEIGHT && (txn = take_next(storage, count))) {
 		*last = &txn->job;
 		last = &txn->job.next;
 		weight += store_weight(txn);
@@ -148,7 +156,7 @@ static void choose(struct storage *storage, struct mio_job **jobs)
 	atomic_store_explicit(&storage->kept, order->count, memory_order_relaxed);
 }
 
-/* A step of a copy comes behind the commit of what waited with it. */
+/* A step of a copy comes behind the commit of what was chosen with it. */
 static void run_batch(void *state, struct mio_job **jobs)
 {
 	struct store_txn *lists[2] = {NULL, NULL}, **last[2] = {&lists[0], &lists[1]};
