@@ -180,9 +180,9 @@ size_t mio_mailbox_bytes(const struct mio *mio);            /* waiting in the da
 struct mio_mail *mio_mail_take(struct mio *mio, void (*run)(struct mio *mio, struct mio_mail *mail));
 
 /*
- * A driver: one or more threads that may block (storage, password hashing, files). A thread takes up to batch_max queued jobs at
- * once, in order, and calls run(state, &jobs), which leaves there those that it has done and keeps the others for this thread: it is called again, with
- * NULL too, until none is kept. Then done() is called on the loop that submitted each, by its control lane, always on a later turn.
+ * A driver: threads that may block (storage, hashing, files). One takes up to batch_max queued jobs, in order, and calls run(state, &jobs),
+ * which leaves there those that it has done, and keeps the others for the same thread: it is called again, with NULL too, until none is
+ * kept. done() of each is called on the loop that submitted it, by its control lane, always on a later turn.
  */
 struct mio_job {
 	struct mio_mail mail;  /* the driver's */

@@ -86,19 +86,20 @@ static void ask_page(struct sm *sm, enum store store, struct slice after, storag
 
 static void left_page(void *arg, uint64_t token, const struct store_txn *txn, int result)
 {
+	struct sm *sm = arg;
 	size_t count = 0;
 	const struct store_row *rows = result ? NULL : store_rows(txn, 0, &count);
 
-	if (((struct sm *)arg)->draining)
+	if (sm->draining)
 		return; /* the next start says it */
 	for (size_t at = 0; at < count; at++) {
 		AUTO(jid_free) struct jid *user = jid_parse(rows[at].item);
 
 		if (user)
-			say_all(arg, user);
+			say_all(sm, user);
 	}
 	if (count == PAGE)
-		ask_page(arg, STORE_FAREWELL, rows[count - 1].item, left_page);
+		ask_page(sm, STORE_FAREWELL, rows[count - 1].item, left_page);
 }
 
 static void lock_page(void *arg, uint64_t token, const struct store_txn *txn, int result)

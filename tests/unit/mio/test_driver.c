@@ -194,15 +194,20 @@ static void unexpected(struct mio_job *job)
 	fail();
 }
 
+static void submit_unanswered(struct work *work)
+{
+	for (unsigned i = 0; i < QUEUE; i++) {
+		work->tasks[i].job.done = unexpected;
+		mio_submit(work->harness.mio, work->driver, &work->tasks[i].job);
+	}
+}
+
 static void does_what_it_kept_before_it_is_freed(void **state)
 {
 	struct work work;
 
 	open_work(&work, 1, BATCH, run_last_first);
-	for (unsigned i = 0; i < QUEUE; i++) {
-		work.tasks[i].job.done = unexpected;
-		mio_submit(work.harness.mio, work.driver, &work.tasks[i].job);
-	}
+	submit_unanswered(&work);
 	mio_driver_free(&work.driver);
 	assert_int_equal(work.ran, QUEUE);
 	close_work(&work);
@@ -213,10 +218,7 @@ static void runs_what_is_queued_before_it_is_freed(void **state)
 	struct work work;
 
 	open_work(&work, 1, BATCH, run_in_order);
-	for (unsigned i = 0; i < QUEUE; i++) {
-		work.tasks[i].job.done = unexpected;
-		mio_submit(work.harness.mio, work.driver, &work.tasks[i].job);
-	}
+	submit_unanswered(&work);
 	assert_in_range(mio_driver_queued(work.driver), QUEUE - BATCH, QUEUE);
 	sem_post(&work.go);
 	mio_driver_free(&work.driver);
