@@ -73,26 +73,27 @@ static void print_stanza(const struct packet *packet, struct buf *out)
 	AUTO(buf_fini) struct buf extra = {0};
 	const struct origin *origin = &packet->stanza->origin;
 	bool counted = packet->ours && origin->count && !origin->key;
+	bool speaks = packet->ours || packet->end.from;
 
 	if (packet->c2s.len || packet->sm.len) {
 		buf_append_text(&extra, " xmlns:sc='" NS_LINK_SESSION "'");
 		print_ids(packet, &extra);
 	}
-	if (packet->ours || packet->end.from)
+	if (speaks)
 		buf_append_text(&extra, " xmlns:jd='" NS_JACKDAW "'");
 	print_end(packet, &extra);
 	if (counted)
 		buf_printf(&extra, " jd:n='%u'", origin->count);
 	else if (packet->ours && !packet->end.from)
 		buf_append_text(&extra, " jd:ours='1'");
-	if (origin->key && (packet->ours || packet->end.from)) {
+	if (origin->key && speaks) {
 		buf_append_text(&extra, " jd:o='");
 		origin_print(origin, &extra);
 		buf_append_char(&extra, '\'');
 	}
-	if (packet->ours && packet->answer)
+	if (speaks && packet->answer)
 		buf_append_text(&extra, " jd:answer='1'");
-	if (packet->ours && packet->held)
+	if (speaks && packet->held)
 		buf_append_text(&extra, " jd:held='1'");
 	stanza_print_route(packet->stanza, buf_slice(&extra), out);
 }

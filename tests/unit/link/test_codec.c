@@ -292,8 +292,8 @@ static void origins_read_back(void **state)
 		packet->ours = !(at & 1);
 		if (!packet->ours)
 			packet->end = (struct packet_end){.from = 9, .seq = 3};
-		packet->held = packet->ours && at & 2;
-		packet->answer = packet->ours && at & 4;
+		packet->held = at & 2;
+		packet->answer = at & 4;
 		assert_reads_back(*state, &packet);
 	}
 }
