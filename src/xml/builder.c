@@ -174,16 +174,11 @@ static void *retake(void *block, size_t size)
 	return mem_realloc(MEM_PARSER, block, size);
 }
 
-struct builder *builder_new(enum builder_mode mode)
+/* What expat is to tell of. */
+static void listen(struct builder *builder)
 {
-	static const XML_Memory_Handling_Suite memory = {take, retake, mem_free};
-	static const XML_Char separator[] = {SEPARATOR, 0};
-	struct builder *builder = mem_zalloc(MEM_PARSER, sizeof(*builder));
-	XML_Parser expat = XML_ParserCreate_MM("UTF-8", &memory, separator);
+	XML_Parser expat = builder->expat;
 
-	list_init(&builder->link);
-	builder->expat = expat;
-	builder->mode = (uint8_t)mode;
 	XML_SetReparseDeferralEnabled(expat, XML_FALSE); /* what is fed is wanted now */
 	XML_SetReturnNSTriplet(expat, XML_TRUE);
 	XML_SetUserData(expat, builder);
@@ -194,7 +189,31 @@ struct builder *builder_new(enum builder_mode mode)
 	XML_SetProcessingInstructionHandler(expat, on_instruction);
 	XML_SetStartDoctypeDeclHandler(expat, on_doctype);
 	XML_SetXmlDeclHandler(expat, on_declaration);
+}
+
+struct builder *builder_new(enum builder_mode mode)
+{
+	static const XML_Memory_Handling_Suite memory = {take, retake, mem_free};
+	static const XML_Char separator[] = {SEPARATOR, 0};
+	struct builder *builder = mem_zalloc(MEM_PARSER, sizeof(*builder));
+
+	list_init(&builder->link);
+	builder->expat = XML_ParserCreate_MM("UTF-8", &memory, separator);
+	builder->mode = (uint8_t)mode;
+	listen(builder);
 	return builder;
+}
+
+void builder_begin(struct builder *builder, enum builder_mode mode)
+{
+	XML_ParserReset(builder->expat, "UTF-8");
+	nad_free(&builder->nad);
+	buf_clear(&builder->held);
+	builder->context = NULL;
+	builder->depth = builder->spaces = 0;
+	builder->mode = (uint8_t)mode;
+	builder->complete = builder->root_closed = false;
+	listen(builder);
 }
 
 void builder_free(struct builder **builder)

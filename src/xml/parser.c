@@ -192,7 +192,7 @@ static int complete(struct xml_reader *reader, int rc, struct nad **nad)
 		return rc;
 	}
 	reader->count = 0;
-	if (reader->builder->root_closed || !reader->builder->expat)
+	if (!reader->builder->expat)
 		pool_discard(reader->pool, &reader->builder);
 	else
 		pool_return(reader->pool, &reader->builder);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pool keeps few idle parsers, the last used first. Contexts that peers make up beyond the
- * known ones live with their streams and get a new parser for each stanza, which costs them time
- * and nobody else memory.
+ * The pool keeps few idle parsers, the last used first, and last those that stand nowhere any more; who needs another begins again in
+ * one of these, or, when there are as many as it keeps, in the one that nobody has needed for longest. Contexts that peers make up
+ * beyond the known ones live with their streams and get a parser that begins again for each stanza, which costs them time and nobody
+ * else memory.
  */
 #include "xml/pool.h"
 
@@ -13,8 +14,7 @@ enum {
 	CONTEXTS = 16,
 	IDLE_MAX = 8,
 	ROOT_MAX_BYTES = 4096,
-	/* Of text that one parser reads: bounds the names and buffers that it keeps. A new one
-	   costs some 3 us. */
+	/* Of text that one parser reads: bounds the names and buffers that it keeps. */
 	LIFE_BYTES = 65536,
 };
 
@@ -81,10 +81,13 @@ void xml_pool_free(struct xml_pool **pool)
 	*pool = NULL;
 	if (!gone)
 		return;
-	for (unsigned at = 0; at < CONTEXTS; at++) {
-		if (gone->contexts[at])
-			forget(gone, &gone->contexts[at]);
+	while (gone->idle_count) {
+		struct builder *builder = take_idle(gone, gone->idle.next);
+
+		pool_discard(gone, &builder);
 	}
+	for (unsigned at = 0; at < CONTEXTS; at++)
+		mem_free(gone->contexts[at]);
 	mem_free(gone);
 }
 
@@ -161,6 +164,16 @@ void pool_leave(struct xml_pool *pool, struct context **context)
 		mem_free(left);
 }
 
+/* The idle one to begin again in; NULL: more may be kept. */
+static struct builder *least_wanted(struct xml_pool *pool)
+{
+	struct list *last = pool->idle.prev;
+
+	if (pool->idle_count == IDLE_MAX || (pool->idle_count && !container_of(last, struct builder, link)->context))
+		return take_idle(pool, last);
+	return NULL;
+}
+
 struct builder *pool_borrow(struct xml_pool *pool, struct context *context, enum builder_mode mode)
 {
 	struct builder *builder;
@@ -170,9 +183,15 @@ struct builder *pool_borrow(struct xml_pool *pool, struct context *context, enum
 		if (container_of(link, struct builder, link)->context == context)
 			return take_idle(pool, link);
 	}
-	builder = builder_new(context ? BUILDER_SKIP : mode);
+	mode = context ? BUILDER_SKIP : mode;
+	builder = least_wanted(pool);
+	if (builder) {
+		builder_begin(builder, mode);
+	} else {
+		builder = builder_new(mode);
+		pool->parsers++;
+	}
 	builder->context = context;
-	pool->parsers++;
 	if (context) {
 		builder_feed(builder, (struct slice){context->root, context->len});
 		builder_take(builder); /* there is none: what follows is to be built */
@@ -184,15 +203,14 @@ void pool_return(struct xml_pool *pool, struct builder **builder)
 {
 	struct builder *back = *builder;
 
-	if (!back->context || !back->context->known || back->total > LIFE_BYTES) {
+	if (back->total > LIFE_BYTES) {
 		pool_discard(pool, builder);
 		return;
 	}
 	*builder = NULL;
-	back->link.prev = &pool->idle;
-	back->link.next = pool->idle.next;
-	pool->idle.next->prev = &back->link;
-	pool->idle.next = &back->link;
+	if (back->root_closed || !back->context || !back->context->known)
+		back->context = NULL;
+	list_append(back->context ? pool->idle.next : &pool->idle, &back->link); /* before it */
 	if (++pool->idle_count > IDLE_MAX) {
 		back = take_idle(pool, pool->idle.prev);
 		pool_discard(pool, &back);

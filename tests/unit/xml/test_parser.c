@@ -503,6 +503,27 @@ static void forgets_all_at_a_restart(void **state)
 	assert_true(nad_is(fixture->nad, 0, "u:1", "a"));
 }
 
+/* Where no more parsers are kept, a stream begins in one that has been another's: nothing of that one is left. */
+static void begins_in_a_parser_of_another(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (int at = 0; at < 100; at++) {
+		xml_reader_reset(fixture->reader);
+		assert_int_equal(read_text(fixture, "<p:r xmlns:p='u:p' xmlns='u:1' a='1'>"), XML_HEADER);
+		assert_int_equal(read_text(fixture, "<a q='2'>te"), XML_MORE);
+		assert_int_equal(read_text(fixture, "xt<p:b/></a>"), XML_ELEMENT);
+		assert_slice(nad_cdata(fixture->nad, 0), "text");
+		xml_reader_reset(fixture->reader);
+		assert_int_equal(read_text(fixture, "<r>"), XML_HEADER);
+		assert_true(nad_is(fixture->nad, 0, "", "r"));
+		assert_int_equal(read_text(fixture, "<a/>"), XML_ELEMENT);
+		assert_true(nad_is(fixture->nad, 0, "", "a"));
+		xml_reader_reset(fixture->reader);
+		assert_int_equal(read_text(fixture, "<p:r>"), XML_NOT_WELL_FORMED);
+	}
+}
+
 /* Names that a peer makes up stay in expat for as long as the parser lives. */
 static void does_not_grow_with_names(void **state)
 {
@@ -580,6 +601,7 @@ int main(void)
 		test_with_fixture(forgets_all_at_a_restart),
 		test_with_fixture(cuts_what_weighs_too_much_to_its_start_tag),
 		test_with_fixture(refuses_to_hold_a_tag_that_is_larger_than_what_is_kept),
+		test_with_fixture(begins_in_a_parser_of_another),
 		cmocka_unit_test(does_not_grow_with_names),
 		cmocka_unit_test(parses_whole_documents),
 	};
