@@ -210,7 +210,7 @@ void pool_return(struct xml_pool *pool, struct builder **builder)
 	*builder = NULL;
 	if (back->root_closed || !back->context || !back->context->known)
 		back->context = NULL;
-	list_append(back->context ? pool->idle.next : &pool->idle, &back->link); /* before it */
+	list_append(back->context ? pool->idle.next : &pool->idle, &back->link); /* in front, or last */
 	if (++pool->idle_count > IDLE_MAX) {
 		back = take_idle(pool, pool->idle.prev);
 		pool_discard(pool, &back);

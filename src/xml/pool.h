@@ -8,7 +8,7 @@
  * declared there. */
 struct context {
 	uint32_t readers;
-	bool known; /* to the pool; else its parsers are not kept */
+	bool known; /* to the pool; else no idle parser stands in it */
 	size_t len;
 	char root[]; /* a start tag */
 };
@@ -20,7 +20,7 @@ void pool_leave(struct xml_pool *pool, struct context **context);
 
 /* A parser that stands behind the root of context; context NULL: at the beginning. */
 struct builder *pool_borrow(struct xml_pool *pool, struct context *context, enum builder_mode mode);
-/* At rest: may be kept for the next. */
+/* At rest, or its root is closed: may be kept for the next. */
 void pool_return(struct xml_pool *pool, struct builder **builder);
 /* Not at rest. */
 void pool_discard(struct xml_pool *pool, struct builder **builder);
