@@ -6,8 +6,9 @@
 #include <errno.h>
 
 enum {
-	SEQ_RESERVE = 1000
-}; /* at least so many are reserved at once: the counter is seldom written */
+	SEQ_RESERVE = 1000, /* at least so many are reserved at once: the counter is seldom written */
+	LOG_PAGES = 1000,   /* are worth a checkpoint: SQLite's own choice */
+};
 
 /* ?1 store, ?2 owner, ?3 item, ?4 value, ?5 number, ?6 stamp, ?7 session, ?8 count; a row is item,
  * value, seq, stamp, and of a log session and count. */
@@ -260,13 +261,15 @@ static int run_all(struct sqlite_db *db, struct store_txn *batch, bool only_read
 /*
  * A commit whose sync failed still stands in the log, where whoever opens it next would find it,
  * though it was said to be lost. Another one, which need not be durable, is written over its
- * beginning.
+ * beginning. It makes no checkpoint: that would not sync either, and the log is cut next.
  */
 static void bury(struct sqlite_db *db)
 {
 	if (sqlite_set_sync(db, COMMIT_SYNC_OFF))
 		return;
+	sqlite3_wal_autocheckpoint(db->handle, 0);
 	reserve_to(db, db->reserved_seq + 1);
+	sqlite3_wal_autocheckpoint(db->handle, LOG_PAGES);
 	sqlite_sync_as_asked(db);
 }
 

@@ -9,11 +9,19 @@
 
 static int fail_write, fail_sync; /* the SQLite code to fail with, or 0 */
 static int fail_after = -1;	  /* the write or sync from which on all fail; -1: none */
+static unsigned unsynced;	  /* writes to databases, not to their logs, behind the last sync that succeeded */
+static bool cut_too_early;	  /* a log was cut while there were some */
 
 struct shim_file {
 	sqlite3_file base;
 	sqlite3_file *real; /* behind this one */
+	bool is_database;
 };
+
+static bool is_database(sqlite3_file *file)
+{
+	return container_of(file, struct shim_file, base)->is_database;
+}
 
 static sqlite3_file *real_of(sqlite3_file *file)
 {
@@ -41,11 +49,14 @@ static int shim_write(sqlite3_file *file, const void *bytes, int len, sqlite3_in
 {
 	int fault = shim_is_over() ? SQLITE_IOERR_WRITE : fail_write;
 
+	unsynced += is_database(file);
 	return fault ? fault : real_of(file)->pMethods->xWrite(real_of(file), bytes, len, at);
 }
 
 static int shim_truncate(sqlite3_file *file, sqlite3_int64 size)
 {
+	if (!is_database(file) && unsynced)
+		cut_too_early = true;
 	return real_of(file)->pMethods->xTruncate(real_of(file), size);
 }
 
@@ -53,6 +64,8 @@ static int shim_sync(sqlite3_file *file, int flags)
 {
 	int fault = shim_is_over() ? SQLITE_IOERR_FSYNC : fail_sync;
 
+	if (!fault && is_database(file))
+		unsynced = 0;
 	return fault ? fault : real_of(file)->pMethods->xSync(real_of(file), flags);
 }
 
@@ -117,6 +130,7 @@ static int shim_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
 
 	shim->base.pMethods = NULL;
 	shim->real = (sqlite3_file *)(shim + 1);
+	shim->is_database = flags & SQLITE_OPEN_MAIN_DB;
 	code = real_vfs->xOpen(real_vfs, name, shim->real, flags, out_flags);
 	if (code == SQLITE_OK)
 		shim->base.pMethods = &shim_methods;

@@ -4,6 +4,7 @@
 #include "storage/drivers/sqlite.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include "base/table.h"
 #include "fixture.h"
 #include "mio/sim.h"
@@ -158,6 +159,33 @@ static void what_was_refused_does_not_come_back_after_a_kill(void **state)
 	storage_close(&killed.storage);
 	fixture_forget(&killed);
 	fixture_remove_files(&killed);
+}
+
+/* Of its log, which has no other pages. */
+static unsigned pages_of_log(const struct fixture *fixture)
+{
+	struct stat log;
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/t.db-wal", fixture->dir);
+	assert_int_equal(stat(path, &log), 0);
+	return (unsigned)(log.st_size / (4096 + 24));
+}
+
+static void a_log_is_cut_when_all_of_it_is_synced_elsewhere(void **state)
+{
+	struct fixture *fixture = *state;
+
+	do
+		assert_int_equal(run(fixture, put_txn("before"))->result, 0);
+	while (pages_of_log(fixture) < 999);
+	cut_too_early = false;
+	fail_sync = SQLITE_IOERR_FSYNC;
+	assert_int_equal(run(fixture, put_txn("lost"))->result, -EIO);
+	fail_sync = 0;
+	assert_int_equal(run(fixture, put_txn("after"))->result, 0);
+	assert_true(pages_of_log(fixture) < 10);
+	assert_false(cut_too_early);
 }
 
 static void changed(void *arg, struct mio *mio, int fault)
@@ -362,6 +390,7 @@ int main(void)
 		FILE_TEST(reads_are_answered_in_a_batch_that_fails),
 		FILE_TEST(sequence_numbers_go_on_behind_a_fault),
 		FILE_TEST(what_was_refused_does_not_come_back_after_a_kill),
+		FILE_TEST(a_log_is_cut_when_all_of_it_is_synced_elsewhere),
 		FILE_TEST(a_fault_is_told_once_and_its_end_too),
 		cmocka_unit_test(what_was_answered_outlives_failed_syncs_and_power_cuts),
 		cmocka_unit_test(a_database_stays_whole_at_process_too),
