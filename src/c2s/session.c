@@ -110,10 +110,10 @@ static void end_with(struct client *client, enum sx_error error, const char *tex
 	conn_close(client->conn, error, text);
 }
 
-static void shed(struct client *client)
+static void shed(struct client *client, enum sx_refusal refusal)
 {
 	client_lose_session(client);
-	conn_shed(client->conn);
+	conn_shed(client->conn, refusal);
 }
 
 static void make_room(struct client *client)
@@ -449,7 +449,11 @@ static void take_action(struct client *client, const struct packet *packet)
 		break;
 	case SESSION_SHED:
 		if (is_of(client, packet))
-			shed(client);
+			shed(client, SX_REFUSED_MEMORY);
+		break;
+	case SESSION_FULL:
+		if (is_of(client, packet))
+			shed(client, SX_REFUSED_UNACKNOWLEDGED);
 		break;
 	default:
 		break;

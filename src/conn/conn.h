@@ -93,7 +93,7 @@ void conn_hold(struct conn *conn, bool held);
 void conn_close(struct conn *conn, enum sx_error error, const char *text);
 /* The same for one of our limits. */
 void conn_refuse(struct conn *conn, enum sx_refusal refusal);
-void conn_shed(struct conn *conn); /* the same for want of memory; who does not read hears nothing of it, and ends at once */
+void conn_shed(struct conn *conn, enum sx_refusal refusal); /* the same, but who does not read hears nothing of it, and ends at once */
 /* Ends at once: what is unsent is lost, closed() is not called. NULL is fine. */
 void conn_kill(struct conn **conn);
 /* Tries to write what is unsent, then closes the socket without stream end or error: sessions that resume. */

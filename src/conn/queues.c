@@ -11,12 +11,12 @@ void conn_account(struct conn *conn)
 		budget_count(&conn->env->queues, &conn->queued, now);
 }
 
-void conn_shed(struct conn *conn)
+void conn_shed(struct conn *conn, enum sx_refusal refusal)
 {
 	if (conn->phase == CONN_RUNNING && !conn->blocked)
-		sx_refuse(conn->sx, SX_REFUSED_MEMORY);
+		sx_refuse(conn->sx, refusal);
 	else
-		conn_cut(conn, SX_REFUSED_MEMORY);
+		conn_cut(conn, refusal);
 	conn_account(conn);
 }
 
@@ -28,7 +28,7 @@ static void shed_some(struct budget_member *member, int class)
 		struct conn *conn = container_of(at, struct conn, link);
 
 		if (budget_class(conn->queued) == class && !conn->move)
-			conn_shed(conn);
+			conn_shed(conn, SX_REFUSED_MEMORY);
 	}
 }
 

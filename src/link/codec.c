@@ -12,7 +12,7 @@ static const char *const action_names[SESSION_ACTIONS] = {
 	"jackdaw-ack", "jackdaw-enable", "jackdaw-enabled", "jackdaw-detach", "jackdaw-resume", "jackdaw-resumed",
 	"jackdaw-snapshot", "jackdaw-present", "jackdaw-presented", "jackdaw-attach", "jackdaw-disable", "jackdaw-allow",
 	"jackdaw-disabled", "jackdaw-shed", "jackdaw-kicked", "jackdaw-crowded", "jackdaw-reach", "jackdaw-reached",
-	"jackdaw-active", "jackdaw-inactive", "jackdaw-bind", "jackdaw-bound", NULL,
+	"jackdaw-active", "jackdaw-inactive", "jackdaw-bind", "jackdaw-bound", "jackdaw-full", NULL,
 };
 
 #define ACTION_ACCOUNT "jackdaw-account"

@@ -147,7 +147,7 @@ void session_delete_user(struct user *user, struct packet **packet);
 void session_allow_user(struct user *user, bool allowed); /* its account may be used again, or not any more */
 void session_fail(struct sm *sm, const struct packet *packet); /* answers that it failed */
 /* Ends it: presence goes unavailable, c2s is told or not, the session is freed. */
-enum session_tell { SESSION_TELL_NOBODY, SESSION_TELL_ENDED, SESSION_TELL_REPLACED, SESSION_TELL_DISABLED, SESSION_TELL_SHED, SESSION_TELL_KICKED, SESSION_TELL_CROWDED, SESSION_TELL_DELETED };
+enum session_tell { SESSION_TELL_NOBODY, SESSION_TELL_ENDED, SESSION_TELL_REPLACED, SESSION_TELL_DISABLED, SESSION_TELL_SHED, SESSION_TELL_FULL, SESSION_TELL_KICKED, SESSION_TELL_CROWDED, SESSION_TELL_DELETED };
 struct session *session_new(struct user *user, struct jid *full); /* of no c2s yet */
 struct session *session_begin(struct user *user, const struct packet *packet); /* NULL: it may not, or was asked for before */
 void session_place(struct session *session, const struct packet *packet); /* its c2s is who sent this */

@@ -99,6 +99,8 @@ static enum session_action action_of(const struct session *session, enum session
 		return SESSION_DISABLED;
 	case SESSION_TELL_SHED:
 		return SESSION_SHED;
+	case SESSION_TELL_FULL:
+		return SESSION_FULL;
 	case SESSION_TELL_KICKED:
 		return SESSION_KICKED;
 	case SESSION_TELL_CROWDED:
@@ -159,7 +161,7 @@ void sessions_end_full(struct sm *sm)
 		struct session *session = container_of(first, struct session, full_link);
 
 		log_info(&sm->log, "session %s ends: more waits for it than sessions.resume_queue", jid_text(session->jid));
-		session_end(session, SESSION_TELL_ENDED);
+		session_end(session, SESSION_TELL_FULL);
 	}
 }
 

@@ -18,6 +18,8 @@ static const struct {
 			       SX_POLICY_VIOLATION},
 	[SX_REFUSED_UNREAD] = {"refused_unread", "too much waits to be read",
 			       SX_RESOURCE_CONSTRAINT},
+	[SX_REFUSED_UNACKNOWLEDGED] = {"refused_unacknowledged", "too much waits to be acknowledged",
+				       SX_RESOURCE_CONSTRAINT},
 	[SX_REFUSED_MEMORY] = {"refused_memory", "the server is short of memory",
 			       SX_RESOURCE_CONSTRAINT},
 	[SX_REFUSED_CONNECTIONS] = {"refused_connections", "there are too many connections",

@@ -17,6 +17,7 @@ enum sx_refusal {
 	SX_REFUSED_FAILURES,   /* of logins, on one stream */
 	SX_REFUSED_LOGINS,     /* because of others that failed: a SASL failure */
 	SX_REFUSED_UNREAD,     /* the peer does not read what it is sent */
+	SX_REFUSED_UNACKNOWLEDGED, /* or does not acknowledge it */
 	SX_REFUSED_MEMORY,     /* all queues together are too long, and this one is among the longest */
 	SX_REFUSED_CONNECTIONS, /* there are too many, */
 	SX_REFUSED_PLACES,     /* or of one address */
