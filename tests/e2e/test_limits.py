@@ -12,6 +12,7 @@ import threading
 import time
 
 from harness import BINARY, STREAM, Deployment, Process, Raw, scenarios
+from stream_management import Counting
 
 PEOPLE = [f'p{number}' for number in range(12)]
 SASL = 'urn:ietf:params:xml:ns:xmpp-sasl'
@@ -468,6 +469,18 @@ def _ends_with(client, condition):
     raise AssertionError('no stream error')
 
 
+def who_does_not_acknowledge_is_disconnected():
+    with _deployment('[sessions]\nresume_queue = "20 stanzas, 4 MB"').start() as deployment:
+        writer, reader = (Counting(deployment.port, name).begin() for name in ('p1', 'p2'))
+        reader.wait_acknowledged()
+        reader.silent = True
+        for number in range(30):
+            writer.message('p2@localhost', str(number))
+        _ends_with(reader, 'resource-constraint')
+        _until(deployment, 'refused_unacknowledged', 1)
+        Counting(deployment.port, 'p2').begin().wait_message('29')
+
+
 def each_refusal_is_said_and_counted():
     """Those that stand in no other scenario."""
     with _deployment('stanza = "10 KB"\nstanza_before_auth = "4 KB"\ndepth = 20\nattributes = 10\n'
@@ -546,5 +559,5 @@ if __name__ == '__main__':
               a_header_comes_in_pieces_and_before_tls, without_a_right_header_a_proxy_is_not_served,
               nobody_else_is_believed, who_does_not_read_is_disconnected,
               who_does_not_read_is_not_read_either, the_greediest_goes_first_when_memory_is_short,
-              elements_without_an_end_are_counted_too, each_refusal_is_said_and_counted,
+              elements_without_an_end_are_counted_too, who_does_not_acknowledge_is_disconnected, each_refusal_is_said_and_counted,
               who_comes_to_the_router_is_counted_too, limits_are_told_in_the_features)

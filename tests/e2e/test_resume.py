@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """Stream management, XEP-0198: acknowledgements, resumption, and what becomes of what nobody took."""
 import itertools
-import json
 import random
 import signal
 import socket
@@ -296,29 +295,6 @@ def a_queue_has_an_end(deployment):
     assert sorted(map(int, again.bodies())) == list(range(30)), again.bodies()
 
 
-def _status(deployment, name):
-    return json.loads(deployment.command('status', '--json').stdout)[name]
-
-
-@configured('[sessions]\nresume_queue = "20 stanzas, 4 MB"\n')
-def who_never_acknowledges_hears_why_it_ends(deployment):
-    juliet = Counting(deployment.port, 'juliet').begin()
-    romeo = Counting(deployment.port, 'romeo').begin()
-    romeo.wait_acknowledged()
-    romeo.silent = True
-    for number in range(30):
-        juliet.message('romeo@localhost', str(number))
-    while (element := romeo.element(10)) is not None and not element.tag.endswith('}error'):
-        pass
-    assert element is not None and element[0].tag.endswith('}resource-constraint'), element
-    end = time.time() + 10
-    while _status(deployment, 'refused_unacknowledged') != 1:
-        assert time.time() < end
-        time.sleep(0.1)
-    again = Counting(deployment.port, 'romeo').begin()
-    again.wait_message('29')
-
-
 @configured('[sessions]\nping = "1 s"\nping_timeout = "1 s"\n')
 def who_does_not_answer_is_detached_not_ended(deployment):
     juliet = Counting(deployment.port, 'juliet').begin()
@@ -553,7 +529,6 @@ if __name__ == '__main__':
                            a_silent_resource_lets_the_sender_go_on_in_a_second,
                            who_comes_anew_gets_what_waited_in_its_order,
                            who_comes_anew_while_he_is_written_to_gets_all_in_order, a_queue_has_an_end,
-                           who_never_acknowledges_hears_why_it_ends,
                            what_is_stored_takes_no_room_while_its_client_is_away,
                            who_does_not_answer_is_detached_not_ended, everybody_resumes_after_an_orderly_end,
                            after_a_crash_the_client_learns_what_was_stored,
