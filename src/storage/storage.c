@@ -14,7 +14,7 @@
 
 enum {
 	BATCH_MAX = 512, /* their answers come home in one turn, in which others wait, */
-	BATCH_CROWDED = 64, BATCH_WEIGHT = 2048, /* and when more do, it is to be their turn soon */
+	BATCH_CROWDED = 64, BATCH_EARLY = 128, BATCH_WEIGHT = 2048, /* and when more do, it is to be their turn soon */
 	BATCH_OLDEST = 64, /* come first when more come early than a batch takes: nobody waits for ever */
 	CALM_MS = 3000, /* without a fault, until it is believed: a disk that is almost full takes
 			   small things */
@@ -28,6 +28,7 @@ struct storage {
 	/* The storage thread's. */
 	struct order order; /* of what is more than a batch, */
 	unsigned most;	    /* which is so many then, */
+	unsigned early_max; /* or as many as these, if they are of owners who had little, */
 	unsigned batch_max; /* and never more than these; */
 	unsigned oldest;    /* so many of which are those that wait longest */
 	int64_t fault_ms;   /* when the last write failed */
@@ -121,7 +122,7 @@ static struct store_txn *take_next(struct storage *storage, unsigned count)
 {
 	struct order *order = &storage->order;
 
-	if (count >= (order_is_early(order) ? storage->batch_max : storage->most))
+	if (count >= storage->most && (count >= storage->early_max || !order_is_early(order)))
 		return NULL;
 	return count < storage->oldest ? order_take_oldest(order) : order_take(order);
 }
@@ -137,8 +138,10 @@ static void choose(struct storage *storage, struct mio_job **jobs)
 	struct mio_job **last = jobs, *next;
 	unsigned weight = 0, count = 0;
 
-	if (order_is_empty(order) && is_a_batch(storage, *jobs))
+	if (order_is_empty(order) && is_a_batch(storage, *jobs)) {
+		order_calm(order);
 		return;
+	}
 	for (struct mio_job *job = *jobs; job; job = next) {
 		next = job->next;
 		order_put(order, container_of(job, struct store_txn, job));
@@ -229,6 +232,7 @@ int storage_open(struct mio_host *host, const struct storage_options *options, s
 void storage_set_batch(struct storage *storage, unsigned most)
 {
 	storage->batch_max = storage->most = most;
+	storage->early_max = most < BATCH_EARLY ? most : BATCH_EARLY;
 }
 
 int storage_restore(struct mio_host *host, const struct storage_options *options,
