@@ -14,7 +14,7 @@
 
 enum {
 	BATCH_MAX = 512, /* their answers come home in one turn, in which others wait, */
-	BATCH_CROWDED = 64, BATCH_EARLY = 128, BATCH_WEIGHT = 2048, /* and when more do, it is to be their turn soon */
+	BATCH_CROWDED = 40, BATCH_EARLY = 128, BATCH_WEIGHT = 2048, /* and when more do, it is to be their turn soon */
 	BATCH_OLDEST = 64, /* come first when more come early than a batch takes: nobody waits for ever */
 	CALM_MS = 3000, /* without a fault, until it is believed: a disk that is almost full takes
 			   small things */

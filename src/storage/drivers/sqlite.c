@@ -148,6 +148,7 @@ static int prepare(struct sqlite_db *db, const struct storage_place *place, cons
 	int64_t next = 0;
 	int rc = sqlite_run_sql(db, settings);
 
+	sqlite3_wal_autocheckpoint(db->handle, SQLITE_LOG_PAGES);
 	db->sync = COMMIT_SYNC_OFF;
 	if (!rc)
 		rc = sqlite_sync_as_asked(db);

@@ -8,6 +8,9 @@
 /* "Jack": says whose file it is, from the second version of the schema on. */
 enum { SQLITE_APPLICATION_ID = 0x4a61636b, SQLITE_FIRST_VERSION = 1 };
 
+/* Of the log are worth a checkpoint, for which everybody waits: a quarter of SQLite's own choice takes a quarter of the time. */
+enum { SQLITE_LOG_PAGES = 250 };
+
 enum sqlite_archive_sql {
 	ARCHIVE_ADD, ARCHIVE_GET, ARCHIVE_ROW, ARCHIVE_PUT, ARCHIVE_PAGE, ARCHIVE_PAGE_BACK, ARCHIVE_TALK, ARCHIVE_TALK_BACK,
 	ARCHIVE_LOOK, ARCHIVE_LOOK_BACK, ARCHIVE_COUNT, ARCHIVE_COUNT_TALK, ARCHIVE_COUNT_RESOURCE, ARCHIVE_PARTY, ARCHIVE_PARTY_ADD,

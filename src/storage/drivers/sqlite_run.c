@@ -7,7 +7,6 @@
 
 enum {
 	SEQ_RESERVE = 1000, /* at least so many are reserved at once: the counter is seldom written */
-	LOG_PAGES = 1000,   /* are worth a checkpoint: SQLite's own choice */
 };
 
 /* ?1 store, ?2 owner, ?3 item, ?4 value, ?5 number, ?6 stamp, ?7 session, ?8 count; a row is item,
@@ -269,7 +268,7 @@ static void bury(struct sqlite_db *db)
 		return;
 	sqlite3_wal_autocheckpoint(db->handle, 0);
 	reserve_to(db, db->reserved_seq + 1);
-	sqlite3_wal_autocheckpoint(db->handle, LOG_PAGES);
+	sqlite3_wal_autocheckpoint(db->handle, SQLITE_LOG_PAGES);
 	sqlite_sync_as_asked(db);
 }
 

@@ -367,6 +367,7 @@ static void takes_ten_thousand_appends(void **state)
 	struct fixture *fixture = *state;
 	struct store_txn *txn;
 	char stanza[64];
+	const char *row;
 
 	for (unsigned i = 0; i < 10000; i++) {
 		txn = store_txn_new();
@@ -381,9 +382,13 @@ static void takes_ten_thousand_appends(void **state)
 	await(fixture);
 	assert_int_equal(fixture->answers[ANSWERS_MAX - 1].result, 0);
 	assert_rows(&fixture->answers[0], 0, "5000:;");
-	assert_ptr_equal(strstr(buf_text(&fixture->answers[0].ops[1]),
-				"1:<message id='0'/>@1;3:<message id='2'/>@3;"),
-			 buf_text(&fixture->answers[0].ops[1]));
+	row = buf_text(&fixture->answers[0].ops[1]);
+	for (unsigned i = 0; i < 10000; i += 2) {
+		snprintf(stanza, sizeof(stanza), ":<message id='%u'/>@%u;", i, i + 1);
+		row = strchr(row, ':');
+		assert_int_equal(strncmp(row++, stanza, strlen(stanza)), 0);
+		row = strchr(row, ';');
+	}
 }
 
 static void what_is_not_answered_is_freed_at_the_end(void **state)
