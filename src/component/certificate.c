@@ -2,6 +2,7 @@
 #include "component/certificate.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -44,12 +45,18 @@ static void set_pair(struct certificate_pair *pair, const char *dir, const char 
 	buf_printf(&pair->key, "%s/%s%s", dir, name, layout->key);
 }
 
-/* A link that leads nowhere is there too: what it should lead to is missing, and not wanted otherwise. */
-bool certificate_is_there(struct certificate_pair *pair)
+/* What cannot be looked at may be there: whoever loads it says why, and shows no other instead. */
+static bool is_there(const char *path)
 {
 	struct stat status;
 
-	return !lstat(buf_text(&pair->certificate), &status) || !lstat(buf_text(&pair->key), &status);
+	return !lstat(path, &status) || (errno != ENOENT && errno != ENOTDIR);
+}
+
+/* A link that leads nowhere is there too: what it should lead to is missing, and not wanted otherwise. */
+bool certificate_is_there(struct certificate_pair *pair)
+{
+	return is_there(buf_text(&pair->certificate)) || is_there(buf_text(&pair->key));
 }
 
 static bool find_pair(struct certificate_pair *pair, const char *dir, const char *name,
@@ -79,11 +86,13 @@ bool certificate_is_file(const char *path)
 	return !stat(path, &status) && S_ISREG(status.st_mode);
 }
 
+/* Or cannot be read, as above. */
 static bool is_for(struct certificate_pair *pair, const char *name)
 {
-	FILE *file = certificate_is_file(buf_text(&pair->certificate)) ? fopen(buf_text(&pair->certificate), "re") : NULL;
+	const char *path = buf_text(&pair->certificate);
+	FILE *file = certificate_is_file(path) ? fopen(path, "re") : NULL;
 	X509 *certificate = file ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
-	bool covers = certificate && certificate_covers(certificate, name);
+	bool covers = file ? certificate && certificate_covers(certificate, name) : errno == EACCES;
 
 	X509_free(certificate);
 	if (file)
@@ -171,19 +180,29 @@ static int no_passphrase(char *text, int size, int writing, void *arg)
 	return -1;
 }
 
+/* What access() allows may be closed to this process all the same. */
+static int explain_fault(const struct loading *loading, const char *path, int fault)
+{
+	buf_printf(loading->why, "%s: cannot be read: %s", path, strerror(fault));
+	if (fault == EACCES && !access(path, R_OK))
+		buf_append_text(loading->why, ": its place is none that the server reads from since its start: add it to "
+					      "process.readable, and start again");
+	return -fault;
+}
+
 static int check_readable(const struct loading *loading, const char *path)
 {
-	int fault;
+	int fd;
 
-	if (!access(path, R_OK) && !certificate_is_file(path)) {
+	if (!access(path, F_OK) && !certificate_is_file(path)) {
 		buf_printf(loading->why, "%s: is no file", path);
 		return -EINVAL;
 	}
-	if (!access(path, R_OK))
-		return 0;
-	fault = errno;
-	buf_printf(loading->why, "%s: cannot be read: %s", path, strerror(fault));
-	return -fault;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return explain_fault(loading, path, errno);
+	close(fd);
+	return 0;
 }
 
 /* Whether it is of a certificate behind the first. */
@@ -217,6 +236,13 @@ static void explain_key(const struct loading *loading)
 		fclose(file);
 }
 
+static bool is_too_weak(void)
+{
+	int reason = ERR_GET_REASON(ERR_peek_last_error());
+
+	return reason == SSL_R_EE_KEY_TOO_SMALL || reason == SSL_R_CA_KEY_TOO_SMALL || reason == SSL_R_CA_MD_TOO_WEAK;
+}
+
 static int read_pair(const struct loading *loading)
 {
 	SSL_CTX *context = loading->context;
@@ -227,7 +253,8 @@ static int read_pair(const struct loading *loading)
 		return rc;
 	SSL_CTX_set_default_passwd_cb(context, no_passphrase);
 	if (SSL_CTX_use_certificate_chain_file(context, loading->file) != 1)
-		buf_printf(loading->why, "%s: is no certificate in PEM form", loading->file);
+		buf_printf(loading->why, "%s: %s", loading->file,
+			   is_too_weak() ? "its key is too short, or what it is signed with too weak: get a new one" : "is no certificate in PEM form");
 	else if (SSL_CTX_use_PrivateKey_file(context, loading->key, SSL_FILETYPE_PEM) == 1 &&
 		 SSL_CTX_check_private_key(context) == 1)
 		return 0;
@@ -246,20 +273,48 @@ static int64_t seconds_until(const ASN1_TIME *time, int64_t now_s)
 	return (int64_t)days * 86400 + seconds;
 }
 
-static bool is_in_order(SSL_CTX *context, X509 *certificate)
+static bool is_outdated(const X509 *certificate, int64_t now_s)
 {
+	return seconds_until(X509_get0_notAfter(certificate), now_s) <= 0 || seconds_until(X509_get0_notBefore(certificate), now_s) > 0;
+}
+
+/* A CA that tells where its certificate is to be had is a public one, and no root. */
+static bool names_issuer(const X509 *certificate)
+{
+	AUTHORITY_INFO_ACCESS *places = X509_get_ext_d2i(certificate, NID_info_access, NULL, NULL);
+	bool found = false;
+
+	for (int at = 0; at < sk_ACCESS_DESCRIPTION_num(places) && !found; at++)
+		found = OBJ_obj2nid(sk_ACCESS_DESCRIPTION_value(places, at)->method) == NID_ad_ca_issuers;
+	AUTHORITY_INFO_ACCESS_free(places);
+	return found;
+}
+
+static bool has_signed(X509 *issuer, X509 *subject)
+{
+	return X509_check_issued(issuer, subject) == X509_V_OK && X509_verify(subject, X509_get0_pubkey(issuer)) == 1;
+}
+
+static enum certificate_problem find_chain_problem(const struct loading *loading, X509 *certificate)
+{
+	enum certificate_problem problem = CERTIFICATE_FINE;
 	STACK_OF(X509) *chain = NULL;
 	X509 *subject = certificate;
 
-	SSL_CTX_get0_chain_certs(context, &chain);
-	for (int at = 0; at < sk_X509_num(chain); at++) {
+	SSL_CTX_get0_chain_certs(loading->context, &chain);
+	if (sk_X509_num(chain) <= 0 && !X509_self_signed(certificate, 0) && names_issuer(certificate))
+		problem = CERTIFICATE_ALONE;
+	for (int at = 0; at < sk_X509_num(chain) && !problem; at++) {
 		X509 *issuer = sk_X509_value(chain, at);
 
-		if (X509_check_issued(issuer, subject) != X509_V_OK)
-			return false;
+		if (!has_signed(issuer, subject))
+			problem = CERTIFICATE_CHAIN;
+		else if (is_outdated(issuer, loading->now_s))
+			problem = CERTIFICATE_CHAIN_OLD;
 		subject = issuer;
 	}
-	return true;
+	ERR_clear_error();
+	return problem;
 }
 
 static enum certificate_problem find_problem(const struct loading *loading, X509 *certificate)
@@ -271,10 +326,36 @@ static enum certificate_problem find_problem(const struct loading *loading, X509
 	if (loading->certificate->is_domain &&
 	    !certificate_covers(certificate, loading->certificate->name))
 		return CERTIFICATE_OTHER_NAME;
-	return is_in_order(loading->context, certificate) ? CERTIFICATE_FINE : CERTIFICATE_CHAIN;
+	return find_chain_problem(loading, certificate);
 }
 
-static void explain(const struct loading *loading, enum certificate_problem problem)
+void certificate_add_issuer(const X509 *certificate, struct buf *out)
+{
+	BIO *text = BIO_new(BIO_s_mem());
+	char *data;
+	long len;
+
+	X509_NAME_print_ex(text, X509_get_issuer_name(certificate), 0, XN_FLAG_RFC2253);
+	len = BIO_get_mem_data(text, &data);
+	buf_append(out, data, (size_t)len);
+	BIO_free(text);
+}
+
+/*
+ * Whoever signed the last in the file may be a root, which clients have, or one between: the certificate does not say. It is
+ * taken for one between until this machine knows it for a root.
+ */
+void certificate_explain_incomplete(const char *file, const X509 *last, struct buf *out)
+{
+	buf_printf(out, "%s: the chain is incomplete: the certificate of ", file);
+	certificate_add_issuer(last, out);
+	buf_append_text(out, " is missing: append it to the file (fullchain.pem has both)");
+	if (!names_issuer(last))
+		buf_append_text(out, "; if it is a root of your own, add it to the CAs of this machine");
+	buf_append_char(out, '\n');
+}
+
+static void explain(const struct loading *loading, enum certificate_problem problem, const X509 *shown)
 {
 	static const char *const texts[] = {
 		[CERTIFICATE_EXPIRED] = "this certificate has expired: put a new one there",
@@ -283,6 +364,7 @@ static void explain(const struct loading *loading, enum certificate_problem prob
 		[CERTIFICATE_CHAIN] =
 			"its certificates are not in order: the server's own, then the "
 			"one that signed it, and so on",
+		[CERTIFICATE_CHAIN_OLD] = "one of those that follow this certificate has expired: get its CA's new ones",
 	};
 
 	if (problem == CERTIFICATE_OTHER_NAME)
@@ -290,6 +372,8 @@ static void explain(const struct loading *loading, enum certificate_problem prob
 			   "%s: this certificate is not for %s: get one that has the domain among "
 			   "its names\n",
 			   loading->file, loading->certificate->name);
+	else if (problem == CERTIFICATE_ALONE)
+		certificate_explain_incomplete(loading->file, shown, loading->note);
 	else if (problem != CERTIFICATE_FINE)
 		buf_printf(loading->note, "%s: %s\n", loading->file, texts[problem]);
 }
@@ -301,7 +385,7 @@ static void judge(const struct loading *loading, bool first)
 	int64_t until_s = loading->now_s + seconds_until(X509_get0_notAfter(shown), loading->now_s);
 	enum certificate_problem problem = find_problem(loading, shown);
 
-	explain(loading, problem);
+	explain(loading, problem, shown);
 	if (first || until_s < certificate->until_s)
 		certificate->until_s = until_s;
 	if (first || !certificate->problem)

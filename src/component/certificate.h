@@ -18,6 +18,7 @@
 
 struct settings;
 struct ssl_ctx_st;
+struct x509_st;
 
 /* What does not keep a certificate from being shown, though nobody may believe it. */
 enum certificate_problem {
@@ -25,7 +26,9 @@ enum certificate_problem {
 	CERTIFICATE_EXPIRED,
 	CERTIFICATE_EARLY, /* it is not valid yet */
 	CERTIFICATE_OTHER_NAME,
-	CERTIFICATE_CHAIN, /* what follows it in its file did not sign it */
+	CERTIFICATE_CHAIN, /* what follows it in its file did not sign it, */
+	CERTIFICATE_CHAIN_OLD, /* or is not valid itself; */
+	CERTIFICATE_ALONE, /* or nothing follows, and who signed it is no root */
 };
 
 struct certificate_pair {
@@ -66,6 +69,10 @@ int certificate_load(struct certificate *certificate, int64_t now_s, struct ssl_
 /* Why others than the server can read or change its key, with the line to type; false: they cannot.
  */
 bool certificate_key_is_open(const char *key_file, struct buf *why);
+
+void certificate_add_issuer(const struct x509_st *certificate, struct buf *out); /* the name of who signed it */
+/* That the file lacks who signed the last in it. */
+void certificate_explain_incomplete(const char *file, const struct x509_st *last, struct buf *out);
 
 /* Not a pipe, which would wait for somebody to write, nor a directory. */
 bool certificate_is_file(const char *path);

@@ -33,18 +33,6 @@ static void add_names(const X509 *certificate, struct buf *out)
 	GENERAL_NAMES_free(names);
 }
 
-static void add_name(const X509_NAME *name, struct buf *out)
-{
-	BIO *text = BIO_new(BIO_s_mem());
-	char *data;
-	long len;
-
-	X509_NAME_print_ex(text, name, 0, XN_FLAG_RFC2253);
-	len = BIO_get_mem_data(text, &data);
-	buf_append(out, data, (size_t)len);
-	BIO_free(text);
-}
-
 /* X509_V_... of the way from the server's certificate to a CA of this machine. */
 static int verify(const struct checking *checking, X509 *certificate, STACK_OF(X509) * chain)
 {
@@ -60,28 +48,8 @@ static int verify(const struct checking *checking, X509 *certificate, STACK_OF(X
 	return error;
 }
 
-/* A CA that tells where its certificate is to be had is a public one, and no root. */
-static bool names_its_issuer(const X509 *certificate)
-{
-	return X509_get_ext_by_NID(certificate, NID_info_access, -1) >= 0;
-}
-
-/*
- * Whoever signed the last in the file may be a root, which clients have, or one between: the certificate does not say. It is
- * taken for one between until this machine knows it for a root.
- */
-static void tell_incomplete(const X509 *last, struct certificate_report *report)
-{
-	buf_printf(&report->problems, "%s: the chain is incomplete: the certificate of ", report->certificate);
-	add_name(X509_get_issuer_name(last), &report->problems);
-	buf_append_text(&report->problems, " is missing: append it to the file (fullchain.pem has both)");
-	if (!names_its_issuer(last))
-		buf_append_text(&report->problems, "; if it is a root of your own, add it to the CAs of this machine");
-	buf_append_char(&report->problems, '\n');
-}
-
-static void check_chain(const struct checking *checking, SSL_CTX *context,
-			struct certificate_report *report)
+/* told: what is wrong with the chain, or when it is valid. */
+static void check_chain(const struct checking *checking, SSL_CTX *context, bool told, struct certificate_report *report)
 {
 	X509 *certificate = SSL_CTX_get0_certificate(context);
 	STACK_OF(X509) *chain = NULL;
@@ -97,11 +65,15 @@ static void check_chain(const struct checking *checking, SSL_CTX *context,
 		return;
 	}
 	buf_printf(&report->chain, "%d in the file, up to ", 1 + (chain ? sk_X509_num(chain) : 0));
-	add_name(X509_get_issuer_name(last), &report->chain);
+	certificate_add_issuer(last, &report->chain);
 	buf_append_text(&report->chain,
 			error == X509_V_OK ? ", a CA of this machine" : ", no CA of this machine");
+	if (told || error == X509_V_OK || error == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN)
+		return;
 	if (error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY)
-		tell_incomplete(last, report);
+		certificate_explain_incomplete(report->certificate, last, &report->problems);
+	else
+		buf_printf(&report->problems, "%s: nobody will believe it: %s\n", report->certificate, X509_verify_cert_error_string(error));
 }
 
 /* -- a pair, a name ----------------------------------------------------------------------- */
@@ -129,7 +101,7 @@ static void check_pair(const struct checking *checking, const struct certificate
 		report.days =
 			(one.until_s - checking->now_s) / 86400 - (one.until_s < checking->now_s);
 		add_names(SSL_CTX_get0_certificate(context), &report.names);
-		check_chain(checking, context, &report);
+		check_chain(checking, context, one.problem && one.problem != CERTIFICATE_OTHER_NAME, &report);
 		check_soon(&report);
 	}
 	if (buf_used(&why))
