@@ -402,6 +402,41 @@ def check_certs_says_what_is_wrong():
         assert not os.path.exists(f'{deployment.dir}/data')
 
 
+def a_chain_that_leads_nowhere_keeps_the_old_one():
+    where = 'authorityInfoAccess=caIssuers;URI:http://ca.example/between.crt'
+    with Domains() as deployment:
+        deployment.certificate(OTHER)
+        root = deployment.ca()
+
+        def between(folder, **options):
+            os.makedirs(f'{deployment.dir}/{folder}')
+            return Certificate(f'{deployment.dir}/{folder}', 'between', key=EC, ca=root, is_ca=True, **options)
+
+        def signed(ca, *chain, folder=None, **options):
+            certificate = deployment.certificate(ca=ca, folder=folder, **options)
+            with open(certificate.crt, 'a', encoding='ascii') as file:
+                for part in chain:
+                    with open(part.crt, encoding='ascii') as added:
+                        file.write(added.read())
+            return certificate
+
+        fine, old, impostor = between('fine'), between('old', expired=True), between('impostor')
+        signed(fine, fine, more=[where])
+        deployment.start()
+        held = deployment.shown()
+        os.makedirs(f'{deployment.dir}/new')
+        for count, (ca, chain, reason) in enumerate((
+                (fine, (), 'the chain is incomplete: the certificate of CN=between is missing'),
+                (old, (old,), 'one of those that follow this certificate has expired'),
+                (fine, (impostor,), 'its certificates are not in order')), 1):
+            deployment.replace(signed(ca, *chain, folder=f'{deployment.dir}/new', file=f'bad{count}', more=[where]))
+            deployment.processes['run'].wait_for(f'certificate of localhost: .*{reason}.*; the one in use stays', SOON)
+            assert deployment.shown() == held and deployment.metric('certificates_refused') == count
+            facts = json.loads(deployment.command('check', 'certs', '--json', code=1).stdout)
+            found = [line for entry in facts['certificates'] for line in entry['problems'] if 'expires in' not in line]
+            assert len(found) == 1 and reason in found[0], found
+
+
 def check_certs_finds_a_chain_that_is_incomplete():
     """What is missing need not be named by the certificate: few CAs of one's own say where theirs is to be had."""
     where = 'authorityInfoAccess=caIssuers;URI:http://ca.example/between.crt'
@@ -437,4 +472,4 @@ if __name__ == '__main__':
               a_bad_certificate_keeps_the_old_one, a_new_ca_of_clients_counts_at_once,
               where_the_certificate_has_to_stay_no_old_ca_is_believed, a_session_is_resumed_by_its_ticket,
               an_expired_certificate_is_said_and_shown_all_the_same, check_certs_says_what_is_wrong,
-              check_certs_finds_a_chain_that_is_incomplete)
+              a_chain_that_leads_nowhere_keeps_the_old_one, check_certs_finds_a_chain_that_is_incomplete)
