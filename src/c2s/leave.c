@@ -59,6 +59,6 @@ void client_probe(struct client *client)
 		client->probed = false;
 	else if (!client->probed)
 		ask_for_life(client);
-	else if (silent_ms >= ping_ms + settings->sessions.ping_timeout_ms)
+	else if (silent_ms - ping_ms >= settings->sessions.ping_timeout_ms)
 		bury(client);
 }

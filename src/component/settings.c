@@ -456,6 +456,11 @@ static int check_burst(const struct settings *settings, struct finding *finding)
 {
 	if (settings->limits.depth > UINT16_MAX || settings->limits.attributes > UINT16_MAX)
 		return wrong(finding, "limits.depth and limits.attributes: at most %d", UINT16_MAX);
+	if (settings->limits.depth < SETTINGS_DEPTH_MIN || settings->limits.attributes < SETTINGS_ATTRIBUTES_MIN) {
+		finding->key = settings->limits.depth < SETTINGS_DEPTH_MIN ? "depth" : "attributes";
+		return wrong(finding, "limits.depth: at least %d, and limits.attributes %d: nobody could log in with less",
+			     SETTINGS_DEPTH_MIN, SETTINGS_ATTRIBUTES_MIN);
+	}
 	if (settings->limits.stanza_before_auth < 4096 || settings->limits.stanza < 10000)
 		return wrong(finding, "limits.stanza: at least 10000 bytes, and stanza_before_auth "
 				      "at least 4 KB (RFC 6120)");

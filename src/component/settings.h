@@ -94,6 +94,7 @@ struct settings {
 enum { REGISTRATION_CLOSED, REGISTRATION_INVITE, REGISTRATION_OPEN };
 
 enum { SETTINGS_WORKERS_MAX = 64, SETTINGS_FILE_MAX = 1 << 20, SETTINGS_MEMORY_MIN = 1 << 20 };
+enum { SETTINGS_DEPTH_MIN = 4, SETTINGS_ATTRIBUTES_MIN = 8 }; /* a roster item, a stream header */
 
 extern const struct conf_option settings_options[];
 

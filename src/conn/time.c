@@ -26,7 +26,7 @@ void conn_arm(struct conn *conn)
 
 void conn_set_deadline(struct conn *conn, int64_t ms)
 {
-	conn->deadline_ms = ms ? now(conn) + ms : 0;
+	conn->deadline_ms = ms && ms < INT64_MAX - now(conn) ? now(conn) + ms : 0; /* "forever" is none */
 	conn_arm(conn);
 }
 

@@ -310,6 +310,17 @@ def who_does_not_answer_is_detached_not_ended(deployment):
     assert plain.expect('iq', type='get', seconds=10)[0].tag == '{urn:xmpp:ping}ping'
 
 
+@configured('[sessions]\nping = "1 s"\nping_timeout = "forever"\n')
+def who_does_not_answer_is_waited_for_as_long_as_is_said(deployment):
+    romeo = Counting(deployment.port, 'romeo').begin()
+    romeo.wait_acknowledged()
+    romeo.silent = True
+    time.sleep(4)
+    romeo.silent = False
+    Counting(deployment.port, 'juliet').begin().message(romeo.jid, 'still there')
+    romeo.wait_message('still there')
+
+
 def everybody_resumes_after_an_orderly_end(deployment):
     people = [Counting(deployment.port, 'romeo', resource=f'r{number}').begin() for number in range(6)]
     juliet = Counting(deployment.port, 'juliet').begin()
@@ -530,6 +541,7 @@ if __name__ == '__main__':
                            who_comes_anew_gets_what_waited_in_its_order,
                            who_comes_anew_while_he_is_written_to_gets_all_in_order, a_queue_has_an_end,
                            what_is_stored_takes_no_room_while_its_client_is_away,
-                           who_does_not_answer_is_detached_not_ended, everybody_resumes_after_an_orderly_end,
+                           who_does_not_answer_is_detached_not_ended,
+              who_does_not_answer_is_waited_for_as_long_as_is_said, everybody_resumes_after_an_orderly_end,
                            after_a_crash_the_client_learns_what_was_stored,
                            who_had_it_is_not_given_it_again_after_a_crash))

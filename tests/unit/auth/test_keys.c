@@ -96,7 +96,7 @@ static void a_made_up_key_is_the_users_own_and_stays(void **state)
 	assert_memory_equal(&a, &again, sizeof(a));
 	assert_memory_not_equal(a.salt, b.salt, AUTH_SALT_LEN);
 	assert_memory_not_equal(a.salt, elsewhere.salt, AUTH_SALT_LEN);
-	assert_memory_not_equal(a.stored, a.server, sizeof(a.stored));
+	assert_memory_not_equal(a.stored, b.stored, sizeof(a.stored));
 }
 
 static void assert_prepared(const char *password, const char *expected)

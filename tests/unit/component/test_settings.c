@@ -159,6 +159,8 @@ static void refuses_a_storage_it_does_not_know(void **state)
 {
 	refused("domains = [\"b.example\"]\n[storage]\nurl = \"mysql:x\"\n", 3, "storage.url");
 	refused("domains = [\"b.example\"]\n[limits]\nmemory = \"1 KB\"\n", 3, "limits.memory");
+	refused("domains = [\"b.example\"]\n[limits]\ndepth = 0\n", 3, "limits.depth: at least 4");
+	refused("domains = [\"b.example\"]\n[limits]\nattributes = 7\n", 3, "limits.attributes 8");
 	refused("domains = [\"b.example\"]\n[listen]\ntrusted_proxies = [\"proxy\"]\n", 3,
 		"listen.trusted_proxies");
 	refused("domains = [\"b.example\"]\n[limits]\nunlimited_from = [\"x\"]\n", 3,
