@@ -12,7 +12,7 @@ enum {
 	OUT_MAX = 4 << 20,
 	OUT_PAUSE = 65536, /* who leaves so much unread is not read either, until half of it is taken */
 	TURN_BYTES = 128 << 10, /* what all that are ready may read in a turn, so that nobody waits long for the next */
-	SHARE_MIN = 1024,
+	SHARE_MIN = 4096,
 	STREAM_FETCHED = 256, OWNER_FETCHED = 192, /* bytes: what a stanza touches of them stands first */
 	CROWD = 32, /* that are ready: in it who has more than his share rests, a millisecond for each of them */
 };
