@@ -473,9 +473,28 @@ static void dropped(void *owner, struct sx *sx)
 	sasl2_free(&client->sasl2);
 }
 
+/* By the stream itself, before anybody was asked who it is. */
+static void refused(void *owner, struct sx *sx, enum sx_sasl_failure failure)
+{
+	struct client *client = client_of(sx);
+	enum auth_failure counted = AUTH_MALFORMED_REQUEST;
+
+	if (!client)
+		return;
+	for (unsigned at = 0; at < AUTH_FAILURES; at++) {
+		if (failure_of((enum auth_failure)at) == failure)
+			counted = (enum auth_failure)at;
+	}
+	count_failure(client, NULL, counted);
+	log_refused(client, NULL, sx_sasl_failure_name(failure),
+		    failure == SX_SASL_ENCRYPTION_REQUIRED ? "TLS comes first" :
+		    failure == SX_SASL_INCORRECT_ENCODING ? "what was said is no base64" : "what was said is out of place");
+}
+
 const struct sx_sasl_server_conf login_conf = {.mechanisms = offer_mechanisms,
 					       .step = step,
 					       .dropped = dropped,
+					       .refused = refused,
 					       .inlines = sasl2_offer,
 					       .asked = sasl2_asked,
 					       .upgrades = upgrade_offer,

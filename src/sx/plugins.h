@@ -84,6 +84,8 @@ struct sx_sasl_server_conf {
 	void (*upgrades)(void *owner, struct sx *sx, struct nad *features);
 	/* Behind SX_SASL_CONTINUE: what its client says of its task: <next/> or <task-data/>, lent. Answered as a step is. */
 	void (*task)(void *owner, struct sx *sx, struct nad *nad);
+	/* A message was refused that step() was not asked about: it was badly encoded, in clear, out of place. */
+	void (*refused)(void *owner, struct sx *sx, enum sx_sasl_failure failure);
 	unsigned attempts; /* failures before the stream is closed with policy-violation; 0: no limit */
 };
 

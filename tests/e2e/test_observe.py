@@ -367,6 +367,20 @@ def a_flood_of_failures_is_a_few_lines():
         assert deployment.metric('login_failures') == 270
 
 
+def what_is_refused_before_anybody_was_asked_is_told_too():
+    with Deployment(extra='[log]\nformat = "json"\n').start() as deployment:
+        client = Raw(deployment.port).open()
+        client.features()
+        for said in (f"<auth xmlns='{SASL}' mechanism='PLAIN'>no base64!</auth>", f"<response xmlns='{SASL}'/>",
+                     f"<auth xmlns='{SASL}' mechanism='{'X' * 21}'/>"):
+            client.send(said)
+            assert client.receive().tag.endswith('}failure')
+        refused = _events(deployment, 'login-refused', 3)
+        assert [line['condition'] for line in refused] == ['incorrect-encoding', 'mechanism-too-weak', 'invalid-mechanism'], refused
+        assert all(line['reason'] and re.fullmatch(r'127\.0\.0\.1:\d+', line['address']) for line in refused), refused
+        assert deployment.metric('login_failures') == 3
+
+
 def a_log_file_is_opened_anew():
     with Deployment(extra='[log]\nto = "file"\nformat = "json"\n') as deployment:
         deployment.import_users([('romeo', 'secret')])
@@ -417,5 +431,6 @@ if __name__ == '__main__':
               slow_clients_cost_little_and_are_sent_away, health_says_that_storage_fails_and_works_again,
               each_part_has_a_health_of_its_own, health_is_told_before_a_part_is_ready,
               an_address_that_another_part_has_is_said_once, every_line_of_json_is_an_object,
-              addresses_are_told_as_far_as_the_file_says, a_flood_of_failures_is_a_few_lines, a_log_file_is_opened_anew,
+              addresses_are_told_as_far_as_the_file_says, a_flood_of_failures_is_a_few_lines,
+              what_is_refused_before_anybody_was_asked_is_told_too, a_log_file_is_opened_anew,
               the_journal_gets_priorities)

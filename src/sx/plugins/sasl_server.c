@@ -112,6 +112,14 @@ static void fail(struct sasl_server *sasl, enum sx_sasl_failure failure, const c
 		sx_refuse(sasl->sx, SX_REFUSED_FAILURES);
 }
 
+/* What the owner was not asked about. */
+static void refuse(struct sasl_server *sasl, enum sx_sasl_failure failure, const char *text)
+{
+	if (sasl->conf->refused)
+		sasl->conf->refused(sx_owner(sasl->sx), sasl->sx, failure);
+	fail(sasl, failure, text);
+}
+
 static void drop(struct sasl_server *sasl)
 {
 	if (sasl->exchange == IDLE)
@@ -162,7 +170,7 @@ static int ask(struct sasl_server *sasl, const char *mechanism, bool initial, st
 static int badly_encoded(struct sasl_server *sasl)
 {
 	drop(sasl);
-	fail(sasl, SX_SASL_INCORRECT_ENCODING, NULL);
+	refuse(sasl, SX_SASL_INCORRECT_ENCODING, NULL);
 	return 0;
 }
 
@@ -172,11 +180,11 @@ static bool read_mechanism(struct sasl_server *sasl, const struct nad *nad, char
 	struct slice mechanism = nad_attr_value(nad, 0, "mechanism");
 
 	if (sx_tls_withholds(sasl->sx)) {
-		fail(sasl, SX_SASL_ENCRYPTION_REQUIRED, NULL);
+		refuse(sasl, SX_SASL_ENCRYPTION_REQUIRED, NULL);
 		return false;
 	}
 	if (!mechanism.len || mechanism.len > MECHANISM_MAX) {
-		fail(sasl, SX_SASL_INVALID_MECHANISM, NULL);
+		refuse(sasl, SX_SASL_INVALID_MECHANISM, NULL);
 		return false;
 	}
 	memcpy(name, mechanism.data, mechanism.len);
@@ -248,7 +256,7 @@ static int response_came(struct sasl_server *sasl, struct nad *nad)
 	bool said = text.len > 0;
 
 	if (sasl->exchange != AWAITING) {
-		fail(sasl, SX_SASL_MECHANISM_TOO_WEAK, "response before auth"); /* as jabberd2 names it */
+		refuse(sasl, SX_SASL_MECHANISM_TOO_WEAK, "response before auth"); /* as jabberd2 names it */
 		return 0;
 	}
 	if (!decode(nad, text, &message))
@@ -278,7 +286,10 @@ static bool has_second(const struct sasl_server *sasl)
 static void aborted(struct sasl_server *sasl, bool wanted)
 {
 	drop(sasl);
-	fail(sasl, wanted ? SX_SASL_ABORTED : SX_SASL_MALFORMED_REQUEST, NULL);
+	if (wanted)
+		fail(sasl, SX_SASL_ABORTED, NULL);
+	else
+		refuse(sasl, SX_SASL_MALFORMED_REQUEST, NULL);
 }
 
 /* What fails is answered in the words of who asked. */
