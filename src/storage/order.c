@@ -214,7 +214,7 @@ void order_put(struct order *order, struct store_txn *txn)
 	put(order, txn);
 	if (table_count(&order->flows) <= order->many)
 		return;
-	forget_flows(order, first_start(order)); /* as good as new, or better */
+	forget_flows(order, order->now - CREDIT); /* whose next starts no earlier than behind what they have waiting */
 	if (table_count(&order->flows) > FLOWS_MAX && order->many > FLOWS_MAX)
 		level(order);
 	order->many = MANY_FLOWS + 2 * table_count(&order->flows);

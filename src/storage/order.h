@@ -19,7 +19,7 @@ struct order {
 	uint64_t early;	    /* the latest arrival of what was taken early */
 	bool under_way;	    /* something was taken since nothing waited: who has nothing waiting now can have had little */
 	bool overtaken;	    /* one was taken behind early ones that came after it; the caller takes it back */
-	struct table flows; /* of owners who have some waiting, or had since long it was calm */
+	struct table flows; /* of owners who have some waiting, or had since it was calm for long */
 	uint32_t many;	    /* of them: then those who had theirs long ago are looked for */
 	uint32_t calm;	    /* batches that needed no order, since one did */
 };

@@ -231,6 +231,34 @@ static void put_new(struct order *order, unsigned *number)
 	order_put(order, txn);
 }
 
+/* So many come at once, when nothing was waiting, that those of whom something was known are forgotten. */
+static void who_is_forgotten_stays_in_order(void **state)
+{
+	struct order order;
+	unsigned number = 0;
+	uint64_t first;
+
+	order_init(&order, seed);
+	put_greedy(&order);
+	for (unsigned i = 0; i < 20; i++)
+		put(&order, 1, "A");
+	for (unsigned i = 0; i < 10; i++)
+		put(&order, 2, "B");
+	for (unsigned i = 0; i < GREEDY * EACH + 30; i++)
+		take(&order);
+	put(&order, 1, "A");
+	put(&order, 2, "B");
+	for (unsigned i = 0; i < 5000; i++)
+		put_new(&order, &number);
+	assert_int_equal(take(&order), 2);
+	put(&order, 3, "A");
+	do
+		first = take(&order);
+	while (first != 1 && first != 3);
+	assert_int_equal(first, 1);
+	end(&order);
+}
+
 /* Hundreds of others whom nobody saw before, all the time. */
 static void nobody_waits_for_ever_behind_newcomers(void **state)
 {
@@ -327,6 +355,7 @@ int main(void)
 		cmocka_unit_test(who_has_little_comes_first_after_a_lull),
 		cmocka_unit_test(what_is_of_several_owners_keeps_the_order_of_each),
 		cmocka_unit_test(no_owner_sees_another_order),
+		cmocka_unit_test(who_is_forgotten_stays_in_order),
 		cmocka_unit_test(nobody_waits_for_ever_behind_newcomers),
 		cmocka_unit_test(newcomers_fill_no_memory),
 		cmocka_unit_test(the_oldest_come_in_order_too),
