@@ -21,6 +21,6 @@ bool auth_prepare_password(struct slice password, struct buf *prepared);
 /* Fills stored and server of a key whose salt and rounds are set. */
 void auth_key_derive(enum auth_hash hash, struct slice prepared, struct auth_key *key);
 
-/* The same key for the same user at all times; nobody has its password. */
+/* The same key for the same user at all times; nobody has its password. server is not to be shown: it begins with the salt. */
 void auth_key_fake(enum auth_hash hash, const uint8_t secret[32], struct slice user,
 		   uint32_t rounds, struct auth_key *key);

@@ -90,13 +90,18 @@ bool certificate_is_file(const char *path)
 static bool is_for(struct certificate_pair *pair, const char *name)
 {
 	const char *path = buf_text(&pair->certificate);
-	FILE *file = certificate_is_file(path) ? fopen(path, "re") : NULL;
-	X509 *certificate = file ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
-	bool covers = file ? certificate && certificate_covers(certificate, name) : errno == EACCES;
+	FILE *file;
+	X509 *certificate;
+	bool covers;
 
+	errno = 0; /* as it stays for a pipe */
+	file = certificate_is_file(path) ? fopen(path, "re") : NULL;
+	if (!file)
+		return errno == EACCES;
+	certificate = PEM_read_X509(file, NULL, NULL, NULL);
+	covers = certificate && certificate_covers(certificate, name);
 	X509_free(certificate);
-	if (file)
-		fclose(file);
+	fclose(file);
 	ERR_clear_error();
 	return covers;
 }

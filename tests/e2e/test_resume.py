@@ -315,7 +315,7 @@ def who_does_not_answer_is_waited_for_as_long_as_is_said(deployment):
     romeo = Counting(deployment.port, 'romeo').begin()
     romeo.wait_acknowledged()
     romeo.silent = True
-    time.sleep(4)
+    time.sleep(4)  # a ping and any timeout would be over
     romeo.silent = False
     Counting(deployment.port, 'juliet').begin().message(romeo.jid, 'still there')
     romeo.wait_message('still there')
