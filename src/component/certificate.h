@@ -29,6 +29,7 @@ enum certificate_problem {
 	CERTIFICATE_CHAIN, /* what follows it in its file did not sign it, */
 	CERTIFICATE_CHAIN_OLD, /* or is not valid itself; */
 	CERTIFICATE_ALONE, /* or nothing follows, and who signed it is no root */
+	CERTIFICATE_UNUSABLE, /* one that was made is shown instead */
 };
 
 struct certificate_pair {

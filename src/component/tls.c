@@ -106,7 +106,7 @@ static int refuse_worse(const struct tls_entry *old, const struct tls_entry *fre
 {
 	struct slice notes = buf_slice(loading->note);
 
-	if (!old || !fresh->problem || fresh->problem == problem_now(old, loading->host))
+	if (!old || old->problem == CERTIFICATE_UNUSABLE || !fresh->problem || fresh->problem == problem_now(old, loading->host))
 		return 0;
 	buf_append_slice(loading->why, slice_line(&notes));
 	return -EINVAL;
@@ -190,6 +190,7 @@ int tls_store_reload(struct tls_store *store, const struct settings *settings, s
 	struct tls_loading loading = {.host = store->host,
 				      .settings = settings,
 				      .is_router = store->is_router,
+				      .stands_in = !store->set && !store->is_router,
 				      .ca_stamp = tls_ca_stamp(store, settings),
 				      .note = note,
 				      .why = why};

@@ -29,8 +29,8 @@ void tls_count_memory(void);
 
 /*
  * For each domain of the file. For one without a certificate a self-signed one is made in data.dir/certs (P-256, ten years)
- * and said in *note, a line each; so are a certificate's problems. One that cannot be used is a fault, *why names the file.
- * settings are borrowed.
+ * and said in *note, a line each; so are a certificate's problems. In place of one that cannot be used such a one is shown too,
+ * until it is mended. A fault has a line in *why. settings are borrowed.
  */
 int tls_store_load(struct mio_host *host, const struct settings *settings, struct tls_store **store, struct buf *note,
 		   struct buf *why);

@@ -78,7 +78,8 @@ struct tls_loading { /* what one reading takes and says */
 	const struct settings *settings;
 	const char *name;
 	bool is_router;
-	bool makes; /* a self-signed one, when there is none */
+	bool makes; /* a self-signed one, when there is none, */
+	bool stands_in; /* or none that can be used */
 	uint64_t ca_stamp; /* of tls.client_ca, before it is read */
 	struct buf *note, *why;
 };

@@ -110,7 +110,7 @@ void tls_shown_free(struct tls_shown **freed)
 	mem_free(shown);
 }
 
-static int make_one(const struct tls_loading *loading, struct certificate *certificate)
+static int make_one(const struct tls_loading *loading, struct certificate *certificate, bool instead)
 {
 	const struct settings *settings = loading->settings;
 	struct certificate_pair *pair = &certificate->pairs[0];
@@ -124,8 +124,9 @@ static int make_one(const struct tls_loading *loading, struct certificate *certi
 		return rc;
 	}
 	certificate_place_made(settings, certificate);
-	buf_printf(loading->note, "%s: self-signed certificate %s, for want of one in %s\n",
-		   loading->name, buf_text(&pair->certificate), settings->tls.certificates);
+	buf_printf(loading->note, "%s: self-signed certificate %s, for want of %s in %s\n",
+		   loading->name, buf_text(&pair->certificate), instead ? "one that can be used" : "one",
+		   settings->tls.certificates);
 	if (!access(buf_text(&pair->certificate), F_OK) && !access(buf_text(&pair->key), F_OK))
 		return 0;
 	return self_signed_make(loading->host, loading->name,
@@ -140,22 +141,43 @@ static int find_or_make(const struct tls_loading *loading, struct certificate *c
 	if (rc != CERTIFICATE_NONE)
 		return rc;
 	if (loading->makes)
-		return make_one(loading, certificate);
+		return make_one(loading, certificate, false);
 	buf_printf(loading->why, "%s: its certificate is gone from %s: put it back", loading->name,
 		   loading->settings->tls.certificates);
 	return -ENOENT;
 }
 
 static int load_into(const struct tls_loading *loading, struct certificate *certificate,
-		     SSL_CTX *context)
+		     SSL_CTX **context)
 {
 	int64_t now_s = mio_host_wall_ms(loading->host) / 1000;
-	int rc = certificate_load(certificate, now_s, context, loading->note, loading->why);
+	int rc;
 
+	*context = new_context(loading->settings);
+	rc = *context ? certificate_load(certificate, now_s, *context, loading->note, loading->why) : -ENOMEM;
 	if (!rc && loading->is_router)
-		tickets_refuse(context);
+		tickets_refuse(*context);
 	else if (!rc)
-		rc = serve_clients(loading, context);
+		rc = serve_clients(loading, *context);
+	return rc;
+}
+
+/* That one cannot be used is this name's misfortune, and not that of all who would be served. */
+static int stand_in(const struct tls_loading *loading, struct certificate *certificate, SSL_CTX **context)
+{
+	struct certificate made = {.name = certificate->name, .is_domain = certificate->is_domain};
+	int rc;
+
+	buf_append_slice(loading->note, buf_slice(loading->why));
+	buf_append_char(loading->note, '\n');
+	buf_clear(loading->why);
+	SSL_CTX_free(*context);
+	*context = NULL;
+	certificate_fini(certificate);
+	*certificate = made;
+	rc = make_one(loading, certificate, true);
+	rc = rc ? rc : load_into(loading, certificate, context);
+	certificate->problem = CERTIFICATE_UNUSABLE;
 	return rc;
 }
 
@@ -173,10 +195,9 @@ int tls_shown_load(const struct tls_loading *loading, struct tls_shown **shown,
 	SSL_CTX *context = NULL;
 	int rc = find_or_make(loading, &certificate);
 
-	if (!rc) {
-		context = new_context(loading->settings);
-		rc = context ? load_into(loading, &certificate, context) : -ENOMEM;
-	}
+	rc = rc ? rc : load_into(loading, &certificate, &context);
+	if (rc && loading->stands_in && !certificate.made)
+		rc = stand_in(loading, &certificate, &context);
 	certificate_fini(&certificate);
 	if (rc) {
 		SSL_CTX_free(context);
