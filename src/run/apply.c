@@ -64,7 +64,8 @@ int verb_reload(const struct cli *cli)
 		return say(&why);
 	code = control_all(cli, &deployment, words, countof(words), SLICE(""));
 	if (code < 0)
-		buf_printf(&why, "no server runs on %s", deployment.settings.data.dir);
+		buf_printf(&why, "no server runs on %s (if data.dir was changed, restart the one that runs on the old)",
+			   deployment.settings.data.dir);
 	deployment_fini(&deployment);
 	return code < 0 ? say(&why) : code;
 }

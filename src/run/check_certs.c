@@ -5,6 +5,7 @@
 #include "ctl/ctl.h"
 #include "mio/mio.h"
 #include "run/deployment.h"
+#include "run/identity.h"
 #include "run/run.h"
 
 struct saying {
@@ -78,13 +79,25 @@ static void check(const struct settings *settings, struct saying *saying)
 		       buf_text(&saying->json));
 }
 
+/* What root may read says nothing of what the server may. */
+static int become_user(const struct settings *settings, struct buf *why)
+{
+	struct identity identity;
+	int rc = identity_find(settings->process.user, &identity, why);
+
+	return rc ? rc : identity_borrow(&identity, settings->process.user, why);
+}
+
 int verb_check_certs(const struct cli *cli)
 {
 	AUTO(buf_fini) struct buf why = {0};
 	struct deployment deployment = {.lock_count = 0};
 	struct saying saying = {.wants_json = cli->json};
+	int rc = deployment_load(&deployment, cli, &why);
 
-	if (deployment_load(&deployment, cli, &why)) {
+	rc = rc ? rc : become_user(&deployment.settings, &why);
+	if (rc) {
+		deployment_fini(&deployment);
 		fprintf(stderr, "jackdaw: %s\n", buf_text(&why));
 		return EXIT_PROBLEM;
 	}

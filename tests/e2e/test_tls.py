@@ -20,8 +20,8 @@ SOON = 5  # seconds in which a new certificate must be shown
 class Domains(Deployment):
     """localhost and another, with a directory for their certificates."""
 
-    def __init__(self, extra=''):
-        super().__init__(extra=extra)
+    def __init__(self, extra='', process=''):
+        super().__init__(extra=extra, process=process)
         self.certs = f'{self.dir}/certs'
         os.makedirs(self.certs)
         with open(self.config, encoding='utf-8') as file:
@@ -251,6 +251,25 @@ def a_bad_certificate_keeps_the_old_one():
         deployment.wait_shown(fine)
 
 
+def a_bad_certificate_keeps_nobody_else_from_being_served():
+    with Domains() as deployment:
+        first = deployment.certificate()
+        other = deployment.certificate(OTHER)
+        shutil.copy(first.key, other.key)
+        deployment.start()
+        assert deployment.shown() == file_serial(first.crt)
+        # Its people are not shown what does not belong to them, and the rest is encrypted all the same.
+        assert deployment.shown(OTHER) == file_serial(f'{deployment.dir}/data/certs/{OTHER}.crt')
+        assert deployment.lines('does not fit') and deployment.lines(f'{OTHER}: self-signed certificate .*one that can be used')
+        assert deployment.metric('certificate_problems') == 1
+        fine = deployment.certificate(OTHER, ca=deployment.ca(), expired=True)  # better than none, as it is at a start
+        deployment.wait_shown(fine, OTHER)
+        fine = deployment.certificate(OTHER)
+        deployment.wait_shown(fine, OTHER)
+        time.sleep(1.5)  # it is counted each second
+        assert deployment.metric('certificate_problems') == 0
+
+
 def a_new_ca_of_clients_counts_at_once():
     with Domains() as deployment:
         deployment.certificate()
@@ -437,6 +456,25 @@ def a_chain_that_leads_nowhere_keeps_the_old_one():
             assert len(found) == 1 and reason in found[0], found
 
 
+def check_certs_looks_as_the_user_of_the_server():
+    with open('/proc/self/uid_map', encoding='ascii') as uids:
+        user = 'nobody' if int(uids.read().split()[2]) > 1 else 'root'
+    with Domains(process=f'user = "{user}"') as deployment:
+        ca = deployment.ca()
+        os.environ['SSL_CERT_FILE'] = f'{deployment.certs}/ca.crt'
+        shutil.copy(ca.crt, os.environ['SSL_CERT_FILE'])
+        for name in ('localhost', OTHER):
+            deployment.certificate(name, ca=ca, days=90)
+        for folder in (deployment.dir, deployment.certs):
+            os.chmod(folder, 0o755)
+        for name in os.listdir(deployment.certs):
+            shutil.chown(f'{deployment.certs}/{name}', user)
+        deployment.command('check', 'certs')
+        os.chown(f'{deployment.certs}/{OTHER}.key', 0, -1)
+        result = deployment.command('check', 'certs', code=0 if user == 'root' else 1)
+        assert user == 'root' or re.search(f'problem .*{OTHER}.key: .*Permission denied', result.stdout), result
+
+
 def check_certs_finds_a_chain_that_is_incomplete():
     """What is missing need not be named by the certificate: few CAs of one's own say where theirs is to be had."""
     where = 'authorityInfoAccess=caIssuers;URI:http://ca.example/between.crt'
@@ -469,7 +507,9 @@ if __name__ == '__main__':
     scenarios(only_tls_1_2_and_1_3_are_spoken, a_protocol_that_is_named_is_ours,
               what_is_said_behind_starttls_in_clear_is_not_heard, each_domain_has_its_own_certificate,
               who_can_read_an_ecdsa_certificate_is_shown_it, a_new_certificate_is_shown_at_once_and_everybody_stays,
-              a_bad_certificate_keeps_the_old_one, a_new_ca_of_clients_counts_at_once,
+              a_bad_certificate_keeps_the_old_one, a_bad_certificate_keeps_nobody_else_from_being_served,
+              a_new_ca_of_clients_counts_at_once,
               where_the_certificate_has_to_stay_no_old_ca_is_believed, a_session_is_resumed_by_its_ticket,
               an_expired_certificate_is_said_and_shown_all_the_same, check_certs_says_what_is_wrong,
-              a_chain_that_leads_nowhere_keeps_the_old_one, check_certs_finds_a_chain_that_is_incomplete)
+              a_chain_that_leads_nowhere_keeps_the_old_one, check_certs_looks_as_the_user_of_the_server,
+              check_certs_finds_a_chain_that_is_incomplete)
