@@ -458,6 +458,45 @@ def who_comes_anew_gets_all_in_order_from_a_manager_of_its_own():
         _comes_anew_again_and_again(deployment)
 
 
+@configured('[sessions]\nresume_queue = "200 stanzas, 4 MB"\n[limits]\nclient_rate = "off"\n')
+def what_is_too_much_for_a_mailbox_overtakes_nothing(deployment):
+    """More waits for romeo than is kept: each comes in its order, or is refused, while he reads slowly and after."""
+    juliet = Counting(deployment.port, 'juliet').begin()
+    heard, refused, sent = [], [], itertools.count()
+
+    def say(count):
+        for number in itertools.islice(sent, count):
+            juliet.message('romeo@localhost', str(number))
+        juliet.wait_acknowledged(30)
+
+    def read(client, found, seconds):
+        try:
+            while True:
+                element = client.element(seconds)
+                if element.tag == f'{{{CLIENT}}}message':
+                    found.append(int(body(element)))
+        except TimeoutError:
+            return
+
+    say(990)
+    romeo = Counting(deployment.port, 'romeo').begin()
+    romeo.silent = True
+    read(romeo, heard, 1)
+    say(50)
+    for _ in range(20):
+        romeo.send(f"<a xmlns='{SM}' h='{romeo.handled}'/>")
+        say(20)
+        read(romeo, heard, 0.05)
+    romeo.silent = False
+    romeo.send(f"<a xmlns='{SM}' h='{romeo.handled}'/>")
+    read(romeo, heard, 2)
+    read(juliet, [], 0.5)
+    refused = [int(body(element)) for element in juliet.heard if element.get('type') == 'error']
+    late = [number for before, number in zip(heard, heard[1:]) if number < before]
+    assert not late, f'{len(late)} times one of an earlier time came, the first time {late[0]}'
+    assert refused and sorted(heard + refused) == list(range(next(sent))), (refused, 'lost or doubled')
+
+
 def _three_processes(deployment):
     deployment.start('router', 'sm', 'c2s')
     for user in ('romeo', 'juliet'):
@@ -539,6 +578,7 @@ if __name__ == '__main__':
                            who_stays_away_too_long_is_gone, another_resource_gets_what_the_lost_one_did_not,
                            a_silent_resource_lets_the_sender_go_on_in_a_second,
                            who_comes_anew_gets_what_waited_in_its_order,
+                           what_is_too_much_for_a_mailbox_overtakes_nothing,
                            who_comes_anew_while_he_is_written_to_gets_all_in_order, a_queue_has_an_end,
                            what_is_stored_takes_no_room_while_its_client_is_away,
                            who_does_not_answer_is_detached_not_ended,

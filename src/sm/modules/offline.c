@@ -469,13 +469,18 @@ static int wait(void *state, const struct sm_event *event)
 	return SM_HELD;
 }
 
-/* Also what waited while some of them were given. Unless it names a resource that they are not for. */
+/*
+ * Also what waited while some of them were given. Unless it names a resource that they are not for. One for which there is
+ * no room overtakes none of them: it is refused, as it would be if everybody were away.
+ */
 static int go_behind(void *state, const struct sm_event *event)
 {
 	const struct stanza *stanza = event->stanza;
 
-	if (!is_behind(event->user) || outbox_fate(stanza) != OUTBOX_STORE || !delivery_is_for_best(event->user, stanza))
+	if (!is_behind(event->user) || !offline_may_have(event->user, stanza) || !delivery_is_for_best(event->user, stanza))
 		return SM_PASS;
+	if (!may_keep(event->user, stanza))
+		return sm_reply_error(event, STANZA_SERVICE_UNAVAILABLE);
 	return store(state, event);
 }
 
