@@ -100,7 +100,7 @@ struct mio_backend {
 	int (*run)(struct mio_host *host);
 	void (*stop)(struct mio_host *host);
 	int (*signals)(struct mio_host *host, void (*signalled)(int number, void *arg), void *arg);
-	void (*wake)(struct mio *mio); /* any thread: have it take a turn soon */
+	void (*wake)(struct mio *from, struct mio *to); /* have it take a turn soon; from: the caller's loop, or NULL. Any thread */
 
 	const char *(*host_name)(struct mio_host *host);
 	const char *(*host_vfs)(struct mio_host *host);

@@ -1,5 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* A loop on epoll: its turns, its table of descriptors, its clock. */
+/*
+ * A loop on epoll: its turns, its table of descriptors, its clock.
+ *
+ * Who holds a loop's lock runs it: its thread, but for while it waits. A loop that posts a little to one that sleeps takes a
+ * turn for it behind its own, which costs less, and is there sooner, than another thread that wakes up:
+ *
+ *   A: turn, post to B ---- lock B, turn of B, unlock ---- waits
+ *   B: waits ............................................. waits
+ *
+ * B's thread is woken when A has more to do, or when B must wait otherwise than it does.
+ */
 #include "mio/epoll.h"
 
 #include <errno.h>
@@ -11,7 +21,9 @@
 #include "base/mem.h"
 
 enum { EVENTS_PER_TURN = 256, WALL_REFRESH_MS = 1000, SLOTS_FIRST = 64,
-       SOCK_FETCHED = 128 /* bytes: it, and what who has it keeps beside it */ };
+       SOCK_FETCHED = 128, /* bytes: it, and what who has it keeps beside it */
+       LENT_READY = 4, LENT_BYTES = 16384, /* sockets of the one, mail of the other */
+       MAIL_TURNS = 4 };
 
 static void read_clock(struct epoll_loop *loop)
 {
@@ -37,6 +49,7 @@ int epoll_loop_init(struct mio *mio)
 	loop->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (loop->all < 0 || loop->links < 0 || loop->wake_fd < 0 || loop->reserve_fd < 0)
 		rc = -errno;
+	pthread_mutex_init(&loop->lock, NULL);
 	read_clock(loop);
 	if (!rc) {
 		uint32_t wake = epoll_slot_add(loop, SLOT_WAKE, NULL, loop->wake_fd);
@@ -66,14 +79,33 @@ void epoll_loop_fini(struct mio *mio)
 	loop->slots = NULL;
 	loop->slot_count = loop->slot_cap = 0;
 	mem_wipe(loop->random, sizeof(loop->random));
+	pthread_mutex_destroy(&loop->lock);
 }
 
-void epoll_wake(struct mio *mio)
+static struct epoll_loop *loop_of(struct mio *mio)
 {
-	struct epoll_loop *loop = container_of(mio, struct epoll_loop, mio);
+	return container_of(mio, struct epoll_loop, mio);
+}
+
+static void wake_thread(struct epoll_loop *loop)
+{
 	ssize_t written = write(loop->wake_fd, &(uint64_t){1}, sizeof(uint64_t));
 
 	(void)written; /* a full counter wakes as well */
+}
+
+/* It ends its turn, and neither it nor the other has much to do. */
+static bool may_lend(const struct mio *from, const struct mio *to)
+{
+	return from->in_turn && !from->more && from->ready <= LENT_READY && mio_mailbox_bytes(to) <= LENT_BYTES;
+}
+
+void epoll_wake(struct mio *from, struct mio *to)
+{
+	if (from && may_lend(from, to))
+		loop_of(from)->lends |= UINT64_C(1) << to->worker;
+	else
+		wake_thread(loop_of(to));
 }
 
 void epoll_random(struct mio *mio, void *bytes, size_t len)
@@ -200,30 +232,93 @@ static void fetch(const struct epoll_loop *loop, const struct epoll_event *event
 static int wait_ms(struct epoll_loop *loop)
 {
 	struct mio *mio = &loop->mio;
-	int64_t next_ms = mio_wheel_next(&mio->wheel);
 
-	if (mio_has_work(mio) || next_ms <= mio->now_ms)
+	loop->until_ms = mio_wheel_next(&mio->wheel);
+	loop->resting = mio_entry_paused(mio);
+	if (mio_has_work(mio) || loop->until_ms <= mio->now_ms)
 		return 0;
 	atomic_store(&mio->sleeping, true);
 	if (mio_mail_waits(mio))
 		return 0;
-	if (next_ms == INT64_MAX)
+	if (loop->until_ms == INT64_MAX)
 		return -1;
-	return next_ms - mio->now_ms > INT32_MAX ? INT32_MAX : (int)(next_ms - mio->now_ms);
+	return loop->until_ms - mio->now_ms > INT32_MAX ? INT32_MAX : (int)(loop->until_ms - mio->now_ms);
+}
+
+static int wait_for(struct epoll_loop *loop, struct epoll_event *events)
+{
+	int ms = wait_ms(loop), set = loop->resting ? loop->links : loop->all, count;
+
+	if (ms)
+		pthread_mutex_unlock(&loop->lock);
+	count = epoll_wait(set, events, EVENTS_PER_TURN, ms);
+	if (ms)
+		pthread_mutex_lock(&loop->lock);
+	return count;
+}
+
+/* Whether its thread waits as it should; then posters are told so again. */
+static bool may_sleep_on(struct epoll_loop *loop)
+{
+	struct mio *mio = &loop->mio;
+
+	if (mio_has_work(mio) || mio_wheel_next(&mio->wheel) < loop->until_ms || mio_entry_paused(mio) != loop->resting)
+		return false;
+	atomic_store(&mio->sleeping, true);
+	return !mio_mail_waits(mio);
+}
+
+/* What a little mail leads to, without a look at the sockets before each step of it. */
+static void run_mail(struct epoll_loop *loop)
+{
+	for (unsigned turns = 0; turns < MAIL_TURNS && mio_has_work(&loop->mio); turns++) {
+		mio_turn_begin(&loop->mio);
+		mio_turn_end(&loop->mio);
+	}
+}
+
+static struct epoll_loop *next_lent(struct epoll_loop *loop)
+{
+	unsigned worker = (unsigned)__builtin_ctzll(loop->lends);
+
+	loop->lends &= loop->lends - 1;
+	return loop_of(loop->mio.host->loops[worker]);
+}
+
+/* The other is awake, or gets the turns that its mail takes. */
+static void lend_turns(struct epoll_loop *loop)
+{
+	struct heap *before;
+	bool sleeps_on;
+
+	if (pthread_mutex_trylock(&loop->lock)) {
+		wake_thread(loop); /* it may be about to wait */
+		return;
+	}
+	before = heap_enter(loop->mio.heap);
+	read_clock(loop);
+	loop->mio.ready = 0;
+	run_mail(loop);
+	while (loop->lends)
+		wake_thread(next_lent(loop));
+	sleeps_on = may_sleep_on(loop);
+	heap_enter(before);
+	pthread_mutex_unlock(&loop->lock);
+	if (!sleeps_on)
+		wake_thread(loop);
 }
 
 static void turn(struct epoll_loop *loop)
 {
 	struct epoll_event events[EVENTS_PER_TURN];
-	bool resting = mio_entry_paused(&loop->mio);
-	int count = epoll_wait(resting ? loop->links : loop->all, events, EVENTS_PER_TURN,
-			       wait_ms(loop));
+	int count = wait_for(loop, events);
+	bool resting = mio_entry_paused(&loop->mio); /* by now, when a turn was taken for it */
 
 	atomic_store_explicit(&loop->mio.sleeping, false, memory_order_relaxed);
 	read_clock(loop);
 	/* Mail first: what this turn posts and submits is then answered in a later one. */
-	mio_turn_begin(&loop->mio);
 	loop->mio.ready = count > 0 ? (unsigned)count : 0;
+	mio_turn_begin(&loop->mio);
 	for (int i = 0; i < count; i++) {
 		if (i && i % MIO_PART == 0)
 			mio_part_end(&loop->mio);
@@ -232,6 +327,10 @@ static void turn(struct epoll_loop *loop)
 		dispatch(loop, &events[i], resting);
 	}
 	mio_turn_end(&loop->mio);
+	if (loop->mio.ready <= LENT_READY)
+		run_mail(loop);
+	while (loop->lends)
+		lend_turns(next_lent(loop));
 }
 
 void epoll_loop_run(struct epoll_loop *loop)
@@ -239,8 +338,10 @@ void epoll_loop_run(struct epoll_loop *loop)
 	struct machine *machine = container_of(loop->mio.host, struct machine, host);
 	struct heap *before = heap_enter(loop->mio.heap);
 
+	pthread_mutex_lock(&loop->lock);
 	read_clock(loop);
 	while (!atomic_load(&machine->stopping))
 		turn(loop);
+	pthread_mutex_unlock(&loop->lock);
 	heap_enter(before);
 }

@@ -45,6 +45,11 @@ struct epoll_loop {
 	uint8_t random[RANDOM_POOL];
 	size_t random_left;
 	pthread_t thread;
+	pthread_mutex_t lock; /* who holds it runs the loop */
+	uint64_t lends;	      /* workers whose turn is due behind ours */
+	/* How its thread waits, while it does: for the time of the wheel, of which set. */
+	int64_t until_ms;
+	bool resting;
 };
 
 struct machine {
@@ -72,7 +77,7 @@ void machine_name(const char *name); /* of the calling thread, for `top -H`, `pe
 int epoll_loop_init(struct mio *mio);
 void epoll_loop_fini(struct mio *mio);
 void epoll_loop_run(struct epoll_loop *loop); /* until the machine is stopping */
-void epoll_wake(struct mio *mio);
+void epoll_wake(struct mio *from, struct mio *to);
 void epoll_random(struct mio *mio, void *bytes, size_t len);
 
 uint32_t epoll_slot_add(struct epoll_loop *loop, enum slot_kind kind, void *owner, int fd);

@@ -101,7 +101,7 @@ static void stop(struct mio_host *host)
 {
 	atomic_store(&machine_of(host)->stopping, true);
 	for (unsigned i = 0; i < host->workers; i++)
-		epoll_wake(host->loops[i]);
+		epoll_wake(NULL, host->loops[i]);
 }
 
 static struct epoll_loop *loop_at(struct mio_host *host, unsigned worker)

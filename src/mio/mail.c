@@ -27,16 +27,16 @@ static void push(struct mio *to, enum mio_lane lane, struct mio_mail *first, str
 	} while (!atomic_compare_exchange_weak(&to->lanes[lane], &top, first));
 }
 
-static void wake_sleeper(struct mio *to)
+static void wake_sleeper(struct mio *from, struct mio *to)
 {
 	if (atomic_load(&to->sleeping) && atomic_exchange(&to->sleeping, false))
-		to->backend->wake(to);
+		to->backend->wake(from, to);
 }
 
 void mio_mail_push(struct mio *to, enum mio_lane lane, struct mio_mail *first, struct mio_mail *last)
 {
 	push(to, lane, first, last);
-	wake_sleeper(to);
+	wake_sleeper(NULL, to);
 }
 
 static void block(struct mio *from, struct mio *to)
@@ -55,7 +55,7 @@ static void send_now(struct mio *from, struct mio *to, const struct mio_parcel *
 
 	push(to, MIO_DATA, parcel->first, parcel->last); /* from here on it is the receiver's */
 	if (to != from)
-		wake_sleeper(to);
+		wake_sleeper(from, to);
 	if (waiting > to->host->mark && !(from->blocked & bit(to->worker)))
 		block(from, to);
 }

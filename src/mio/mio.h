@@ -5,7 +5,7 @@
  * A mio_host is a process as its code sees it: the real machine (epoll) or a host of the simulator
  * (mio/sim.h). It has one struct mio, a loop, for each worker. A loop runs turns: it waits, dispatches
  * what is ready, in parts when it is much, runs the deferred tasks, and looks at the clock once. Everything
- * here is called on the loop's own thread unless it says otherwise. A callback never runs before the call that asked for it
+ * here is called by the thread that runs the loop (one at a time, not always the same) unless it says otherwise. A callback never runs before the call that asked for it
  * returns. While a loop runs code, the worker's heap (base/mem.h) is current.
  */
 #pragma once

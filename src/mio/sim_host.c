@@ -348,6 +348,11 @@ static void draw(struct mio *mio, void *bytes, size_t len)
 	sim_fill(sim_of(mio), bytes, len);
 }
 
+static void wake(struct mio *from, struct mio *to)
+{
+	sim_wake(to);
+}
+
 const struct mio_backend sim_backend = {
 	.loop_size = sizeof(struct sim_loop),
 	.loop_init = loop_init,
@@ -356,7 +361,7 @@ const struct mio_backend sim_backend = {
 	.run = run,
 	.stop = stop,
 	.signals = signals,
-	.wake = sim_wake,
+	.wake = wake,
 	.host_name = host_name,
 	.host_vfs = host_vfs,
 	.host_random = host_random,

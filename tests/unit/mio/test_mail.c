@@ -350,6 +350,55 @@ static void wakes_a_sleeper_each_time(void **state)
 	harness_free(&rally.harness);
 }
 
+/* Who posts a little to a loop that sleeps runs it; what that loop is to do later is its own thread's. */
+struct favour {
+	struct harness harness;
+	struct mio_timer begin, later;
+	struct mio_mail mail;
+	pthread_t ran, ran_later;
+};
+
+static void ran_later(struct mio_timer *timer)
+{
+	struct favour *favour = container_of(timer, struct favour, later);
+
+	favour->ran_later = pthread_self();
+	mio_host_stop(favour->harness.host);
+}
+
+static void run_favour(struct mio *mio, struct mio_mail *mail)
+{
+	struct favour *favour = container_of(mail, struct favour, mail);
+
+	assert_ptr_equal(mio, mio_host_loop(favour->harness.host, 1));
+	assert_ptr_equal(heap_enter(mio_heap(mio)), mio_heap(mio));
+	favour->ran = pthread_self();
+	mio_timer_set(mio, &favour->later, 20);
+}
+
+static void ask_favour(struct mio_timer *timer)
+{
+	struct favour *favour = container_of(timer, struct favour, begin);
+
+	mio_post(favour->harness.mio, mio_host_loop(favour->harness.host, 1), MIO_DATA, &favour->mail);
+}
+
+static void who_posts_to_a_sleeper_runs_it(void **state)
+{
+	struct favour favour;
+
+	memset(&favour, 0, sizeof(favour));
+	harness_start(&favour.harness, WORKERS, NULL, NULL);
+	favour.mail.run = run_favour;
+	mio_timer_init(&favour.begin, ask_favour);
+	mio_timer_init(&favour.later, ran_later);
+	mio_timer_set(favour.harness.mio, &favour.begin, 200); /* by then it sleeps */
+	harness_run(&favour.harness);
+	assert_true(pthread_equal(favour.ran, pthread_self()));
+	assert_false(pthread_equal(favour.ran_later, pthread_self()));
+	harness_free(&favour.harness);
+}
+
 /* -- entry sockets under pressure -- */
 
 struct pipe {
@@ -497,6 +546,7 @@ int main(void)
 		cmocka_unit_test(keeps_the_order_of_each_sender),
 		cmocka_unit_test(keeps_going_with_a_mark_of_one),
 		cmocka_unit_test(wakes_a_sleeper_each_time),
+		cmocka_unit_test(who_posts_to_a_sleeper_runs_it),
 		cmocka_unit_test(lets_entries_in_with_a_mark_of_one),
 		cmocka_unit_test(reads_links_and_no_entries_above_the_mark),
 	};
