@@ -106,13 +106,15 @@ static void write_due(int fd)
 static void write_at_rate(void)
 {
 	long ns = 1000000000L / load.rate;
-	struct itimerspec every = {.it_interval.tv_nsec = ns, .it_value.tv_nsec = ns};
+	struct itimerspec every = {.it_interval.tv_nsec = ns};
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 
-	load.begin_ns = now_ns();
+	load.begin_ns = now_ns() + (uint64_t)ns;
+	every.it_value.tv_sec = (time_t)(load.begin_ns / 1000000000);
+	every.it_value.tv_nsec = (long)(load.begin_ns % 1000000000);
 	load.latency_us = calloc((size_t)load.rate * (size_t)(load.seconds + 1), sizeof(*load.latency_us));
 	streams_watch(load.streams, fd, write_due);
-	timerfd_settime(fd, 0, &every, NULL);
+	timerfd_settime(fd, TFD_TIMER_ABSTIME, &every, NULL);
 }
 
 static void came(const char *text, size_t len)
