@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Last activity, XEP-0012: since when the server runs, and since when an account has no session. That is written when the
- * last one ends, not with presence, and read when somebody asks.
+ * last one has ended and none has come in its place for some seconds, not with presence, and read when somebody asks. Who
+ * changes networks, or whose c2s went away, costs storage nothing so; a kill in these seconds leaves what was before.
  */
 #include <stdio.h>
 #include "base/mem.h"
@@ -12,17 +13,28 @@
 #include "storage/storage.h"
 #include "xml/nad.h"
 
-enum { STATUS_BYTES_MAX = 1024 }; /* of a longer one nothing is kept */
+enum {
+	STATUS_BYTES_MAX = 1024, /* of a longer one nothing is kept */
+	GONE_MS = 5000,
+	GONE_MAX = 4096, /* users who are waited for: they stay in memory */
+};
 
 #define FACT SLICE("last") /* in STORE_USER: "MILLISECONDS STATUS" */
 
 struct last {
+	struct sm *sm;
 	int64_t started_ms; /* of the loop's clock */
+	struct list gone;   /* users who are waited for, who went first first */
+	unsigned gone_count;
+	struct mio_timer timer;
 };
 
 struct last_user {
 	struct str *status; /* which a session said when it went unavailable; NULL: none */
 	uint64_t by;	    /* its id */
+	struct user *user;  /* who is waited for, pinned; NULL: nobody is */
+	struct list link;
+	int64_t due_ms, since_ms; /* of the loop's clock, and since 1970 */
 };
 
 static struct last_user *state_of(const struct user *user)
@@ -69,6 +81,13 @@ static int tell_uptime(void *state, const struct sm_event *event)
 	return tell(event, mio_now_ms(sm_mio(event->sm)) - last->started_ms, SLICE(""));
 }
 
+static int tell_gone(const struct sm_event *event)
+{
+	const struct last_user *own = state_of(event->user);
+
+	return tell(event, sm_wall_ms(event->sm) - own->since_ms, own->status ? str_slice(own->status) : SLICE(""));
+}
+
 /* Who never came never went. */
 static int answer(void *state, const struct sm_event *event, const struct store_txn *txn)
 {
@@ -94,6 +113,8 @@ static int tell_account(void *state, const struct sm_event *event)
 		return SM_PASS;
 	if (event->user->session_count)
 		return tell(event, 0, SLICE(""));
+	if (state_of(event->user)->user)
+		return tell_gone(event);
 	txn = store_txn_new();
 	store_get(txn, STORE_USER, jid_user(event->user->jid), FACT);
 	return sm_read(event, &txn, answer, state);
@@ -124,40 +145,108 @@ static int sent(void *state, const struct sm_event *event)
 	return SM_PASS;
 }
 
-static void write_fact(const struct session *session)
+static void wait_no_more(struct last *last, struct user *user)
 {
-	struct user *user = session->user;
+	struct last_user *own = state_of(user);
+
+	if (!own->user)
+		return;
+	list_remove(&own->link);
+	last->gone_count--;
+	own->user = NULL;
+	str_free(&own->status);
+	user->pins--;
+}
+
+/* Has him rest, as who has no session does. */
+static void write_fact(struct last *last, struct user *user)
+{
 	const struct last_user *own = state_of(user);
 	struct store_txn *txn = store_txn_new();
 	AUTO(buf_fini) struct buf fact = {0};
 
-	buf_printf(&fact, "%lld ", (long long)sm_wall_ms(user->sm));
-	if (own->by == session->id)
+	buf_printf(&fact, "%lld ", (long long)own->since_ms);
+	if (own->status)
 		buf_append_slice(&fact, str_slice(own->status));
 	store_put(txn, STORE_USER, jid_user(user->jid), FACT, buf_slice(&fact));
 	store_relax(txn);
 	sm_store(user, &txn, NULL, NULL);
+	wait_no_more(last, user);
+}
+
+static struct last_user *first_gone(struct last *last)
+{
+	return container_of(last->gone.next, struct last_user, link);
+}
+
+static void write_gone(struct mio_timer *timer)
+{
+	struct last *last = container_of(timer, struct last, timer);
+	struct mio *mio = sm_mio(last->sm);
+
+	while (!list_empty(&last->gone) && first_gone(last)->due_ms <= mio_now_ms(mio))
+		write_fact(last, first_gone(last)->user);
+	if (!list_empty(&last->gone))
+		mio_timer_set(mio, timer, first_gone(last)->due_ms - mio_now_ms(mio));
+}
+
+static void wait_for(struct last *last, struct user *user)
+{
+	struct last_user *own = state_of(user);
+
+	own->user = user;
+	own->since_ms = sm_wall_ms(user->sm);
+	own->due_ms = mio_now_ms(sm_mio(user->sm)) + GONE_MS;
+	user->pins++;
+	list_append(&last->gone, &own->link);
+	if (++last->gone_count > GONE_MAX)
+		write_fact(last, first_gone(last)->user);
+	if (!mio_timer_is_set(&last->timer))
+		mio_timer_set(sm_mio(user->sm), &last->timer, GONE_MS);
+}
+
+static void session_start(void *state, struct session *session)
+{
+	wait_no_more(state, session->user);
 }
 
 /* At the end of the process nobody goes: they come back, or are missed by the next one. */
 static void session_end(void *state, struct session *session)
 {
 	struct user *user = session->user;
+	bool is_last = !user->session_count && !user->anonymous && !sm_is_stopping(user->sm);
 
-	if (!user->session_count && !user->anonymous && !sm_is_stopping(user->sm))
-		write_fact(session);
-	forget_status(session);
+	if (!is_last || state_of(user)->by != session->id)
+		forget_status(session);
+	if (is_last)
+		wait_for(state, user);
+}
+
+static void user_delete(void *state, struct user *user)
+{
+	wait_no_more(state, user);
 }
 
 static void user_free(void *state, struct user *user)
 {
+	wait_no_more(state, user);
 	str_free(&state_of(user)->status);
 }
 
 static int start(void *state, struct sm *sm, const void *conf)
 {
-	((struct last *)state)->started_ms = mio_now_ms(sm_mio(sm));
+	struct last *last = state;
+
+	last->sm = sm;
+	last->started_ms = mio_now_ms(sm_mio(sm));
+	list_init(&last->gone);
+	mio_timer_init(&last->timer, write_gone);
 	return 0;
+}
+
+static void stop(void *state)
+{
+	mio_timer_stop(&((struct last *)state)->timer);
 }
 
 static const struct sm_hook hooks[] = {
@@ -176,6 +265,9 @@ const struct sm_module sm_last = {
 	.size = sizeof(struct last),
 	.user_size = sizeof(struct last_user),
 	.start = start,
+	.stop = stop,
 	.user_free = user_free,
+	.user_delete = user_delete,
+	.session_start = session_start,
 	.session_end = session_end,
 };

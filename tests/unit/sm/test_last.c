@@ -216,7 +216,54 @@ static void only_the_last_end_is_written(void **state)
 	room_end(room, "juliet@localhost/c");
 	assert_int_equal(storage_batches(storage), before);
 	room_end(room, JULIET);
+	room_wait(room, 3000);
+	assert_int_equal(storage_batches(storage), before);
+	room_wait(room, 3000);
 	assert_int_equal(storage_batches(storage), before + 1);
+}
+
+/* Who is back in some seconds was not away; when she goes then, her time begins then. */
+static void who_comes_back_soon_costs_storage_nothing(void **state)
+{
+	struct room *room = *state;
+	struct storage *storage = room_process(room)->storage;
+	uint64_t before;
+
+	two_people(room);
+	befriend(room);
+	for (unsigned at = 0; at < 5; at++) {
+		before = storage_batches(storage);
+		leave(room, LEAVES("for a moment"));
+		room_wait(room, 1000);
+		expect_away(room, 1, ">for a moment<");
+		assert_int_equal(storage_batches(storage), before);
+		room_login(room, JULIET);
+	}
+	before = storage_batches(storage);
+	room_wait(room, 20000);
+	expect_answer(room, ASK("juliet@localhost"), "<query xmlns='jabber:iq:last' seconds='0'/></iq>");
+	room_end(room, JULIET);
+	room_wait(room, 20000);
+	assert_int_equal(storage_batches(storage), before + 1);
+	expect_away(room, 20, "'/></iq>");
+}
+
+/* Who has the name after her has never gone. */
+static void an_account_that_ends_leaves_nothing(void **state)
+{
+	struct room *room = *state;
+
+	two_people(room);
+	room_remove(room, JULIET, "juliet@localhost");
+	room_forget(room);
+	room_wait(room, ROOM_LOCK_MS);
+	room_account(room, "juliet@localhost");
+	room_login(room, JULIET);
+	befriend(room);
+	room_restart(room);
+	room_login(room, ROMEO);
+	room_send(room, ROMEO, ASK("juliet@localhost"));
+	room_expect(room, ROMEO, "<item-not-found");
 }
 
 static void on_a_full_disk_the_time_before_stays(void **state)
@@ -230,7 +277,9 @@ static void on_a_full_disk_the_time_before_stays(void **state)
 	room_login(room, JULIET);
 	room_disk_full(room, true);
 	leave(room, LEAVES("two"));
-	expect_away(room, 30, ">one<");
+	expect_away(room, 0, ">two<");
+	room_wait(room, 10000);
+	expect_away(room, 40, ">one<");
 	room_disk_full(room, false);
 	room_login(room, JULIET);
 	leave(room, LEAVES("three"));
@@ -265,6 +314,8 @@ int main(void)
 		TEST(the_other_direction_opens_nothing),
 		TEST(a_contact_may_ask_her_client),
 		TEST(only_the_last_end_is_written),
+		TEST(who_comes_back_soon_costs_storage_nothing),
+		TEST(an_account_that_ends_leaves_nothing),
 		TEST(on_a_full_disk_the_time_before_stays),
 		TEST(the_server_says_since_when_it_runs),
 	};
