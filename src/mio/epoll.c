@@ -308,6 +308,12 @@ static void lend_turns(struct epoll_loop *loop)
 		wake_thread(loop);
 }
 
+static void lend_all(struct epoll_loop *loop)
+{
+	while (loop->lends)
+		lend_turns(next_lent(loop));
+}
+
 static void turn(struct epoll_loop *loop)
 {
 	struct epoll_event events[EVENTS_PER_TURN];
@@ -327,10 +333,10 @@ static void turn(struct epoll_loop *loop)
 		dispatch(loop, &events[i], resting);
 	}
 	mio_turn_end(&loop->mio);
+	lend_all(loop);
 	if (loop->mio.ready <= LENT_READY)
 		run_mail(loop);
-	while (loop->lends)
-		lend_turns(next_lent(loop));
+	lend_all(loop);
 }
 
 void epoll_loop_run(struct epoll_loop *loop)
