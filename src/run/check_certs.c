@@ -85,7 +85,8 @@ static int become_user(const struct settings *settings, struct buf *why)
 	struct identity identity;
 	int rc = identity_find(settings->process.user, &identity, why);
 
-	return rc ? rc : identity_borrow(&identity, settings->process.user, why);
+	rc = rc ? rc : identity_borrow(&identity, settings->process.user, why);
+	return rc ? rc : identity_keep(&identity, why);
 }
 
 int verb_check_certs(const struct cli *cli)

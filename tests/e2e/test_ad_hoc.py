@@ -179,6 +179,7 @@ def administrators_see_who_is_there():
         await juliet.disconnect()
         while (await alice.done('get-online-users-num'))[1]['onlineusersnum'] != ['1']:
             await asyncio.sleep(0.05)
+        await asyncio.sleep(6)  # who is back in five seconds was not away
         _, fields = await alice.done('get-user-lastlogin', accountjids=['juliet@localhost'])
         assert re.fullmatch(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ', fields['lastlogin'][0]), fields
         await alice.disconnect()

@@ -64,7 +64,8 @@ def a_key_that_does_not_fit_is_named():
         for name in ('localhost.crt', 'localhost.key'):
             with open(f'{deployment.dir}/certs/{name}', 'w', encoding='ascii') as file:
                 file.write('no key at all\n')
-        _fails(deployment, r'localhost\.(crt|key)')
+        deployment.start()
+        deployment.processes['run'].logged(r'warn run: .*/localhost\.(crt|key): ', 1)
 
 
 def a_data_directory_in_use_names_the_first_server():
