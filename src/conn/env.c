@@ -37,6 +37,7 @@ struct conn_env *conn_env_new(struct mio *mio)
 		.foreign = foreign,
 		.foreign_arg = env,
 	};
+	xml_pool_set_salt(env->sx.pool, mio_hash_key(mio).k0);
 	return env;
 }
 

@@ -251,6 +251,7 @@ static int start(void *state, struct worker *worker, struct buf *why)
 	outboxes_owe_init(sm);
 	users_init(sm);
 	sm->parsers = xml_pool_new();
+	xml_pool_set_salt(sm->parsers, mio_hash_key(sm->mio).k0);
 	mio_random(sm->mio, &generation, sizeof(generation));
 	slots_init(&sm->sessions, (uint8_t)mio_worker(sm->mio), generation);
 	slots_init(&sm->waits, (uint8_t)mio_worker(sm->mio), generation);

@@ -175,10 +175,11 @@ static void *retake(void *block, size_t size)
 }
 
 /* What expat is to tell of. */
-static void listen(struct builder *builder)
+static void listen(struct builder *builder, uint64_t salt)
 {
 	XML_Parser expat = builder->expat;
 
+	XML_SetHashSalt(expat, (unsigned long)salt);
 	XML_SetReparseDeferralEnabled(expat, XML_FALSE); /* what is fed is wanted now */
 	XML_SetReturnNSTriplet(expat, XML_TRUE);
 	XML_SetUserData(expat, builder);
@@ -191,7 +192,7 @@ static void listen(struct builder *builder)
 	XML_SetXmlDeclHandler(expat, on_declaration);
 }
 
-struct builder *builder_new(enum builder_mode mode)
+struct builder *builder_new(enum builder_mode mode, uint64_t salt)
 {
 	static const XML_Memory_Handling_Suite memory = {take, retake, mem_free};
 	static const XML_Char separator[] = {SEPARATOR, 0};
@@ -200,11 +201,11 @@ struct builder *builder_new(enum builder_mode mode)
 	list_init(&builder->link);
 	builder->expat = XML_ParserCreate_MM("UTF-8", &memory, separator);
 	builder->mode = (uint8_t)mode;
-	listen(builder);
+	listen(builder, salt);
 	return builder;
 }
 
-void builder_begin(struct builder *builder, enum builder_mode mode)
+void builder_begin(struct builder *builder, enum builder_mode mode, uint64_t salt)
 {
 	XML_ParserReset(builder->expat, "UTF-8");
 	nad_free(&builder->nad);
@@ -213,7 +214,7 @@ void builder_begin(struct builder *builder, enum builder_mode mode)
 	builder->depth = builder->spaces = 0;
 	builder->mode = (uint8_t)mode;
 	builder->complete = builder->root_closed = false;
-	listen(builder);
+	listen(builder, salt);
 }
 
 void builder_free(struct builder **builder)

@@ -34,8 +34,8 @@ struct builder {
 	bool root_closed;
 };
 
-struct builder *builder_new(enum builder_mode mode);
-void builder_begin(struct builder *builder, enum builder_mode mode); /* again, as a new one: of one that is at rest, or whose root is closed */
+struct builder *builder_new(enum builder_mode mode, uint64_t salt); /* salt: of the pool */
+void builder_begin(struct builder *builder, enum builder_mode mode, uint64_t salt); /* again, as a new one: of one that is at rest, or whose root is closed */
 void builder_free(struct builder **builder);
 
 /* Returns XML_MORE or an error; bytes end where a tag ends. */

@@ -45,6 +45,9 @@ enum {
 };
 
 struct xml_pool *xml_pool_new(void);
+/* The secret by which its parsers spread names, against those who choose names that collide. 0, or without it: each
+ * asks the system for one whenever it begins. */
+void xml_pool_set_salt(struct xml_pool *pool, uint64_t salt);
 void xml_pool_free(struct xml_pool **pool); /* after its readers */
 size_t xml_pool_parsers(const struct xml_pool *pool); /* alive now, lent or kept */
 

@@ -23,6 +23,7 @@ struct xml_pool {
 	struct list idle;
 	unsigned idle_count;
 	size_t parsers;
+	uint64_t salt;
 };
 
 struct xml_pool *xml_pool_new(void)
@@ -31,6 +32,11 @@ struct xml_pool *xml_pool_new(void)
 
 	list_init(&pool->idle);
 	return pool;
+}
+
+void xml_pool_set_salt(struct xml_pool *pool, uint64_t salt)
+{
+	pool->salt = salt;
 }
 
 size_t xml_pool_parsers(const struct xml_pool *pool)
@@ -186,9 +192,9 @@ struct builder *pool_borrow(struct xml_pool *pool, struct context *context, enum
 	mode = context ? BUILDER_SKIP : mode;
 	builder = least_wanted(pool);
 	if (builder) {
-		builder_begin(builder, mode);
+		builder_begin(builder, mode, pool->salt);
 	} else {
-		builder = builder_new(mode);
+		builder = builder_new(mode, pool->salt);
 		pool->parsers++;
 	}
 	builder->context = context;
