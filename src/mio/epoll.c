@@ -43,6 +43,7 @@ int epoll_loop_init(struct mio *mio)
 	int rc = 0;
 
 	list_init(&loop->acceptors);
+	loop->accepted_fd = -1;
 	loop->all = epoll_create1(EPOLL_CLOEXEC);
 	loop->links = epoll_create1(EPOLL_CLOEXEC);
 	loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

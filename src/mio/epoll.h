@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include "mio/backend.h"
 
 enum slot_kind { SLOT_FREE, SLOT_WAKE, SLOT_SIGNAL, SLOT_LISTENER, SLOT_SOCK };
@@ -37,6 +38,8 @@ enum { RANDOM_POOL = 256 };
 struct epoll_loop {
 	struct mio mio;
 	int all, links, wake_fd;
+	int accepted_fd; /* while its owner is told of it, else -1; whose peer is: */
+	struct sockaddr_storage accepted_peer;
 	int reserve_fd; /* given up to refuse a connection when descriptors ran out */
 	struct fd_slot *slots;
 	uint32_t slot_count, slot_cap, slot_free;

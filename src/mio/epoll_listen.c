@@ -233,9 +233,10 @@ void epoll_refuse(struct mio *mio, int given)
 	close(given);
 }
 
-static int accept_one(int fd)
+static int accept_one(int fd, struct sockaddr_storage *peer)
 {
-	int given = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	socklen_t len = sizeof(*peer);
+	int given = accept4(fd, (struct sockaddr *)peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	return given < 0 ? -errno : given;
 }
@@ -248,7 +249,7 @@ static bool turn_away(struct epoll_loop *loop, int fd)
 
 	if (loop->reserve_fd >= 0) {
 		close(loop->reserve_fd);
-		given = accept_one(fd);
+		given = accept_one(fd, &loop->accepted_peer);
 		if (given >= 0)
 			close(given);
 	}
@@ -263,7 +264,7 @@ void epoll_listener_ready(struct epoll_loop *loop, uint32_t index)
 	int fd = acceptor->listener->fd;
 
 	for (unsigned i = 0; i < ACCEPTS_PER_WAKE; i++) {
-		int given = accept_one(fd);
+		int given = accept_one(fd, &loop->accepted_peer);
 		bool exhausted = given == -EMFILE || given == -ENFILE;
 
 		if (given == -EAGAIN)
@@ -274,7 +275,9 @@ void epoll_listener_ready(struct epoll_loop *loop, uint32_t index)
 		}
 		if (given < 0)
 			continue; /* that connection is gone already */
+		loop->accepted_fd = given;
 		acceptor->accepted(given, acceptor->arg);
+		loop->accepted_fd = -1;
 		if (!epoll_slot(loop, index, generation))
 			return;
 	}

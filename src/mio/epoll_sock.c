@@ -134,10 +134,13 @@ void epoll_close(struct mio_sock *sock)
 
 void epoll_given_name(struct mio *mio, int given, char *out, size_t len)
 {
+	const struct epoll_loop *loop = container_of(mio, struct epoll_loop, mio);
 	struct sockaddr_storage peer;
 	socklen_t peer_len = sizeof(peer);
 
-	if (getpeername(given, (struct sockaddr *)&peer, &peer_len) < 0)
+	if (given == loop->accepted_fd)
+		mio_address_print(&loop->accepted_peer, out, len);
+	else if (getpeername(given, (struct sockaddr *)&peer, &peer_len) < 0)
 		snprintf(out, len, "unconnected");
 	else
 		mio_address_print(&peer, out, len);
