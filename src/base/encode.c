@@ -99,29 +99,32 @@ void buf_append_base64(struct buf *buf, struct slice bytes)
 	buf_added(buf, (bytes.len + 2) / 3 * 4);
 }
 
-static int digit64(char c)
+/* Not 0 if c is one of first to last, which are at most 127 and follow each other: without a branch, for it may be of a secret. */
+static uint32_t is_among(uint32_t c, char first, char last)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
+	return ~((c - (uint32_t)first) | ((uint32_t)last - c)) >> 31;
+}
+
+/* The value of a digit and one more; 0: it is none. */
+static uint32_t digit64(unsigned char c)
+{
+	return is_among(c, 'A', 'Z') * (c - 'A' + 1u) + is_among(c, 'a', 'z') * (c - 'a' + 27u) + is_among(c, '0', '9') * (c - '0' + 53u) +
+	       is_among(c, '+', '+') * 63 + is_among(c, '/', '/') * 64;
 }
 
 /* Four digits to a group; the last bits of a padded group must be zero. False on junk. */
 static bool group64(const char *text, unsigned digits, unsigned char out[3])
 {
-	uint32_t group = 0;
+	uint32_t group = 0, wrong = 0;
 
 	for (unsigned at = 0; at < 4; at++) {
-		int digit = at < digits ? digit64(text[at]) : 0;
+		uint32_t digit = at < digits ? digit64((unsigned char)text[at]) - 1 : 0;
 
-		if (digit < 0)
-			return false;
-		group = group << 6 | (unsigned)digit;
+		wrong |= digit >> 31;
+		group = group << 6 | digit;
 	}
+	if (wrong)
+		return false;
 	out[0] = (unsigned char)(group >> 16);
 	out[1] = (unsigned char)(group >> 8);
 	out[2] = (unsigned char)group;
