@@ -63,7 +63,7 @@ void log_write(const struct log *log, enum log_level level, const char *format, 
  * ("event", "jid"); a line of log_write() is a "note". The text says all of it, but for the
  * client's address: that is appended here, and nowhere else, as log_set_addresses() says.
  */
-enum { LOG_FACTS_MAX = 5 };
+enum { LOG_FACTS_MAX = 6 };
 
 struct log_fact {
 	const char *name, *text; /* text NULL: it is left out */

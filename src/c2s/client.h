@@ -10,7 +10,6 @@
 #include "c2s/keep.h"
 #include "c2s/notes.h"
 #include "c2s/sasl2.h"
-#include "component/hush.h"
 #include "stanza/stanza.h"
 #include "sx/plugins.h"
 
@@ -43,8 +42,7 @@ struct c2s {
 	bool listener_is_direct[C2S_LISTENERS_MAX];
 	unsigned listener_count;
 	struct buf scratch;
-	struct hush hush; /* of who is refused */
-	struct notes notes; /* of what they do then */
+	struct notes notes; /* of what strangers make us write */
 	struct networks proxies; /* who begins with a PROXY header */
 	bool draining;
 };

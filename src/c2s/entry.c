@@ -14,11 +14,10 @@ enum { NAME_MAX_BYTES = 128 };
 static void refused(struct c2s *c2s, const char *name, enum sx_refusal refusal)
 {
 	process_refused(c2s->worker->process, refusal);
-	if (hush_lets(&c2s->hush, mio_now_ms(c2s->worker->mio)))
+	if (notes_let(&c2s->notes, "connection-refused", sx_refusal_text(refusal)))
 		log_event(&c2s->log, LOG_WARN,
 			  &(struct log_event){"connection-refused", name, {{"reason", sx_refusal_text(refusal)}}},
-			  "a connection was closed: %s; %llu others since the last such line", sx_refusal_text(refusal),
-			  (unsigned long long)c2s->hush.others);
+			  "a connection was closed: %s", sx_refusal_text(refusal));
 }
 
 static bool is_proxy(const struct c2s *c2s, const char *name)

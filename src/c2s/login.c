@@ -171,22 +171,25 @@ static void count_failure(const struct client *client, const struct auth_login *
 		process_refused(process, SX_REFUSED_LOGINS);
 }
 
-static void log_refused(struct client *client, const struct auth_login *login, const char *condition, const char *why)
+/* mechanism: as the client says, when it is none of ours; else NULL. */
+static void log_refused(struct client *client, const struct auth_login *login, const char *mechanism, const char *condition,
+			const char *why)
 {
 	struct jid *jid = login ? auth_user(login) : NULL;
-	const char *user = jid ? jid_text(jid) : NULL, *how = login ? auth_how(login) : NULL;
+	const char *user = jid ? jid_text(jid) : NULL, *how = login ? auth_how(login) : mechanism;
+	char quoted[LOG_QUOTE];
 
 	if (!notes_let(&client->c2s->notes, "login-refused", why))
 		return;
 	log_event(&client->c2s->log, LOG_INFO,
 		  &(struct log_event){"login-refused", conn_peer(client->conn),
 				      {{"jid", user}, {"mechanism", how}, {"tls", sx_tls_version(conn_sx(client->conn))},
-				       {"condition", condition}, {"reason", why}}},
-		  "login refused%s%s%s%s, %s: %s: %s", user ? " to " : "", user ? user : "", how ? " by " : "", how ? how : "",
-		  protection(client), condition, why);
+				       {"binding", login ? auth_bound_by(login) : NULL}, {"condition", condition}, {"reason", why}}},
+		  "login refused%s%s%s%s, %s: %s: %s", user ? " to " : "", user ? user : "", how ? " by " : "",
+		  mechanism ? log_quote(quoted, slice_of(mechanism)) : how ? how : "", protection(client), condition, why);
 }
 
-static void refuse(struct client *client, enum auth_failure failure, const char *why)
+static void refuse_mechanism(struct client *client, const char *mechanism, enum auth_failure failure, const char *why)
 {
 	struct sx_sasl_answer answer = {.outcome = SX_SASL_FAILURE, .failure = failure_of(failure)};
 	bool limited = failure == AUTH_TOO_OFTEN;
@@ -195,10 +198,15 @@ static void refuse(struct client *client, enum auth_failure failure, const char 
 	if (limited)
 		why = answer.text = sx_refusal_text(SX_REFUSED_LOGINS);
 	count_failure(client, login, failure);
-	log_refused(client, login, sx_sasl_failure_name(answer.failure), why);
+	log_refused(client, login, mechanism, sx_sasl_failure_name(answer.failure), why);
 	client_forget_pending(client);
 	sasl2_free(&client->sasl2);
 	sx_sasl_answer(conn_sx(client->conn), &answer);
+}
+
+static void refuse(struct client *client, enum auth_failure failure, const char *why)
+{
+	refuse_mechanism(client, NULL, failure, why);
 }
 
 static void move(struct mio_task *task);
@@ -423,7 +431,7 @@ static void begin(struct client *client, const char *mechanism, bool initial, st
 	pending->login = auth_begin(c2s->worker->auth, mechanism, &channel, str_slice(pending->domain->name), source, state,
 				    &asker, c2s, client->id);
 	if (!pending->login) {
-		refuse(client, AUTH_INVALID_MECHANISM, not_offered(client, mechanism));
+		refuse_mechanism(client, mechanism, AUTH_INVALID_MECHANISM, not_offered(client, mechanism));
 	} else if (initial || auth_needs_no_message(pending->login)) {
 		auth_step(pending->login, message);
 	} else {
@@ -486,7 +494,7 @@ static void refused(void *owner, struct sx *sx, enum sx_sasl_failure failure)
 			counted = (enum auth_failure)at;
 	}
 	count_failure(client, NULL, counted);
-	log_refused(client, NULL, sx_sasl_failure_name(failure),
+	log_refused(client, NULL, NULL, sx_sasl_failure_name(failure),
 		    failure == SX_SASL_ENCRYPTION_REQUIRED ? "TLS comes first" :
 		    failure == SX_SASL_INCORRECT_ENCODING ? "what was said is no base64" : "what was said is out of place");
 }

@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "base/network.h"
-#include "component/hush.h"
+#include "router/hush.h"
 #include "component/quotas.h"
 #include "component/settings.h"
 #include "mio/mio.h"

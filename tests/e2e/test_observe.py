@@ -333,7 +333,7 @@ def addresses_are_told_as_far_as_the_file_says():
             end = rf' \[{told}\]' if told else ''
             for line in ('login romeo@localhost by SASL/PLAIN, in clear, not bound to it',
                          'login refused to romeo@localhost by SASL/PLAIN, in clear: not-authorized: wrong password',
-                         r'a connection was closed: .* since the last such line', 'registered new@localhost',
+                         r'a connection was closed: there are too many connections of its address', 'registered new@localhost',
                          'stream ended: policy-violation, stanza too big', 'no sign of life'):
                 assert re.search(f'{line}{end}$', part.text(), re.MULTILINE), (how, line, part.text())
             if how != 'full':
@@ -379,6 +379,22 @@ def what_is_refused_before_anybody_was_asked_is_told_too():
         assert [line['condition'] for line in refused] == ['incorrect-encoding', 'mechanism-too-weak', 'invalid-mechanism'], refused
         assert all(line['reason'] and re.fullmatch(r'127\.0\.0\.1:\d+', line['address']) for line in refused), refused
         assert deployment.metric('login_failures') == 3
+        client.send(f"<auth xmlns='{SASL}' mechanism='OTHER'/>")
+        assert client.receive().tag.endswith('}failure')
+        other = _events(deployment, 'login-refused', 4)[-1]
+        assert other['mechanism'] == 'OTHER' and 'by "OTHER"' in other['message'], other
+
+
+def each_connection_that_is_refused_is_told():
+    with Deployment(extra='[log]\nformat = "json"\n[limits]\nunlimited_from = []\nconnections_per_address = 1\n').start() as deployment:
+        held = Raw(deployment.port, source='127.0.0.2').open()
+        held.features()
+        others = [Raw(deployment.port, source='127.0.0.2') for _ in range(3)]
+        refused = _events(deployment, 'connection-refused', 3)
+        assert {line['reason'] for line in refused} == {'there are too many connections of its address'}, refused
+        assert len({line['address'] for line in refused}) == 3, refused
+        for other in others:
+            other.close()
 
 
 def a_log_file_is_opened_anew():
@@ -432,5 +448,5 @@ if __name__ == '__main__':
               each_part_has_a_health_of_its_own, health_is_told_before_a_part_is_ready,
               an_address_that_another_part_has_is_said_once, every_line_of_json_is_an_object,
               addresses_are_told_as_far_as_the_file_says, a_flood_of_failures_is_a_few_lines,
-              what_is_refused_before_anybody_was_asked_is_told_too, a_log_file_is_opened_anew,
+              what_is_refused_before_anybody_was_asked_is_told_too, each_connection_that_is_refused_is_told, a_log_file_is_opened_anew,
               the_journal_gets_priorities)
