@@ -75,7 +75,7 @@ static struct auth_channel channel_of(struct sx *sx, bool with_bytes)
 	if (!certified.domain)
 		return channel;
 	channel.anonymous = certified.domain->state == DOMAIN_LOCAL || certified.domain->state == DOMAIN_OURS;
-	sx_tls_client(sx, note_certified, &certified);
+	sx_tls_client(sx, client_of(sx)->c2s->worker->settings->tls.client_email, note_certified, &certified);
 	return channel;
 }
 
@@ -412,7 +412,7 @@ static const char *not_offered(const struct client *client, const char *mechanis
 	const char *why = NULL;
 
 	if (!strcmp(mechanism, "EXTERNAL"))
-		why = sx_tls_client(conn_sx(client->conn), ignore_name, NULL);
+		why = sx_tls_client(conn_sx(client->conn), false, ignore_name, NULL);
 	return why ? why : "the mechanism is not offered";
 }
 

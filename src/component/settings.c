@@ -71,6 +71,8 @@ const struct conf_option settings_options[] = {
 		"the oldest version of TLS that is spoken", "1.2 1.3"),
 	SETTING("tls.client_ca", CONF_TEXT, tls.client_ca, "", NOW, C2S,
 		"a file of CAs: client certificates signed by one may log in (EXTERNAL); empty: none is asked for"),
+	SETTING("tls.client_email", CONF_BOOL, tls.client_email, "false", NOW, C2S,
+		"a certificate of tls.client_ca without an address of XMPP counts by its e-mail address"),
 
 	SETTING("listen.client", CONF_LIST, listen.client, "[\":5222\"]", RESTART, C2S,
 		"addresses for clients, with STARTTLS"),

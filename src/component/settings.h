@@ -34,7 +34,7 @@ struct settings {
 	} data;
 	struct {
 		const char *certificates, *client_ca;
-		bool required;
+		bool required, client_email;
 		int minimum; /* index into "1.2 1.3" */
 	} tls;
 	struct {

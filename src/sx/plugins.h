@@ -38,9 +38,9 @@ int sx_tls_distrust(const struct sx *sx);
 
 /*
  * Server: calls name() for each address (id-on-xmppAddr, RFC 6120 section 13.7.1.4) in the client's certificate, if its context
- * trusts that; else returns why not.
+ * trusts that; else returns why not. email: of one without such, for each e-mail address (rfc822Name) instead.
  */
-const char *sx_tls_client(const struct sx *sx, void (*name)(void *to, struct slice name), void *to);
+const char *sx_tls_client(const struct sx *sx, bool email, void (*name)(void *to, struct slice name), void *to);
 const char *sx_tls_version(const struct sx *sx); /* "TLSv1.3"; NULL: not secured by this plugin */
 uint16_t sx_tls_number(const struct sx *sx); /* the same as on the wire, 0x0304; 0 */
 bool sx_tls_failed(const struct sx *sx); /* its handshake did */

@@ -294,6 +294,27 @@ def a_certificate_lets_in_whom_it_names_and_nobody_else():
         client.close()
 
 
+def an_email_address_counts_when_it_is_asked_for():
+    with Certified() as deployment:
+        mail, both, other, upper = (Certificate(deployment.dir, 'client', names, deployment.ca, file=f'mail{at}') for at, names in enumerate((
+            'email:romeo@localhost', f"email:romeo@localhost,{address('juliet@localhost')}",
+            f"email:romeo@localhost,{address('juliet@example.org')}", 'email:Romeo@LOCALHOST,email:romeo@example.org')))
+        client = secure(deployment, certificate=mail)
+        assert 'EXTERNAL' not in mechanisms(client.features()), 'by default it counts for nothing'
+        client.close()
+        deployment.edit('[tls]', '[tls]\nclient_email = true')
+        deployment.command('reload')
+        for certificate, name in ((mail, 'romeo'), (both, 'juliet'), (upper, 'romeo')):
+            client = secure(deployment, certificate=certificate)
+            assert mechanisms(client.features())[0] == 'EXTERNAL'
+            assert auth(client, 'EXTERNAL', '')[0] == 'success'
+            assert bind(client) == f'{name}@localhost/here'
+            client.close()
+        client = secure(deployment, certificate=other)
+        assert 'EXTERNAL' not in mechanisms(client.features()), 'who has an address of XMPP is nobody else'
+        client.close()
+
+
 def a_certificate_that_is_not_believed_costs_nothing():
     with Certified() as deployment:
         other = Certificate(deployment.dir, 'other')
@@ -436,7 +457,8 @@ if __name__ == '__main__':
               a_stream_in_clear_has_nothing_to_bind_to, what_is_between_client_and_server_does_not_get_in,
               what_is_refused_before_a_guess_is_not_counted_as_one, what_was_offered_is_proven_to_the_client,
               plain_takes_nothing_but_its_message, what_is_no_base64_is_refused,
-              more_passwords_than_can_wait_are_told_so, who_has_a_certificate_needs_no_password, a_certificate_lets_in_whom_it_names_and_nobody_else,
+              more_passwords_than_can_wait_are_told_so, who_has_a_certificate_needs_no_password,
+              a_certificate_lets_in_whom_it_names_and_nobody_else, an_email_address_counts_when_it_is_asked_for,
               a_certificate_that_is_not_believed_costs_nothing, who_resumes_a_session_of_tls_is_still_certified,
               a_ca_that_cannot_be_used_is_said,
               a_hash_is_offered_when_all_accounts_have_its_key, parts_that_ask_another_for_accounts_offer_the_same,

@@ -131,31 +131,50 @@ bool sx_tls_binding(const struct sx *sx, enum sx_tls_binding type, struct buf *o
 
 /* -- the client's certificate ---------------------------------------------------------------------- */
 
-static void tell_name(const GENERAL_NAME *name, void (*tell)(void *to, struct slice name), void *to)
+/* NULL: it is none. */
+static const ASN1_STRING *address_of(const GENERAL_NAME *name)
 {
 	ASN1_OBJECT *kind = OBJ_txt2obj("1.3.6.1.5.5.7.8.5", 1);
-	const ASN1_UTF8STRING *text;
+	bool is_address = name->type == GEN_OTHERNAME && OBJ_cmp(name->d.otherName->type_id, kind) == 0 &&
+			  name->d.otherName->value->type == V_ASN1_UTF8STRING;
 
-	if (name->type == GEN_OTHERNAME && OBJ_cmp(name->d.otherName->type_id, kind) == 0 &&
-	    name->d.otherName->value->type == V_ASN1_UTF8STRING) {
-		text = name->d.otherName->value->value.utf8string;
-		tell(to, (struct slice){(const char *)ASN1_STRING_get0_data(text),
-					(size_t)ASN1_STRING_length(text)});
-	}
 	ASN1_OBJECT_free(kind);
+	return is_address ? name->d.otherName->value->value.utf8string : NULL;
 }
 
-static void tell_names(const X509 *certificate, void (*tell)(void *to, struct slice name), void *to)
+static const ASN1_STRING *email_of(const GENERAL_NAME *name)
+{
+	return name->type == GEN_EMAIL ? name->d.rfc822Name : NULL;
+}
+
+/* Of one kind; false: there was none. */
+static bool tell_kind(const GENERAL_NAMES *names, const ASN1_STRING *(*of)(const GENERAL_NAME *name),
+		      void (*tell)(void *to, struct slice name), void *to)
+{
+	bool told = false;
+
+	for (int at = 0; at < sk_GENERAL_NAME_num(names); at++) {
+		const ASN1_STRING *text = of(sk_GENERAL_NAME_value(names, at));
+
+		if (!text)
+			continue;
+		told = true;
+		tell(to, (struct slice){(const char *)ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text)});
+	}
+	return told;
+}
+
+static void tell_names(const X509 *certificate, bool email, void (*tell)(void *to, struct slice name), void *to)
 {
 	GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
 
-	for (int at = 0; at < sk_GENERAL_NAME_num(names); at++)
-		tell_name(sk_GENERAL_NAME_value(names, at), tell, to);
+	if (!tell_kind(names, address_of, tell, to) && email)
+		tell_kind(names, email_of, tell, to);
 	GENERAL_NAMES_free(names);
 }
 
 /* A session that is resumed was checked when it began: it may be too old by now. */
-const char *sx_tls_client(const struct sx *sx, void (*name)(void *to, struct slice name), void *to)
+const char *sx_tls_client(const struct sx *sx, bool email, void (*name)(void *to, struct slice name), void *to)
 {
 	SSL *ssl = sx_tls_ssl(sx);
 	const X509 *certificate = ssl ? SSL_get0_peer_certificate(ssl) : NULL;
@@ -168,7 +187,7 @@ const char *sx_tls_client(const struct sx *sx, void (*name)(void *to, struct sli
 		return "those who sign clients' certificates are others by now";
 	if (X509_cmp_current_time(X509_get0_notAfter(certificate)) <= 0)
 		return X509_verify_cert_error_string(X509_V_ERR_CERT_HAS_EXPIRED);
-	tell_names(certificate, name, to);
+	tell_names(certificate, email, name, to);
 	ERR_clear_error();
 	return NULL;
 }
