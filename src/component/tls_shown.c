@@ -151,23 +151,30 @@ static int load_into(const struct tls_loading *loading, struct certificate *cert
 		     SSL_CTX **context)
 {
 	int64_t now_s = mio_host_wall_ms(loading->host) / 1000;
-	int rc;
 
 	*context = new_context(loading->settings);
-	rc = *context ? certificate_load(certificate, now_s, *context, loading->note, loading->why) : -ENOMEM;
-	if (!rc && loading->is_router)
-		tickets_refuse(*context);
-	else if (!rc)
-		rc = serve_clients(loading, *context);
-	return rc;
+	return *context ? certificate_load(certificate, now_s, *context, loading->note, loading->why) : -ENOMEM;
 }
 
-/* That one cannot be used is this name's misfortune, and not that of all who would be served. */
+static int serve(const struct tls_loading *loading, SSL_CTX *context)
+{
+	if (!loading->is_router)
+		return serve_clients(loading, context);
+	tickets_refuse(context);
+	return 0;
+}
+
+/* That one cannot be used is this name's misfortune, and not that of all who would be served. One of our own is made anew. */
 static int stand_in(const struct tls_loading *loading, struct certificate *certificate, SSL_CTX **context)
 {
 	struct certificate made = {.name = certificate->name, .is_domain = certificate->is_domain};
+	bool anew = certificate->made;
 	int rc;
 
+	if (anew) {
+		unlink(buf_text(&certificate->pairs[0].certificate));
+		unlink(buf_text(&certificate->pairs[0].key));
+	}
 	buf_append_slice(loading->note, buf_slice(loading->why));
 	buf_append_char(loading->note, '\n');
 	buf_clear(loading->why);
@@ -175,9 +182,10 @@ static int stand_in(const struct tls_loading *loading, struct certificate *certi
 	*context = NULL;
 	certificate_fini(certificate);
 	*certificate = made;
-	rc = make_one(loading, certificate, true);
+	rc = make_one(loading, certificate, !anew);
 	rc = rc ? rc : load_into(loading, certificate, context);
-	certificate->problem = CERTIFICATE_UNUSABLE;
+	if (!anew)
+		certificate->problem = CERTIFICATE_UNUSABLE;
 	return rc;
 }
 
@@ -196,8 +204,9 @@ int tls_shown_load(const struct tls_loading *loading, struct tls_shown **shown,
 	int rc = find_or_make(loading, &certificate);
 
 	rc = rc ? rc : load_into(loading, &certificate, &context);
-	if (rc && loading->stands_in && !certificate.made)
+	if (rc && loading->stands_in)
 		rc = stand_in(loading, &certificate, &context);
+	rc = rc ? rc : serve(loading, context);
 	certificate_fini(&certificate);
 	if (rc) {
 		SSL_CTX_free(context);

@@ -270,6 +270,21 @@ def a_bad_certificate_keeps_nobody_else_from_being_served():
         assert deployment.metric('certificate_problems') == 0
 
 
+def one_of_our_own_that_is_broken_is_made_anew():
+    with Domains() as deployment:
+        deployment.certificate()
+        deployment.start()
+        made = f'{deployment.dir}/data/certs/{OTHER}.crt'
+        first = deployment.shown(OTHER)
+        assert first == file_serial(made)
+        deployment.processes['run'].stop()
+        with open(made, 'w', encoding='ascii'):
+            pass  # as a disk that was full leaves it
+        deployment.start()
+        assert deployment.lines(f'{made}: ') and deployment.metric('certificate_problems') == 0
+        assert deployment.shown(OTHER) == file_serial(made) != first
+
+
 def a_new_ca_of_clients_counts_at_once():
     with Domains() as deployment:
         deployment.certificate()
@@ -508,7 +523,7 @@ if __name__ == '__main__':
               what_is_said_behind_starttls_in_clear_is_not_heard, each_domain_has_its_own_certificate,
               who_can_read_an_ecdsa_certificate_is_shown_it, a_new_certificate_is_shown_at_once_and_everybody_stays,
               a_bad_certificate_keeps_the_old_one, a_bad_certificate_keeps_nobody_else_from_being_served,
-              a_new_ca_of_clients_counts_at_once,
+              one_of_our_own_that_is_broken_is_made_anew, a_new_ca_of_clients_counts_at_once,
               where_the_certificate_has_to_stay_no_old_ca_is_believed, a_session_is_resumed_by_its_ticket,
               an_expired_certificate_is_said_and_shown_all_the_same, check_certs_says_what_is_wrong,
               a_chain_that_leads_nowhere_keeps_the_old_one, check_certs_looks_as_the_user_of_the_server,
