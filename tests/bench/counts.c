@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Work that is the same on every machine: USERS log in by PLAIN to one simulated server of two workers, each writes ROUNDS messages
- * to the one beside it, one in flight, and all are idle.
+ * to each of the others in turn, one in flight, and all are idle. (How many of those are on the other worker is chance, were it
+ * always the same one.)
  *
  *   counts USERS ROUNDS
  *
@@ -161,12 +162,14 @@ static void log_in(struct stage *stage)
 static void chat(struct stage *stage, unsigned rounds)
 {
 	for (unsigned round = 0; round < rounds; round++) {
+		unsigned ahead = 1 + round % (stage->count - 1);
+
 		stage->awaited = stage->count;
 		for (unsigned at = 0; at < stage->count; at++) {
 			AUTO(buf_fini) struct buf text = {0};
 
-			buf_printf(&text, "<message to='user%u@localhost/r' type='chat' id='m%u'><body>" BODY "</body></message>", at ^ 1,
-				   round);
+			buf_printf(&text, "<message to='user%u@localhost/r' type='chat' id='m%u'><body>" BODY "</body></message>",
+				   (at + ahead) % stage->count, round);
 			say(&stage->clients[at], buf_slice(&text));
 		}
 		sim_run(stage->scene.sim, PATIENCE_MS, all_have_heard, stage);
