@@ -4,8 +4,8 @@
  *
  *   relay [raw]
  *
- * Prints its port on 127.0.0.1. Lets everybody in by PLAIN, binds what is asked for, and hands each message's bytes on to the client
- * "…NUMBER@…" that it is for. raw: what is for somebody is found by a search in the text, and nothing is parsed. Ends with its stdin.
+ * Prints its port on 127.0.0.1. Lets everybody in, by PLAIN or with as many exchanges as SCRAM has, proving nothing; binds what is asked
+ * for, and hands each message's bytes on to the client "…NUMBER@…" that it is for. raw: what is for somebody is found by a search in the text, and nothing is parsed. Ends with its stdin.
  */
 #include <arpa/inet.h>
 #include <expat.h>
@@ -26,6 +26,7 @@ struct client {
 	int fd, number;
 	unsigned depth;
 	bool in; /* logged in */
+	bool challenged;
 	XML_Parser parser;
 	size_t at; /* bytes of earlier reads */
 	int to;	   /* of the message that is read now; -1: none */
@@ -76,11 +77,12 @@ static void hand_on(int to, const char *text, size_t len)
 
 static void reset(struct client *client);
 
-/* Of the user's name between two zeros, that a client says: user7. */
+/* Of the user's name between two zeros, or before SCRAM's nonce: user7. */
 static void log_in(struct client *client, const char *base64, int len)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	char name[200];
+	char *end;
 	size_t count = 0;
 
 	for (int at = 0; at + 4 <= len && count + 4 < sizeof(name); at += 4) {
@@ -96,9 +98,11 @@ static void log_in(struct client *client, const char *base64, int len)
 		name[count++] = (char)bits;
 	}
 	name[count] = 0;
-	count = 1 + strlen(name + 1);
-	name[count] = '@';
-	client->number = number_of(name, count + 1);
+	end = client->challenged ? strstr(name, ",r=") : name + 1 + strlen(name + 1);
+	if (!end)
+		return;
+	*end = '@';
+	client->number = number_of(name, (size_t)(end - name) + 1);
 }
 
 static void XMLCALL text_came(void *arg, const XML_Char *text, int len)
@@ -123,6 +127,8 @@ static void XMLCALL element_began(void *arg, const XML_Char *name, const XML_Cha
 	}
 	if (client->depth != 2)
 		return;
+	for (const XML_Char **at = attributes; strstr(name, "auth") && *at; at += 2)
+		client->challenged = strcmp(at[0], "mechanism") == 0 && strcmp(at[1], "PLAIN") != 0;
 	client->begin = (size_t)XML_GetCurrentByteIndex(client->parser);
 	client->to = -1;
 	for (; strstr(name, "message") && *attributes; attributes += 2) {
@@ -141,7 +147,9 @@ static void XMLCALL element_ended(void *arg, const XML_Char *name)
 	end = (size_t)XML_GetCurrentByteIndex(client->parser) + (size_t)XML_GetCurrentByteCount(client->parser);
 	if (client->to >= 0 && client->begin >= client->at)
 		hand_on(client->to, relay.bytes + (client->begin - client->at), end - client->begin);
-	else if (strstr(name, "auth"))
+	else if (strstr(name, "auth") && client->challenged) /* "r=relay,s=c2FsdA==,i=4096" */
+		say_text(client, "<challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>cj1yZWxheSxzPWMyRnNkQT09LGk9NDA5Ng==</challenge>");
+	else if (strstr(name, "auth") || strstr(name, "response"))
 		XML_StopParser(client->parser, XML_FALSE);
 	else if (strstr(name, "iq"))
 		say_text(client, "<iq type='result' id='b'/>");
