@@ -47,7 +47,11 @@ class Reader:
         return self.texts
 
     def leave(self):
-        self.client.close()
+        """And wait until it is told: what is said before that is its."""
+        self.client.send('</stream:stream>')
+        while self.client.receive() is not None:
+            pass
+        self.client.socket.close()
 
     def lose(self):
         self.client.socket.close()
