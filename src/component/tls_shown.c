@@ -168,7 +168,7 @@ static int serve(const struct tls_loading *loading, SSL_CTX *context)
 static int stand_in(const struct tls_loading *loading, struct certificate *certificate, SSL_CTX **context)
 {
 	struct certificate made = {.name = certificate->name, .is_domain = certificate->is_domain};
-	bool anew = certificate->made;
+	bool anew = certificate->made, instead = !anew || certificate->problem == CERTIFICATE_UNUSABLE;
 	int rc;
 
 	if (anew) {
@@ -182,11 +182,17 @@ static int stand_in(const struct tls_loading *loading, struct certificate *certi
 	*context = NULL;
 	certificate_fini(certificate);
 	*certificate = made;
-	rc = make_one(loading, certificate, !anew);
+	rc = make_one(loading, certificate, instead);
 	rc = rc ? rc : load_into(loading, certificate, context);
-	if (!anew)
+	if (instead)
 		certificate->problem = CERTIFICATE_UNUSABLE;
 	return rc;
+}
+
+/* What of ours is whole but cannot be read stays as it is. */
+static bool may_stand_in(const struct tls_loading *loading, const struct certificate *certificate, int fault)
+{
+	return fault && loading->stands_in && (!certificate->made || fault == -EINVAL);
 }
 
 int64_t tls_days_until(struct mio_host *host, int64_t until_s)
@@ -204,7 +210,7 @@ int tls_shown_load(const struct tls_loading *loading, struct tls_shown **shown,
 	int rc = find_or_make(loading, &certificate);
 
 	rc = rc ? rc : load_into(loading, &certificate, &context);
-	if (rc && loading->stands_in)
+	for (int tries = 0; tries < 2 && may_stand_in(loading, &certificate, rc); tries++)
 		rc = stand_in(loading, &certificate, &context);
 	rc = rc ? rc : serve(loading, context);
 	certificate_fini(&certificate);

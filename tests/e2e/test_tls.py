@@ -282,7 +282,15 @@ def one_of_our_own_that_is_broken_is_made_anew():
             pass  # as a disk that was full leaves it
         deployment.start()
         assert deployment.lines(f'{made}: ') and deployment.metric('certificate_problems') == 0
-        assert deployment.shown(OTHER) == file_serial(made) != first
+        second = deployment.shown(OTHER)
+        assert second == file_serial(made) != first
+        deployment.processes['run'].stop()
+        for path in made, f'{deployment.dir}/certs/{OTHER}.crt', f'{deployment.dir}/certs/{OTHER}.key':
+            with open(path, 'w', encoding='ascii'):
+                pass
+        deployment.start()
+        assert deployment.metric('certificate_problems') == 1
+        assert deployment.shown(OTHER) == file_serial(made) != second
 
 
 def a_new_ca_of_clients_counts_at_once():
