@@ -502,27 +502,22 @@ static int begin_life(struct sm *sm, const struct found *found, uint64_t *life)
 	return storage_run_now(sm->process->storage, txn);
 }
 
-/* What was never written to stays so. */
-static void forget(_Atomic uint32_t *used)
-{
-	if (*used)
-		*used = 0;
-}
-
-static void forget_origin(_Atomic uint64_t *origin)
-{
-	if (*origin)
-		*origin = 0;
-}
-
+/* What no share has reached was never written to, and is not looked at: it would be memory. */
 static void empty(struct sm *sm, struct left *left, uint64_t life)
 {
-	for (uint32_t at = 0; at < RECORDS; at++)
-		forget(&left->records[at].used);
-	for (uint32_t at = 0; at < MARKS; at++)
-		forget_origin(&left->marks[at].origin);
-	for (uint32_t at = 0; at < SETTLED; at++)
-		forget_origin(&left->settled[at].origin);
+	bool strange = left->form && (left->form != FORM || left->workers > MIO_WORKERS_MAX);
+	uint32_t workers = strange ? 1 : left->workers, records = workers ? RECORDS / workers : 0, marks = workers ? MARKS / workers : 0;
+
+	for (uint32_t worker = 0; worker < workers; worker++) {
+		for (uint32_t at = 0; at < (strange ? RECORDS : least(left->reach[worker].records, records)); at++)
+			left->records[worker * records + at].used = 0;
+		for (uint32_t at = 0; at < (strange ? MARKS : least(left->reach[worker].marks, marks)); at++)
+			left->marks[worker * marks + at].origin = 0;
+	}
+	for (uint32_t at = 0; at < SETTLED; at++) {
+		if (left->settled[at].origin)
+			left->settled[at].origin = 0;
+	}
 	memset(left->reach, 0, sizeof(left->reach));
 	left->form = FORM;
 	left->workers = sm->process->worker_count;
