@@ -2,8 +2,8 @@
 """CPU of messages and logins, latency, and memory of sessions, beside peers in the same run: ratios, not absolute times.
 
 usage: bench.py --jackdaw BINARY [--peers "jabberd2 ejabberd prosody"] [--works "memory chat login_tls"] [--plots FOLDER] [--quick]
-A line of JSON a figure, then a table with our targets. Rounds go from server to server; of each the median counts. Chat and logins
-in clear run beside a relay too, that only reads, parses and writes: the floor.
+A line of JSON a figure, then a table with our targets. Rounds go from server to server; of each the median counts. Chat, the
+open loop and logins in clear run beside a relay too, that only reads, parses and writes: the floor.
 """
 import argparse
 import contextlib
@@ -45,7 +45,7 @@ FIGURES = {
     'idle_tls_told': ('and of that under TLS', '%', None),
 }
 FLOOR = 1.5  # times the relay, a message
-OF_RELAY = 'chat', 'login_scram'
+OF_RELAY = 'chat', 'login_scram', 'open'
 TLS_BYTES = 15 << 10  # beyond a plain session
 
 
@@ -114,10 +114,12 @@ def print_all(found):
         if target:
             line += f'   1/{1 / target:.0f}' if unit == 'us' else f'   {target:,.0f}'
         print(line + ('' if met is None else '   met' if met else '   MISSED'))
-    chat, login, tls = (medians.get(figure, {}) for figure in ('chat', 'login_scram', 'idle_tls'))
+    chat, late, login, tls = (medians.get(figure, {}) for figure in ('chat', 'open_p50', 'login_scram', 'idle_tls'))
     if 'relay' in chat:
         times = chat['jackdaw'] / chat['relay']
         print(f"\na message costs {times:.2f} times what the relay with expat needs; target {FLOOR}{'' if times <= FLOOR else '   MISSED'}")
+    if 'relay' in late:
+        print(f"a message arrives after {late['jackdaw'] / late['relay']:.2f} times what it takes through the relay, p50")
     if 'relay' in login:
         print(f"a login costs {login['jackdaw'] / login['relay']:.2f} times what the relay needs, who proves nothing and knows nobody")
     if 'jackdaw' in tls:
